@@ -1,0 +1,55 @@
+"""The training text: stories in a file, separated by a line `<|endoftext|>`, the last ones held out."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+SEPARATOR = "<|endoftext|>"
+HELD_OUT = 500
+
+Tokens = NDArray[np.uint16]
+
+
+def read_stories(path: Path) -> list[str]:
+    """The stories of a corpus file, in file order, without surrounding blanks."""
+    stories = [story.strip() for story in path.read_text(encoding="utf-8").split(SEPARATOR)]
+    return [story for story in stories if story]
+
+
+def split(stories: list[str], held_out: int = HELD_OUT) -> tuple[list[str], list[str]]:
+    """(training, validation): the last `held_out` stories are never trained on."""
+    if len(stories) <= held_out:
+        raise ValueError(f"the corpus has {len(stories)} stories; it needs more than the {held_out} held out")
+    return stories[:-held_out], stories[-held_out:]
+
+
+def encode(tokenizer: Tokenizer, stories: list[str]) -> list[Tokens]:
+    """Each story as token ids, its leading separator included."""
+    encoded = tokenizer.encode_batch(stories)
+    return [np.array(one.ids, dtype=np.uint16) for one in encoded]
+
+
+def windows(stories: list[Tokens], length: int, order: NDArray[np.intp] | None = None) -> NDArray[np.int64]:
+    """Consecutive windows (count, length) over the stories laid end to end in `order`; a last, shorter one is dropped."""
+    chosen = stories if order is None else [stories[i] for i in order]
+    stream = np.concatenate(chosen)
+    count = len(stream) // length
+    return stream[: count * length].reshape(count, length).astype(np.int64)
+
+
+def batches(stories: list[Tokens], length: int, size: int, seed: int, skip: int = 0) -> Iterator[NDArray[np.int64]]:
+    """Batches (size, length) without end: the stories are shuffled anew each epoch. `skip` batches are passed over."""
+    epoch = 0
+    while True:
+        shuffle = np.random.default_rng([seed, epoch])
+        rows = windows(stories, length, shuffle.permutation(len(stories)))
+        shuffle.shuffle(rows)
+        for start in range(0, len(rows) - size + 1, size):
+            if skip:
+                skip -= 1
+                continue
+            yield rows[start : start + size]
+        epoch += 1

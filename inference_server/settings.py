@@ -1,0 +1,38 @@
+"""The inference server's settings, read once from the environment."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from service_kit.logs import LogFormat, LogLevel
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Each field is the variable NEXTTOKEN_<FIELD>; its Meta holds range and meaning."""
+
+    model: Annotated[str, Meta(description="default model: Hub id, local folder, or `bundled`")] = (
+        "HuggingFaceTB/SmolLM2-360M-Instruct"
+    )
+    models: Annotated[tuple[str, ...], Meta(description="further models that may be used, comma-separated")] = ()
+    ready_when: Annotated[
+        Literal["any", "default"],
+        Meta(description="health is SERVING once `any` model, or only once the `default` model, can answer"),
+    ] = "any"
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"], Meta(description="where models compute: `auto`, `cpu`, `cuda`, `mps`")
+    ] = "auto"
+    grpc_host: Annotated[str, Meta(description="address the inference server listens on")] = "127.0.0.1"
+    grpc_port: Annotated[int, Meta(ge=0, le=65535, description="port of the inference server; 0 picks a free one")] = (
+        50051
+    )
+    queue_limit: Annotated[int, Meta(ge=1, le=10_000, description="requests in flight before new ones are refused")] = (
+        64
+    )
+    batch_size: Annotated[int, Meta(ge=1, le=256, description="most requests in one forward pass")] = 16
+    batch_tokens: Annotated[int, Meta(ge=1, description="most tokens in one forward pass of several requests")] = 4096
+    cache_mb: Annotated[int, Meta(ge=0, description="memory for kept distributions, in MiB")] = 256
+    max_text_bytes: Annotated[int, Meta(ge=1, description="longest text of a request, in UTF-8 bytes")] = 1_000_000
+    drain_s: Annotated[float, Meta(ge=0, description="seconds of service after health says NOT_SERVING")] = 0.5
+    grace_s: Annotated[float, Meta(ge=0, description="seconds that work in flight may take at a stop")] = 10.0
+    log_format: Annotated[LogFormat, Meta(description="`auto`, `text` or `json`")] = "auto"
+    log_level: Annotated[LogLevel, Meta(description="`debug`, `info`, `warning` or `error`")] = "info"

@@ -1,0 +1,261 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MODEL_STATE_UNSPECIFIED: _ClassVar[ModelState]
+    MODEL_STATE_QUEUED: _ClassVar[ModelState]
+    MODEL_STATE_DOWNLOADING: _ClassVar[ModelState]
+    MODEL_STATE_LOADING: _ClassVar[ModelState]
+    MODEL_STATE_READY: _ClassVar[ModelState]
+    MODEL_STATE_FAILED: _ClassVar[ModelState]
+MODEL_STATE_UNSPECIFIED: ModelState
+MODEL_STATE_QUEUED: ModelState
+MODEL_STATE_DOWNLOADING: ModelState
+MODEL_STATE_LOADING: ModelState
+MODEL_STATE_READY: ModelState
+MODEL_STATE_FAILED: ModelState
+
+class TokenIds(_message.Message):
+    __slots__ = ("ids",)
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    ids: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, ids: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class TopKRequest(_message.Message):
+    __slots__ = ("model", "text", "token_ids", "top_k", "temperature", "watch_token_ids", "top_p", "min_p", "draws", "include_prompt_tokens", "include_partition")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    WATCH_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    TOP_P_FIELD_NUMBER: _ClassVar[int]
+    MIN_P_FIELD_NUMBER: _ClassVar[int]
+    DRAWS_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_PARTITION_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    text: str
+    token_ids: TokenIds
+    top_k: int
+    temperature: float
+    watch_token_ids: _containers.RepeatedScalarFieldContainer[int]
+    top_p: float
+    min_p: float
+    draws: _containers.RepeatedScalarFieldContainer[float]
+    include_prompt_tokens: bool
+    include_partition: bool
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., top_k: _Optional[int] = ..., temperature: _Optional[float] = ..., watch_token_ids: _Optional[_Iterable[int]] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., draws: _Optional[_Iterable[float]] = ..., include_prompt_tokens: _Optional[bool] = ..., include_partition: _Optional[bool] = ...) -> None: ...
+
+class Token(_message.Message):
+    __slots__ = ("token_id", "bytes", "text", "is_special")
+    TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    IS_SPECIAL_FIELD_NUMBER: _ClassVar[int]
+    token_id: int
+    bytes: bytes
+    text: str
+    is_special: bool
+    def __init__(self, token_id: _Optional[int] = ..., bytes: _Optional[bytes] = ..., text: _Optional[str] = ..., is_special: _Optional[bool] = ...) -> None: ...
+
+class Candidate(_message.Message):
+    __slots__ = ("token", "rank", "logit", "probability", "logprob")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    LOGIT_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    LOGPROB_FIELD_NUMBER: _ClassVar[int]
+    token: Token
+    rank: int
+    logit: float
+    probability: float
+    logprob: float
+    def __init__(self, token: _Optional[_Union[Token, _Mapping]] = ..., rank: _Optional[int] = ..., logit: _Optional[float] = ..., probability: _Optional[float] = ..., logprob: _Optional[float] = ...) -> None: ...
+
+class Kept(_message.Message):
+    __slots__ = ("count", "probability")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    probability: float
+    def __init__(self, count: _Optional[int] = ..., probability: _Optional[float] = ...) -> None: ...
+
+class PartitionPoint(_message.Message):
+    __slots__ = ("inverse_temperature", "log_sum_exp", "mean_logit", "variance")
+    INVERSE_TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    LOG_SUM_EXP_FIELD_NUMBER: _ClassVar[int]
+    MEAN_LOGIT_FIELD_NUMBER: _ClassVar[int]
+    VARIANCE_FIELD_NUMBER: _ClassVar[int]
+    inverse_temperature: float
+    log_sum_exp: float
+    mean_logit: float
+    variance: float
+    def __init__(self, inverse_temperature: _Optional[float] = ..., log_sum_exp: _Optional[float] = ..., mean_logit: _Optional[float] = ..., variance: _Optional[float] = ...) -> None: ...
+
+class Timings(_message.Message):
+    __slots__ = ("queue_ms", "tokenize_ms", "model_ms", "total_ms")
+    QUEUE_MS_FIELD_NUMBER: _ClassVar[int]
+    TOKENIZE_MS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_MS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_MS_FIELD_NUMBER: _ClassVar[int]
+    queue_ms: float
+    tokenize_ms: float
+    model_ms: float
+    total_ms: float
+    def __init__(self, queue_ms: _Optional[float] = ..., tokenize_ms: _Optional[float] = ..., model_ms: _Optional[float] = ..., total_ms: _Optional[float] = ...) -> None: ...
+
+class Prompt(_message.Message):
+    __slots__ = ("token_count", "cached_tokens", "context_limit", "tokens")
+    TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    token_count: int
+    cached_tokens: int
+    context_limit: int
+    tokens: _containers.RepeatedCompositeFieldContainer[Token]
+    def __init__(self, token_count: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., context_limit: _Optional[int] = ..., tokens: _Optional[_Iterable[_Union[Token, _Mapping]]] = ...) -> None: ...
+
+class TopKResponse(_message.Message):
+    __slots__ = ("model", "prompt", "candidates", "watched", "drawn", "kept", "other_probability", "entropy_bits", "vocab_size", "partition", "lookahead_hit", "timings")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    WATCHED_FIELD_NUMBER: _ClassVar[int]
+    DRAWN_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    OTHER_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    ENTROPY_BITS_FIELD_NUMBER: _ClassVar[int]
+    VOCAB_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    LOOKAHEAD_HIT_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    prompt: Prompt
+    candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
+    watched: _containers.RepeatedCompositeFieldContainer[Candidate]
+    drawn: _containers.RepeatedCompositeFieldContainer[Candidate]
+    kept: Kept
+    other_probability: float
+    entropy_bits: float
+    vocab_size: int
+    partition: _containers.RepeatedCompositeFieldContainer[PartitionPoint]
+    lookahead_hit: bool
+    timings: Timings
+    def __init__(self, model: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., watched: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., drawn: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., kept: _Optional[_Union[Kept, _Mapping]] = ..., other_probability: _Optional[float] = ..., entropy_bits: _Optional[float] = ..., vocab_size: _Optional[int] = ..., partition: _Optional[_Iterable[_Union[PartitionPoint, _Mapping]]] = ..., lookahead_hit: _Optional[bool] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+
+class ScoreRequest(_message.Message):
+    __slots__ = ("model", "text", "token_ids", "top_k")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    text: str
+    token_ids: TokenIds
+    top_k: int
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., top_k: _Optional[int] = ...) -> None: ...
+
+class ScoredToken(_message.Message):
+    __slots__ = ("candidate", "entropy_bits", "alternatives", "unconditioned")
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    ENTROPY_BITS_FIELD_NUMBER: _ClassVar[int]
+    ALTERNATIVES_FIELD_NUMBER: _ClassVar[int]
+    UNCONDITIONED_FIELD_NUMBER: _ClassVar[int]
+    candidate: Candidate
+    entropy_bits: float
+    alternatives: _containers.RepeatedCompositeFieldContainer[Candidate]
+    unconditioned: bool
+    def __init__(self, candidate: _Optional[_Union[Candidate, _Mapping]] = ..., entropy_bits: _Optional[float] = ..., alternatives: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., unconditioned: _Optional[bool] = ...) -> None: ...
+
+class ScoreResponse(_message.Message):
+    __slots__ = ("model", "tokens", "total_logprob", "perplexity", "bits_per_byte", "context_limit", "timings")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_LOGPROB_FIELD_NUMBER: _ClassVar[int]
+    PERPLEXITY_FIELD_NUMBER: _ClassVar[int]
+    BITS_PER_BYTE_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    tokens: _containers.RepeatedCompositeFieldContainer[ScoredToken]
+    total_logprob: float
+    perplexity: float
+    bits_per_byte: float
+    context_limit: int
+    timings: Timings
+    def __init__(self, model: _Optional[str] = ..., tokens: _Optional[_Iterable[_Union[ScoredToken, _Mapping]]] = ..., total_logprob: _Optional[float] = ..., perplexity: _Optional[float] = ..., bits_per_byte: _Optional[float] = ..., context_limit: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+
+class Model(_message.Message):
+    __slots__ = ("name", "state", "is_default", "bytes_done", "bytes_total", "reason", "facts")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    IS_DEFAULT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_DONE_FIELD_NUMBER: _ClassVar[int]
+    BYTES_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: ModelState
+    is_default: bool
+    bytes_done: int
+    bytes_total: int
+    reason: str
+    facts: ModelFacts
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[ModelState, str]] = ..., is_default: _Optional[bool] = ..., bytes_done: _Optional[int] = ..., bytes_total: _Optional[int] = ..., reason: _Optional[str] = ..., facts: _Optional[_Union[ModelFacts, _Mapping]] = ...) -> None: ...
+
+class ModelFacts(_message.Message):
+    __slots__ = ("parameters", "device", "dtype", "vocab_size", "context_limit", "architecture")
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    VOCAB_SIZE_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
+    parameters: int
+    device: str
+    dtype: str
+    vocab_size: int
+    context_limit: int
+    architecture: str
+    def __init__(self, parameters: _Optional[int] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., vocab_size: _Optional[int] = ..., context_limit: _Optional[int] = ..., architecture: _Optional[str] = ...) -> None: ...
+
+class ListModelsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListModelsResponse(_message.Message):
+    __slots__ = ("models",)
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedCompositeFieldContainer[Model]
+    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
+
+class WatchModelsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class WatchModelsResponse(_message.Message):
+    __slots__ = ("models",)
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedCompositeFieldContainer[Model]
+    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
+
+class LoadModelRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class LoadModelResponse(_message.Message):
+    __slots__ = ("model",)
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    model: Model
+    def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,59 @@
+"""Settings from the environment: one frozen struct per service, read once, every fault named by its variable."""
+
+import sys
+from collections.abc import Mapping
+from typing import Annotated, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+PREFIX = "NEXTTOKEN_"
+
+
+class SettingsError(Exception):
+    """A variable's value can't be used; the message names the variable, its fault and what is allowed."""
+
+
+def variable(field: str) -> str:
+    """The environment variable of a settings field."""
+    return PREFIX + field.upper()
+
+
+def read(settings: type[S], environment: Mapping[str, str]) -> S:
+    """Builds the settings from the environment. Unset and blank variables take the field's default.
+
+    Raises SettingsError for the first variable whose value does not fit.
+    """
+    given = {name: environment.get(variable(name), "").strip() for name in settings.__struct_fields__}
+    values: dict[str, object] = {name: text for name, text in given.items() if text}
+    for name, hint in get_type_hints(settings).items():
+        if name in values and get_origin(hint) is tuple:
+            values[name] = [part.strip() for part in given[name].split(",") if part.strip()]
+    try:
+        return msgspec.convert(values, settings, strict=False)
+    except msgspec.ValidationError as error:
+        fault, _, path = str(error).partition(" - at `$.")
+        name = path.rstrip("`").split("[")[0]
+        raise SettingsError(f"{variable(name)}={given[name]!r}: {fault.replace('`', '')}") from error
+
+
+def read_or_exit(settings: type[S], environment: Mapping[str, str]) -> S:
+    """As read, for a service's start: a fault is printed in one line and ends the process with status 1."""
+    try:
+        return read(settings, environment)
+    except SettingsError as error:
+        sys.exit(f"cannot start: {error}")
+
+
+def describe(settings: type[msgspec.Struct]) -> list[tuple[str, str, str]]:
+    """(variable, default, meaning) of each field; the meaning is the description in the field's Meta."""
+    rows = []
+    hints = get_type_hints(settings, include_extras=True)
+    for field in msgspec.structs.fields(settings):
+        hint = hints[field.name]
+        metas = [m for m in get_args(hint)[1:] if isinstance(m, msgspec.Meta)] if get_origin(hint) is Annotated else []
+        meaning = next((m.description for m in metas if m.description), "")
+        default = ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
+        rows.append((variable(field.name), default, meaning))
+    return rows
