@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Annotated, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -35,6 +35,9 @@ def read(settings: type[S], environment: Mapping[str, str]) -> S:
     except msgspec.ValidationError as error:
         fault, _, path = str(error).partition(" - at `$.")
         name = path.rstrip("`").split("[")[0]
+        hint = get_type_hints(settings)[name]
+        if get_origin(hint) is Literal:
+            fault = f"Expected one of {', '.join(map(repr, get_args(hint)))}"
         raise SettingsError(f"{variable(name)}={given[name]!r}: {fault.replace('`', '')}") from error
 
 

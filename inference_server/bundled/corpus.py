@@ -33,7 +33,7 @@ def encode(tokenizer: Tokenizer, stories: list[str]) -> list[Tokens]:
 
 
 def windows(stories: list[Tokens], length: int, order: NDArray[np.intp] | None = None) -> NDArray[np.int64]:
-    """Consecutive windows (count, length) over the stories laid end to end in `order`; a last, shorter one is dropped."""
+    """Windows (count, length) over the stories laid end to end in `order`; a last, shorter one is dropped."""
     chosen = stories if order is None else [stories[i] for i in order]
     stream = np.concatenate(chosen)
     count = len(stream) // length

@@ -65,6 +65,7 @@ def report(folder: Path, stories: list[str]) -> dict[str, object]:
 
 
 def main() -> None:
+    """Prints the report of the model in a folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--folder", type=Path, default=FOLDER)

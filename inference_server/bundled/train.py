@@ -1,6 +1,6 @@
 """Trains the bundled demo model: `python -m inference_server.bundled.train CORPUS --minutes 60`.
 
-A Llama of 5.5 million parameters with its own byte-level BPE tokenizer. Hidden matrices are optimised with Muon
+A Llama of 3.1 million parameters with its own byte-level BPE tokenizer. Hidden matrices are optimised with Muon
 (Jordan et al., 2024), embeddings and norms with AdamW; the learning rate warms up, holds, and falls to zero over the
 second half of the time given, so the same command suits a slow and a fast machine. State is saved as it goes: run the
 command again to go on after an interruption.
@@ -10,6 +10,7 @@ import argparse
 import json
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -97,11 +98,12 @@ def rate_at(fraction: float) -> float:
 def fast_bfloat16(device: torch.device) -> bool:
     """Whether matrix products in bfloat16 are a gain on this device."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def pick_device(name: str) -> torch.device:
+    """The device of that name; `auto` takes CUDA, then MPS, then the CPU."""
     if name != "auto":
         return torch.device(name)
     if torch.cuda.is_available():
@@ -120,7 +122,8 @@ class Run:
         torch.manual_seed(arguments.seed)
         self.tokenizer = self._tokenizer(training)
         self.stories = corpus.encode(self.tokenizer, training)
-        self.model = new_model().to(self.device).train()
+        self.model = new_model()
+        torch.nn.Module.to(self.model, self.device).train()
         self.optimizers = make_optimizers(self.model, arguments.rate)
         self.progress = Progress()
         self._resume()
@@ -191,7 +194,7 @@ class Run:
     def export(self, folder: Path, held_out: list[str]) -> dict[str, object]:
         """Writes weights (float16 safetensors), configuration, tokenizer and `training.json` into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.model.to(torch.float16).save_pretrained(folder)
+        self.model.half().save_pretrained(folder)
         (folder / "generation_config.json").unlink(missing_ok=True)
         PreTrainedTokenizerFast(
             tokenizer_object=self.tokenizer,
@@ -214,7 +217,8 @@ class Run:
         return facts
 
 
-def parse() -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line, or the given arguments."""
     parser = argparse.ArgumentParser(prog="python -m inference_server.bundled.train", description=__doc__)
     parser.add_argument("corpus", type=Path, help="text file, stories separated by a line <|endoftext|>")
     parser.add_argument("--work", type=Path, default=Path("build/bundled"), help="where an unfinished run is kept")
@@ -227,12 +231,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--compile", action="store_true", help="compile the model (a fifth faster; needs a C++ compiler)"
     )
-    return parser.parse_args()
+    parser.add_argument("--held-out", type=int, default=corpus.HELD_OUT, help="stories at the end kept for validation")
+    return parser.parse_args(arguments)
 
 
-def main() -> None:
-    arguments = parse()
-    training, held_out = corpus.split(corpus.read_stories(arguments.corpus))
+def main(given: Sequence[str] | None = None) -> None:
+    """Trains, exports and prints the figures."""
+    arguments = parse(given)
+    training, held_out = corpus.split(corpus.read_stories(arguments.corpus), arguments.held_out)
     run = Run(arguments, training)
     run.train()
     print(json.dumps(run.export(arguments.folder, held_out), indent=1))

@@ -1,0 +1,64 @@
+# Two commands matter: `make run` and `make test`. Everything installs into .venv from pinned versions.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PROTO := proto/nexttoken/v1/next_token.proto
+NODE_TOOLS := build/node
+BUF_VERSION := 1.75.0
+
+help:  ## list these commands
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+run: $(VENV)/.run  ## install, start both services, print the page's address; Ctrl-C stops them
+	@PYTHONUNBUFFERED=1 $(BIN)/honcho start --no-prefix
+
+test: $(VENV)/.dev  ## unit, integration and truth tests, and the page's pure code
+	$(BIN)/pytest
+	$(BIN)/node --test 'tests/frontend/**/*.test.js'
+
+e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to artifacts/
+	$(BIN)/pytest tests/e2e
+
+bench: $(VENV)/.dev  ## measure the tiers; the last line is JSON
+	$(BIN)/python -m tests.bench
+
+check: $(VENV)/.dev proto-check  ## format, lint, types, contract
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## rewrite the code in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+proto: $(VENV)/.dev  ## regenerate the gRPC code beside its .proto
+	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=proto --pyi_out=proto --grpc_python_out=proto $(PROTO)
+
+proto-check: $(VENV)/.dev $(NODE_TOOLS)/node_modules/.bin/buf  ## fail where generated code or buf's rules disagree with the .proto
+	rm -rf build/proto && mkdir -p build/proto
+	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=build/proto --pyi_out=build/proto --grpc_python_out=build/proto $(PROTO)
+	diff -r build/proto/nexttoken proto/nexttoken --exclude='*.proto' --exclude=__pycache__
+	PATH="$$PWD/$(BIN):$$PATH" $(NODE_TOOLS)/node_modules/.bin/buf lint proto
+
+train: $(VENV)/.run  ## train the bundled model anew: make train CORPUS=stories.txt MINUTES=60
+	$(BIN)/python -m inference_server.bundled.train $(CORPUS) --minutes $(or $(MINUTES),60)
+
+clean:  ## remove what was installed and built
+	rm -rf $(VENV) build artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.run: pyproject.toml constraints.txt tools/install
+	PYTHON=$(PYTHON) tools/install $(VENV) gateway,inference,run
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt tools/install
+	PYTHON=$(PYTHON) tools/install $(VENV) gateway,inference,run,dev,bench
+	@touch $@ $(VENV)/.run
+
+$(NODE_TOOLS)/node_modules/.bin/buf: $(VENV)/.dev
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/npm install --silent --no-save --no-audit --no-fund --prefix $(NODE_TOOLS) @bufbuild/buf@$(BUF_VERSION)
+	@touch $@
+
+.PHONY: help run test e2e bench check format proto proto-check train clean
