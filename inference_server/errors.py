@@ -55,3 +55,7 @@ class Stopping(ServingError):
 
 class ComputeFailed(ServingError):
     """The forward pass failed. The message is general; the cause belongs in the log."""
+
+
+class LoadFailed(Exception):
+    """A model can't be fetched or loaded; the message says why and what to do. Kept as the reason of its FAILED state."""

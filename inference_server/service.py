@@ -1,0 +1,141 @@
+"""The calls of the contract, and errors as status codes. Decides nothing: limits live below."""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
+
+import structlog
+from google.protobuf.any_pb2 import Any as AnyDetail
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+from grpc import StatusCode
+from grpc.aio import ServicerContext
+from grpc_status import rpc_status
+from nexttoken.v1 import next_token_pb2 as pb
+from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
+
+from inference_server import errors, wire
+from inference_server.registry import Registry
+from service_kit import logs
+
+REQUEST_ID_KEY = "x-request-id"
+PUSHBACK_KEY = "grpc-retry-pushback-ms"  # gRPC's retry design (A6): clients that retry wait this long
+
+STATUS = {
+    errors.InvalidField: StatusCode.INVALID_ARGUMENT,
+    errors.UnknownModel: StatusCode.NOT_FOUND,
+    errors.ModelNotReady: StatusCode.UNAVAILABLE,
+    errors.ModelFailed: StatusCode.FAILED_PRECONDITION,
+    errors.Overloaded: StatusCode.RESOURCE_EXHAUSTED,
+    errors.DeadlineExpired: StatusCode.DEADLINE_EXCEEDED,
+    errors.Stopping: StatusCode.UNAVAILABLE,
+    errors.ComputeFailed: StatusCode.INTERNAL,
+}
+
+logger = structlog.get_logger()
+
+Context = ServicerContext[Any, Any]
+
+
+class NextTokenService(pb_grpc.NextTokenServiceServicer):
+    """The contract's five calls, each: read the request, ask, write the answer."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+
+    async def TopK(self, request: pb.TopKRequest, context: Context) -> pb.TopKResponse:
+        async with answering("TopK", context) as notes:
+            notes["model"], engine = self.registry.engine(request.model)
+            answer = await engine.top_k(wire.read_top_k(request), deadline(context))
+            notes["tokens"] = answer.token_count
+            return wire.write_top_k(notes["model"], answer)
+
+    async def Score(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:
+        async with answering("Score", context) as notes:
+            notes["model"], engine = self.registry.engine(request.model)
+            answer = await engine.score(wire.read_score(request), deadline(context))
+            notes["tokens"] = len(answer.tokens)
+            return wire.write_score(notes["model"], answer)
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
+        async with answering("ListModels", context):
+            return pb.ListModelsResponse(models=map(wire.write_model, self.registry.models()))
+
+    async def WatchModels(
+        self, request: pb.WatchModelsRequest, context: Context
+    ) -> AsyncIterator[pb.WatchModelsResponse]:
+        async with answering("WatchModels", context):
+            async for models in self.registry.watch():
+                yield pb.WatchModelsResponse(models=map(wire.write_model, models))
+
+    async def LoadModel(self, request: pb.LoadModelRequest, context: Context) -> pb.LoadModelResponse:
+        async with answering("LoadModel", context) as notes:
+            status = self.registry.retry(request.name)
+            notes["model"] = status.name
+            return pb.LoadModelResponse(model=wire.write_model(status))
+
+
+@asynccontextmanager
+async def answering(rpc: str, context: Context) -> AsyncIterator[dict[str, Any]]:
+    """One call, from its request id to its line in the log; what goes wrong leaves with its status code.
+
+    The caller may add to the notes it is given: they join the log line. A cancelled call stays cancelled.
+    """
+    metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    request_id = logs.request_id(metadata.get(REQUEST_ID_KEY))
+    echo = ((REQUEST_ID_KEY, request_id),)
+    context.set_trailing_metadata(echo)
+    notes: dict[str, Any] = {}
+    code = StatusCode.OK
+    started = time.monotonic()
+    with structlog.contextvars.bound_contextvars(request_id=request_id):
+        try:
+            yield notes
+        except asyncio.CancelledError:
+            code = StatusCode.CANCELLED
+            raise
+        except errors.ServingError as error:
+            code, notes["error"] = STATUS[type(error)], str(error)
+            await refuse(context, code, error, echo)
+        except Exception:
+            code = StatusCode.INTERNAL
+            logger.exception("unexpected fault", rpc=rpc)
+            words = f"a fault of the server; its log has the details under request id {request_id}"
+            await context.abort(code, words, echo)
+        finally:
+            milliseconds = round((time.monotonic() - started) * 1000, 2)
+            logger.info("call", rpc=rpc, code=code.name, ms=milliseconds, **notes)
+
+
+async def refuse(
+    context: Context, code: StatusCode, error: errors.ServingError, trailers: Sequence[tuple[str, str]]
+) -> NoReturn:
+    """Aborts the call with the error's code, words and machine-readable details."""
+    status = status_pb2.Status(code=code.value[0], message=str(error))
+    if isinstance(error, errors.InvalidField):
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.fault)
+        status.details.append(packed(error_details_pb2.BadRequest(field_violations=[violation])))
+    if isinstance(error, errors.Overloaded):
+        milliseconds = math.ceil(error.retry_after_s * 1000)
+        delay = Duration()
+        delay.FromMilliseconds(milliseconds)
+        status.details.append(packed(error_details_pb2.RetryInfo(retry_delay=delay)))
+        trailers = (*trailers, (PUSHBACK_KEY, str(milliseconds)))
+    rich = rpc_status.to_status(status)
+    await context.abort(code, str(error), (*trailers, *rich.trailing_metadata))
+
+
+def packed(detail: error_details_pb2.BadRequest | error_details_pb2.RetryInfo) -> AnyDetail:
+    """A detail as google.rpc.Status carries it."""
+    wrapped = AnyDetail()
+    wrapped.Pack(detail)
+    return wrapped
+
+
+def deadline(context: Context) -> float | None:
+    """When the caller stops waiting, in time.monotonic seconds; None: never."""
+    remaining: float | None = context.time_remaining()
+    return None if remaining is None else time.monotonic() + remaining

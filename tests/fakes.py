@@ -1,0 +1,89 @@
+"""A real-shaped engine for everything above it: real scheduler, real checks of its own making, no model.
+
+Its text is spelled in bytes: token i of 256 is byte i, and the next token is always the one after the last.
+"""
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from inference_server import values
+from inference_server.errors import InvalidField
+
+VOCAB_SIZE = 256
+CONTEXT_LIMIT = 64
+
+
+def candidate(token_id: int, rank: int, probability: float) -> values.Candidate:
+    token = values.Token(token_id, bytes([token_id]), is_special=token_id == 0)
+    return values.Candidate(token, rank, math.log(probability), probability, math.log(probability))
+
+
+@dataclass
+class FakeEngine:
+    """Remembers its queries; answers them, raises `failure`, or waits for `gate`, whichever is set."""
+
+    facts: values.ModelFacts = field(
+        default_factory=lambda: values.ModelFacts(1234, "cpu", "float32", VOCAB_SIZE, CONTEXT_LIMIT, "FakeForCausalLM")
+    )
+    queries: list[values.TopKQuery | values.ScoreQuery] = field(default_factory=list)
+    deadlines: list[float | None] = field(default_factory=list)
+    failure: Exception | None = None
+    gate: asyncio.Event | None = None
+    finished: int = 0
+
+    async def top_k(self, query: values.TopKQuery, deadline: float | None) -> values.TopKAnswer:
+        started = time.monotonic()
+        ids = await self._admit(query, deadline)
+        following = [(ids[-1] + step) % VOCAB_SIZE for step in range(1, query.top_k + 1)]
+        return values.TopKAnswer(
+            token_count=len(ids),
+            cached_tokens=0,
+            context_limit=CONTEXT_LIMIT,
+            candidates=[candidate(token_id, rank, 2.0**-rank) for rank, token_id in enumerate(following, 1)],
+            watched=[candidate(token_id, 7, 2.0**-7) for token_id in query.watch_token_ids],
+            drawn=[candidate(following[0], 1, 0.5) for _ in query.draws],
+            kept_count=VOCAB_SIZE,
+            kept_probability=1.0,
+            other_probability=2.0**-query.top_k,
+            entropy_bits=2.0,
+            vocab_size=VOCAB_SIZE,
+            lookahead_hit=False,
+            timings=values.Timings(0.1, 0.2, 0.3, (time.monotonic() - started) * 1000),
+            prompt_tokens=[candidate(i, 1, 1.0).token for i in ids] if query.include_prompt_tokens else (),
+            partition=[values.PartitionPoint(1.0, 2.0, 3.0, 4.0)] if query.include_partition else (),
+        )
+
+    async def score(self, query: values.ScoreQuery, deadline: float | None) -> values.ScoreAnswer:
+        ids = await self._admit(query, deadline)
+        alternatives = [candidate(i, i + 1, 0.5) for i in range(query.top_k)]
+        return values.ScoreAnswer(
+            tokens=[
+                values.ScoredToken(candidate(i, 1, 0.5), 1.0, alternatives, unconditioned=at == 0)
+                for at, i in enumerate(ids)
+            ],
+            total_logprob=-0.5,
+            perplexity=1.5,
+            bits_per_byte=0.25,
+            context_limit=CONTEXT_LIMIT,
+            timings=values.Timings(0.1, 0.2, 0.3, 0.6),
+        )
+
+    async def _admit(self, query: values.TopKQuery | values.ScoreQuery, deadline: float | None) -> list[int]:
+        self.queries.append(query)
+        self.deadlines.append(deadline)
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        if query.text is None and query.token_ids is None:
+            raise InvalidField("prompt", "missing")
+        self.finished += 1
+        return list(query.text.encode()) if query.text is not None else list(query.token_ids or ())
+
+
+def fetch(name: str, on_progress: object) -> Path:
+    """Every model lies in a folder of its name."""
+    return Path("/models") / name
