@@ -58,4 +58,4 @@ class ComputeFailed(ServingError):
 
 
 class LoadFailed(Exception):
-    """A model can't be fetched or loaded; the message says why and what to do. Kept as the reason of its FAILED state."""
+    """A model can't be fetched or loaded; the message says why and what to do; it becomes the FAILED reason."""

@@ -7,19 +7,16 @@ import queue
 import reprlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import structlog
 
 from inference_server import errors
-from inference_server.values import ModelFacts
-
-if TYPE_CHECKING:
-    from inference_server.engine import Engine  # brings torch with it, which takes seconds to import
+from inference_server.values import ModelFacts, ScoreAnswer, ScoreQuery, TopKAnswer, TopKQuery
 
 BUNDLED = "bundled"
 WATCH_INTERVAL_S = 0.1  # the contract promises watchers at most ten lists a second
@@ -60,6 +57,17 @@ class ModelStatus:
         return words
 
 
+class Engine(Protocol):
+    """What answers for a loaded model. The engine module itself brings torch, which takes seconds to import."""
+
+    @property
+    def facts(self) -> ModelFacts: ...
+
+    async def top_k(self, query: TopKQuery, deadline: float | None) -> TopKAnswer: ...
+
+    async def score(self, query: ScoreQuery, deadline: float | None) -> ScoreAnswer: ...
+
+
 class Cancelled(Exception):
     """The server stops: whoever fetches or loads should give up."""
 
@@ -70,7 +78,7 @@ OnProgress = Callable[[int, int], None]
 Fetch = Callable[[str, OnProgress], Path]
 """Brings a model's files into a folder, however long it takes; raises LoadFailed."""
 
-Load = Callable[[str, Path], "Engine"]
+Load = Callable[[str, Path], Engine]
 """Reads a folder into a model that answers; raises LoadFailed."""
 
 
@@ -122,7 +130,7 @@ class Registry:
         with self._lock:
             return tuple(self._models.values())
 
-    def engine(self, name: str) -> "tuple[str, Engine]":
+    def engine(self, name: str) -> tuple[str, Engine]:
         """The name and engine of the model a request asks for; an empty name means the default.
 
         Raises UnknownModel, ModelNotReady, ModelFailed or Stopping.
@@ -147,7 +155,7 @@ class Registry:
             self._waiting.put(name)
         return self._status(name)
 
-    async def watch(self) -> AsyncIterator[tuple[ModelStatus, ...]]:
+    async def watch(self) -> AsyncGenerator[tuple[ModelStatus, ...], None]:
         """The models now and after each change, at most ten times a second; a slow reader gets only the newest.
 
         Ends with Stopping when the registry stops.

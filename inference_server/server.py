@@ -14,7 +14,7 @@ from nexttoken.v1 import next_token_pb2, next_token_pb2_grpc
 
 from inference_server import errors
 from inference_server.prefix_cache import PrefixCache
-from inference_server.registry import BUNDLED, Fetch, Load, ModelState, OnProgress, Registry
+from inference_server.registry import BUNDLED, Engine, Fetch, Load, ModelState, OnProgress, Registry
 from inference_server.scheduler import Scheduler
 from inference_server.service import NextTokenService
 from inference_server.settings import Settings
@@ -123,10 +123,11 @@ class InferenceServer:
     async def _report_health(self) -> None:
         """Says SERVING once a model that counts is ready; a model once ready stays so."""
         with contextlib.suppress(errors.Stopping):
-            async for models in self.registry.watch():
-                ready = [model for model in models if model.state is ModelState.READY]
-                if any(self.settings.ready_when == "any" or model.is_default for model in ready):
-                    break
+            async with contextlib.aclosing(self.registry.watch()) as changes:
+                async for models in changes:
+                    ready = [model for model in models if model.state is ModelState.READY]
+                    if any(self.settings.ready_when == "any" or model.is_default for model in ready):
+                        break
             for name in HEALTH_NAMES:
                 await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
@@ -144,7 +145,7 @@ def loading(settings: Settings, scheduler: Scheduler) -> Load:
     """How folders become engines that share one scheduler and one cache."""
     cache: PrefixCache[Any] = PrefixCache(settings.cache_mb << 20)
 
-    def load(name: str, folder: Path) -> Any:
+    def load(name: str, folder: Path) -> Engine:
         from inference_server import engine  # imports torch and transformers: not before the port answers
 
         return engine.load(name, folder, settings.device, scheduler, cache, settings)

@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, NoReturn
 
 import structlog
@@ -23,6 +23,8 @@ from service_kit import logs
 
 REQUEST_ID_KEY = "x-request-id"
 PUSHBACK_KEY = "grpc-retry-pushback-ms"  # gRPC's retry design (A6): clients that retry wait this long
+
+MAX_WORDS = 500  # characters of a message: trailers hold 8 KiB in all, and have it two or three times, encoded
 
 STATUS = {
     errors.InvalidField: StatusCode.INVALID_ARGUMENT,
@@ -67,8 +69,8 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
     async def WatchModels(
         self, request: pb.WatchModelsRequest, context: Context
     ) -> AsyncIterator[pb.WatchModelsResponse]:
-        async with answering("WatchModels", context):
-            async for models in self.registry.watch():
+        async with answering("WatchModels", context), aclosing(self.registry.watch()) as changes:
+            async for models in changes:
                 yield pb.WatchModelsResponse(models=map(wire.write_model, models))
 
     async def LoadModel(self, request: pb.LoadModelRequest, context: Context) -> pb.LoadModelResponse:
@@ -91,32 +93,33 @@ async def answering(rpc: str, context: Context) -> AsyncIterator[dict[str, Any]]
     notes: dict[str, Any] = {}
     code = StatusCode.OK
     started = time.monotonic()
-    with structlog.contextvars.bound_contextvars(request_id=request_id):
-        try:
-            yield notes
-        except asyncio.CancelledError:
-            code = StatusCode.CANCELLED
-            raise
-        except errors.ServingError as error:
-            code, notes["error"] = STATUS[type(error)], str(error)
-            await refuse(context, code, error, echo)
-        except Exception:
-            code = StatusCode.INTERNAL
-            logger.exception("unexpected fault", rpc=rpc)
-            words = f"a fault of the server; its log has the details under request id {request_id}"
-            await context.abort(code, words, echo)
-        finally:
-            milliseconds = round((time.monotonic() - started) * 1000, 2)
-            logger.info("call", rpc=rpc, code=code.name, ms=milliseconds, **notes)
+    structlog.contextvars.bind_contextvars(request_id=request_id)  # for this call's task alone
+    try:
+        yield notes
+    except (asyncio.CancelledError, GeneratorExit):  # the latter where a stream is left between two messages
+        code = StatusCode.CANCELLED
+        raise
+    except errors.ServingError as error:
+        code, notes["error"] = STATUS[type(error)], str(error)
+        await refuse(context, code, error, echo)
+    except Exception:
+        code = StatusCode.INTERNAL
+        logger.exception("unexpected fault", rpc=rpc)
+        words = f"a fault of the server; its log has the details under request id {request_id}"
+        await context.abort(code, words, echo)
+    finally:
+        milliseconds = round((time.monotonic() - started) * 1000, 2)
+        logger.info("call", rpc=rpc, code=code.name, ms=milliseconds, **notes)
 
 
 async def refuse(
     context: Context, code: StatusCode, error: errors.ServingError, trailers: Sequence[tuple[str, str]]
 ) -> NoReturn:
     """Aborts the call with the error's code, words and machine-readable details."""
-    status = status_pb2.Status(code=code.value[0], message=str(error))
+    words = str(error)[:MAX_WORDS]
+    status = status_pb2.Status(code=code.value[0], message=words)
     if isinstance(error, errors.InvalidField):
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.fault)
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.fault[:MAX_WORDS])
         status.details.append(packed(error_details_pb2.BadRequest(field_violations=[violation])))
     if isinstance(error, errors.Overloaded):
         milliseconds = math.ceil(error.retry_after_s * 1000)
@@ -125,7 +128,7 @@ async def refuse(
         status.details.append(packed(error_details_pb2.RetryInfo(retry_delay=delay)))
         trailers = (*trailers, (PUSHBACK_KEY, str(milliseconds)))
     rich = rpc_status.to_status(status)
-    await context.abort(code, str(error), (*trailers, *rich.trailing_metadata))
+    await context.abort(code, words, (*trailers, *rich.trailing_metadata))
 
 
 def packed(detail: error_details_pb2.BadRequest | error_details_pb2.RetryInfo) -> AnyDetail:

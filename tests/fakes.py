@@ -44,7 +44,7 @@ class FakeEngine:
             context_limit=CONTEXT_LIMIT,
             candidates=[candidate(token_id, rank, 2.0**-rank) for rank, token_id in enumerate(following, 1)],
             watched=[candidate(token_id, 7, 2.0**-7) for token_id in query.watch_token_ids],
-            drawn=[candidate(following[0], 1, 0.5) for _ in query.draws],
+            drawn=[candidate((ids[-1] + 1) % VOCAB_SIZE, 1, 0.5) for _ in query.draws],
             kept_count=VOCAB_SIZE,
             kept_probability=1.0,
             other_probability=2.0**-query.top_k,
@@ -81,7 +81,7 @@ class FakeEngine:
         if query.text is None and query.token_ids is None:
             raise InvalidField("prompt", "missing")
         self.finished += 1
-        return list(query.text.encode()) if query.text is not None else list(query.token_ids or ())
+        return (list(query.text.encode()) if query.text is not None else list(query.token_ids or ())) or [0]
 
 
 def fetch(name: str, on_progress: object) -> Path:

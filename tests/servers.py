@@ -118,10 +118,15 @@ async def server_here(
 
 
 @contextlib.asynccontextmanager
-async def connect(target: str) -> AsyncIterator[pb_grpc.NextTokenServiceStub]:
+async def connect(target: str) -> AsyncIterator[Any]:
     """A client of a server."""
     async with grpc.aio.insecure_channel(target) as channel:
-        yield pb_grpc.NextTokenServiceStub(channel)  # type: ignore[no-untyped-call]
+        yield stub_of(channel)
+
+
+def stub_of(channel: grpc.aio.Channel) -> Any:
+    """The calls of the contract on a channel."""
+    return pb_grpc.NextTokenServiceStub(channel)  # type: ignore[no-untyped-call]
 
 
 async def ready(stub: Any, name: str, state: int = pb.MODEL_STATE_READY) -> pb.Model:
