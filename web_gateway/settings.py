@@ -17,5 +17,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = "localhost:50051"
     timeout_s: Annotated[float, Meta(gt=0, le=600, description="seconds a request may take before 504")] = 30.0
     max_body_bytes: Annotated[int, Meta(ge=1, description="longest request body, in bytes")] = 1_100_000
+    grace_s: Annotated[float, Meta(ge=0, description="seconds that work in flight may take at a stop")] = 10.0
     log_format: Annotated[LogFormat, Meta(description="`auto`, `text` or `json`")] = "auto"
     log_level: Annotated[LogLevel, Meta(description="`debug`, `info`, `warning` or `error`")] = "info"

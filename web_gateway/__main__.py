@@ -1,0 +1,29 @@
+"""Starts the gateway: `python -m web_gateway`. Ends with 0 when asked to stop, 1 when it can't start."""
+
+import os
+import signal
+import sys
+
+from service_kit import logs
+from service_kit.settings import read_or_exit
+from web_gateway.app import create_app
+from web_gateway.server import CannotListen, Server, listen
+from web_gateway.settings import Settings
+
+
+def main() -> None:
+    """Serves until SIGTERM or SIGINT."""
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        # The server takes these over while it runs and raises them again once it has stopped.
+        signal.signal(wanted, lambda *_: sys.exit(0))
+    settings = read_or_exit(Settings, os.environ)
+    logs.configure("web_gateway", settings.log_format, settings.log_level)
+    try:
+        bound = listen(settings)
+    except CannotListen as error:
+        sys.exit(f"cannot start: {error}")
+    Server(create_app(settings), settings).run([bound])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The gateway as one value: its routes, what surrounds them, its table of errors and what lives as long as it does."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Mount, Route, Router
+
+from web_gateway import client, errors, handlers
+from web_gateway.feed import ModelFeed
+from web_gateway.metrics import Metrics
+from web_gateway.middleware import CancelOnDisconnect, RequestRecord, SecurityHeaders
+from web_gateway.page import FRONTEND, Page
+from web_gateway.settings import Settings
+
+ONE_PACKET = 1400  # bytes; compressing less saves no round trip
+
+Connect = Callable[[Settings], AbstractAsyncContextManager[client.InferenceClient]]
+
+
+def create_app(settings: Settings, connect: Connect = client.connect) -> Starlette:
+    """The gateway. `connect` opens what it asks; nothing is opened before the app starts."""
+    metrics = Metrics()
+    cancelled = [Middleware(CancelOnDisconnect)]
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
+        async with connect(settings) as inference:
+            app.state.feed = feed = ModelFeed(inference)
+            yield {"settings": settings, "inference": inference, "feed": feed, "metrics": metrics}
+            feed.close()
+
+    api = Router(
+        [
+            Route("/next-token", handlers.next_token, methods=["POST"], middleware=cancelled),
+            Route("/score", handlers.score, methods=["POST"], middleware=cancelled),
+            Route("/models", handlers.models, middleware=cancelled),
+            Route("/models/events", handlers.model_events, middleware=cancelled),
+            Route("/models/load", handlers.load_model, methods=["POST"], middleware=cancelled),
+            Route("/openapi.json", handlers.contract),
+        ],
+        redirect_slashes=False,
+    )
+    return Starlette(
+        routes=[
+            Mount("/api", app=api),
+            Route("/healthz", handlers.healthz),
+            Route("/readyz", handlers.readyz, middleware=cancelled),
+            Route("/metrics", handlers.metrics),
+            Mount("/", app=Page(directory=FRONTEND)),
+        ],
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(RequestRecord, metrics=metrics, timeout_s=settings.timeout_s),
+            Middleware(GZipMiddleware, minimum_size=ONE_PACKET, compresslevel=6),
+        ],
+        exception_handlers={errors.GatewayError: errors.refused, HTTPException: errors.unrouted},
+        lifespan=lifespan,
+    )

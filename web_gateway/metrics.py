@@ -1,0 +1,42 @@
+"""What Prometheus reads: requests by route, method and code, their time, and how many are in flight."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    """The numbers of one gateway, in a registry of its own."""
+
+    MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.in_flight = Gauge(
+            "nexttoken_gateway_requests_in_flight", "Requests that are being answered.", registry=self.registry
+        )
+        self._requests = Counter(
+            "nexttoken_gateway_requests",
+            "Requests answered; code 499 counts clients that left first.",
+            ["route", "method", "code"],
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "nexttoken_gateway_request_seconds",
+            "From a request's arrival to the first byte of its answer.",
+            ["route"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+
+    def answered(self, route: str, method: str, code: int, seconds: float) -> None:
+        """Counts one request. Unusual methods share a label, so that nobody can grow the registry."""
+        self._requests.labels(route, method if method in METHODS else "other", str(code)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def text(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self.registry)

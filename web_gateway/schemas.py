@@ -1,0 +1,153 @@
+"""JSON in and out: strict reading, refusals that name field, fault and range. Knows neither HTTP nor protobuf."""
+
+import json
+import re
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from web_gateway.errors import InvalidRequest
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+FAULT = re.compile(r"(?P<fault>.*?)(?: - at `\$\.(?P<path>.*)`)?", re.DOTALL)
+UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
+NOT_AN_OBJECT = re.compile(r"Expected `object`, got `(?P<kind>.*)`")
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+SHOWN = 60  # characters of a value that a refusal repeats
+
+
+def parse(body: bytes, kind: type[R]) -> R:
+    """The body as a request. Unknown and repeated fields, wrong types and values out of range raise InvalidRequest."""
+    if not body.strip():
+        raise InvalidRequest("the body is empty; send a JSON object")
+    try:
+        request = msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise misfit(error, body, kind) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise malformed(error, body, kind) from None
+    json.loads(body, object_pairs_hook=refuse_repeats)
+    return request
+
+
+def render(answer: msgspec.Struct) -> bytes:
+    """The answer as JSON: bytes in base64, infinities as null."""
+    return msgspec.json.encode(answer)
+
+
+def refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
+    """Refuses an object that names a field twice: answering one of the two would drop the other silently."""
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise InvalidRequest(f"{name}: stands in the body twice", name)
+        seen.add(name)
+
+
+def misfit(error: msgspec.ValidationError, body: bytes, kind: type[msgspec.Struct]) -> InvalidRequest:
+    """The refusal of well-formed JSON that is not the request it should be."""
+    if match := NOT_AN_OBJECT.fullmatch(str(error)):
+        return InvalidRequest(f"the body must be a JSON object, not {match['kind']}")
+    if match := UNKNOWN.fullmatch(str(error)):
+        known = ", ".join(kind.__struct_fields__)
+        return InvalidRequest(f"{shown(match['name'])}: unknown field; known fields are {known}", shown(match["name"]))
+    if match := MISSING.fullmatch(str(error)):
+        return InvalidRequest(f"{match['name']}: must be given", match["name"])
+    match = FAULT.fullmatch(str(error))
+    if match is None or match["path"] is None:
+        return InvalidRequest(str(error), kind.__struct_fields__[0])
+    field, *at = re.split(r"[\[\]]+", match["path"])
+    value = lenient(body).get(field, ...)
+    rule = schema(kind)["properties"][field]
+    for index in at[:1]:
+        value = value[int(index)] if isinstance(value, list) else ...
+        rule = rule["items"]
+    given = "" if value is ... else f", not {described(value)}"
+    return InvalidRequest(f"{match['path']}: must be {allowed(rule)}{given}", field)
+
+
+def malformed(error: Exception, body: bytes, kind: type[msgspec.Struct]) -> InvalidRequest:
+    """The refusal of what is no JSON: by the field that breaks it, where a more lenient reader finds one."""
+    for field, value in lenient(body).items():
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, str) and HALF_CHARACTER.search(part):
+                return InvalidRequest(f"{shown(field)}: {unreadable(body)}", shown(field))
+            if isinstance(part, float) and not abs(part) < float("inf"):
+                rule = schema(kind)["properties"].get(field)
+                words = "" if rule is None else f"; must be {allowed(rule)}"
+                return InvalidRequest(f"{shown(field)}: NaN and Infinity are not JSON{words}", shown(field))
+    if isinstance(error, UnicodeDecodeError):
+        return InvalidRequest(f"the body {unreadable(body)}")
+    return InvalidRequest(f"the body is not JSON: {error}")
+
+
+def unreadable(body: bytes) -> str:
+    """Why a text holds what is no character."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return f"is not UTF-8 at byte {error.start} of the body"
+    return "holds an escape of half a surrogate pair, which is no character"
+
+
+def lenient(body: bytes) -> dict[str, Any]:
+    """The fields of a body that a strict reader refuses, empty where nothing can be made of it."""
+    try:
+        value = json.loads(body.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def described(value: object) -> str:
+    """A value as a refusal repeats it: short, and never a whole text."""
+    match value:
+        case str():
+            return f"the text {shown(json.dumps(value, ensure_ascii=False))}"
+        case list():
+            return f"a list of {len(value)}"
+        case dict():
+            return "an object"
+        case _:
+            return shown(json.dumps(value))
+
+
+def shown(text: str) -> str:
+    """At most SHOWN characters of a text that may hold anything."""
+    text = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+@cache
+def schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """The JSON schema of one struct."""
+    (_, components) = msgspec.json.schema_components([kind], ref_template="{name}")
+    found: dict[str, Any] = components[kind.__name__]
+    return found
+
+
+def allowed(rule: dict[str, Any], many: bool = False) -> str:
+    """What a JSON schema allows, in words."""
+    match rule["type"]:
+        case "string":
+            return "text that is not empty" if rule.get("minLength") else "text"
+        case "boolean":
+            return "true or false"
+        case "array":
+            most = f"at most {rule['maxItems']:,} " if "maxItems" in rule else ""
+            return f"a list of {most}{allowed(rule['items'], many=True)}"
+        case kind:
+            noun = {"integer": "whole number", "number": "number"}[kind]
+            return f"{noun}s {limits(rule)}" if many else f"a {noun} {limits(rule)}"
+
+
+def limits(rule: dict[str, Any]) -> str:
+    """The range of a number, in words."""
+    if "exclusiveMinimum" in rule:
+        return f"above {rule['exclusiveMinimum']:,} and up to {rule['maximum']:,}"
+    if "exclusiveMaximum" in rule:
+        return f"from {rule['minimum']:,} to below {rule['exclusiveMaximum']:,}"
+    return f"from {rule['minimum']:,} to {rule['maximum']:,}"

@@ -1,0 +1,75 @@
+"""The HTTP server around the app: its socket, its start, its stop."""
+
+import math
+import os
+import socket
+import sys
+
+import uvicorn
+from starlette.applications import Starlette
+
+from web_gateway.settings import Settings
+
+IDLE_S = 65  # longer than common proxies keep a connection, so that they never write to one just closed
+
+
+class CannotListen(Exception):
+    """The address can't be served on; the message says why and which setting to change."""
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket bound to the settings' address. Raises CannotListen."""
+    try:
+        (family, _, _, _, address), *_ = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        return socket.create_server(address[:2], family=family)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise CannotListen(
+            f"the page can't be served on {settings.host} port {settings.port}: {reason}; "
+            "NEXTTOKEN_HOST and NEXTTOKEN_PORT choose another address"
+        ) from error
+
+
+def url(bound: socket.socket) -> str:
+    """Where a browser on this machine finds the page."""
+    host, port = bound.getsockname()[:2]
+    if host in ("0.0.0.0", "::", "127.0.0.1", "::1"):  # noqa: S104 - compared, not bound
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Server(uvicorn.Server):
+    """Says where the page is once it answers; at a stop ends the event streams first, which never end by themselves."""
+
+    def __init__(self, app: Starlette, settings: Settings) -> None:
+        self.app = app
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                proxy_headers=False,  # nobody has vouched for what stands in front
+                server_header=False,
+                timeout_keep_alive=IDLE_S,
+                timeout_graceful_shutdown=math.ceil(settings.grace_s),
+            )
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts serving, then prints the page's address."""
+        await super().startup(sockets)
+        if self.started and sockets:
+            sys.stdout.write(f"Next-Token Visualizer: {url(sockets[0])}\n")
+            sys.stdout.flush()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends the event streams, then lets the work in flight finish."""
+        self.app.state.feed.close()
+        await super().shutdown(sockets)

@@ -1,0 +1,167 @@
+"""The gateway's plain values as messages of the contract, and back. Knows no calls, no errors and no limits."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import UNSET
+from nexttoken.v1 import next_token_pb2 as pb
+
+from web_gateway import values
+
+MODEL_STATES: dict[int, values.ModelState] = {
+    pb.MODEL_STATE_QUEUED: "queued",
+    pb.MODEL_STATE_DOWNLOADING: "downloading",
+    pb.MODEL_STATE_LOADING: "loading",
+    pb.MODEL_STATE_READY: "ready",
+    pb.MODEL_STATE_FAILED: "failed",
+}
+
+
+def top_k_request(query: values.NextTokenRequest) -> pb.TopKRequest:
+    """The question as the contract spells it."""
+    return pb.TopKRequest(
+        **prompt(query),
+        **given(query, "top_k", "temperature", "watch_token_ids", "top_p", "min_p", "draws"),
+        include_prompt_tokens=query.include_prompt_tokens,
+        include_partition=query.include_partition,
+    )
+
+
+def score_request(query: values.ScoreRequest) -> pb.ScoreRequest:
+    """The question as the contract spells it."""
+    return pb.ScoreRequest(**prompt(query), **given(query, "top_k"))
+
+
+def prompt(query: values.NextTokenRequest | values.ScoreRequest) -> dict[str, Any]:
+    """The prompt and the model, as a request's keywords."""
+    return {
+        **given(query, "model", "text"),
+        **({} if query.token_ids is UNSET else {"token_ids": pb.TokenIds(ids=query.token_ids)}),
+    }
+
+
+def given(query: values.NextTokenRequest | values.ScoreRequest, *names: str) -> dict[str, Any]:
+    """The fields that were given: the server knows the defaults of the others."""
+    return {name: value for name in names if (value := getattr(query, name)) is not UNSET}
+
+
+def next_token_answer(answer: pb.TopKResponse, with_prompt_tokens: bool) -> values.NextTokenAnswer:
+    """The answer in the gateway's shape."""
+    return values.NextTokenAnswer(
+        model=answer.model,
+        prompt=values.Prompt(
+            token_count=answer.prompt.token_count,
+            cached_tokens=answer.prompt.cached_tokens,
+            context_limit=answer.prompt.context_limit,
+            tokens=[values.Token(**spelling(token)) for token in answer.prompt.tokens] if with_prompt_tokens else UNSET,
+        ),
+        candidates=candidates(answer.candidates),
+        watched=candidates(answer.watched),
+        drawn=candidates(answer.drawn),
+        kept=values.Kept(count=answer.kept.count, probability=answer.kept.probability),
+        partition=[
+            values.PartitionPoint(
+                inverse_temperature=point.inverse_temperature,
+                log_sum_exp=point.log_sum_exp,
+                mean_logit=point.mean_logit,
+                variance=point.variance,
+            )
+            for point in answer.partition
+        ],
+        other_probability=answer.other_probability,
+        entropy_bits=answer.entropy_bits,
+        vocab_size=answer.vocab_size,
+        lookahead_hit=answer.lookahead_hit,
+        timings_ms=timings(answer.timings),
+    )
+
+
+def score_answer(answer: pb.ScoreResponse) -> values.ScoreAnswer:
+    """The answer in the gateway's shape."""
+    return values.ScoreAnswer(
+        model=answer.model,
+        tokens=[scored_token(token) for token in answer.tokens],
+        total_logprob=answer.total_logprob,
+        perplexity=answer.perplexity,
+        bits_per_byte=answer.bits_per_byte,
+        context_limit=answer.context_limit,
+        timings_ms=timings(answer.timings),
+    )
+
+
+def scored_token(token: pb.ScoredToken) -> values.ScoredToken:
+    """One token of a scored text."""
+    place = token.candidate
+    known = not token.unconditioned
+    return values.ScoredToken(
+        **spelling(place.token),
+        rank=place.rank if known else None,
+        logit=place.logit if known else None,
+        probability=place.probability if known else None,
+        logprob=place.logprob if known else None,
+        entropy_bits=token.entropy_bits if known else None,
+        unconditioned=token.unconditioned,
+        alternatives=candidates(token.alternatives),
+    )
+
+
+def spelling(token: pb.Token) -> dict[str, Any]:
+    """What every kind of token says of itself."""
+    return {
+        "token_id": token.token_id,
+        "text": token.text if token.HasField("text") else None,
+        "bytes": token.bytes,
+        "is_special": token.is_special,
+    }
+
+
+def candidates(found: Iterable[pb.Candidate]) -> list[values.Candidate]:
+    """Tokens and their places."""
+    return [
+        values.Candidate(
+            **spelling(place.token),
+            rank=place.rank,
+            logit=place.logit,
+            probability=place.probability,
+            logprob=place.logprob,
+        )
+        for place in found
+    ]
+
+
+def timings(spent: pb.Timings) -> values.Timings:
+    """Milliseconds, rounded to what a clock can tell."""
+    return values.Timings(
+        queue=round(spent.queue_ms, 3),
+        tokenize=round(spent.tokenize_ms, 3),
+        model=round(spent.model_ms, 3),
+        total=round(spent.total_ms, 3),
+    )
+
+
+def model_list(models: Iterable[pb.Model]) -> values.ModelList:
+    """Models in the server's order."""
+    return values.ModelList(models=[model(one) for one in models])
+
+
+def model(one: pb.Model) -> values.Model:
+    """A model's state, and its facts once it has them."""
+    facts = one.facts
+    return values.Model(
+        name=one.name,
+        state=MODEL_STATES.get(one.state, "unknown"),
+        is_default=one.is_default,
+        bytes_done=one.bytes_done,
+        bytes_total=one.bytes_total,
+        reason=one.reason,
+        facts=None
+        if not one.HasField("facts")
+        else values.ModelFacts(
+            parameters=facts.parameters,
+            device=facts.device,
+            dtype=facts.dtype,
+            vocab_size=facts.vocab_size,
+            context_limit=facts.context_limit,
+            architecture=facts.architecture,
+        ),
+    )
