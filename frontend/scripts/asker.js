@@ -1,0 +1,81 @@
+/**
+ * Keeps one question in flight: the one the state wants. A newer question aborts the older, and no reply but the newest
+ * is ever heard.
+ *
+ * @typedef {import("./state.js").State} State
+ * @typedef {import("./state.js").Question} Question
+ * @typedef {import("./distribution.js").Answer} Answer
+ */
+import { CallFailed } from "./api.js";
+import { answerHere, wanted } from "./questions.js";
+import { fail, receive, retry } from "./state.js";
+
+const TYPING_MS = 120;
+const SETTING_MS = 80;
+const LONGEST_WAIT_MS = 10_000;
+
+/**
+ * @param {object} parts
+ * @param {() => State} parts.read
+ * @param {(transition: (state: State) => State) => void} parts.act
+ * @param {(question: Question, signal: AbortSignal) => Promise<Answer>} parts.ask
+ * @returns {{consider: () => void, asking: () => boolean}} `consider` is called after every change of the state
+ */
+export function createAsker({ read, act, ask }) {
+  /** @type {{key: string, controller: AbortController, timer: ReturnType<typeof setTimeout> | undefined} | null} */
+  let flight = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let again;
+  let failures = 0;
+
+  function consider() {
+    const question = wanted(read());
+    if (question?.key === flight?.key) return;
+    clearTimeout(flight?.timer);
+    flight?.controller.abort();
+    clearTimeout(again);
+    flight = null;
+    if (!question) return;
+    const mine = { key: question.key, controller: new AbortController(), timer: undefined };
+    flight = mine;
+    const delay = delayOf(read(), question);
+    if (delay) flight.timer = setTimeout(() => void send(question, mine), delay);
+    else void send(question, mine);
+  }
+
+  /** @param {Question} question @param {{controller: AbortController}} mine */
+  async function send(question, mine) {
+    /** @type {(state: State) => State} */
+    let outcome;
+    try {
+      const answer = await ask(question, mine.controller.signal);
+      failures = 0;
+      outcome = (state) => receive(state, question, answer);
+    } catch (error) {
+      if (mine.controller.signal.aborted) return;
+      outcome = (state) => fail(state, troubleOf(question, error));
+    }
+    if (flight !== mine) return;
+    flight = null;
+    act(outcome);
+  }
+
+  /** @param {Question} question @param {unknown} error @returns {import("./state.js").Trouble} */
+  function troubleOf(question, error) {
+    if (!(error instanceof CallFailed)) throw error;
+    const wait = error.retryAfterMs ?? (error.code === "unreachable" ? 1000 : null);
+    if (wait !== null) {
+      again = setTimeout(() => act(retry), Math.min(LONGEST_WAIT_MS, wait * 2 ** failures));
+      failures += 1;
+    }
+    return { key: question.key, message: error.message, code: error.code, field: error.field, again: wait !== null };
+  }
+
+  return { consider, asking: () => flight !== null };
+}
+
+/** @param {State} state @param {Question} question @returns {number} milliseconds to wait for a better question */
+function delayOf(state, question) {
+  if (question.text !== null) return state.session === null ? 0 : TYPING_MS;
+  return answerHere(state) ? SETTING_MS : 0;
+}

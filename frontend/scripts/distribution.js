@@ -1,0 +1,134 @@
+/**
+ * The distribution of the next token at any temperature, computed from one answer. Pure; knows no page.
+ *
+ * An answer holds the logits of its candidates and, over the whole vocabulary, log-sum-exp of logit·b with its first two
+ * derivatives at a grid of inverse temperatures b. A quintic Hermite curve through neighbouring points gives the
+ * normaliser between them, so every shown probability and the entropy are those of the whole vocabulary.
+ *
+ * @typedef {import("./tokens.js").Token} Token
+ *
+ * @typedef {object} Candidate
+ * @property {Token} token
+ * @property {number} rank  1 for the highest logit
+ * @property {number} logit  before temperature
+ * @property {number} probability  at the answer's temperature, over the whole vocabulary
+ *
+ * @typedef {object} Point
+ * @property {number} b  inverse temperature
+ * @property {number} logSumExp
+ * @property {number} mean  first derivative of logSumExp
+ * @property {number} variance  second derivative of logSumExp
+ *
+ * @typedef {object} Answer
+ * @property {string} model
+ * @property {number} temperature  asked for
+ * @property {number} topK  asked for
+ * @property {Token[]} promptTokens
+ * @property {number} tokenCount
+ * @property {number} contextLimit
+ * @property {Candidate[]} candidates  in order of rank
+ * @property {Point[]} partition  in order of b
+ * @property {number} otherProbability
+ * @property {number} entropyBits
+ * @property {number} vocabSize
+ *
+ * @typedef {object} Row
+ * @property {Candidate} candidate
+ * @property {number} probability  at the wanted temperature
+ * @property {number} raw  at temperature 1; NaN where it can't be known
+ *
+ * @typedef {object} Drawing
+ * @property {Row[]} rows
+ * @property {number} otherProbability
+ * @property {number} otherCount
+ * @property {number} entropyBits
+ */
+
+/**
+ * @param {Answer} answer @param {number} temperature @param {number} topK rows wanted
+ * @returns {Drawing | null} null where only the server can say
+ */
+export function redraw(answer, temperature, topK) {
+  const shown = answer.candidates.slice(0, topK);
+  const rawPoint = pointAt(answer.partition, 1);
+  const raw = (/** @type {Candidate} */ candidate) => {
+    if (answer.temperature === 1) return candidate.probability;
+    return rawPoint ? share(candidate.logit, rawPoint) : NaN;
+  };
+  const draw = (/** @type {(candidate: Candidate) => number} */ probability, /** @type {number} */ entropyBits) => {
+    const rows = shown.map((candidate) => ({ candidate, probability: probability(candidate), raw: raw(candidate) }));
+    const sum = rows.reduce((total, row) => total + row.probability, 0);
+    const otherCount = Math.max(0, answer.vocabSize - shown.length);
+    return { rows, otherProbability: otherCount ? Math.max(0, 1 - sum) : 0, otherCount, entropyBits };
+  };
+  if (temperature === answer.temperature) {
+    const drawing = draw((candidate) => candidate.probability, answer.entropyBits);
+    // All candidates shown: the server's own sum of the others carries digits that 1 - sum has lost.
+    return shown.length === answer.candidates.length ? { ...drawing, otherProbability: answer.otherProbability } : drawing;
+  }
+  if (temperature === 0) {
+    const best = answer.candidates.filter((candidate) => candidate.logit === answer.candidates[0].logit);
+    if (!best.length || best.length === answer.candidates.length) return null;
+    return draw((candidate) => (best.includes(candidate) ? 1 / best.length : 0), Math.log2(best.length));
+  }
+  const point = pointAt(answer.partition, 1 / temperature);
+  if (!point) return null;
+  return draw((candidate) => share(candidate.logit, point), entropyBits(point));
+}
+
+/** @param {number} logit @param {Point} point @returns {number} the probability of that logit */
+function share(logit, point) {
+  return Math.min(1, Math.exp(logit * point.b - point.logSumExp));
+}
+
+/** @param {Point} point @returns {number} */
+function entropyBits(point) {
+  return Math.max(0, (point.logSumExp - point.b * point.mean) / Math.LN2);
+}
+
+/**
+ * @param {readonly Point[]} partition in order of b @param {number} b
+ * @returns {Point | null} the curve's point there; null outside the grid. Its variance is not computed between points.
+ */
+export function pointAt(partition, b) {
+  const after = partition.findIndex((point) => point.b >= b);
+  if (after < 0) return lastPoint(partition, b);
+  if (partition[after].b === b) return partition[after];
+  if (after === 0) return nearly(partition[0].b, b) ? partition[0] : null;
+  return hermite(partition[after - 1], partition[after], b);
+}
+
+/** @param {readonly Point[]} partition @param {number} b */
+function lastPoint(partition, b) {
+  const last = partition.at(-1);
+  return last && nearly(last.b, b) ? last : null;
+}
+
+/** @param {number} a @param {number} b */
+function nearly(a, b) {
+  return Math.abs(a - b) <= 1e-9 * Math.abs(b);
+}
+
+/** @param {Point} left @param {Point} right @param {number} b @returns {Point} */
+function hermite(left, right, b) {
+  const h = right.b - left.b;
+  const t = (b - left.b) / h;
+  const t2 = t * t;
+  const t3 = t2 * t;
+  const t4 = t3 * t;
+  const t5 = t4 * t;
+  const logSumExp =
+    left.logSumExp +
+    (right.logSumExp - left.logSumExp) * (10 * t3 - 15 * t4 + 6 * t5) +
+    h * left.mean * (t - 6 * t3 + 8 * t4 - 3 * t5) +
+    h * right.mean * (-4 * t3 + 7 * t4 - 3 * t5) +
+    (h * h * left.variance * (t2 - 3 * t3 + 3 * t4 - t5)) / 2 +
+    (h * h * right.variance * (t3 - 2 * t4 + t5)) / 2;
+  const mean =
+    ((right.logSumExp - left.logSumExp) * (30 * t2 - 60 * t3 + 30 * t4)) / h +
+    left.mean * (1 - 18 * t2 + 32 * t3 - 15 * t4) +
+    right.mean * (-12 * t2 + 28 * t3 - 15 * t4) +
+    (h * left.variance * (2 * t - 9 * t2 + 12 * t3 - 5 * t4)) / 2 +
+    (h * right.variance * (3 * t2 - 8 * t3 + 5 * t4)) / 2;
+  return { b, logSumExp, mean, variance: NaN };
+}

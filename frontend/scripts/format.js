@@ -1,0 +1,87 @@
+/** Numbers and names in words. Knows no state. */
+
+const THIN = "\u202f";
+const EXPONENTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/**
+ * @param {number} probability in [0, 1]
+ * @returns {string} one decimal from 1 %, two significant digits below; never "0.0 %" or "100.0 %" for what is not
+ */
+export function percent(probability) {
+  return `${percentDigits(probability)}${THIN}%`;
+}
+
+/** @param {number} probability @returns {string} */
+function percentDigits(probability) {
+  const value = probability * 100;
+  if (!(value > 0)) return "0";
+  if (value >= 100) return "100";
+  if (value > 99.999) return ">99.999";
+  // As many digits as show that something is left.
+  if (value > 99.9) return value.toFixed(-Math.floor(Math.log10(100 - value)));
+  if (value >= 0.995) return value.toFixed(1);
+  const magnitude = Math.floor(Math.log10(value));
+  if (magnitude >= -5) return value.toFixed(1 - magnitude);
+  const [digits, exponent] = value.toExponential(1).split("e-");
+  return `${digits}${THIN}×${THIN}10⁻${exponent.replace(/\d/g, (digit) => EXPONENTS[Number(digit)])}`;
+}
+
+/** @param {number} value @returns {string} such as 49,142 */
+export function count(value) {
+  return Math.round(value).toLocaleString("en-US");
+}
+
+/** @param {number} bits @returns {string} */
+export function bits(bits) {
+  return `${Math.max(0, bits).toFixed(bits < 0.095 && bits > 0 ? 2 : 1)} bits`;
+}
+
+/**
+ * @param {number} entropy in bits
+ * @returns {string} how sure that is: the number of equally likely choices with the same entropy
+ */
+export function sureness(entropy) {
+  const choices = 2 ** entropy;
+  if (choices < 1.05) return "certain";
+  if (choices < 1.5) return "nearly certain";
+  const about = `about ${choices < 100 ? Math.max(2, Math.round(choices)) : count(Number(choices.toPrecision(2)))}`;
+  const mood = choices < 3.5 ? "confident" : choices < 12 ? "torn" : choices < 80 ? "unsure" : "wide open";
+  return `${mood}, ${about} equally likely choices`;
+}
+
+/** @param {number} done @param {number} total in bytes @returns {string} such as "312 of 724 MB" */
+export function bytes(done, total) {
+  const unit = Math.max(done, total) >= 1e9 ? { size: 1e9, name: "GB", digits: 1 } : { size: 1e6, name: "MB", digits: 0 };
+  const digits = Math.max(done, total) < 1e7 ? 1 : unit.digits;
+  const number = (/** @type {number} */ value) => (value / unit.size).toFixed(digits);
+  return total > 0 ? `${number(done)} of ${number(total)} ${unit.name}` : `${number(done)} ${unit.name}`;
+}
+
+/** @param {number} seconds @returns {string} such as "about 2 min left" */
+export function timeLeft(seconds) {
+  if (!Number.isFinite(seconds) || seconds < 0) return "";
+  if (seconds < 5) return "a few seconds left";
+  if (seconds < 55) return `about ${Math.ceil(seconds / 5) * 5} s left`;
+  if (seconds < 55 * 60) return `about ${Math.max(1, Math.round(seconds / 60))} min left`;
+  return `about ${Math.max(1, Math.round(seconds / 3600))} h left`;
+}
+
+/** @param {number} parameters @returns {string} such as "362 million parameters" */
+export function parameters(parameters) {
+  const [size, word] = parameters >= 1e9 ? [1e9, "billion"] : [1e6, "million"];
+  const value = parameters / size;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${word} parameters`;
+}
+
+/** @param {string} name of a model: a Hub id, a folder or `bundled` @returns {string} what a reader calls it */
+export function shortName(name) {
+  if (name === "bundled") return "Demo model";
+  return name.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1) || name;
+}
+
+/** @param {string} device such as cpu or cuda:0 @returns {string} */
+export function deviceName(device) {
+  if (device === "cpu") return "CPU";
+  if (device === "mps") return "Apple GPU";
+  return device.startsWith("cuda") ? `GPU${device.replace("cuda", "").replace(/^:0$/, "").replace(":", " ")}` : device;
+}

@@ -1,0 +1,93 @@
+/** Wires the parts: one state, the views that draw it, the asker that asks for it, the storage that keeps it. */
+import { loadModel, nextToken, watchModels } from "./api.js";
+import { createAsker } from "./asker.js";
+import * as models from "./models.js";
+import * as states from "./state.js";
+import { load, save } from "./storage.js";
+import { mountAnnouncer } from "./views/announcer.js";
+import { mountChart } from "./views/chart.js";
+import { mountControls } from "./views/controls.js";
+import { mountKeys } from "./views/keys.js";
+import { mountModels } from "./views/models.js";
+import { mountPrompt } from "./views/prompt.js";
+import { mountStatus } from "./views/status.js";
+
+/**
+ * @typedef {import("./state.js").State} State
+ * @typedef {(state: State) => State} Transition
+ * @typedef {ReturnType<typeof verbs>} Verbs  what a view may ask for
+ */
+
+const SAVE_MS = 300;
+
+let state = load(localStorage);
+let frame = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let saving;
+
+const asker = createAsker({ read: () => state, act, ask: nextToken });
+const actions = verbs();
+const views = [
+  mountPrompt(element("prompt"), actions),
+  mountChart(element("chart"), actions),
+  mountControls(element("controls"), actions),
+  mountModels(element("models"), actions),
+  mountStatus(element("status"), actions),
+  mountAnnouncer(element("announcer")),
+];
+mountKeys(document, actions);
+
+/** @param {Transition} transition */
+function act(transition) {
+  const next = transition(state);
+  if (next === state) return;
+  state = next;
+  asker.consider();
+  frame ||= requestAnimationFrame(draw);
+  clearTimeout(saving);
+  saving = setTimeout(keep, SAVE_MS);
+}
+
+function draw() {
+  frame = 0;
+  for (const update of views) update(state);
+}
+
+function keep() {
+  clearTimeout(saving);
+  save(localStorage, state);
+}
+
+/** The verbs of the page, each one transition of the state. */
+function verbs() {
+  return {
+    edit: (/** @type {string} */ text) => act((now) => states.edit(now, text)),
+    rest: () => act(states.rest),
+    append: (/** @type {import("./distribution.js").Row} */ row) =>
+      act((now) => states.append(now, row.candidate, Number.isNaN(row.raw) ? null : row.raw)),
+    goTo: (/** @type {number} */ id) => act((now) => states.goTo(now, id)),
+    takeBack: () => act(states.takeBack),
+    undo: () => act(states.undo),
+    redo: () => act(states.redo),
+    set: (/** @type {Partial<states.Settings>} */ changes, held = false) => act((now) => states.set(now, changes, held)),
+    release: () => act(states.release),
+    retry: () => act(states.retry),
+    choose: (/** @type {string} */ name) => act((now) => models.choose(now, name)),
+    load: (/** @type {string} */ name) =>
+      loadModel(name).catch((error) => act((now) => models.failLoad(now, name, error.message))),
+  };
+}
+
+/** @param {string} id @returns {HTMLElement} */
+function element(id) {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`the page has no #${id}`);
+  return found;
+}
+
+watchModels(
+  (news) => act((now) => models.setModels(now, news, performance.now())),
+  (reason) => act((now) => models.lose(now, reason)),
+);
+addEventListener("pagehide", keep);
+draw();

@@ -1,0 +1,228 @@
+/**
+ * The page's state and every transition of it. Pure: a state is never changed, the next one is returned. Knows neither the
+ * server nor the page; times come in as arguments.
+ *
+ * @typedef {import("./tree.js").Tree} Tree
+ * @typedef {import("./tokens.js").Token} Token
+ * @typedef {import("./distribution.js").Answer} Answer
+ * @typedef {import("./distribution.js").Candidate} Candidate
+ * @typedef {import("./wire.js").Model} Model
+ *
+ * @typedef {object} Settings
+ * @property {number} topK
+ * @property {number} temperature
+ *
+ * @typedef {object} Trouble  why the last question has no answer
+ * @property {string} key  of the question
+ * @property {string} message  in words, with what to do
+ * @property {string} code
+ * @property {string | null} field  of the request, where one is at fault
+ * @property {boolean} again  it is asked again by itself
+ *
+ * @typedef {object} Question
+ * @property {string} key  the same for the same question
+ * @property {string} model
+ * @property {string | null} text  typed text, or
+ * @property {number[] | null} tokenIds  the tokens of the way here
+ * @property {Settings} settings
+ *
+ * @typedef {number | {text: string}} Place  a node, or a text that has no answer yet
+ *
+ * @typedef {object} State
+ * @property {Tree} tree
+ * @property {number | null} current  the node at the end of the text; null before the first answer
+ * @property {string | null} draft  a text that has no answer yet
+ * @property {"typing" | "typed" | null} session  typing: since the last move; typed: and an answer has landed since
+ * @property {readonly Place[]} past
+ * @property {readonly Place[]} future
+ * @property {Settings} settings
+ * @property {boolean} held  a control is being dragged; nothing is asked
+ * @property {ReadonlyMap<string, Answer>} answers  by model and token ids, the newest last
+ * @property {string | null} drawn  key of the answer last drawn, held while the next is awaited
+ * @property {readonly Model[] | null} models  null until the server has told
+ * @property {ReadonlyMap<string, {at: number, done: number, rate: number}>} progress  bytes a second of downloads
+ * @property {string | null} wish  the model wanted; null for the server's default
+ * @property {string | null} model  the model that speaks
+ * @property {string | null} lost  why the server can't be reached, in words
+ * @property {Trouble | null} trouble
+ * @property {{model: string, message: string} | null} loadTrouble
+ */
+import * as tree from "./tree.js";
+
+export const FIRST_TEXT = "Once upon a time";
+export const LIMITS = { topK: { least: 1, most: 1000 }, temperature: { least: 0, most: 100 } };
+const MOST_ANSWERS = 300;
+const MOST_PAST = 1000;
+
+/** @returns {State} */
+export function initial() {
+  return {
+    tree: tree.EMPTY,
+    current: null,
+    draft: FIRST_TEXT,
+    session: null,
+    past: [],
+    future: [],
+    settings: { topK: 10, temperature: 1 },
+    held: false,
+    answers: new Map(),
+    drawn: null,
+    models: null,
+    progress: new Map(),
+    wish: null,
+    model: null,
+    lost: null,
+    trouble: null,
+    loadTrouble: null,
+  };
+}
+
+/** @param {string} model @param {readonly number[]} ids @returns {string} under which an answer is kept */
+export function answerKey(model, ids) {
+  return JSON.stringify([model, ids]);
+}
+
+/** @param {State} state @param {string} text @returns {State} the text is typed anew */
+export function edit(state, text) {
+  if (text === (state.draft ?? textHere(state))) return state;
+  return { ...state, draft: text, session: state.session ?? "typing", trouble: null };
+}
+
+/** @param {State} state @returns {State} typing is over: the next typing is a step of its own for undo */
+export function rest(state) {
+  return state.session === "typed" || (state.session === "typing" && state.draft === null)
+    ? { ...state, session: null }
+    : state;
+}
+
+/**
+ * The candidate joins the text.
+ * @param {State} state @param {Candidate} candidate @param {number | null} raw its probability at temperature 1
+ * @returns {State}
+ */
+export function append(state, candidate, raw) {
+  if (state.current === null || state.draft !== null) return state;
+  const known = { probability: raw, rank: candidate.rank };
+  const [grown, id] = tree.extend(state.tree, state.current, candidate.token, known);
+  return goTo({ ...state, tree: grown }, id);
+}
+
+/** @param {State} state @param {number} id @returns {State} the text ends at that node */
+export function goTo(state, id) {
+  if (id === state.current && state.draft === null) return state;
+  const here = place(state);
+  return { ...arrive(state, id), past: here === null ? state.past : [...state.past, here].slice(-MOST_PAST), future: [] };
+}
+
+/** @param {State} state @returns {State} one token less; the token stays on its branch */
+export function takeBack(state) {
+  if (state.current === null || state.draft !== null) return state;
+  const { parent } = tree.node(state.tree, state.current);
+  if (parent === null) return state;
+  return state.past.at(-1) === parent ? undo(state) : goTo(state, parent);
+}
+
+/** @param {State} state @returns {State} */
+export function undo(state) {
+  const here = place(state);
+  const future = here === null ? state.future : [here, ...state.future];
+  // A text that has no answer yet stands on top of the node it came from.
+  if (state.draft !== null && state.current !== null) {
+    return { ...arrive(state, state.current), future: here === state.current ? state.future : future };
+  }
+  const back = state.past.at(-1);
+  return back === undefined ? state : { ...arrive(state, back), past: state.past.slice(0, -1), future };
+}
+
+/** @param {State} state @returns {State} */
+export function redo(state) {
+  const [next, ...future] = state.future;
+  if (next === undefined) return state;
+  const here = place(state);
+  // A text without an answer never became a place of its own: it starts again from here.
+  const past = here === null || typeof next !== "number" ? state.past : [...state.past, here];
+  return { ...arrive(state, next), past, future };
+}
+
+/** @param {State} state @param {Partial<Settings>} changes @param {boolean} [held] @returns {State} */
+export function set(state, changes, held = false) {
+  const settings = { ...state.settings, ...changes };
+  for (const name of /** @type {(keyof Settings)[]} */ (Object.keys(LIMITS))) {
+    const { least, most } = LIMITS[name];
+    if (!(settings[name] >= least && settings[name] <= most)) return state;
+  }
+  if (!Number.isInteger(settings.topK)) return state;
+  return { ...state, settings, held, trouble: null };
+}
+
+/** @param {State} state @returns {State} the control is let go */
+export function release(state) {
+  return state.held ? { ...state, held: false } : state;
+}
+
+/** @param {State} state @param {Question} question @param {Answer} answer @returns {State} */
+export function receive(state, question, answer) {
+  let { tree: grown, current, past, session } = state;
+  if (question.text !== null) {
+    [grown, current] = tree.rootFor(grown, question.model);
+    [grown, current] = tree.extendAll(grown, current, answer.promptTokens);
+    grown = tree.goneTo(tree.change(grown, current, { typed: question.text }), current);
+    const before = state.current;
+    if (before !== null && before !== current) {
+      if (session === "typed") {
+        const places = [...past, ...state.future].filter((each) => typeof each === "number");
+        grown = tree.prune(grown, before, new Set([current, .../** @type {number[]} */ (places)]));
+      } else past = [...past, before].slice(-MOST_PAST);
+    }
+    session = session === null ? null : "typed";
+  }
+  if (current === null) return state;
+  const key = answerKey(question.model, question.tokenIds ?? tree.tokenIds(grown, current));
+  const answers = new Map(state.answers);
+  answers.delete(key);
+  answers.set(key, answer);
+  for (const oldest of answers.keys()) {
+    if (answers.size <= MOST_ANSWERS) break;
+    answers.delete(oldest);
+  }
+  const future = question.text === null ? state.future : [];
+  return { ...state, tree: grown, current, past, future, session, draft: null, answers, drawn: key, trouble: null };
+}
+
+/** @param {State} state @param {Trouble} trouble @returns {State} */
+export function fail(state, trouble) {
+  return { ...state, trouble };
+}
+
+/** @param {State} state @returns {State} what failed is asked again */
+export function retry(state) {
+  return { ...state, trouble: null };
+}
+
+/** @param {State} state @returns {string} the text at hand, without an unanswered draft */
+export function textHere(state) {
+  return state.current === null ? "" : tree.text(state.tree, state.current);
+}
+
+/** @param {State} state @returns {Place | null} */
+function place(state) {
+  return state.draft !== null && state.session !== null ? { text: state.draft } : state.current;
+}
+
+/** @param {State} state @param {Place} to @returns {State} */
+function arrive(state, to) {
+  if (typeof to !== "number") return { ...state, draft: to.text, session: "typing", trouble: null };
+  const { model } = tree.node(state.tree, to);
+  const key = answerKey(model, tree.tokenIds(state.tree, to));
+  return {
+    ...state,
+    tree: tree.goneTo(state.tree, to),
+    current: to,
+    draft: null,
+    session: null,
+    trouble: null,
+    model,
+    wish: model === state.model ? state.wish : model,
+    drawn: state.answers.has(key) ? key : state.drawn,
+  };
+}

@@ -1,0 +1,102 @@
+/**
+ * One line that says what is going on. Pure.
+ *
+ * @typedef {import("./state.js").State} State
+ * @typedef {import("./wire.js").Model} Model
+ *
+ * @typedef {object} Line
+ * @property {"calm" | "busy" | "bad"} tone
+ * @property {string} words
+ * @property {number | null} progress  of a download, in [0, 1]
+ * @property {{verb: "choose" | "load", model: string, label: string} | null} action
+ */
+import * as format from "./format.js";
+import { find, offered, standIn, wished } from "./models.js";
+
+/** @param {State} state @returns {Line} */
+export function statusLine(state) {
+  if (state.lost !== null) {
+    return { ...calm(`${sentence(state.lost)} Your text is kept, and this page tries again by itself.`), tone: "bad" };
+  }
+  if (state.models === null) return { ...calm("Connecting to the server…"), tone: "busy" };
+  const want = wished(state);
+  if (!want) return { ...calm("The server offers no model."), tone: "bad" };
+  const speaker = find(state, state.model);
+  const answering = speaker?.state === "ready" && speaker !== want ? speaker : undefined;
+  if (want.state === "failed") {
+    const words = `${capital(named(want.name))} can’t be used. ${sentence(want.reason)}`;
+    const action = { verb: /** @type {const} */ ("load"), model: want.name, label: "Try again" };
+    return { tone: "bad", words: answering ? `${words} ${capital(named(answering.name))} answers.` : words, progress: null, action };
+  }
+  if (want.state !== "ready") return waiting(state, want, answering);
+  if (offered(state)) {
+    const action = { verb: /** @type {const} */ ("choose"), model: want.name, label: `Use ${named(want.name)}` };
+    const words = `${capital(named(want.name))} is ready. ${speaker ? `${capital(named(speaker.name))} answers until you switch.` : ""}`;
+    return { ...calm(words.trim()), action };
+  }
+  return calm(`${capital(named(want.name))} answers${want.facts ? `: ${factsOf(want)}` : ""}.`);
+}
+
+/** @param {Model} model @returns {string} its state, in words */
+export function stateOf(model, rate = 0) {
+  switch (model.state) {
+    case "ready":
+      return model.facts ? factsOf(model) : "ready";
+    case "downloading": {
+      const left = rate > 0 && model.bytesTotal > 0 ? format.timeLeft((model.bytesTotal - model.bytesDone) / rate) : "";
+      const parts = ["downloading", model.bytesDone || model.bytesTotal ? format.bytes(model.bytesDone, model.bytesTotal) : "", left];
+      return parts.filter(Boolean).join(", ");
+    }
+    case "loading":
+      return "loading into memory";
+    case "queued":
+      return "waiting for its turn to load";
+    case "failed":
+      return sentence(model.reason || "It could not be loaded");
+  }
+}
+
+/** @param {Model} model @returns {number | null} how much of the download is done, in [0, 1]; null while unknown */
+export function downloaded(model) {
+  if (model.state !== "downloading" || !(model.bytesTotal > 0)) return null;
+  return Math.min(1, model.bytesDone / model.bytesTotal);
+}
+
+/** @param {string} name @returns {string} within a sentence */
+export function named(name) {
+  return name === "bundled" ? "the demo model" : format.shortName(name);
+}
+
+/** @param {State} state @param {Model} want @param {Model | undefined} answering @returns {Line} */
+function waiting(state, want, answering) {
+  const words = `${capital(named(want.name))} is ${stateOf(want, state.progress.get(want.name)?.rate)}.`;
+  const instead = standIn(state);
+  return {
+    tone: "busy",
+    words: answering ? `${words} ${capital(named(answering.name))} answers until then.` : words,
+    progress: downloaded(want),
+    action: instead ? { verb: "choose", model: instead.name, label: `Use ${named(instead.name)} meanwhile` } : null,
+  };
+}
+
+/** @param {Model} model */
+function factsOf(model) {
+  const facts = /** @type {import("./wire.js").Facts} */ (model.facts);
+  return `${format.parameters(facts.parameters)}, on ${format.deviceName(facts.device)}`;
+}
+
+/** @param {string} words @returns {Line} */
+function calm(words) {
+  return { tone: "calm", words, progress: null, action: null };
+}
+
+/** @param {string} words */
+function capital(words) {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** @param {string} words */
+function sentence(words) {
+  const whole = capital(words.trim());
+  return /[.!?…]$/.test(whole) || !whole ? whole : `${whole}.`;
+}

@@ -1,0 +1,101 @@
+/**
+ * The state in localStorage, so that a reload loses nothing. Knows one versioned format; anything else is left aside.
+ *
+ * @typedef {import("./state.js").State} State
+ * @typedef {import("./tree.js").Node} Node
+ */
+import { LIMITS, initial } from "./state.js";
+import * as tree from "./tree.js";
+import { fromBase64, toBase64 } from "./wire.js";
+
+const KEY = "next-token-visualizer";
+const VERSION = 1;
+const MOST_CHARACTERS = 2_000_000;
+
+/** @param {Pick<Storage, "setItem">} storage @param {State} state */
+export function save(storage, state) {
+  try {
+    storage.setItem(KEY, pack(state));
+  } catch {
+    // A full or forbidden storage costs the memory of this page, never the page.
+  }
+}
+
+/** @param {Pick<Storage, "getItem">} storage @returns {State} what was kept, or a fresh start */
+export function load(storage) {
+  try {
+    const kept = storage.getItem(KEY);
+    return kept === null ? initial() : unpack(kept);
+  } catch {
+    return initial();
+  }
+}
+
+/** @param {State} state @returns {string} everything tried; where that is too long, the way here; then the text alone */
+export function pack(state) {
+  const whole = JSON.stringify(record(state, [...state.tree.nodes.values()]));
+  if (whole.length <= MOST_CHARACTERS) return whole;
+  const alone = { ...state, past: [], future: [] };
+  const way = JSON.stringify(record(alone, wayTo(state)));
+  if (way.length <= MOST_CHARACTERS) return way;
+  const text = state.draft ?? (state.current === null ? "" : tree.text(state.tree, state.current));
+  return JSON.stringify(record({ ...alone, current: null, draft: text }, []));
+}
+
+/** @param {string} packed @returns {State} @throws where it is not of this format */
+export function unpack(packed) {
+  const kept = JSON.parse(packed);
+  if (kept.version !== VERSION) throw new RangeError(`version ${kept.version}`);
+  const nodes = new Map(kept.nodes.map((/** @type {any} */ each) => [each.id, thawed(each)]));
+  for (const each of nodes.values()) {
+    if (each.parent !== null) nodes.get(each.parent).children.push(each.id);
+    if (!nodes.has(each.latest)) each.latest = null;
+  }
+  const state = initial();
+  const known = (/** @type {any} */ place) => typeof place?.text === "string" || nodes.has(place);
+  const { topK, temperature } = { ...state.settings, ...kept.settings };
+  const within = (/** @type {number} */ value, /** @type {{least: number, most: number}} */ { least, most }) =>
+    value >= least && value <= most;
+  const current = nodes.has(kept.current) ? kept.current : null;
+  return {
+    ...state,
+    tree: { nodes, nextId: 1 + Math.max(0, ...nodes.keys()) },
+    current,
+    draft: typeof kept.draft === "string" ? kept.draft : current === null ? state.draft : null,
+    session: typeof kept.draft === "string" && current !== null ? "typing" : null,
+    past: kept.past.filter(known),
+    future: kept.future.filter(known),
+    settings: {
+      topK: within(topK, LIMITS.topK) && Number.isInteger(topK) ? topK : state.settings.topK,
+      temperature: within(temperature, LIMITS.temperature) ? temperature : state.settings.temperature,
+    },
+    wish: typeof kept.wish === "string" ? kept.wish : null,
+    model: typeof kept.model === "string" ? kept.model : null,
+  };
+}
+
+/** @param {State} state @param {readonly Node[]} nodes */
+function record(state, nodes) {
+  const { current, draft, past, future, settings, wish, model } = state;
+  return { version: VERSION, nodes: nodes.map(frozen), current, draft, past, future, settings, wish, model };
+}
+
+/** @param {State} state @returns {Node[]} the nodes on the way to the current one, with the root */
+function wayTo(state) {
+  if (state.current === null) return [];
+  const way = tree.path(state.tree, state.current);
+  const root = tree.node(state.tree, way[0]?.parent ?? state.current);
+  return [root, ...way];
+}
+
+/** @param {Node} node */
+function frozen({ children: _, token, ...rest }) {
+  return { ...rest, token: token && { id: token.id, bytes: toBase64(token.bytes), special: token.special } };
+}
+
+/** @param {any} kept @returns {any} */
+function thawed(kept) {
+  const { id, parent, model, token, probability, rank, typed, latest } = kept;
+  const read = token && { id: token.id, bytes: fromBase64(token.bytes, "bytes"), special: Boolean(token.special) };
+  return { id, parent, model, token: read, probability, rank, typed, latest, children: [] };
+}

@@ -1,0 +1,231 @@
+/**
+ * Bytes of tokens → text, visible marks, and words. Knows UTF-8 and Unicode; knows neither the page nor the server.
+ *
+ * @typedef {object} Token
+ * @property {number} id  in the vocabulary of its model
+ * @property {Uint8Array} bytes  what it adds to the text, exactly: for half a character, its half
+ * @property {boolean} special  a mark of the tokenizer (beginning, end, role), not part of the text
+ *
+ * @typedef {object} Piece  a stretch of a token as it is drawn
+ * @property {"text" | "mark" | "byte"} kind
+ * @property {string} text  the characters themselves; for a byte, empty
+ * @property {string} glyph  what is drawn for a mark or a byte; for text, empty
+ * @property {string} spoken  in words, for a screen reader
+ *
+ * @typedef {object} Group  neighbouring tokens that can only be read together
+ * @property {number} start  index of its first token
+ * @property {number} count  how many tokens: more than one where characters are split between them
+ * @property {Piece[]} pieces
+ * @property {boolean} special
+ * @property {boolean} open  ends in the middle of a character
+ */
+
+const LONGEST_DRAWN = 400;
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** @param {Uint8Array} bytes @returns {string | null} null where the bytes are not whole, valid UTF-8 */
+export function decode(bytes) {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** @param {readonly Uint8Array[]} parts */
+export function join(parts) {
+  const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+/** @param {readonly Token[]} tokens @returns {string} their text; U+FFFD stands for what is not yet a character */
+export function textOf(tokens) {
+  const bytes = join(tokens.filter((token) => !token.special).map((token) => token.bytes));
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+}
+
+/** @param {Uint8Array} bytes @returns {"whole" | "open" | "broken"} open: valid so far, ends inside a character */
+export function wholeness(bytes) {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  try {
+    decoder.decode(bytes, { stream: true });
+  } catch {
+    return "broken";
+  }
+  return decode(bytes) === null ? "open" : "whole";
+}
+
+/** @param {Uint8Array} bytes @returns {string} such as "E2 9C" */
+export function hex(bytes) {
+  return Array.from(bytes, (byte) => byte.toString(16).toUpperCase().padStart(2, "0")).join(" ");
+}
+
+/** @param {readonly Token[]} tokens @returns {Group[]} */
+export function groups(tokens) {
+  /** @type {Group[]} */
+  const found = [];
+  let start = 0;
+  const close = (/** @type {number} */ end, /** @type {boolean} */ open) => {
+    if (end <= start) return;
+    const bytes = join(tokens.slice(start, end).map((token) => token.bytes));
+    found.push({ start, count: end - start, pieces: pieces(bytes), special: false, open });
+    start = end;
+  };
+  tokens.forEach((token, index) => {
+    if (token.special) {
+      close(index, true);
+      found.push({ start: index, count: 1, pieces: label(token), special: true, open: false });
+      start = index + 1;
+      return;
+    }
+    const whole = () => wholeness(join(tokens.slice(start, index + 1).map((each) => each.bytes)));
+    let state = whole();
+    if (state === "broken" && index > start) {
+      close(index, true);
+      state = whole();
+    }
+    if (state !== "open") close(index + 1, false);
+  });
+  close(tokens.length, true);
+  return found;
+}
+
+/** @param {readonly Token[]} tokens @returns {Uint8Array} the bytes at the end that wait for the rest of a character */
+export function pending(tokens) {
+  const last = groups(tokens.slice(-4)).at(-1);
+  if (!last || last.special || !last.open) return new Uint8Array();
+  const bytes = join(tokens.slice(-4).slice(last.start).map((token) => token.bytes));
+  for (let length = 1; length <= Math.min(3, bytes.length); length++) {
+    const tail = bytes.subarray(bytes.length - length);
+    if (wholeness(tail) === "open") return tail;
+  }
+  return new Uint8Array();
+}
+
+/**
+ * A token as drawn after `before`, the bytes that wait for the rest of a character.
+ * @param {Token} token @param {Uint8Array} [before]
+ * @returns {{pieces: Piece[], completes: string}} `completes` is the text it ends, where it ends some
+ */
+export function spell(token, before = new Uint8Array()) {
+  if (token.special) return { pieces: label(token), completes: "" };
+  const whole = before.length ? decode(join([before, token.bytes])) : null;
+  return { pieces: pieces(token.bytes), completes: whole ?? "" };
+}
+
+/** @param {Token} token @returns {string} in words, such as "space the" */
+export function spoken(token) {
+  return spell(token)
+    .pieces.map((piece) => piece.spoken)
+    .join(" ");
+}
+
+/** @param {Token} token @returns {Piece[]} */
+function label(token) {
+  const name = decode(token.bytes) ?? hex(token.bytes);
+  return [{ kind: "text", text: name.slice(0, LONGEST_DRAWN), glyph: "", spoken: `special token ${name}` }];
+}
+
+/** @param {Uint8Array} bytes @returns {Piece[]} text where the bytes are characters, byte by byte where not */
+function pieces(bytes) {
+  const whole = decode(bytes);
+  if (whole !== null) return marks(whole);
+  /** @type {Piece[]} */
+  const found = [];
+  let from = 0;
+  const flush = (/** @type {number} */ to) => {
+    if (to > from) found.push(...marks(/** @type {string} */ (decode(bytes.subarray(from, to)))));
+  };
+  for (let at = 0; at < bytes.length; ) {
+    const length = lengthOf(bytes[at]);
+    if (length && decode(bytes.subarray(at, at + length)) !== null) {
+      at += length;
+      continue;
+    }
+    flush(at);
+    const glyph = hex(bytes.subarray(at, at + 1));
+    found.push({ kind: "byte", text: "", glyph, spoken: `byte ${glyph}` });
+    from = at += 1;
+  }
+  flush(bytes.length);
+  return found;
+}
+
+/** @param {number} lead @returns {number} bytes of the character that `lead` starts; 0 where it starts none */
+function lengthOf(lead) {
+  if (lead < 0x80) return 1;
+  if (lead < 0xc2) return 0;
+  if (lead < 0xe0) return 2;
+  return lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+}
+
+// Joiners, selectors and tags shape the character before them and stay in the text; alone they are drawn by number.
+const JOINERS = "\\u200c\\u200d\\ufe00-\\ufe0f\\u{e0020}-\\u{e007f}";
+const UNSEEN =
+  "\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u00a0\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f" +
+  "\\u2000-\\u200b\\u200e\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\u3164\\ufeff\\uffa0\\ufff0-\\ufffb" +
+  "\\u{e0000}-\\u{e001f}\\u{e0080}-\\u{e0fff}";
+const SPLIT = new RegExp(`( +|\\n+|\\t+|[${UNSEEN}]|(?<![^\\s${UNSEEN}])[${JOINERS}]+)`, "gu");
+const NAMES = new Map([
+  [0x00a0, "no-break space"],
+  [0x00ad, "soft hyphen"],
+  [0x200b, "zero-width space"],
+  [0x200c, "zero-width non-joiner"],
+  [0x200d, "zero-width joiner"],
+  [0x200e, "left-to-right mark"],
+  [0x200f, "right-to-left mark"],
+  [0x202a, "left-to-right embedding"],
+  [0x202b, "right-to-left embedding"],
+  [0x202c, "end of direction"],
+  [0x202d, "left-to-right override"],
+  [0x202e, "right-to-left override"],
+  [0x2066, "left-to-right isolate"],
+  [0x2067, "right-to-left isolate"],
+  [0x2069, "end of isolate"],
+  [0x3000, "ideographic space"],
+  [0xfeff, "byte order mark"],
+]);
+
+/** @param {string} text @returns {Piece[]} the text with everything unseen made visible */
+export function marks(text) {
+  const drawn = text.length > LONGEST_DRAWN ? text.slice(0, LONGEST_DRAWN).toWellFormed() : text;
+  /** @type {Piece[]} */
+  const found = drawn
+    .split(SPLIT)
+    .filter(Boolean)
+    .map((part) => mark(part) ?? { kind: "text", text: part, glyph: "", spoken: part });
+  if (drawn !== text) {
+    const left = text.length - LONGEST_DRAWN;
+    found.push({ kind: "mark", text: "", glyph: `… +${left}`, spoken: `and ${left} more characters` });
+  }
+  return found;
+}
+
+/** @param {string} part @returns {Piece | null} */
+function mark(part) {
+  const code = /** @type {number} */ (part.codePointAt(0));
+  const run = (/** @type {string} */ glyph, /** @type {string} */ name) => ({
+    kind: /** @type {const} */ ("mark"),
+    text: part,
+    glyph: part.length > 3 ? `${glyph}×${part.length}` : glyph.repeat(part.length),
+    spoken: part.length > 1 ? `${part.length} ${name}s` : name,
+  });
+  if (code === 0x20) return run("·", "space");
+  if (code === 0x0a) return run("↵", "line break");
+  if (code === 0x09) return run("⇥", "tab");
+  SPLIT.lastIndex = 0;
+  if (!SPLIT.test(part)) return null;
+  const number = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+  const picture = code < 0x20 ? 0x2400 + code : code === 0x7f ? 0x2421 : 0;
+  return {
+    kind: "mark",
+    text: part,
+    glyph: picture ? String.fromCodePoint(picture) : number,
+    spoken: NAMES.get(code) ?? number,
+  };
+}

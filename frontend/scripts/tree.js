@@ -1,0 +1,142 @@
+/**
+ * Everything tried, as a tree of tokens: one root for each model, one node for each token. Pure; a tree is never changed,
+ * a changed copy is returned.
+ *
+ * @typedef {import("./tokens.js").Token} Token
+ *
+ * @typedef {object} Node
+ * @property {number} id
+ * @property {number | null} parent  null for a root
+ * @property {string} model  whose tokens these are
+ * @property {Token | null} token  null for a root
+ * @property {number | null} probability  the model's own, at temperature 1; null where nobody asked
+ * @property {number | null} rank
+ * @property {string | null} typed  the text as typed, where typing ended exactly here
+ * @property {number | null} latest  the child gone to last
+ * @property {readonly number[]} children
+ *
+ * @typedef {object} Tree
+ * @property {ReadonlyMap<number, Node>} nodes
+ * @property {number} nextId
+ */
+import { textOf } from "./tokens.js";
+
+/** @type {Tree} */
+export const EMPTY = { nodes: new Map(), nextId: 1 };
+
+/** @param {Tree} tree @param {number} id @returns {Node} */
+export function node(tree, id) {
+  const found = tree.nodes.get(id);
+  if (!found) throw new RangeError(`no node ${id}`);
+  return found;
+}
+
+/** @param {Tree} tree @param {string} model @returns {[Tree, number]} the model's root, made where it has none */
+export function rootFor(tree, model) {
+  for (const each of tree.nodes.values()) if (each.parent === null && each.model === model) return [tree, each.id];
+  const root = blank({ id: tree.nextId, parent: null, model, token: null });
+  return [{ nodes: new Map(tree.nodes).set(root.id, root), nextId: root.id + 1 }, root.id];
+}
+
+/**
+ * The node that follows `parent` with that token, made where there is none.
+ * @param {Tree} tree @param {number} parent @param {Token} token
+ * @param {{probability: number | null, rank: number | null}} known
+ * @returns {[Tree, number]}
+ */
+export function extend(tree, parent, token, known) {
+  const [grown, id] = extendAll(tree, parent, [token]);
+  return [change(grown, id, known), id];
+}
+
+/** @param {Tree} tree @param {number} parent @param {readonly Token[]} tokens @returns {[Tree, number]} */
+export function extendAll(tree, parent, tokens) {
+  const nodes = new Map(tree.nodes);
+  let { nextId } = tree;
+  let above = node(tree, parent);
+  for (const token of tokens) {
+    const same = above.children.map((child) => /** @type {Node} */ (nodes.get(child))).find((child) => child.token?.id === token.id);
+    const next = same ?? blank({ id: nextId++, parent: above.id, model: above.model, token });
+    if (!same) {
+      nodes.set(above.id, { ...above, children: [...above.children, next.id] });
+      nodes.set(next.id, next);
+    }
+    above = next;
+  }
+  return [{ nodes, nextId }, above.id];
+}
+
+/** @param {Tree} tree @param {number} id @param {Partial<Node>} changes @returns {Tree} */
+export function change(tree, id, changes) {
+  return { ...tree, nodes: new Map(tree.nodes).set(id, { ...node(tree, id), ...changes }) };
+}
+
+/** @param {Tree} tree @param {number} id @returns {Node[]} from the first token to `id`; the root is not among them */
+export function path(tree, id) {
+  /** @type {Node[]} */
+  const nodes = [];
+  for (let at = node(tree, id); at.parent !== null; at = node(tree, at.parent)) nodes.push(at);
+  return nodes.reverse();
+}
+
+/** @param {Tree} tree @param {number} id @returns {number[]} */
+export function tokenIds(tree, id) {
+  return tokens(path(tree, id)).map((token) => token.id);
+}
+
+/** @param {readonly Node[]} nodes @returns {Token[]} */
+export function tokens(nodes) {
+  return nodes.map((each) => /** @type {Token} */ (each.token));
+}
+
+/** @param {Tree} tree @param {number} id @returns {string} as typed, then what the tokens chosen since add to it */
+export function text(tree, id) {
+  const nodes = path(tree, id);
+  const end = nodes.findLastIndex((each) => each.typed !== null);
+  return (nodes[end]?.typed ?? "") + textOf(tokens(nodes.slice(end + 1)));
+}
+
+/** @param {Tree} tree @param {number} id @param {number} [most] @returns {Node[]} what followed when last here */
+export function onward(tree, id, most = 200) {
+  /** @type {Node[]} */
+  const nodes = [];
+  for (let next = node(tree, id).latest; next !== null && nodes.length < most; next = node(tree, next).latest) {
+    nodes.push(node(tree, next));
+  }
+  return nodes;
+}
+
+/** @param {Tree} tree @param {number} id @returns {Tree} in which the way to `id` is the one gone last */
+export function goneTo(tree, id) {
+  const nodes = new Map(tree.nodes);
+  for (let at = node(tree, id); at.parent !== null; at = node(tree, at.parent)) {
+    const above = /** @type {Node} */ (nodes.get(at.parent));
+    if (above.latest !== at.id) nodes.set(above.id, { ...above, latest: at.id });
+  }
+  return { ...tree, nodes };
+}
+
+/** @param {Tree} tree @param {number} id @param {ReadonlySet<number>} kept @returns {Tree} without the way to `id` alone */
+export function prune(tree, id, kept) {
+  const nodes = new Map(tree.nodes);
+  /** @type {number | null} */
+  let at = id;
+  while (at !== null) {
+    const gone = /** @type {Node} */ (nodes.get(at));
+    if (gone.parent === null || gone.children.length || kept.has(gone.id)) break;
+    const above = /** @type {Node} */ (nodes.get(gone.parent));
+    nodes.delete(gone.id);
+    nodes.set(above.id, {
+      ...above,
+      children: above.children.filter((child) => child !== gone.id),
+      latest: above.latest === gone.id ? null : above.latest,
+    });
+    at = gone.parent;
+  }
+  return { ...tree, nodes };
+}
+
+/** @param {Pick<Node, "id" | "parent" | "model" | "token">} fields @returns {Node} */
+function blank(fields) {
+  return { ...fields, probability: null, rank: null, typed: null, latest: null, children: [] };
+}

@@ -1,0 +1,42 @@
+/**
+ * What a screen reader is told: the outcome of a step, and news of the server. Progress and drags are not read out.
+ *
+ * @typedef {import("../state.js").State} State
+ */
+import * as format from "../format.js";
+import { find } from "../models.js";
+import { answerHere } from "../questions.js";
+import { named } from "../status.js";
+import { spoken } from "../tokens.js";
+import * as tree from "../tree.js";
+import { setText } from "./row.js";
+
+/** @param {HTMLElement} root @returns {(state: State) => void} */
+export function mountAnnouncer(root) {
+  /** @type {unknown} */
+  let told = null;
+  let news = "";
+
+  return (state) => {
+    const fresh = newsOf(state);
+    if (fresh !== news) {
+      news = fresh;
+      if (fresh) return setText(root, fresh);
+    }
+    const answer = answerHere(state);
+    if (!answer || state.held || state.current === told || state.session !== null) return;
+    told = state.current;
+    const [best] = answer.candidates;
+    const { token } = tree.node(state.tree, /** @type {number} */ (state.current));
+    const after = token ? `After ${spoken(token)}: ` : "";
+    if (best) setText(root, `${after}most likely ${spoken(best.token)}, ${format.percent(best.probability)}.`);
+  };
+}
+
+/** @param {State} state @returns {string} */
+function newsOf(state) {
+  if (state.lost !== null) return "The server can’t be reached. Your text is kept.";
+  if (state.trouble) return state.trouble.message;
+  const speaker = find(state, state.model);
+  return speaker?.state === "ready" ? `${named(speaker.name)} answers.` : "";
+}

@@ -1,0 +1,145 @@
+/**
+ * The bars. Rows are kept by token, so that a token glides to its new place; while an answer is awaited the last bars stay.
+ *
+ * @typedef {import("../main.js").Verbs} Verbs
+ * @typedef {import("../state.js").State} State
+ * @typedef {import("../distribution.js").Row} Row
+ */
+import * as format from "../format.js";
+import { scene, wanted } from "../questions.js";
+import { hex, pending } from "../tokens.js";
+import * as tree from "../tree.js";
+import { createRow, setText } from "./row.js";
+
+const GLIDE_MS = 180;
+const EASE = "cubic-bezier(.2, .7, .2, 1)";
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountChart(root, verbs) {
+  const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
+  const [bars, entropy, others, trouble] = [".bars", ".chart-entropy", ".others", ".chart-trouble"].map(part);
+  const [othersName, othersBar, othersPercent] = [".others-name", ".others .bar", ".others .percent"].map(part);
+  /** @type {Map<string, ReturnType<typeof createRow>>} */
+  let rows = new Map();
+  /** @type {Row[]} */
+  let shown = [];
+  let stale = true;
+  let selected = 0;
+  /** @type {State["current"]} */
+  let selectedAt = null;
+
+  bars.addEventListener("click", (event) => {
+    const button = /** @type {Element} */ (event.target).closest("button");
+    if (button) pick(Number(button.dataset.index));
+  });
+  bars.addEventListener("focusin", (event) => {
+    const button = /** @type {Element} */ (event.target).closest("button");
+    if (button) select(Number(button.dataset.index));
+  });
+  part(".chart-trouble button").addEventListener("click", verbs.retry);
+  root.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const move = {
+      ArrowDown: () => focus(selected + 1),
+      ArrowUp: () => focus(selected - 1),
+      Home: () => focus(0),
+      End: () => focus(shown.length - 1),
+      ArrowRight: () => pick(selected),
+      ArrowLeft: verbs.takeBack,
+      Backspace: verbs.takeBack,
+    }[event.key];
+    if (!move || !bars.contains(document.activeElement)) return;
+    event.preventDefault();
+    move();
+  });
+
+  /** @param {number} index */
+  function pick(index) {
+    const row = shown[index];
+    if (row && !stale) verbs.append(row);
+  }
+
+  /** @param {number} index */
+  function select(index) {
+    selected = index;
+    for (const { button } of rows.values()) button.tabIndex = Number(button.dataset.index) === index ? 0 : -1;
+  }
+
+  /** @param {number} index */
+  function focus(index) {
+    const target = bars.children[Math.max(0, Math.min(shown.length - 1, index))];
+    target?.querySelector("button")?.focus();
+  }
+
+  /** @param {State} state */
+  function update(state) {
+    const now = scene(state);
+    const busy = wanted(state) !== null;
+    root.toggleAttribute("data-held", state.held);
+    root.toggleAttribute("data-empty", !now);
+    root.setAttribute("aria-busy", String(busy));
+    showTrouble(state);
+    if (!now) return;
+    stale = now.stale;
+    root.toggleAttribute("data-stale", stale);
+    const { drawing } = now;
+    const focused = bars.contains(document.activeElement);
+    if (!stale && state.current !== selectedAt) {
+      selectedAt = state.current;
+      selected = 0;
+    }
+    selected = Math.min(selected, Math.max(0, drawing.rows.length - 1));
+    shown = drawing.rows;
+    drawRows(state);
+    if (focused && (document.activeElement !== bars.children[selected]?.firstChild)) focus(selected);
+    setText(entropy, `${format.bits(drawing.entropyBits)}: ${format.sureness(drawing.entropyBits)}`);
+    others.hidden = drawing.otherCount === 0;
+    setText(othersName, drawing.otherCount === 1 ? "1 other" : `${format.count(drawing.otherCount)} others`);
+    setText(othersPercent, format.percent(drawing.otherProbability));
+    othersBar.style.setProperty("--share", String(drawing.otherProbability));
+  }
+
+  /** @param {State} state */
+  function drawRows(state) {
+    const path = state.current === null ? [] : tree.path(state.tree, state.current);
+    const before = stale ? new Uint8Array() : pending(tree.tokens(path.slice(-4)));
+    const latest = state.current === null ? null : tree.node(state.tree, state.current).latest;
+    const taken = stale || latest === null ? undefined : tree.node(state.tree, latest).token?.id;
+    const glide = !calm.matches && !state.held;
+    const places = glide ? new Map([...rows].map(([key, row]) => [key, row.item.offsetTop])) : new Map();
+    /** @type {typeof rows} */
+    const next = new Map();
+    shown.forEach((each, index) => {
+      const { token } = each.candidate;
+      const key = `${token.id}:${hex(token.bytes)}`;
+      const row = rows.get(key) ?? createRow(each);
+      next.set(key, row);
+      row.update(each, { index, selected: index === selected, taken: token.id === taken, stale, before });
+      if (bars.children[index] !== row.item) bars.insertBefore(row.item, bars.children[index] ?? null);
+    });
+    for (const [key, row] of rows) if (!next.has(key)) row.item.remove();
+    rows = next;
+    if (glide) glideFrom(places);
+  }
+
+  /** @param {Map<string, number>} places where each row was, by key */
+  function glideFrom(places) {
+    for (const [key, { item }] of rows) {
+      const from = places.get(key);
+      const distance = from === undefined ? 0 : from - item.offsetTop;
+      if (distance) item.animate([{ translate: `0 ${distance}px` }, { translate: "0 0" }], { duration: GLIDE_MS, easing: EASE });
+      else if (from === undefined && places.size) item.animate([{ opacity: 0 }, { opacity: 1 }], { duration: GLIDE_MS });
+    }
+  }
+
+  /** @param {State} state */
+  function showTrouble({ trouble: found }) {
+    const here = found && !["text", "token_ids", "top_k", "temperature"].includes(found.field ?? "") ? found : null;
+    trouble.hidden = !here;
+    if (!here) return;
+    setText(part(".chart-trouble p"), here.again ? `${here.message} The page tries again by itself.` : here.message);
+  }
+
+  return update;
+}

@@ -1,0 +1,68 @@
+/**
+ * Temperature and top-k, each as a slider and as a number.
+ *
+ * @typedef {import("../main.js").Verbs} Verbs
+ * @typedef {import("../state.js").State} State
+ * @typedef {import("../state.js").Settings} Settings
+ */
+import { LIMITS } from "../state.js";
+import { setText } from "./row.js";
+
+const CONTROLS = /** @type {const} */ ([
+  { name: "temperature", id: "temperature", label: "Temperature", field: "temperature", kind: "a number" },
+  { name: "topK", id: "top-k", label: "Top-k", field: "top_k", kind: "a whole number" },
+]);
+
+/** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountControls(root, verbs) {
+  const updates = CONTROLS.map((control) => mountControl(root, verbs, control));
+  return (state) => {
+    for (const update of updates) update(state);
+  };
+}
+
+/** @param {HTMLElement} root @param {Verbs} verbs @param {typeof CONTROLS[number]} control @returns {(state: State) => void} */
+function mountControl(root, verbs, { name, id, label, field, kind }) {
+  const part = (/** @type {string} */ suffix) => /** @type {HTMLInputElement} */ (root.querySelector(`#${id}${suffix}`));
+  const [slider, number, trouble] = ["", "-number", "-trouble"].map(part);
+  const { least, most } = LIMITS[name];
+  let refused = "";
+
+  slider.addEventListener("input", () => accept(slider.valueAsNumber, true));
+  for (const event of ["change", "pointerup", "keyup", "blur"]) slider.addEventListener(event, verbs.release);
+  number.addEventListener("input", () => {
+    const value = number.valueAsNumber;
+    const fits = value >= least && value <= most && (name !== "topK" || Number.isInteger(value));
+    if (fits) accept(value, false);
+    else say(`${label} is ${kind} from ${least} to ${most}.`);
+  });
+  number.addEventListener("blur", () => accept(NaN, false));
+
+  /** @param {number} value NaN leaves the setting as it is @param {boolean} held */
+  function accept(value, held) {
+    say("");
+    if (Number.isNaN(value)) number.value = slider.dataset.exact ?? number.value;
+    else verbs.set({ [name]: value }, held);
+  }
+
+  /** @param {string} words */
+  function say(words) {
+    refused = words;
+    setText(trouble, words);
+    trouble.hidden = !words;
+    number.setAttribute("aria-invalid", String(words !== ""));
+  }
+
+  return ({ settings, trouble: found }) => {
+    const value = settings[name];
+    slider.dataset.exact = String(value);
+    if (slider.valueAsNumber !== value) slider.value = String(value);
+    slider.style.setProperty("--at", String((slider.valueAsNumber - Number(slider.min)) / (Number(slider.max) - Number(slider.min))));
+    // What the user is typing stays as typed, such as "1." on the way to "1.5".
+    if (number.valueAsNumber !== value && !refused && document.activeElement !== number) number.value = String(value);
+    if (refused) return;
+    const words = found?.field === field ? found.message : "";
+    setText(trouble, words);
+    trouble.hidden = !words;
+  };
+}

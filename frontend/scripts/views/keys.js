@@ -1,0 +1,35 @@
+/**
+ * Keys of the whole page, and the list of them.
+ *
+ * @typedef {import("../main.js").Verbs} Verbs
+ */
+
+/** @param {Document} page @param {Verbs} verbs */
+export function mountKeys(page, verbs) {
+  const list = /** @type {HTMLDialogElement} */ (page.getElementById("keys"));
+  const editor = /** @type {HTMLTextAreaElement} */ (page.getElementById("text"));
+  const bar = (/** @type {string} */ selector) => /** @type {HTMLButtonElement | null} */ (page.querySelector(`.bars ${selector}`));
+  page.getElementById("keys-open")?.addEventListener("click", () => list.showModal());
+  list.addEventListener("click", (event) => event.target === list && list.close());
+
+  page.addEventListener("keydown", (event) => {
+    if (list.open || event.defaultPrevented || event.altKey) return;
+    const target = /** @type {Element} */ (event.target);
+    const writing = target.matches("textarea, input:not([type=range])");
+    if (event.ctrlKey || event.metaKey) {
+      // A text field undoes its own typing; everywhere else a step is undone.
+      const step = { z: event.shiftKey ? verbs.redo : verbs.undo, y: verbs.redo }[event.key.toLowerCase()];
+      if (!step || writing) return;
+      event.preventDefault();
+      step();
+      return;
+    }
+    if (event.key === "Escape" && target === editor) return bar("[tabindex='0']")?.focus();
+    if (writing) return;
+    if (/^\d$/.test(event.key)) bar(`[data-index='${(Number(event.key) + 9) % 10}']`)?.click();
+    else if (event.key === "?") list.showModal();
+    else if (event.key === "e" || event.key === "E") editor.focus();
+    else return;
+    event.preventDefault();
+  });
+}

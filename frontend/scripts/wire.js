@@ -1,0 +1,147 @@
+/**
+ * The server's JSON → values of this page, checked field by field. Knows the HTTP contract; knows no state.
+ *
+ * @typedef {import("./tokens.js").Token} Token
+ * @typedef {import("./distribution.js").Answer} Answer
+ *
+ * @typedef {"queued" | "downloading" | "loading" | "ready" | "failed"} ModelState
+ *
+ * @typedef {object} Facts
+ * @property {number} parameters
+ * @property {string} device
+ * @property {string} dtype
+ * @property {number} vocabSize
+ * @property {number} contextLimit
+ *
+ * @typedef {object} Model
+ * @property {string} name
+ * @property {ModelState} state
+ * @property {boolean} isDefault
+ * @property {number} bytesDone  while downloading
+ * @property {number} bytesTotal  while downloading; 0 while unknown
+ * @property {string} reason  why it failed and what to do
+ * @property {Facts | null} facts  once ready
+ */
+
+/** The answer is not what the contract says; the message names the field. */
+export class BadAnswer extends Error {}
+
+const STATES = new Set(["queued", "downloading", "loading", "ready", "failed"]);
+
+/**
+ * @param {any} json @param {{model: string, text: string | null, temperature: number, topK: number}} asked
+ * @returns {Answer}
+ * @throws {BadAnswer}
+ */
+export function readAnswer(json, asked) {
+  const prompt = object(json?.prompt, "prompt");
+  const candidates = list(json.candidates, "candidates").slice(0, asked.topK);
+  if (json.model !== asked.model) throw new BadAnswer(`model is ${JSON.stringify(json.model)}, not ${asked.model}`);
+  if (asked.text !== null && prompt.tokens?.length !== prompt.token_count) throw new BadAnswer("prompt.tokens is not whole");
+  return {
+    model: string(json.model, "model"),
+    temperature: asked.temperature,
+    topK: asked.topK,
+    promptTokens: list(prompt.tokens ?? [], "prompt.tokens").map((token, at) => readToken(token, `prompt.tokens[${at}]`)),
+    tokenCount: number(prompt.token_count, "prompt.token_count", 0),
+    contextLimit: number(prompt.context_limit, "prompt.context_limit", 0),
+    candidates: candidates.map((candidate, at) => ({
+      token: readToken(candidate, `candidates[${at}]`),
+      rank: number(candidate.rank, `candidates[${at}].rank`, 1),
+      logit: number(candidate.logit, `candidates[${at}].logit`),
+      probability: probability(candidate.probability, `candidates[${at}].probability`),
+    })),
+    partition: list(json.partition ?? [], "partition").map((point, at) => ({
+      b: number(point?.inverse_temperature, `partition[${at}].inverse_temperature`, 0),
+      logSumExp: number(point.log_sum_exp, `partition[${at}].log_sum_exp`),
+      mean: number(point.mean_logit, `partition[${at}].mean_logit`),
+      variance: number(point.variance, `partition[${at}].variance`),
+    })),
+    otherProbability: probability(json.other_probability, "other_probability"),
+    entropyBits: number(json.entropy_bits, "entropy_bits"),
+    vocabSize: number(json.vocab_size, "vocab_size", 1),
+  };
+}
+
+/** @param {any} json @returns {Model[]} @throws {BadAnswer} */
+export function readModels(json) {
+  return list(json?.models, "models").map((model, at) => {
+    const state = string(model?.state, `models[${at}].state`).toLowerCase();
+    if (!STATES.has(state)) throw new BadAnswer(`models[${at}].state is "${state}"`);
+    return {
+      name: string(model.name, `models[${at}].name`),
+      state: /** @type {ModelState} */ (state),
+      isDefault: Boolean(model.is_default),
+      bytesDone: number(model.bytes_done ?? 0, `models[${at}].bytes_done`, 0),
+      bytesTotal: number(model.bytes_total ?? 0, `models[${at}].bytes_total`, 0),
+      reason: string(model.reason ?? "", `models[${at}].reason`),
+      facts: model.facts ? readFacts(model.facts, `models[${at}].facts`) : null,
+    };
+  });
+}
+
+/** @param {any} json @param {string} field @returns {Facts} */
+function readFacts(json, field) {
+  return {
+    parameters: number(json.parameters, `${field}.parameters`, 0),
+    device: string(json.device, `${field}.device`),
+    dtype: string(json.dtype, `${field}.dtype`),
+    vocabSize: number(json.vocab_size, `${field}.vocab_size`, 0),
+    contextLimit: number(json.context_limit, `${field}.context_limit`, 0),
+  };
+}
+
+/** @param {any} json @param {string} field @returns {Token} */
+export function readToken(json, field) {
+  return {
+    id: number(json?.token_id, `${field}.token_id`, 0),
+    bytes: fromBase64(string(json.bytes, `${field}.bytes`), `${field}.bytes`),
+    special: Boolean(json.is_special),
+  };
+}
+
+/** @param {string} text @param {string} field @returns {Uint8Array} @throws {BadAnswer} */
+export function fromBase64(text, field) {
+  try {
+    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  } catch {
+    throw new BadAnswer(`${field} is not base64`);
+  }
+}
+
+/** @param {Uint8Array} bytes @returns {string} */
+export function toBase64(bytes) {
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}
+
+/** @param {unknown} value @param {string} field @returns {any} */
+function object(value, field) {
+  if (typeof value !== "object" || value === null) throw new BadAnswer(`${field} is missing`);
+  return value;
+}
+
+/** @param {unknown} value @param {string} field @returns {any[]} */
+function list(value, field) {
+  if (!Array.isArray(value)) throw new BadAnswer(`${field} is not a list`);
+  return value;
+}
+
+/** @param {unknown} value @param {string} field @returns {string} */
+function string(value, field) {
+  if (typeof value !== "string") throw new BadAnswer(`${field} is not a text`);
+  return value;
+}
+
+/** @param {unknown} value @param {string} field @param {number} [least] @returns {number} */
+function number(value, field, least = -Infinity) {
+  if (typeof value !== "number" || !Number.isFinite(value)) throw new BadAnswer(`${field} is not a number`);
+  if (value < least) throw new BadAnswer(`${field} is ${value}`);
+  return value;
+}
+
+/** @param {unknown} value @param {string} field @returns {number} */
+function probability(value, field) {
+  const read = number(value, field);
+  if (read < -1e-6 || read > 1 + 1e-6) throw new BadAnswer(`${field} is ${read}, not a probability`);
+  return Math.min(1, Math.max(0, read));
+}

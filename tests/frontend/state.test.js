@@ -1,0 +1,279 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { answerHere, scene, wanted } from "../../frontend/scripts/questions.js";
+import * as states from "../../frontend/scripts/state.js";
+import * as tree from "../../frontend/scripts/tree.js";
+import { choose, lose, offered, setModels } from "../../frontend/scripts/models.js";
+import { readAnswer, readModels } from "../../frontend/scripts/wire.js";
+import { logits, wireAnswer, wireToken } from "./make.js";
+
+const VALUES = logits(21, 40, 2);
+
+/** @param {string} name @param {string} [state] @param {object} [more] */
+const model = (name, state = "ready", more = {}) => ({ name, state, is_default: false, ...more });
+/** @param {...object} models */
+const news = (...models) => readModels({ models });
+
+/** The server's part: one token for each word, ids by its letters. @param {states.State} state */
+function answer(state, { settings = state.settings } = {}) {
+  const question = wanted({ ...state, settings });
+  assert.ok(question, "nothing was asked");
+  const words = question.text?.match(/\s*\S+/g) ?? [];
+  const tokens = question.text === null ? undefined : words.map((word) => wireToken(1000 + [...word].reduce((sum, each) => sum * 7 + each.charCodeAt(0), 0), word));
+  const json = wireAnswer(VALUES, { ...question.settings, tokens, model: question.model });
+  return states.receive(state, question, readAnswer(json, { model: question.model, text: question.text, ...question.settings }));
+}
+
+/** @param {states.State} state @param {number} index */
+function pick(state, index) {
+  const row = scene(state).drawing.rows[index];
+  return states.append(state, row.candidate, row.raw);
+}
+
+/** @param {string} [text] a page that has its first answer */
+function begun(text = "Once upon a time") {
+  const fresh = setModels(states.initial(), news(model("tiny", "ready", { is_default: true })), 0);
+  return states.rest(answer(states.edit(fresh, text)));
+}
+
+const textOf = states.textHere;
+
+test("typing is asked as text; picks are asked as the ids so far and the one picked", () => {
+  let state = begun("One two");
+  const ids = tree.tokenIds(state.tree, state.current);
+  assert.equal(ids.length, 2);
+  state = pick(state, 3);
+  const { text, tokenIds } = wanted(state);
+  assert.equal(text, null);
+  assert.deepEqual(tokenIds, [...ids, scene(state).drawing.rows[3].candidate.token.id]);
+});
+
+test("a pick joins the text before any answer, and the old bars stay, stale", () => {
+  const state = pick(begun(), 0);
+  assert.match(textOf(state), /^Once upon a time w\d+$/);
+  assert.equal(scene(state).stale, true);
+  assert.equal(scene(state).drawing.rows.length, 10);
+  assert.equal(scene(answer(state)).stale, false);
+});
+
+test("a pick is kept with its rank and its probability at temperature 1", () => {
+  let state = states.set(begun(), { temperature: 0.5 });
+  const { raw, candidate } = scene(state).drawing.rows[2];
+  state = pick(state, 2);
+  const node = tree.node(state.tree, state.current);
+  assert.deepEqual([node.rank, node.probability], [3, raw]);
+  assert.notEqual(raw, candidate.probability * 2);
+});
+
+test("a state is never changed, only followed by another", () => {
+  const before = begun();
+  const copy = structuredClone({ nodes: [...before.tree.nodes], past: before.past, current: before.current });
+  answer(pick(before, 1));
+  states.takeBack(before);
+  assert.deepEqual({ nodes: [...before.tree.nodes], past: before.past, current: before.current }, copy);
+});
+
+test("undo and redo walk back and forth over picks, and answers kept are drawn without asking", () => {
+  let state = begun();
+  const texts = [textOf(state)];
+  for (const index of [0, 4, 2]) {
+    state = answer(pick(state, index));
+    texts.push(textOf(state));
+  }
+  for (const text of texts.slice(0, 3).reverse()) {
+    state = states.undo(state);
+    assert.equal(textOf(state), text);
+    assert.equal(wanted(state), null);
+    assert.equal(scene(state).stale, false);
+  }
+  assert.equal(states.undo(state), state);
+  for (const text of texts.slice(1)) {
+    state = states.redo(state);
+    assert.equal(textOf(state), text);
+  }
+  assert.equal(states.redo(state), state);
+});
+
+test("another pick after undo starts a branch, and the first one stays in the tree", () => {
+  let state = answer(pick(begun(), 0));
+  const first = state.current;
+  state = answer(pick(states.undo(state), 1));
+  assert.notEqual(state.current, first);
+  assert.equal(tree.node(state.tree, state.current).parent, tree.node(state.tree, first).parent);
+  assert.ok(state.tree.nodes.has(first));
+  assert.deepEqual(state.future, []);
+});
+
+test("the same pick twice is one node", () => {
+  const state = answer(pick(begun(), 0));
+  const again = pick(states.undo(state), 0);
+  assert.equal(again.current, state.current);
+  assert.equal(again.tree.nodes.size, state.tree.nodes.size);
+});
+
+test("taking back leaves the token ahead, and is itself undone", () => {
+  let state = answer(pick(answer(pick(begun("One two"), 0)), 1));
+  const whole = textOf(state);
+  state = states.takeBack(states.takeBack(states.takeBack(state)));
+  assert.equal(textOf(state), "One");
+  assert.equal(tree.onward(state.tree, state.current).length, 3);
+  assert.equal(textOf(states.redo(state)), "One");
+  state = states.undo(state);
+  assert.equal(textOf(state), "One two");
+  assert.equal(textOf(states.goTo(state, tree.onward(state.tree, state.current).at(-1).id)), whole);
+});
+
+test("taking back stops at the beginning", () => {
+  let state = begun("One");
+  for (let times = 0; times < 5; times++) state = states.takeBack(state);
+  assert.equal(textOf(state), "");
+});
+
+test("a stretch of typing is one step for undo and leaves no half-typed branches", () => {
+  let state = begun("One");
+  const size = state.tree.nodes.size;
+  for (const text of ["Two", "Two th", "Two three", "Two three four"]) state = answer(states.edit(state, text));
+  assert.equal(state.tree.nodes.size, size + 3);
+  state = states.undo(state);
+  assert.equal(textOf(state), "One");
+  assert.equal(textOf(states.redo(state)), "Two three four");
+});
+
+test("typing after a pick keeps the picked branch", () => {
+  let state = answer(pick(begun("One"), 0));
+  const picked = state.current;
+  state = answer(states.edit(state, "Something else"));
+  assert.ok(state.tree.nodes.has(picked));
+  assert.equal(textOf(states.undo(state)), textOf({ ...state, current: picked }));
+});
+
+test("an unanswered text survives undo and comes back by redo", () => {
+  let state = states.edit(begun("One"), "One two thr");
+  state = states.undo(state);
+  assert.deepEqual([textOf(state), state.draft], ["One", null]);
+  assert.equal(states.redo(state).draft, "One two thr");
+});
+
+test("picks on stale bars do nothing: they belong to another text", () => {
+  const state = states.edit(begun("One"), "Two");
+  assert.equal(states.append(state, scene(state).drawing.rows[0].candidate, 0.5), state);
+});
+
+test("an error keeps text and bars, is not asked again by itself, and goes when the question changes", () => {
+  let state = states.edit(begun("One"), "Two");
+  const question = wanted(state);
+  state = states.fail(state, { key: question.key, message: "too long", code: "invalid_argument", field: "text", again: false });
+  assert.equal(wanted(state), null);
+  assert.equal(state.draft, "Two");
+  assert.equal(scene(state).drawing.rows.length, 10);
+  assert.equal(wanted(states.retry(state)).key, question.key);
+  const changed = states.edit(state, "Tw");
+  assert.equal(changed.trouble, null);
+  assert.ok(wanted(changed));
+});
+
+test("dragging asks nothing; letting go asks once; the bars are exact meanwhile", () => {
+  let state = states.set(begun(), { temperature: 0.4 }, true);
+  assert.equal(wanted(state), null);
+  assert.equal(scene(state).stale, false);
+  assert.ok(scene(state).drawing.rows[0].probability > scene(state).drawing.rows[0].raw);
+  state = states.release(state);
+  assert.equal(wanted(state).settings.temperature, 0.4);
+  assert.equal(wanted(answer(state)), null);
+});
+
+test("a temperature beyond the grid holds the last bars, stale, until the server says", () => {
+  const state = states.set(begun(), { temperature: 0.05 });
+  assert.equal(scene(state).stale, true);
+  assert.equal(scene(state).drawing.rows.length, 10);
+  assert.equal(scene(answer(state)).stale, false);
+});
+
+test("more bars are asked for, fewer are at hand", () => {
+  const state = begun();
+  assert.equal(wanted(states.set(state, { topK: 5 })), null);
+  assert.equal(scene(states.set(state, { topK: 5 })).drawing.rows.length, 5);
+  assert.equal(wanted(states.set(state, { topK: 20 })).settings.topK, 20);
+  const all = answer(states.set(state, { topK: 40 }));
+  assert.equal(wanted(states.set(all, { topK: 1000 })), null, "there are no more than the vocabulary");
+});
+
+test("settings out of range are refused", () => {
+  const state = begun();
+  for (const bad of [{ topK: 0 }, { topK: 1001 }, { topK: 2.5 }, { topK: NaN }, { temperature: -0.1 }, { temperature: 101 }, { temperature: NaN }]) {
+    assert.equal(states.set(state, bad), state);
+  }
+});
+
+test("while the server is lost nothing is asked, and picks go on", () => {
+  let state = lose(begun(), "gone");
+  state = pick(state, 0);
+  assert.equal(wanted(state), null);
+  assert.match(textOf(state), /time w\d+$/);
+  assert.ok(wanted(setModels(state, state.models, 0)));
+});
+
+test("the demo model answers while the default downloads, and gives way when it is ready", () => {
+  const waiting = news(model("org/big", "downloading", { is_default: true, bytes_done: 1, bytes_total: 9 }), model("bundled"));
+  let state = setModels(states.initial(), waiting, 0);
+  assert.equal(wanted(state).model, "bundled");
+  state = answer(state);
+  state = setModels(state, news(model("org/big", "ready", { is_default: true }), model("bundled")), 1);
+  assert.equal(wanted(state).model, "org/big");
+  assert.equal(wanted(state).text, states.FIRST_TEXT);
+});
+
+test("a text built token by token waits for the user's word before another model reads it", () => {
+  const waiting = news(model("org/big", "loading", { is_default: true }), model("bundled"));
+  let state = answer(pick(answer(setModels(states.initial(), waiting, 0)), 0));
+  const text = textOf(state);
+  state = setModels(state, news(model("org/big", "ready", { is_default: true }), model("bundled")), 1);
+  assert.equal(state.model, "bundled");
+  assert.equal(offered(state).name, "org/big");
+  state = choose(state, "org/big");
+  assert.deepEqual([wanted(state).model, wanted(state).text], ["org/big", text]);
+  state = answer(state);
+  assert.equal(textOf(state), text);
+  state = states.undo(state);
+  assert.deepEqual([state.model, textOf(state)], ["bundled", text]);
+  assert.equal(offered(state), undefined, "going back to a model is a choice of it");
+});
+
+test("ids of one model are never asked of another", () => {
+  const both = news(model("a", "ready", { is_default: true }), model("b"));
+  let state = answer(pick(answer(setModels(states.initial(), both, 0)), 0));
+  state = choose(state, "b");
+  assert.equal(wanted(state).tokenIds, null);
+  state = answer(state);
+  assert.equal(tree.node(state.tree, state.current).model, "b");
+  assert.equal(answerHere(state).model, "b");
+});
+
+test("a model that has left the list gives its text to one that is there", () => {
+  let state = answer(pick(begun(), 0));
+  const text = textOf(state);
+  state = setModels(state, news(model("bundled", "ready", { is_default: true })), 1);
+  assert.deepEqual([wanted(state).model, wanted(state).text], ["bundled", text]);
+});
+
+test("a reloading default keeps its picked tokens and does not fall to the demo model by itself", () => {
+  const ready = news(model("org/big", "ready", { is_default: true }), model("bundled"));
+  let state = answer(pick(answer(setModels(states.initial(), ready, 0)), 0));
+  state = pick(state, 1);
+  state = setModels(state, news(model("org/big", "loading", { is_default: true }), model("bundled")), 1);
+  assert.equal(state.model, "org/big");
+  assert.equal(wanted(state), null);
+});
+
+test("no more answers are kept than fit", () => {
+  let state = begun();
+  for (let times = 0; times < 320; times++) state = answer(pick(state, times % 3));
+  assert.equal(state.answers.size, 300);
+  assert.equal(tree.path(state.tree, state.current).length, 324);
+});
+
+test("a text of 20,000 tokens is held whole", () => {
+  const state = begun(Array.from({ length: 20_000 }, (_, at) => ` w${at}`).join(""));
+  assert.equal(tree.path(state.tree, state.current).length, 20_000);
+  assert.equal(tree.path(states.takeBack(state).tree, states.takeBack(state).current).length, 19_999);
+});

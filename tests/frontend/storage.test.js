@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { setModels } from "../../frontend/scripts/models.js";
+import { scene, wanted } from "../../frontend/scripts/questions.js";
+import * as states from "../../frontend/scripts/state.js";
+import { load, pack, save, unpack } from "../../frontend/scripts/storage.js";
+import { readAnswer, readModels } from "../../frontend/scripts/wire.js";
+import * as tree from "../../frontend/scripts/tree.js";
+import { logits, wireAnswer, wireToken } from "./make.js";
+
+/** @param {string} text @param {string[]} words */
+function begun(text, words) {
+  const models = readModels({ models: [{ name: "tiny", state: "ready", is_default: true }] });
+  const state = setModels(states.edit(states.initial(), text), models, 0);
+  const question = wanted(state);
+  const json = wireAnswer(logits(41, 40, 2), { tokens: words.map((word, at) => wireToken(at, word)) });
+  return states.receive(state, question, readAnswer(json, { model: "tiny", text, ...question.settings }));
+}
+
+/** @param {states.State} state what a reload must keep */
+const kept = ({ tree: { nodes }, current, draft, past, future, settings, wish, model }) =>
+  ({ nodes: [...nodes], current, draft, past, future, settings, wish, model });
+
+test("a reload keeps text, branches, undo, settings and model", () => {
+  let state = begun("Hi ✓", ["Hi", " ✓"]);
+  for (const index of [0, 1, 2]) {
+    const row = scene(state).drawing.rows[index];
+    state = states.append(state, row.candidate, row.raw);
+  }
+  state = states.set(states.undo(state), { temperature: 0.35, topK: 7 });
+  assert.deepEqual(kept(unpack(pack(state))), kept(state));
+});
+
+test("a reload keeps a text that had no answer yet", () => {
+  const state = states.edit(begun("One", ["One"]), "One and more");
+  const again = unpack(pack(state));
+  assert.equal(again.draft, "One and more");
+  assert.equal(states.textHere(states.undo(again)), "One");
+});
+
+test("what can't be read is left aside, and the page starts fresh", () => {
+  for (const bad of ["", "{", "null", "7", '{"version":99}', '{"version":1}', '{"version":1,"nodes":[{"id":1,"parent":5}],"past":[],"future":[]}']) {
+    const state = load({ getItem: () => bad });
+    assert.equal(state.draft, states.FIRST_TEXT);
+    assert.equal(state.current, null);
+  }
+  assert.equal(load({ getItem: () => null }).draft, states.FIRST_TEXT);
+  const forbidden = () => {
+    throw new Error("denied");
+  };
+  assert.equal(load({ getItem: forbidden }).draft, states.FIRST_TEXT);
+  assert.doesNotThrow(() => save({ setItem: forbidden }, states.initial()));
+});
+
+test("settings out of range and places that are gone are not believed", () => {
+  const record = JSON.parse(pack(begun("One", ["One"])));
+  record.settings = { topK: 1e9, temperature: "hot" };
+  record.past = [999, 1];
+  record.current = 12345;
+  const state = unpack(JSON.stringify(record));
+  assert.deepEqual(state.settings, { topK: 10, temperature: 1 });
+  assert.deepEqual(state.past, [1]);
+  assert.equal(state.current, null);
+});
+
+test("where everything is too much, the way here is kept; where that is too much, the text", () => {
+  let state = begun("One", ["One"]);
+  const row = scene(state).drawing.rows[0];
+  const huge = { ...row.candidate, token: { id: 9, bytes: new Uint8Array(2_000_000).fill(97), special: false } };
+  state = states.undo(states.append(state, huge, 0.1));
+  const way = unpack(pack(state));
+  assert.equal(states.textHere(way), "One");
+  assert.equal(way.tree.nodes.size, 2);
+  state = states.redo(state);
+  const alone = unpack(pack({ ...state, draft: "kept" }));
+  assert.deepEqual([alone.draft, alone.current], ["kept", null]);
+  assert.equal(tree.path(state.tree, state.current).length, 2);
+});
