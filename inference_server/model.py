@@ -1,0 +1,202 @@
+"""A causal language model: loading its weights, its device and dtype, its forward passes. Knows no requests.
+
+Weights are held in float32, except on a GPU that has bfloat16; logits leave here as float32 rows on the CPU.
+"""
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import transformers
+from torch import Tensor
+
+from inference_server import checkpoint, memory, trial
+from inference_server.errors import LoadFailed
+from inference_server.trial import Positions
+from inference_server.values import ModelFacts
+
+BY_LENGTH = ("dynamic", "longrope")  # rotary embeddings that a batch's longest row decides for all of it
+LOGITS_BYTES = 64 * 2**20  # of logits held at once while scoring a text
+ALLOCATION_FAILED = ("not enough memory", "can't allocate memory", "out of memory")  # in a RuntimeError of torch
+
+T = TypeVar("T")
+
+
+class Model:
+    """A loaded network. Its forward passes belong to one thread at a time."""
+
+    def __init__(self, network: Any, device: torch.device, context_limit: int) -> None:
+        self._network = network
+        self._device = device
+        self._takes = inspect.signature(network.forward).parameters
+        self._rotations = [part for part in network.modules() if str(getattr(part, "rope_type", "")) in BY_LENGTH]
+        self.context_limit = context_limit
+        self.positions = Positions.ALL
+        self.batches = False  # whether prompts of different lengths may share a forward pass
+        self.vocab_size = len(self.last_logits([[0]])[0])
+
+    @classmethod
+    def load(cls, folder: Path, device: str) -> "Model":
+        """Reads a local folder: safetensors only, no code of its own, nothing fetched.
+
+        `device` is auto, cpu, cuda or mps. Raises LoadFailed with a reason for people.
+        """
+        place = _device(device)
+        dtype = torch.bfloat16 if place.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+        _check_architecture(checkpoint.read_json(folder / "config.json"))
+        needed = checkpoint.inspect(folder).bytes_at(dtype.itemsize)
+        free = torch.cuda.mem_get_info(place)[0] if place.type == "cuda" else memory.available()
+        if free is not None and needed > free:
+            raise LoadFailed(f"{_out_of_memory(needed)}, {free / 1e9:.1f} GB are free")
+        try:
+            network = _read(folder, dtype).to(place)
+            model = cls(network, place, checkpoint.context_limit(network.config.get_text_config(), folder))
+            trial.run(model)
+            model.batches = model.batches and not model._rotations
+        except Exception as error:
+            if isinstance(error, LoadFailed):
+                raise
+            if _is_out_of_memory(error):
+                raise LoadFailed(_out_of_memory(needed)) from error
+            raise LoadFailed(f"transformers can't load it: {_one_line(error)}") from error
+        return model
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What is known of it."""
+        return ModelFacts(
+            parameters=sum(parameter.numel() for parameter in self._network.parameters()),
+            device=str(self._device),
+            dtype=str(self._network.dtype).removeprefix("torch."),
+            vocab_size=self.vocab_size,
+            context_limit=self.context_limit,
+            architecture=type(self._network).__name__,
+        )
+
+    @torch.inference_mode()
+    def last_logits(self, prompts: Sequence[Sequence[int]]) -> list[Tensor]:
+        """For each prompt of at least one token, the (V,) logits after its last token, in one pass where that is safe.
+
+        Rows are padded on the right: in a causal model no earlier position can see what stands there.
+        """
+        if len(prompts) > 1 and not self.batches:
+            return [self.last_logits([prompt])[0] for prompt in prompts]
+        longest = max(len(prompt) for prompt in prompts)
+        ids = torch.tensor([[*prompt, *[prompt[-1]] * (longest - len(prompt))] for prompt in prompts])
+        last = torch.tensor([[len(prompt) - 1] for prompt in prompts])
+        mask = torch.arange(longest) <= last
+        rows = self._forward(ids, last, None if mask.all() else mask.long())[:, 0]
+        return [row.clone() for row in rows]  # so that a row kept does not keep its batch
+
+    @torch.inference_mode()
+    def map_logits(self, describe: Callable[[Tensor], T], token_ids: Sequence[int]) -> list[T]:
+        """`describe` of the (V,) logits after each token, in order; at most LOGITS_BYTES of them are held at once."""
+        step = max(1, LOGITS_BYTES // (4 * self.vocab_size)) if self.positions is not Positions.ALL else len(token_ids)
+        ids = torch.tensor([token_ids])
+        described = []
+        with self._body_computed_once():
+            for first in range(0, len(token_ids), step):
+                wanted = torch.arange(first, min(first + step, len(token_ids)))
+                described += [describe(row) for row in self._forward(ids, wanted[None])[0]]
+        return described
+
+    def _forward(self, ids: Tensor, wanted: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, T) ids, (B, n) positions and (B, T) padding mask to (B, n, V) float32 logits on the CPU."""
+        distinct = wanted.unique()
+        asked = {"input_ids": ids}
+        if mask is not None and "attention_mask" in self._takes:
+            asked["attention_mask"] = mask
+        if self.positions is Positions.PER_ROW:
+            asked["logits_to_keep"] = wanted
+        elif self.positions is Positions.SHARED:
+            asked["logits_to_keep"] = distinct
+        given: dict[str, Any] = {name: value.to(self._device) for name, value in asked.items()}
+        if "use_cache" in self._takes:
+            given["use_cache"] = False
+        logits: Tensor = self._network(**given).logits
+        if self.positions is Positions.ALL:
+            logits = logits.take_along_dim(wanted[..., None].to(self._device), 1)
+        elif self.positions is Positions.SHARED:
+            logits = logits.take_along_dim(torch.searchsorted(distinct, wanted)[..., None].to(self._device), 1)
+        return logits.float().cpu()
+
+    @contextlib.contextmanager
+    def _body_computed_once(self) -> Iterator[None]:
+        """Within, the layers below the head run once, and later passes with other positions only run the head."""
+        body = getattr(self._network, self._network.base_model_prefix, None)
+        if not isinstance(body, torch.nn.Module):
+            yield
+            return
+        compute, replaced, kept = body.forward, vars(body).get("forward"), list[Any]()
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            if not kept:
+                kept.append(compute(*args, **kwargs))
+            return kept[0]
+
+        body.forward = forward
+        try:
+            yield
+        finally:
+            del body.forward
+            if replaced is not None:
+                body.forward = replaced
+
+
+def _device(asked: str) -> torch.device:
+    usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    name = next(name for name, usable_here in usable.items() if usable_here) if asked == "auto" else asked
+    if not usable[name]:
+        raise LoadFailed(f"no {name} device is to be seen here; set NEXTTOKEN_DEVICE to auto or cpu")
+    return torch.device(name, 0) if name == "cuda" else torch.device(name)
+
+
+def _check_architecture(config: Mapping[str, Any]) -> None:
+    """Raises LoadFailed where transformers' own code knows no causal language model of this kind."""
+    kind = str(config.get("model_type"))
+    if kind not in transformers.CONFIG_MAPPING:
+        if "auto_map" in config:
+            raise LoadFailed("it needs code of its own (auto_map in config.json), which is never run")
+        raise LoadFailed(f"transformers {transformers.__version__} does not know its model_type, {kind!r}")
+    if transformers.CONFIG_MAPPING[kind] not in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise LoadFailed(f"not a causal LM: transformers knows no next-token head for model_type {kind!r}")
+    if "transformers_weights" in config:
+        raise LoadFailed("config.json names its own weights file (transformers_weights), which is not supported")
+
+
+def _read(folder: Path, dtype: torch.dtype) -> Any:
+    """The network in evaluation mode, on the CPU. Raises LoadFailed where some of its weights are not in the files."""
+    transformers.utils.logging.disable_progress_bar()
+    network: Any
+    found: Any
+    network, found = transformers.AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+    )  # type: ignore[misc]  # its type says nothing of output_loading_info
+    missing = sorted(found["missing_keys"])
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise LoadFailed(f"not a causal LM: its weights lack {missing[0]}{more}")
+    return network.eval()
+
+
+def _out_of_memory(needed: int) -> str:
+    return f"out of memory: needs about {max(needed / 1e9, 0.1):.1f} GB"
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    words = str(error).lower()
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(sign in words for sign in ALLOCATION_FAILED)
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

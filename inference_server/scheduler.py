@@ -1,0 +1,321 @@
+"""Who may come in, what waits, and what runs next on the one thread that owns the models. Knows neither torch nor gRPC.
+
+A request first takes a `Slot` (or is refused), may use the helper thread with it, then waits as a `Job` in its model's
+`Lane`. Whenever the worker is free it takes the oldest job and those of the same lane that fit beside it. A slot is
+free again when its request and every thread that works for it are done.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import structlog
+
+from inference_server.errors import ComputeFailed, DeadlineExpired, Overloaded, ServingError, Stopping
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+T = TypeVar("T")
+P = ParamSpec("P")
+
+RETRY_AFTER_S = (0.1, 60.0)  # what a refused caller may be told, at least and at most
+FIRST_GUESS_S = 0.1  # of a job's time, until one is done
+RECENT = 0.2  # weight of the newest job in the mean time of a job
+
+STOPPING = "the server is stopping; try again in a moment"
+EXPIRED = "the deadline passed before the answer was ready; allow more time or send less"
+FAILED = "the model failed on this prompt; the server's log says why"
+
+logger = structlog.get_logger()
+
+
+@dataclass(frozen=True, eq=False)
+class Lane(Generic[Q, A]):
+    """One kind of work: `compute` answers a batch, in its order, on the worker thread."""
+
+    name: str
+    compute: Callable[[Sequence[Q]], Sequence[A]]
+    batched: bool  # whether several jobs may share a call of compute
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[A]):
+    """A job's answer, how long the job waited, and how long its batch computed."""
+
+    answer: A
+    queue_s: float
+    compute_s: float
+
+
+class Slot:
+    """Permission to be in flight. Its holders share it; the last one to let go frees it."""
+
+    def __init__(self, free: Callable[[], None]) -> None:
+        self._free = free
+        self._holders = 1
+        self._lock = threading.Lock()
+
+    def hold(self) -> None:
+        """Adds a holder."""
+        with self._lock:
+            self._holders += 1
+
+    def release(self) -> None:
+        """Removes a holder."""
+        with self._lock:
+            self._holders -= 1
+            free = self._holders == 0
+        if free:
+            self._free()
+
+
+class Job(Generic[Q, A]):
+    """A query on its way through a lane, and the future that its request awaits."""
+
+    def __init__(self, lane: Lane[Q, A], query: Q, tokens: int, deadline: float | None, slot: Slot) -> None:
+        self.lane = lane
+        self.query = query
+        self.tokens = tokens
+        self.deadline = deadline
+        self.slot = slot
+        self.arrived = time.monotonic()
+        self.context = contextvars.copy_context()
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Outcome[A]] = self.loop.create_future()
+        self.left = False  # nobody waits for the answer any more
+
+    def wanted(self, now: float) -> bool:
+        """Whether computing it is still of use."""
+        return not self.left and (self.deadline is None or now < self.deadline)
+
+    def finish(self, result: Outcome[A] | Exception) -> None:
+        """Lets go of the slot and hands the result to the request, from any thread.
+
+        In this order, so that a caller who has an answer finds its slot free.
+        """
+        self.slot.release()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            self.loop.call_soon_threadsafe(self._settle, result)
+
+    def _settle(self, result: Outcome[A] | Exception) -> None:
+        if self.future.done():
+            return
+        if isinstance(result, Exception):
+            self.future.set_exception(result)
+        else:
+            self.future.set_result(result)
+
+
+def pick(waiting: Sequence[Job[Any, Any]], batch_size: int, batch_tokens: int) -> list[Job[Any, Any]]:
+    """The next batch: the oldest job, and in order of arrival those of its lane that fit beside it.
+
+    A batch holds at most `batch_size` jobs and `batch_tokens` tokens, padding to its longest job included; the oldest
+    job goes whatever its length.
+    """
+    first = waiting[0]
+    batch, longest = [first], first.tokens
+    if not first.lane.batched:
+        return batch
+    for job in itertools.islice(waiting, 1, None):
+        if len(batch) == batch_size:
+            break
+        if job.lane is first.lane and max(longest, job.tokens) * (len(batch) + 1) <= batch_tokens:
+            batch.append(job)
+            longest = max(longest, job.tokens)
+    return batch
+
+
+class Scheduler:
+    """The gate, the queue and the worker thread that all models of a server share."""
+
+    def __init__(self, queue_limit: int, batch_size: int, batch_tokens: int) -> None:
+        self.queue_limit = queue_limit
+        self.batch_size = batch_size
+        self.batch_tokens = batch_tokens
+        self.in_flight = 0
+        self._mean_s = FIRST_GUESS_S
+        self._stopping = False
+        self._ended = False
+        self._waiting: deque[Job[Any, Any]] = deque()
+        self._changed = threading.Condition()  # guards all of the above
+        self._on_idle: Callable[[], object] | None = None
+        self._helper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="helper")
+        # A daemon: a forward pass that outlasts the grace period must not keep the process alive.
+        self._worker = threading.Thread(target=self._work, name="models", daemon=True)
+        self._worker.start()
+
+    @contextlib.contextmanager
+    def admit(self) -> Iterator[Slot]:
+        """A slot for one request.
+
+        Raises Overloaded when all are taken, Stopping after close.
+        """
+        with self._changed:
+            if self._stopping:
+                raise Stopping(STOPPING)
+            if self.in_flight >= self.queue_limit:
+                raise Overloaded(
+                    f"{self.in_flight} requests are in flight, as many as may be; try again later",
+                    self._retry_after_s(),
+                )
+            self.in_flight += 1
+        slot = Slot(self._leave)
+        try:
+            yield slot
+        finally:
+            slot.release()
+
+    async def aside(
+        self, slot: Slot, deadline: float | None, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Runs other slow work, such as reading a long text, on a helper thread.
+
+        Raises DeadlineExpired at the deadline (time.monotonic seconds), and whatever the work raises.
+        """
+        slot.hold()
+        try:
+            running = self._helper.submit(work, *args, **kwargs)
+        except RuntimeError as closed:
+            slot.release()
+            raise Stopping(STOPPING) from closed
+        running.add_done_callback(lambda _: slot.release())
+        return await _before(deadline, asyncio.wrap_future(running))
+
+    async def run(self, slot: Slot, lane: Lane[Q, A], query: Q, tokens: int, deadline: float | None) -> Outcome[A]:
+        """Waits for a query's turn and its answer; `tokens` is what it adds to a batch.
+
+        Raises DeadlineExpired at the deadline (time.monotonic seconds), Stopping at the end of a close's grace, and
+        ComputeFailed where `lane.compute` fails for this query alone.
+        """
+        job = Job(lane, query, tokens, deadline, slot)
+        slot.hold()
+        with self._changed:
+            if self._ended:
+                slot.release()
+                raise Stopping(STOPPING)
+            self._waiting.append(job)
+            self._changed.notify()
+        try:
+            return await _before(deadline, job.future)
+        finally:
+            self._abandon(job)
+
+    async def close(self, grace_s: float) -> bool:
+        """Admits nobody from now on, lets requests in flight finish for `grace_s` seconds, and ends the threads.
+
+        What still waits then gets Stopping. Says whether all was done in time; where it is not, the worker may still
+        be inside a forward pass that nothing can interrupt.
+        """
+        loop = asyncio.get_running_loop()
+        idle = asyncio.Event()
+        with self._changed:
+            self._stopping = True
+            self._on_idle = lambda: loop.call_soon_threadsafe(idle.set)
+            if self.in_flight == 0:
+                idle.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(idle.wait(), grace_s)
+        with self._changed:
+            self._on_idle = None
+            self._ended = True
+            left = list(self._waiting)
+            self._waiting.clear()
+            self._changed.notify()
+        for job in left:
+            job.finish(Stopping(STOPPING))
+        self._helper.shutdown(wait=False, cancel_futures=True)
+        if idle.is_set():
+            self._worker.join()
+        return idle.is_set()
+
+    def _retry_after_s(self) -> float:
+        least, most = RETRY_AFTER_S
+        return min(most, max(least, self._mean_s * (len(self._waiting) + 1)))
+
+    def _leave(self) -> None:
+        with self._changed:
+            self.in_flight -= 1
+            on_idle = self._on_idle if self.in_flight == 0 else None
+        if on_idle:
+            on_idle()
+
+    def _abandon(self, job: Job[Any, Any]) -> None:
+        """After a request stopped waiting: takes its job out of the queue, unless the worker has it or had it."""
+        with self._changed:
+            job.left = True
+            try:
+                self._waiting.remove(job)
+            except ValueError:
+                return
+        job.slot.release()
+
+    def _work(self) -> None:
+        """The worker thread: batch after batch, until closed."""
+        while batch := self._next_batch():
+            started = time.monotonic()
+            self._compute(batch)
+            spent = (time.monotonic() - started) / len(batch)
+            self._mean_s += RECENT * (spent - self._mean_s)
+
+    def _next_batch(self) -> list[Job[Any, Any]]:
+        """Waits for work; empty when there will be none."""
+        with self._changed:
+            while not self._ended:
+                now = time.monotonic()
+                for late in [job for job in self._waiting if not job.wanted(now)]:
+                    self._waiting.remove(late)
+                    late.finish(DeadlineExpired(EXPIRED))
+                if self._waiting:
+                    batch = pick(self._waiting, self.batch_size, self.batch_tokens)
+                    for job in batch:
+                        self._waiting.remove(job)
+                    return batch
+                self._changed.wait()
+        return []
+
+    def _compute(self, batch: Sequence[Job[Any, Any]]) -> None:
+        """Answers a batch; where it fails as a whole, each job alone, so that only the guilty ones fail."""
+        started = time.monotonic()
+        try:
+            answers = batch[0].lane.compute([job.query for job in batch])
+            answered = list(zip(batch, answers, strict=True))
+        except BaseException as error:  # a panic in a native library is no Exception, and must not end the thread
+            if len(batch) == 1:
+                batch[0].context.run(_fail, batch[0], error)
+                return
+            for job in batch:
+                if job.wanted(time.monotonic()):
+                    self._compute([job])
+                else:
+                    job.finish(DeadlineExpired(EXPIRED))
+            return
+        spent = time.monotonic() - started
+        for job, answer in answered:
+            job.finish(Outcome(answer, started - job.arrived, spent))
+
+
+def _fail(job: Job[Any, Any], error: BaseException) -> None:
+    """Logs why a job failed, in the words of its request's context, and tells the caller what it may know."""
+    logger.error("computing failed", lane=job.lane.name, tokens=job.tokens, exc_info=error)
+    job.finish(error if isinstance(error, ServingError) else ComputeFailed(FAILED))
+
+
+async def _before(deadline: float | None, answer: Awaitable[T]) -> T:
+    """Awaits, and gives up with DeadlineExpired at the deadline."""
+    if deadline is None:
+        return await answer
+    try:
+        async with asyncio.timeout(max(0.0, deadline - time.monotonic())) as patience:
+            return await answer
+    except TimeoutError:
+        if patience.expired():
+            raise DeadlineExpired(EXPIRED) from None
+        raise

@@ -1,0 +1,86 @@
+"""What a freshly loaded model may be trusted with, found out by asking it. Knows no torch beyond its tensors.
+
+No table of architectures says which of them ignore padding or honour `logits_to_keep`; a few short passes do.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any, Protocol
+
+import structlog
+
+from inference_server.errors import LoadFailed
+
+LENGTHS = (2, 5, 9)  # of the prompts tried
+SAME_PROBABILITY = 1e-4  # the most that two ways to one probability may differ
+SAME_LOGITS = 1e-3  # and their logits, relative to the spread; flat distributions show little in probability
+SEES_AHEAD = 0.1  # relative difference of logits that rounding can't explain in any dtype
+
+logger = structlog.get_logger()
+
+
+class Positions(Enum):
+    """How an architecture lets us name the positions whose logits we want."""
+
+    PER_ROW = "a (batch, n) tensor of positions"
+    SHARED = "one tensor of positions for all rows"
+    ALL = "not at all: it computes every position"
+
+
+class Trialled(Protocol):
+    """The parts of a model that a trial uses and sets."""
+
+    context_limit: int
+    vocab_size: int
+    positions: Positions
+    batches: bool
+
+    def last_logits(self, prompts: Sequence[Sequence[int]]) -> list[Any]: ...
+
+    def map_logits(self, describe: Callable[[Any], Any], token_ids: Sequence[int]) -> list[Any]: ...
+
+
+def run(model: Trialled) -> None:
+    """Sets `positions` and `batches` to the fastest ways that lead to the same numbers as a prompt computed alone.
+
+    Raises LoadFailed where a token changes what the model says of those before it.
+    """
+    ids = [1 + 5 * i % max(1, min(model.vocab_size, 100) - 1) for i in range(max(LENGTHS))][: model.context_limit]
+    prompts = [ids[:length] for length in LENGTHS if length <= len(ids)] or [ids]
+    alone = [model.last_logits([prompt])[0] for prompt in prompts]
+    every = _each(model, ids)
+    for prompt, expected in zip(prompts, alone, strict=True):
+        if _relative(every[len(prompt) - 1], expected) > SEES_AHEAD:
+            raise LoadFailed("not a causal LM: later tokens change what it says of earlier ones")
+    for model.positions in (Positions.PER_ROW, Positions.SHARED, Positions.ALL):
+        if model.positions is Positions.ALL or _agree("logits_to_keep", every, lambda: _each(model, ids)):
+            break
+    model.batches = True
+    model.batches = _agree("batching", alone, lambda: model.last_logits(prompts))
+    logger.info("model tried out", positions=model.positions.name, batches=model.batches)
+
+
+def _each(model: Trialled, ids: Sequence[int]) -> list[Any]:
+    return model.map_logits(lambda row: row.clone(), ids)
+
+
+def _agree(what: str, expected: Sequence[Any], compute: Callable[[], Sequence[Any]]) -> bool:
+    """Whether another way of computing works at all and gives the expected logits."""
+    try:
+        found = compute()
+    except Exception as error:  # whatever an architecture raises for what it does not support
+        logger.info("model does without", what=what, error=repr(error)[:200])
+        return False
+    return len(found) == len(expected) and all(map(_same, found, expected))
+
+
+def _same(found: Any, expected: Any) -> bool:
+    if found.shape != expected.shape or _relative(found, expected) > SAME_LOGITS:
+        return False
+    return float((found.softmax(0) - expected.softmax(0)).abs().max()) <= SAME_PROBABILITY
+
+
+def _relative(found: Any, expected: Any) -> float:
+    """Size of the difference over the spread of what was expected."""
+    spread = float((expected - expected.mean()).norm())
+    return float((found - expected).norm()) / max(spread, 1e-30)
