@@ -94,6 +94,11 @@ def of_decoder(config: Mapping[str, Any] | None) -> Spelling:
     return Spelling(tuple(steps), strip, strip_character, end_of_word)
 
 
+def of_sentencepiece(*, space_in_front: bool) -> Spelling:
+    """SentencePiece's own spelling; `space_in_front` says that it puts a space before every text and takes it away."""
+    return Spelling(steps=(without_sign, in_place_of("▁", " "), byte_name)[0 if space_in_front else 1 :])
+
+
 def flat(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The parts of a decoder, sequences opened."""
     if config["type"] != "Sequence":
@@ -154,12 +159,21 @@ def spaced(name: str, first: bool) -> str:
     return name if first else f" {name}"
 
 
+def without_sign(name: str, first: bool) -> str:
+    """SentencePiece: the sign of a space in front of the first name is none of the text."""
+    return name.removeprefix("▁") if first else name
+
+
+def in_place_of(old: str, new: str) -> Step:
+    """One string by another."""
+    return lambda name, first: name.replace(old, new)
+
+
 def replace(part: Mapping[str, Any]) -> Step:
     """Replace: one string, or whatever a regular expression matches, by another."""
     content: str = part["content"]
     if "String" in part["pattern"]:
-        old: str = part["pattern"]["String"]
-        return lambda name, first: name.replace(old, content)
+        return in_place_of(part["pattern"]["String"], content)
     decoder = decoders.Replace(Regex(part["pattern"]["Regex"]), content)  # its dialect is not that of re
 
     def step(name: str, first: bool) -> str:

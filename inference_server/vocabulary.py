@@ -22,11 +22,6 @@ from inference_server.spelling import INSIDE, Place, Spelling
 from inference_server.values import Token
 
 TOKENIZER_FILES = ("tokenizer.json", "*.model", "vocab.*", "tekken.json", "*.tiktoken")
-SENTENCEPIECE_DECODER = (
-    {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
-    {"type": "ByteFallback"},
-    {"type": "Fuse"},
-)
 
 
 class Vocabulary:
@@ -92,11 +87,11 @@ class Vocabulary:
     @classmethod
     def of_sentencepiece(cls, tokenizer: PreTrainedTokenizerBase, sentencepiece: Any) -> "Vocabulary":
         """A vocabulary around a tokenizer that runs SentencePiece itself, spelled as SentencePiece does."""
-        drops_space = sentencepiece.decode_pieces(["▁a"]) == "a"
-        strip = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if drops_space else []
-        rules = spelling.of_decoder({"type": "Sequence", "decoders": [*SENTENCEPIECE_DECODER, *strip]})
-        marks = (at for at in range(len(sentencepiece)) if sentencepiece.is_control(at) or sentencepiece.is_unknown(at))
-        return cls(tokenizer, rules, len(tokenizer), special=marks)
+        pieces = [sentencepiece.id_to_piece(at) for at in range(len(sentencepiece))]
+        word = next((piece for piece in pieces if piece.startswith("▁") and len(piece) > 1), None)
+        in_front = word is not None and not sentencepiece.decode_pieces([word]).startswith(" ")
+        marks = [at for at in range(len(pieces)) if sentencepiece.is_control(at) or sentencepiece.is_unknown(at)]
+        return cls(tokenizer, spelling.of_sentencepiece(space_in_front=in_front), len(tokenizer), special=marks)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, after the special tokens the tokenizer puts in front of one.
@@ -220,9 +215,13 @@ def decoder_of(backend: Tokenizer) -> Mapping[str, Any] | None:
 
 
 def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """The ids of all tokens added as special, roles such as padding included."""
+    """The ids of the tokens added as special, and of those with a role, such as padding.
+
+    A tokenizer's `all_special_ids` may also hold text, such as a run of spaces, that is only never to be split.
+    """
     marked = (index for index, token in tokenizer.added_tokens_decoder.items() if token.special)
-    return frozenset(marked).union(tokenizer.all_special_ids)
+    roles = (tokenizer.convert_tokens_to_ids(name) for name in tokenizer.special_tokens_map.values())
+    return frozenset(marked).union(index for index in roles if isinstance(index, int))
 
 
 def bare_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

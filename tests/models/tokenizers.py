@@ -84,9 +84,7 @@ def wordpiece(folder: Path) -> None:
 
 def tiktoken(folder: Path) -> None:
     """Llama 3's kind: a tiktoken file of ranked byte strings, converted by transformers; a mark goes in front."""
-    ranks = bpe_train("\n".join(CORPUS), vocab_size=500, pat_str=TIKTOKEN_PATTERN, visualise=None)
-    lines = [base64.b64encode(piece) + b" %d\n" % rank for piece, rank in ranks.items()]
-    (folder / "tokenizer.model").write_bytes(b"".join(lines))
+    write_tiktoken(folder)
     os.environ["TIKTOKEN_CACHE_DIR"] = ""  # its cache goes by path: another test's file of the same name would answer
     marks: dict[str, Any] = {"bos_token": "<|begin_of_text|>", "eos_token": "<|end_of_text|>"}
     names = [*marks.values(), "<|eot_id|>"]
@@ -106,6 +104,7 @@ BUILDERS = {
 
 def train_sentencepiece(folder: Path, **options: Any) -> None:
     """Writes `tokenizer.model` as SentencePiece's trainer does, with any of its options; runs of spaces are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "tokenizer.model").open("wb") as file:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(CORPUS),
@@ -115,6 +114,14 @@ def train_sentencepiece(folder: Path, **options: Any) -> None:
             minloglevel=2,
             **options,
         )
+
+
+def write_tiktoken(folder: Path) -> None:
+    """Writes `tokenizer.model` as tiktoken's file of ranks, learned by tiktoken's own trainer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ranks = bpe_train("\n".join(CORPUS), vocab_size=500, pat_str=TIKTOKEN_PATTERN, visualise=None)
+    lines = [base64.b64encode(piece) + b" %d\n" % rank for piece, rank in ranks.items()]
+    (folder / "tokenizer.model").write_bytes(b"".join(lines))
 
 
 def save(tokenizer: Tokenizer, folder: Path, marks: dict[str, str]) -> None:
