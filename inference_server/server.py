@@ -160,8 +160,8 @@ def assemble(settings: Settings, fetch: Fetch = bring_files, load: Load | None =
     return InferenceServer(settings, registry, scheduler)
 
 
-async def serve(settings: Settings) -> InferenceServer:
-    """Serves until SIGTERM or SIGINT, then stops; returns what has stopped. Raises CannotListen."""
+async def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT, then stops. Raises CannotListen."""
     server = assemble(settings)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -169,4 +169,3 @@ async def serve(settings: Settings) -> InferenceServer:
     await server.start()
     await stopped.wait()
     await server.stop()
-    return server
