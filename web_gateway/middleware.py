@@ -112,6 +112,8 @@ class CancelOnDisconnect:
         answering = asyncio.current_task()
         assert answering is not None  # noqa: S101 - ASGI servers run requests in tasks
         body_read = asyncio.Event()
+        if scope["method"] in ("GET", "HEAD"):
+            body_read.set()  # nobody will ask for it
         left = False
 
         async def receive_body() -> Message:

@@ -16,6 +16,7 @@ UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
 NOT_AN_OBJECT = re.compile(r"Expected `object`, got `(?P<kind>.*)`")
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+KINDS = {"array": "a list", "bool": "true or false", "float": "a number", "int": "a number", "str": "a text"}
 SHOWN = 60  # characters of a value that a refusal repeats
 
 
@@ -50,7 +51,7 @@ def refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
 def misfit(error: msgspec.ValidationError, body: bytes, kind: type[msgspec.Struct]) -> InvalidRequest:
     """The refusal of well-formed JSON that is not the request it should be."""
     if match := NOT_AN_OBJECT.fullmatch(str(error)):
-        return InvalidRequest(f"the body must be a JSON object, not {match['kind']}")
+        return InvalidRequest(f"the body must be a JSON object, not {KINDS.get(match['kind'], match['kind'])}")
     if match := UNKNOWN.fullmatch(str(error)):
         known = ", ".join(kind.__struct_fields__)
         return InvalidRequest(f"{shown(match['name'])}: unknown field; known fields are {known}", shown(match["name"]))
@@ -81,7 +82,8 @@ def malformed(error: Exception, body: bytes, kind: type[msgspec.Struct]) -> Inva
                 return InvalidRequest(f"{shown(field)}: NaN and Infinity are not JSON{words}", shown(field))
     if isinstance(error, UnicodeDecodeError):
         return InvalidRequest(f"the body {unreadable(body)}")
-    return InvalidRequest(f"the body is not JSON: {error}")
+    fault = str(error).removeprefix("JSON is malformed: ").replace("Input data was truncated", "it ends too early")
+    return InvalidRequest(f"the body is not JSON: {fault}")
 
 
 def unreadable(body: bytes) -> str:

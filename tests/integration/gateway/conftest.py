@@ -1,0 +1,35 @@
+"""A gateway before the real gRPC service with a fake model, shared by a file's tests; the fake is reset for each."""
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import fakes
+import pytest
+import pytest_asyncio
+from gateways import gateway_here
+from servers import PATIENCE_S, connect, ready, server_here
+
+from inference_server import settings as inference
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack() -> AsyncIterator[Any]:
+    """Both tiers on one event loop: `.web` asks, `.engine` is what answers at the far end."""
+    engine = fakes.FakeEngine()
+    settings = inference.Settings(model="bundled", grpc_port=0, drain_s=0, grace_s=PATIENCE_S)
+    async with server_here(settings, fakes.fetch, lambda name, folder: engine) as server:
+        async with connect(f"127.0.0.1:{server.port}") as stub:
+            await ready(stub, "bundled")
+        async with gateway_here(f"127.0.0.1:{server.port}") as gateway:
+            yield SimpleNamespace(**vars(gateway), engine=engine, inference=server)
+
+
+@pytest.fixture
+def tiers(stack: Any) -> Any:
+    """The stack with a model that answers and remembers nothing."""
+    stack.engine.failure = stack.engine.gate = None
+    stack.engine.queries.clear()
+    stack.engine.deadlines.clear()
+    stack.engine.finished = 0
+    return stack
