@@ -142,7 +142,7 @@ class Vocabulary:
         token = self._inside(token_id)
         if token.is_special or (place == INSIDE and not self._rules.end_of_word):
             return token, place
-        return self._text(token_id, place)
+        return self._text(token_id, self._name(token_id) or "", place)
 
     def _inside(self, token_id: int) -> Token:
         """A token well inside a text, looked up once; a mark is the same everywhere."""
@@ -154,12 +154,11 @@ class Vocabulary:
             if name is None or token_id in self._special:
                 token = Token(token_id, (name or "").encode(), is_special=True)
             else:
-                token, _ = self._text(token_id, INSIDE)
+                token, _ = self._text(token_id, name, INSIDE)
             self._known[token_id] = token
         return token
 
-    def _text(self, token_id: int, place: Place) -> tuple[Token, Place]:
-        name = self._name(token_id) or ""
+    def _text(self, token_id: int, name: str, place: Place) -> tuple[Token, Place]:
         text, after = self._rules.spell(name, place, added=token_id in self._added)
         return Token(token_id, text.encode(errors="surrogateescape"), is_special=False), after
 
@@ -180,15 +179,23 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         )
         if isinstance(tokenizer, PreTrainedTokenizerFast) and misread(tokenizer, folder):
             tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    except ImportError as error:
+        raise LoadFailed(f"{folder}: its tokenizer needs more than is installed ({first_line(error)})") from error
     except Exception as error:  # whatever transformers and the libraries below it raise at a file they can't read
         if "trust_remote_code" in str(error):
             raise LoadFailed(
                 f"{folder}: its tokenizer is Python code shipped with the model, which this server never runs; "
                 "use a model that ships a tokenizer.json."
             ) from error
-        cause = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise LoadFailed(f"{folder}: its tokenizer can't be read ({cause}); fetch its files anew.") from error
+        raise LoadFailed(
+            f"{folder}: its tokenizer can't be read ({first_line(error)}); fetch its files anew."
+        ) from error
     return tokenizer
+
+
+def first_line(error: Exception) -> str:
+    """The gist of a library's error."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def misread(tokenizer: PreTrainedTokenizerFast, folder: Path) -> bool:

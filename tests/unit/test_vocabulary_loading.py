@@ -58,6 +58,13 @@ def test_a_tokenizer_that_is_only_python_code_is_refused(tmp_path: Path) -> None
         Vocabulary.load(tmp_path)
 
 
+def test_a_tokenizer_that_needs_another_library_is_refused(tmp_path: Path) -> None:
+    config = {"pattern": ".", "num_vocab_tokens": 2, "default_vocab_size": 2, "default_num_special_tokens": 0}
+    write(tmp_path, config={"model_type": "mistral"}, tekken={"config": config | {"version": "v3"}, "vocab": []})
+    with pytest.raises(LoadFailed, match=r"needs more than is installed .*mistral-common"):
+        Vocabulary.load(tmp_path)
+
+
 def test_a_decoder_that_can_t_be_followed_is_refused(tmp_path: Path) -> None:
     build("byte_bpe", tmp_path)
     tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
