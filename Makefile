@@ -23,7 +23,7 @@ e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to ar
 	$(BIN)/pytest tests/e2e
 
 bench: $(VENV)/.dev  ## measure the tiers; the last line is JSON
-	$(BIN)/python -m tests.bench
+	PYTHONPATH=tests $(BIN)/python -m bench
 
 check: $(VENV)/.dev proto-check  ## format, lint, types, contract
 	$(BIN)/ruff format --check .

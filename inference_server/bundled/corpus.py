@@ -42,6 +42,8 @@ def windows(stories: list[Tokens], length: int, order: NDArray[np.intp] | None =
 
 def batches(stories: list[Tokens], length: int, size: int, seed: int, skip: int = 0) -> Iterator[NDArray[np.int64]]:
     """Batches (size, length) without end: the stories are shuffled anew each epoch. `skip` batches are passed over."""
+    if sum(map(len, stories)) < size * length:
+        raise ValueError(f"the corpus is shorter than one batch of {size} windows of {length} tokens")
     epoch = 0
     while True:
         shuffle = np.random.default_rng([seed, epoch])

@@ -1,5 +1,6 @@
 """The .proto speaks for itself, and the code generated from it is of the runtime's version."""
 
+import itertools
 import re
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +16,7 @@ def test_every_field_message_and_call_is_commented() -> None:
     lines = PROTO.read_text(encoding="utf-8").splitlines()
     bare = [
         line.strip()
-        for before, line in zip(lines, lines[1:], strict=False)
+        for before, line in itertools.pairwise(lines)
         if DECLARATION.match(line) and not before.strip().startswith("//")
     ]
     assert bare == []

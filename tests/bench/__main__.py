@@ -1,0 +1,15 @@
+"""Runs every benchmark: `make bench`. Tables for people, the last line of standard output for programs."""
+
+import asyncio
+import json
+
+from bench import overhead, startup
+
+
+async def main() -> None:
+    figures = {**await overhead.measure(), **await startup.measure()}
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,49 @@
+"""The examples of docs/api.md run as they stand, and its tables name every code there is."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gateways import run_gateway
+from servers import ROOT, run_inference_server
+
+from inference_server.service import STATUS
+from web_gateway.errors import ANSWERS
+
+API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+
+
+def example(language: str) -> str:
+    (code,) = re.findall(rf"```{language}\n(.*?)```", API, re.DOTALL)
+    return str(code)
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[str]:
+    with run_inference_server() as found:
+        yield found
+
+
+def test_the_python_example_goes_on_from_its_best_token(target: str, tmp_path: Path) -> None:
+    code = example("python").replace("localhost:50051", target)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert re.fullmatch(r"('.*' \d+\.\d%\n){4}", done.stdout)
+
+
+def test_the_curl_example_answers(target: str) -> None:
+    with run_gateway(target) as url:
+        code = example("bash").replace("localhost:5005", url.removeprefix("http://"))
+        done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert '"model":"bundled"' in done.stdout
+    assert '"tokens":[' in done.stdout
+
+
+def test_the_tables_name_every_code() -> None:
+    rows = set(re.findall(r"^\| (\d{3}) \| `(\w+)`", API, re.MULTILINE))
+    assert {(str(status), code) for status, code in ANSWERS.values()} <= rows
+    assert {code.name for code in STATUS.values()} <= set(re.findall(r"^\| `([A-Z_]+)`", API, re.MULTILINE))
