@@ -1,5 +1,6 @@
 """One model's requests: check, encode, schedule, describe. Knows neither gRPC nor threads nor torch."""
 
+import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -76,8 +77,8 @@ class Engine:
     async def score(self, query: ScoreQuery, deadline: float | None) -> ScoreAnswer:
         """As top_k, for every token of a text.
 
-        A token's distribution is the one top_k gives for the ids before it; so the first token follows the model's
-        beginning-of-sequence token, and is unconditioned only where the model has none or where it is that token.
+        Each token is told from the distribution that top_k gives for the ids before it. So the first one follows the
+        model's beginning-of-sequence token; it is unconditioned where the model has none, or where it is that token.
         """
         arrived = time.monotonic()
         check_score(query, self.facts.vocab_size, self._max_text_bytes)
@@ -105,18 +106,19 @@ class Engine:
         return ids, spent
 
     def _answer(self, asks: Sequence[Ask[TopKQuery]]) -> list[TopKAnswer]:
-        """On the worker thread: a batch of prompts, those whose logits are still held without a forward pass."""
-        held = {ask.ids: self._cache.get(self, ask.ids) for ask in asks}
-        missing = [ids for ids, logits in held.items() if logits is None]
-        computed = dict(zip(missing, self._model.last_logits(missing) if missing else (), strict=True))
-        for ids, logits in computed.items():
-            self._cache.put(self, ids, logits)
-        return [
-            self._describe(ask, computed[ask.ids], cached_tokens=0)
-            if ask.ids in computed
-            else self._describe(ask, held[ask.ids], cached_tokens=len(ask.ids))
-            for ask in asks
-        ]
+        """On the worker thread: a batch of prompts."""
+        logits, held = self._last_logits([ask.ids for ask in asks])
+        return [self._describe(ask, logits[ask.ids], len(ask.ids) if ask.ids in held else 0) for ask in asks]
+
+    def _last_logits(self, prompts: Sequence[Ids]) -> tuple[dict[Ids, Any], set[Ids]]:
+        """The logits after each prompt, and which of them were still held; the others take one forward pass."""
+        logits = {ids: self._cache.get(self, ids) for ids in prompts}
+        missing = [ids for ids, found in logits.items() if found is None]
+        held = logits.keys() - missing
+        for ids, computed in zip(missing, self._model.last_logits(missing) if missing else (), strict=True):
+            self._cache.put(self, ids, computed)
+            logits[ids] = computed
+        return logits, held
 
     def _describe(self, ask: Ask[TopKQuery], logits: Any, cached_tokens: int) -> TopKAnswer:
         query = ask.query
@@ -148,21 +150,22 @@ class Engine:
         """On the worker thread: every token of one text."""
         tokens = self._vocabulary.spell(ids)
         bos = self._vocabulary.bos_id
-        lead = () if bos is None or ids[0] == bos else (bos,)
-        first = 0 if lead else 1  # the first token that something stands before
-        at = iter(range(first, len(ids)))
 
-        def describe(logits: Any) -> ScoredToken:
-            here = next(at)
+        def describe(at: int, logits: Any) -> ScoredToken:
             distribution = Distribution(logits, 1.0)
-            (place,) = distribution.places([ids[here]])
-            top = self._candidates(distribution.top(alternatives), ids[:here]) if alternatives else ()
-            return ScoredToken(_candidate(tokens[here], place), distribution.entropy_bits, top)
+            (place,) = distribution.places([ids[at]])
+            top = self._candidates(distribution.top(alternatives), ids[:at]) if alternatives else ()
+            return ScoredToken(_candidate(tokens[at], place), distribution.entropy_bits, top)
 
-        read = (*lead, *ids[:-1])
-        scored = [ScoredToken(Candidate(token, 0, 0.0, 0.0, 0.0), 0.0, (), True) for token in tokens[:first]]
-        scored += self._model.map_logits(describe, read) if read else []
-        conditioned = [token.candidate for token in scored[first:]]
+        if bos is not None and ids[0] != bos:
+            logits, _ = self._last_logits([(bos,)])
+            scored = [describe(0, logits[bos,])]
+        else:
+            scored = [ScoredToken(Candidate(tokens[0], 0, 0.0, 0.0, 0.0), 0.0, unconditioned=True)]
+        if len(ids) > 1:
+            following = itertools.count(1)
+            scored += self._model.map_logits(lambda logits: describe(next(following), logits), ids[:-1])
+        conditioned = [token.candidate for token in scored if not token.unconditioned]
         total = math.fsum(candidate.logprob for candidate in conditioned)
         size = sum(len(candidate.token.bytes) for candidate in conditioned if not candidate.token.is_special)
         return ScoreAnswer(

@@ -1,0 +1,186 @@
+"""The numbers are true: for every architecture with every kind of tokenizer, what we answer is what plain transformers
+computes, alone or in a batch with prompts of other lengths."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from inference_server import model as model_module
+from inference_server.values import Candidate, ScoreQuery, TopKAnswer, TopKQuery
+from models.architectures import ARCHITECTURES
+from models.conftest import Cell
+from models.tokenizers import KINDS
+
+PROBABILITY = 1e-4  # what the contract promises
+LOGIT = 1e-3
+TEMPERATURES = (0.0, 0.3, 1.0, 2.0)
+TEXTS = (
+    "a",
+    "The little girl was very",
+    "Once upon a time there was naïve 東京 🎉, and then",
+    "Tom and his dog",
+)
+
+MakeCell = Callable[[str, str], Cell]
+
+each_cell = pytest.mark.parametrize(
+    ("architecture", "kind"), [(architecture, kind) for architecture in ARCHITECTURES for kind in KINDS]
+)
+each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
+
+
+def probabilities(logits: Tensor, temperature: float) -> Tensor:
+    """softmax(logits / temperature) as the contract defines it."""
+    if temperature == 0:
+        highest = (logits == logits.max()).float()
+        return highest / highest.sum()
+    return torch.softmax(logits / temperature, 0)
+
+
+def ranks(logits: Tensor) -> list[int]:
+    """Every id, by descending logit, equal ones by ascending id."""
+    return sorted(range(len(logits)), key=lambda i: (-float(logits[i]), i))
+
+
+def assert_true(found: Candidate, logits: Tensor, temperature: float) -> None:
+    """One candidate says what plain logits say of its token."""
+    token_id = found.token.token_id
+    expected = float(probabilities(logits, temperature)[token_id])
+    assert found.probability == pytest.approx(expected, abs=PROBABILITY)
+    assert found.logit == pytest.approx(float(logits[token_id]), abs=LOGIT)
+    if found.probability > 0:
+        assert found.logprob == pytest.approx(math.log(found.probability), abs=1e-9)
+    else:
+        assert found.logprob < -700
+
+
+def assert_answers(answer: TopKAnswer, logits: Tensor, temperature: float) -> None:
+    """A whole answer about one prompt says what plain logits say."""
+    every = probabilities(logits, temperature)
+    order = ranks(logits)
+    for rank, candidate in enumerate(answer.candidates, start=1):
+        assert candidate.rank == rank
+        assert_true(candidate, logits, temperature)
+        # Two logits closer than the tolerance may change places.
+        assert float(logits[order[rank - 1]]) == pytest.approx(candidate.logit, abs=LOGIT)
+    for watched in answer.watched:
+        assert_true(watched, logits, temperature)
+    shown = [candidate.token.token_id for candidate in answer.candidates]
+    assert answer.other_probability == pytest.approx(1 - float(every[shown].sum()), abs=PROBABILITY)
+    entropy = float(torch.special.entr(every.double()).sum()) / math.log(2)
+    assert answer.entropy_bits == pytest.approx(entropy, abs=1e-3)
+    assert answer.vocab_size == len(logits)
+
+
+def ask(temperature: float, token_ids: Sequence[int]) -> TopKQuery:
+    return TopKQuery(token_ids=token_ids, temperature=temperature, top_k=8, watch_token_ids=(3, 200))
+
+
+@each_cell
+async def test_a_prompt_alone(cell: MakeCell, architecture: str, kind: str) -> None:
+    at = cell(architecture, kind)
+    for text in TEXTS[:3]:
+        ids = at.vocabulary.encode(text)
+        logits = at.plain(ids)[-1]
+        for temperature in TEMPERATURES:
+            query = TopKQuery(text=text, temperature=temperature, top_k=8, watch_token_ids=(3, 200))
+            answer = await at.engine.top_k(query, None)
+            assert answer.token_count == len(ids)
+            assert_answers(answer, logits, temperature)
+
+
+@each_cell
+async def test_prompts_of_other_lengths_in_one_batch(
+    cell: MakeCell, architecture: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = cell(architecture, kind)
+    passes: list[int] = []
+    compute = model_module.Model.last_logits
+
+    def counting(self: model_module.Model, prompts: Sequence[Sequence[int]]) -> list[Tensor]:
+        passes.append(len(prompts))
+        return compute(self, prompts)
+
+    monkeypatch.setattr(model_module.Model, "last_logits", counting)
+    prompts = [at.vocabulary.encode(text) for text in TEXTS]
+    cases = list(zip(prompts, TEMPERATURES, strict=True))
+    answers = await at.together(lambda: [at.engine.top_k(ask(temperature, ids), None) for ids, temperature in cases])
+    assert passes == ([1, 1, 1, 1] if architecture == "phi3_longrope" else [4])
+    for answer, (ids, temperature) in zip(answers, cases, strict=True):
+        assert_answers(answer, at.plain(ids)[-1], temperature)
+
+
+@each_cell
+async def test_every_token_of_a_text(
+    cell: MakeCell, architecture: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = cell(architecture, kind)
+    monkeypatch.setattr(model_module, "LOGITS_BYTES", 3 * 4 * at.engine.facts.vocab_size)  # three positions at a time
+    ids = at.vocabulary.encode(TEXTS[2])
+    bos = at.vocabulary.bos_id
+    told = bos is not None and ids[0] != bos  # of the first token
+    logits = at.plain(ids[:-1])
+    if bos is not None and told:
+        logits = torch.cat([at.plain([bos]), logits])
+    answer = await at.engine.score(ScoreQuery(text=TEXTS[2], top_k=3), None)
+    assert [token.candidate.token for token in answer.tokens] == at.vocabulary.spell(ids)
+    assert [token.unconditioned for token in answer.tokens] == [not told, *[False] * (len(ids) - 1)]
+    conditioned = answer.tokens[0 if told else 1 :]
+    for token, row in zip(conditioned, logits, strict=True):
+        assert_true(token.candidate, row, 1.0)
+        assert token.candidate.rank == pytest.approx(ranks(row).index(token.candidate.token.token_id) + 1, abs=2)
+        for place, alternative in enumerate(token.alternatives, start=1):
+            assert alternative.rank == place
+            assert_true(alternative, row, 1.0)
+    expected = torch.log_softmax(logits.double(), -1).gather(1, torch.tensor(ids[-len(logits) :])[:, None]).sum()
+    assert answer.total_logprob == pytest.approx(float(expected), abs=1e-2)
+    assert answer.perplexity == pytest.approx(math.exp(-float(expected) / len(logits)), rel=1e-3)
+
+
+@each_architecture
+async def test_a_score_is_what_top_k_says_of_each_beginning(cell: MakeCell, architecture: str) -> None:
+    at = cell(architecture, "byte_bpe")
+    ids = at.vocabulary.encode("The dog")[:7]  # short enough for longrope's short rotations
+    score = await at.engine.score(ScoreQuery(token_ids=ids), None)
+    for length, scored in enumerate(score.tokens):
+        query = TopKQuery(token_ids=ids[:length], watch_token_ids=(ids[length],))
+        watched = (await at.engine.top_k(query, None)).watched[0]
+        assert scored.candidate.probability == pytest.approx(watched.probability, abs=PROBABILITY)
+        assert scored.candidate.token == watched.token
+
+
+@each_architecture
+def test_the_comparison_can_fail(cell: MakeCell, architecture: str) -> None:
+    """Each small model tells a prompt from the same without its last but one token, by far more than the tolerance."""
+    at = cell(architecture, "byte_bpe")
+    ids = at.vocabulary.encode(TEXTS[1])
+    right, wrong = (at.plain(prompt)[-1].softmax(0) for prompt in (ids, [*ids[:-2], ids[-1]]))
+    assert float(right.max()) > 0.02
+    assert float((right - wrong).abs().max()) > 20 * PROBABILITY
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "opt", "llama", "qwen3", "gemma2", "mixtral"])
+def test_a_wrong_mask_would_show(cell: MakeCell, architecture: str) -> None:
+    """Padding on the left without a mask, the classic mistake, moves probabilities by far more than the tolerance."""
+    at = cell(architecture, "byte_bpe")
+    ids = at.vocabulary.encode(TEXTS[1])
+    right, wrong = (at.plain(prompt)[-1].softmax(0) for prompt in (ids, [0, 0, 0, *ids]))
+    assert float((right - wrong).abs().max()) > 20 * PROBABILITY
+
+
+async def test_another_question_about_the_same_prompt_needs_no_pass(
+    cell: MakeCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = cell("llama", "byte_bpe")
+    monkeypatch.setattr(at.engine._cache, "limit_bytes", 1 << 20)
+    ids = at.vocabulary.encode(TEXTS[1])
+    first = await at.engine.top_k(ask(1.0, ids), None)
+    assert first.cached_tokens == 0
+    for temperature in TEMPERATURES:
+        again = await at.engine.top_k(ask(temperature, ids), None)
+        assert again.cached_tokens == again.token_count == len(ids)
+        assert_answers(again, at.plain(ids)[-1], temperature)
+    assert (await at.engine.top_k(ask(1.0, ids[:-1]), None)).cached_tokens == 0
