@@ -7,7 +7,9 @@ in the Hub's own cache, so other tools share them. Knows no models and no states
 import errno
 import fnmatch
 import hashlib
+import logging
 import shutil
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ from inference_server.checkpoint import INDEX, SINGLE
 from inference_server.errors import LoadFailed
 
 API_TIMEOUT_S = 10.0  # a question to the Hub; a silence in a download is bounded by HF_HUB_DOWNLOAD_TIMEOUT, also 10 s
+GIVE_UP_S = 60.0  # a download that brings nothing for so long has failed; the next one goes on from what it brought
+RETRY_S = 1.0
 CHUNK_BYTES = 1 << 20  # the library's 10 MiB would show a slow download in jumps and lose as much at a cut
 
 SHARDS = "model*.safetensors"
@@ -93,6 +97,7 @@ def download(repo: str, on_progress: Callable[[int, int], None]) -> Path:
     """Brings a repository's model into the Hub's cache and returns the snapshot's folder."""
     on_progress(0, 0)
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
+    logging.getLogger("huggingface_hub").handlers.clear()  # its lines reach our log without its own printing
     info = HfApi().model_info(repo, files_metadata=True, timeout=API_TIMEOUT_S)
     siblings = {sibling.rfilename: sibling for sibling in info.siblings or ()}
     wanted = choose(siblings)
@@ -110,7 +115,7 @@ def download(repo: str, on_progress: Callable[[int, int], None]) -> Path:
 def fetch_blob(url: str, file: RepoSibling, blobs: Path, on_bytes: Callable[[int], None]) -> None:
     """Fetches one file to where the Hub's cache expects its content, from where an earlier attempt ended.
 
-    Goes on after a cut for as long as each attempt brings something.
+    Another process that fetches the same file is waited for.
     """
     size = file.size or 0
     etag = file.lfs.sha256 if file.lfs else file.blob_id
@@ -131,21 +136,20 @@ def fetch_blob(url: str, file: RepoSibling, blobs: Path, on_bytes: Callable[[int
 
 
 def receive(url: str, content: Any, size: int, progress: Any) -> None:
-    """Appends what is missing of a file, asking for the rest after each cut."""
+    """Appends what is missing of a file, asking for the rest after each cut until nothing has come for a while."""
+    last = time.monotonic()
     while (held := content.tell()) < size:
         try:
             http_get(
-                url,
-                content,
-                resume_size=held,
-                headers=build_hf_headers(),
-                expected_size=size,
-                tqdm_class=progress,
+                url, content, resume_size=held, headers=build_hf_headers(), expected_size=size, tqdm_class=progress
             )
         except httpx2.TransportError as error:
-            if content.tell() == held:
+            if content.tell() > held:
+                last = time.monotonic()
+            elif time.monotonic() - last > GIVE_UP_S:
                 raise
             logger.warning("download cut; going on", url=url, bytes=content.tell(), reason=str(error))
+            time.sleep(RETRY_S)
 
 
 def bar(on_bytes: Callable[[int], None]) -> Any:

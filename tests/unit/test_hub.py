@@ -1,0 +1,268 @@
+"""Fetching models from a Hub on loopback: what is chosen, told, refused, resumed and found in the cache."""
+
+import contextlib
+import errno
+import random
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hub_server import Fault, Hub, Repo, run_hub
+from huggingface_hub import constants
+
+from inference_server import hub
+from inference_server.errors import LoadFailed
+
+MIB = 1 << 20
+WEIGHTS = random.Random(7).randbytes(5 * MIB + 12_345)
+DESCRIPTION = {"config.json": b'{"model_type": "llama"}', "tokenizer.json": b"{}", "tokenizer.model": b"pieces"}
+IGNORED = {"pytorch_model.bin": b"code", "modeling.py": b"code", "README.md": b"words", "onnx/model.safetensors": b"x"}
+NAME = "owner/model"
+
+
+class Place(NamedTuple):
+    """A Hub with one model, and the cache that its files go to."""
+
+    hub: Hub
+    repo: Repo
+    cache: Path
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    with run_hub() as server:
+        point_at(server.endpoint, monkeypatch)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+        repo = Repo({"model.safetensors": WEIGHTS, **DESCRIPTION, **IGNORED})
+        server.repos[NAME] = repo
+        yield Place(server, repo, tmp_path)
+
+
+def point_at(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What HF_ENDPOINT does to a new process."""
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
+
+
+def unreachable() -> str:
+    """An endpoint where nobody listens."""
+    with contextlib.closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+class Progress:
+    """What a download tells of itself."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int]] = []
+
+    def __call__(self, done: int, total: int) -> None:
+        self.steps.append((done, total))
+
+
+def fetch(name: str = NAME) -> Path:
+    return hub.fetch(name, Progress())
+
+
+def reason(name: str = NAME) -> str:
+    with pytest.raises(LoadFailed) as failed:
+        fetch(name)
+    return str(failed.value)
+
+
+def test_of_a_repository_the_model_is_fetched_and_nothing_else(place: Place) -> None:
+    folder = fetch()
+    found = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert found == {"model.safetensors": WEIGHTS, **DESCRIPTION}
+
+
+def test_progress_is_in_bytes_and_the_whole_is_known_up_front(place: Place) -> None:
+    progress = Progress()
+    hub.fetch(NAME, progress)
+    whole = len(WEIGHTS) + sum(map(len, DESCRIPTION.values()))
+    assert progress.steps[0] == (0, 0)
+    assert {total for _, total in progress.steps[1:]} == {whole}
+    done = [step for step, _ in progress.steps]
+    assert done == sorted(done)
+    assert done[-1] == whole
+    assert {MIB, 2 * MIB, 3 * MIB} <= set(done)
+
+
+def test_what_is_in_the_cache_is_not_fetched_again(place: Place) -> None:
+    first = fetch()
+    assert fetch() == first
+    assert place.hub.downloads("model.safetensors") == 1
+
+
+@pytest.mark.parametrize("kind", ["close", "reset"])
+def test_a_cut_download_goes_on_where_it_was_cut(place: Place, kind: Any) -> None:
+    place.repo.faults["model.safetensors"] = Fault(kind, after=3 * MIB)
+    folder = fetch()
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    (span,) = place.hub.ranges("model.safetensors")
+    assert MIB <= int(span.removeprefix("bytes=").removesuffix("-")) <= 3 * MIB
+
+
+def test_a_download_that_brings_nothing_fails_in_words_and_can_be_tried_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "GIVE_UP_S", 0.0)
+    place.repo.faults["model.safetensors"] = Fault("reset", after=0)
+    assert reason().startswith("no network")
+    assert (fetch() / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_after_a_failure_the_next_attempt_goes_on_from_the_partial_file(
+    place: Place,
+) -> None:
+    class Stop(Exception):
+        pass
+
+    def stop(done: int, total: int) -> None:
+        if done >= 2 * MIB:
+            raise Stop
+
+    with pytest.raises(Stop):
+        hub.fetch(NAME, stop)
+    progress = Progress()
+    folder = hub.fetch(NAME, progress)
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    assert len(place.hub.ranges("model.safetensors")) == 1
+    assert min(done for done, total in progress.steps if total) >= MIB
+
+
+def test_a_stalled_download_is_given_up_and_resumed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 2)
+    place.repo.faults["model.safetensors"] = fault = Fault("hold", after=2 * MIB)
+    folder = fetch()
+    assert fault.reached.is_set()
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    assert len(place.hub.ranges("model.safetensors")) == 1
+
+
+def test_a_file_that_arrives_damaged_is_discarded_and_fetched_anew(place: Place) -> None:
+    place.repo.faults["model.safetensors"] = Fault("corrupt", after=MIB)
+    assert "damaged" in reason()
+    assert (fetch() / "model.safetensors").read_bytes() == WEIGHTS
+    assert place.hub.ranges("model.safetensors") == []
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        ((404, "RepoNotFound"), "not in the Hub or private"),
+        ((401, "RepoNotFound"), "not in the Hub or private"),
+        ((401, ""), "not in the Hub or private"),
+        ((403, ""), "not in the Hub or private"),
+        ((403, "GatedRepo"), "gated: accept its terms"),
+        ((500, ""), "the Hub answered 500"),
+        ((429, ""), "the Hub answered 429"),
+    ],
+)
+def test_a_refusal_is_told_in_words(place: Place, refusal: tuple[int, str], words: str) -> None:
+    place.repo.refusal = refusal
+    assert words in reason()
+
+
+def test_a_name_nobody_has_is_told_in_words(place: Place) -> None:
+    assert "not in the Hub or private" in reason("owner/nothing")
+    assert "neither a folder here nor a Hub id" in reason("no/such/folder")
+    assert "neither a folder here nor a Hub id" in reason("../etc/passwd")
+
+
+def test_without_safetensors_nothing_is_fetched(place: Place) -> None:
+    del place.repo.files["model.safetensors"]
+    assert reason().startswith("no safetensors weights")
+    assert not any("/resolve/" in path for _, path, _ in place.hub.requests)
+
+
+def test_no_network_is_told_in_words(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    point_at(unreachable(), monkeypatch)
+    assert reason().startswith("no network: http://127.0.0.1:")
+
+
+def test_offline_mode_is_told_in_words(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert reason().startswith("no network: HF_HUB_OFFLINE is set")
+
+
+@pytest.mark.parametrize("how", ["unreachable", "offline", "refused"])
+def test_without_the_hub_a_whole_copy_in_the_cache_serves(
+    place: Place, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    folder = fetch()
+    if how == "unreachable":
+        point_at(unreachable(), monkeypatch)
+    elif how == "offline":
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    else:
+        place.repo.refusal = (503, "")
+    assert fetch() == folder
+
+
+def test_without_the_hub_half_a_copy_does_not_serve(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = fetch()
+    (folder / "config.json").unlink()
+    point_at(unreachable(), monkeypatch)
+    assert reason().startswith("no network")
+
+
+def test_a_new_commit_is_fetched_and_files_that_stayed_are_not(place: Place) -> None:
+    first = fetch()
+    place.repo.files["config.json"] = b'{"model_type": "gpt2"}'
+    second = fetch()
+    assert (second / "config.json").read_bytes() == b'{"model_type": "gpt2"}'
+    assert (first / "config.json").read_bytes() == b'{"model_type": "llama"}'
+    assert place.hub.downloads("model.safetensors") == 1
+
+
+def test_a_full_disk_is_told_before_anything_is_fetched(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Free(free=3 * MIB))
+    assert reason().startswith("disk full: needs 5 MB in ")
+    assert place.hub.downloads("model.safetensors") == 0
+
+
+class Free(NamedTuple):
+    free: int
+
+
+def test_a_disk_that_fills_up_is_told_in_words(place: Place) -> None:
+    assert hub.explain(OSError(errno.ENOSPC, "No space left on device"), NAME).startswith("disk full: make room in ")
+
+
+def test_a_cache_that_cannot_be_written_is_told_in_words(place: Place) -> None:
+    (place.cache / "models--owner--model").write_text("a file where a folder belongs")
+    assert "set HF_HOME to a place that can be written" in reason()
+
+
+@pytest.mark.parametrize(
+    ("names", "weights"),
+    [
+        (["model.safetensors", "model.safetensors.index.json", "model-00001-of-00002.safetensors"], 1),
+        (["model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"], 3),
+        (["model.safetensors", "consolidated.safetensors", "adapter_model.safetensors", "pytorch_model.bin"], 1),
+    ],
+)
+def test_weights_are_chosen_once(names: list[str], weights: int) -> None:
+    chosen = hub.choose([*names, "config.json", "model.py", "optimizer.pt"])
+    assert chosen[weights:] == ["config.json"]
+    assert all(".safetensors" in name for name in chosen[:weights])
+
+
+@pytest.mark.parametrize("names", [[], ["pytorch_model.bin"], ["consolidated.safetensors"], ["sub/model.safetensors"]])
+def test_other_weights_are_refused(names: list[str]) -> None:
+    with pytest.raises(LoadFailed, match=r"^no safetensors weights"):
+        hub.choose([*names, "config.json"])
+
+
+def test_a_local_folder_is_used_where_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    assert fetch(str(tmp_path)) == tmp_path
+
+
+def test_a_local_folder_without_weights_is_refused(tmp_path: Path) -> None:
+    assert reason(str(tmp_path)).startswith("no safetensors weights")
