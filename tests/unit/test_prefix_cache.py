@@ -1,0 +1,112 @@
+"""What is held, what it costs, and what goes first."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference_server.prefix_cache import PrefixCache
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value of a size."""
+
+    nbytes: int
+
+
+def cost_of(token_ids: tuple[int, ...], nbytes: int) -> int:
+    """What an empty cache says such an entry costs."""
+    cache = PrefixCache[Value](1 << 40)
+    cache.put("any", token_ids, Value(nbytes))
+    return cache.held_bytes
+
+
+ONE = cost_of((1,), 100)
+
+
+def test_only_the_same_ids_of_the_same_owner_are_found() -> None:
+    cache = PrefixCache[Value](10 * ONE)
+    value = Value(100)
+    cache.put("a", [1, 2], value)
+    assert cache.get("a", (1, 2)) is value
+    for owner, token_ids in [("b", (1, 2)), ("a", (1,)), ("a", (1, 2, 3)), ("a", (2, 1)), ("a", (513,)), ("a", ())]:
+        assert cache.get(owner, token_ids) is None
+    assert (cache.hits, cache.misses, cache.evictions) == (1, 6, 0)
+
+
+def test_the_least_recently_used_goes_first() -> None:
+    cache = PrefixCache[Value](3 * ONE)
+    for i in (1, 2, 3):
+        cache.put("a", (i,), Value(100))
+    cache.get("a", (1,))
+    cache.put("a", (4,), Value(100))
+    assert [i for i in (1, 2, 3, 4) if cache.get("a", (i,))] == [1, 3, 4]
+    assert cache.evictions == 1
+
+
+def test_one_large_value_displaces_several() -> None:
+    cache = PrefixCache[Value](4 * ONE)
+    for i in (1, 2, 3, 4):
+        cache.put("a", (i,), Value(100))
+    cache.put("b", (9,), Value(100 + 2 * ONE))
+    assert len(cache) == 2
+    assert cache.get("a", (4,))
+    assert cache.get("b", (9,))
+    assert cache.held_bytes == 4 * ONE
+
+
+@pytest.mark.parametrize("limit", [0, 1, ONE - 1])
+def test_what_does_not_fit_is_not_kept_and_displaces_nothing(limit: int) -> None:
+    cache = PrefixCache[Value](limit)
+    cache.put("a", (1,), Value(100))
+    assert (len(cache), cache.held_bytes, cache.evictions) == (0, 0, 0)
+    small = PrefixCache[Value](ONE)
+    small.put("a", (1,), Value(100))
+    small.put("a", (2,), Value(101))
+    assert small.get("a", (1,))
+
+
+def test_a_value_put_again_is_replaced() -> None:
+    cache = PrefixCache[Value](2 * ONE)
+    cache.put("a", (1,), Value(100))
+    newer = Value(90)
+    cache.put("a", (1,), newer)
+    assert cache.get("a", (1,)) is newer
+    assert (len(cache), cache.held_bytes) == (1, ONE - 10)
+    cache.put("a", (1,), Value(10 * ONE))  # too large: the old one is no longer true, and goes
+    assert cache.get("a", (1,)) is None
+    assert cache.held_bytes == 0
+
+
+def test_long_prompts_cost_more() -> None:
+    assert cost_of(tuple(range(1000)), 100) == ONE + 4 * 999
+
+
+def test_an_owner_is_forgotten_whole() -> None:
+    cache = PrefixCache[Value](10 * ONE)
+    for owner in ("a", "b"):
+        for i in (1, 2):
+            cache.put(owner, (i,), Value(100))
+    cache.forget("a")
+    assert (len(cache), cache.held_bytes) == (2, 2 * ONE)
+    assert cache.get("a", (1,)) is None
+    assert cache.get("b", (1,))
+
+
+@given(
+    st.integers(0, 600),
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 6), st.integers(0, 300)), max_size=60),
+)
+def test_it_never_holds_more_than_its_limit_and_counts_exactly(limit: int, puts: list[tuple[str, int, int]]) -> None:
+    cache = PrefixCache[Value](limit)
+    latest: dict[tuple[str, int], int] = {}
+    for owner, i, nbytes in puts:
+        cache.put(owner, (i,), Value(nbytes))
+        latest[owner, i] = nbytes
+        assert cache.held_bytes <= limit
+    held = {(owner, i): value for owner in "ab" for i in range(1, 7) if (value := cache.get(owner, (i,)))}
+    assert len(cache) == len(held)
+    assert cache.held_bytes == sum(cost_of((i,), value.nbytes) for (_, i), value in held.items())
+    assert all(latest[key] == value.nbytes for key, value in held.items())
