@@ -52,7 +52,8 @@ def document() -> dict[str, Any]:
             "version": "1.0.0",
             "description": "Which tokens a language model thinks come next, and how likely each is. Send an "
             "`x-request-id` of at most 64 characters from [A-Za-z0-9._-] to find a request in the logs; every answer "
-            "returns the one it ran under. Every failure is a `Problem`.",
+            "returns the one it ran under. Whole numbers are written without a decimal point: 10, not 10.0. Every "
+            "failure is a `Problem`.",
         },
         "paths": {
             "/api/next-token": {

@@ -67,6 +67,8 @@ def misfit(error: msgspec.ValidationError, body: bytes, kind: type[msgspec.Struc
         value = value[int(index)] if isinstance(value, list) else ...
         rule = rule["items"]
     given = "" if value is ... else f", not {described(value)}"
+    if rule["type"] == "integer" and isinstance(value, float) and value.is_integer():
+        given += "; write it without a decimal point"
     return InvalidRequest(f"{match['path']}: must be {allowed(rule)}{given}", field)
 
 

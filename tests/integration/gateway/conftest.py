@@ -1,16 +1,23 @@
 """A gateway before the real gRPC service with a fake model, shared by a file's tests; the fake is reset for each."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import fakes
 import pytest
 import pytest_asyncio
-from gateways import gateway_here
-from servers import PATIENCE_S, connect, ready, server_here
+from gateways import gateway_here, run_gateway
+from servers import PATIENCE_S, connect, ready, run_inference_server, server_here
 
 from inference_server import settings as inference
+
+
+@pytest.fixture(scope="session")
+def real() -> Iterator[str]:
+    """The address of a gateway in front of an inference server with the bundled model, both as real commands."""
+    with run_inference_server() as target, run_gateway(target) as url:
+        yield url
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

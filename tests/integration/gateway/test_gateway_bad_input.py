@@ -74,7 +74,7 @@ MISFITS: list[Row] = [
     (b'{"token_ids": [%s]}' % HUGE.encode(), "token_ids", f"token_ids[0]: {IDS}, not {HUGE}"),
     (prompt(model=3), "model", "model: must be text, not 3"),
     (prompt(top_k="10"), "top_k", f'{K}, not the text "10"'),
-    (prompt(top_k=10.0), "top_k", f"{K}, not 10.0"),
+    (prompt(top_k=10.0), "top_k", f"{K}, not 10.0; write it without a decimal point"),
     (prompt(top_k=1.5), "top_k", f"{K}, not 1.5"),
     (prompt(top_k=True), "top_k", f"{K}, not true"),
     (prompt(top_k=None), "top_k", f"{K}, not null"),

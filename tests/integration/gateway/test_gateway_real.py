@@ -1,0 +1,116 @@
+"""Both tiers as real commands with the bundled model: numbers that add up, clicks that go on, a real model's limits."""
+
+import base64
+import re
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gateways import problem
+from servers import PATIENCE_S
+
+
+@pytest.fixture
+def web(real: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=real, timeout=PATIENCE_S) as web:
+        yield web
+
+
+def ask(web: httpx.Client, **body: Any) -> Any:
+    answer = web.post("/api/next-token", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_numbers_add_up(web: httpx.Client) -> None:
+    answer = ask(web, text="Once upon a time", top_k=20, watch_token_ids=[0, 5], draws=[0, 0.999999])
+    shown = [candidate["probability"] for candidate in answer["candidates"]]
+    assert shown == sorted(shown, reverse=True)
+    assert sum(shown) + answer["other_probability"] == pytest.approx(1, abs=1e-4)
+    assert [candidate["rank"] for candidate in answer["candidates"]] == list(range(1, 21))
+    assert [watched["token_id"] for watched in answer["watched"]] == [0, 5]
+    assert answer["drawn"][0] == answer["candidates"][0]
+    assert answer["kept"] == {"count": answer["vocab_size"], "probability": pytest.approx(1, abs=1e-4)}
+
+
+def test_clicking_goes_on_where_the_text_ended(web: httpx.Client) -> None:
+    typed = ask(web, text="Once upon a time", top_k=1, include_prompt_tokens=True)
+    ids = [token["token_id"] for token in typed["prompt"]["tokens"]]
+    spelled = b"".join(
+        base64.b64decode(token["bytes"]) for token in typed["prompt"]["tokens"] if not token["is_special"]
+    )
+    assert spelled == b"Once upon a time"
+    for _ in range(3):
+        clicked = ask(web, token_ids=ids, top_k=1)["candidates"][0]
+        ids.append(clicked["token_id"])
+        spelled += base64.b64decode(clicked["bytes"])
+    again = ask(web, token_ids=ids, top_k=1, include_prompt_tokens=True)["prompt"]["tokens"]
+    assert b"".join(base64.b64decode(token["bytes"]) for token in again if not token["is_special"]) == spelled
+
+
+def test_temperature_zero_is_certain(web: httpx.Client) -> None:
+    first, second = ask(web, text="The", top_k=2, temperature=0)["candidates"]
+    assert (first["probability"], first["logprob"]) == (1, 0)
+    assert (second["probability"], second["logprob"]) == (0, None)
+
+
+def test_a_score_is_what_the_next_tokens_were(web: httpx.Client) -> None:
+    text = "The cat sat"
+    scored = web.post("/api/score", json={"text": text, "top_k": 1}).json()["tokens"]
+    ids = [token["token_id"] for token in scored]
+    for at in range(1, len(ids)):
+        (watched,) = ask(web, token_ids=ids[:at], watch_token_ids=[ids[at]])["watched"]
+        assert scored[at]["probability"] == pytest.approx(watched["probability"], abs=1e-4)
+        assert scored[at]["rank"] == watched["rank"]
+
+
+def test_what_this_model_cannot_take(web: httpx.Client) -> None:
+    ready = ask(web, text="hi")
+    size, limit = ready["vocab_size"], ready["prompt"]["context_limit"]
+    table: list[tuple[dict[str, Any], str, str]] = [
+        ({"token_ids": [size]}, "token_ids", f"from 0 to {size - 1:,}, got {size:,}"),
+        ({"text": "hi", "watch_token_ids": [size]}, "watch_token_ids", f"from 0 to {size - 1:,}, got {size:,}"),
+        ({"token_ids": [5] * (limit + 1)}, "token_ids", f"at most {limit:,} tokens"),
+        ({"text": "word " * 5 * limit}, "text", f"at most {limit:,} tokens"),
+        ({"text": "a" * 1_000_001}, "text", "at most 1,000,000 bytes"),
+    ]
+    for body, field, words in table:
+        assert words in problem(web.post("/api/next-token", json=body), 400, "invalid_argument", field)
+        if field != "watch_token_ids":
+            assert words in problem(web.post("/api/score", json=body), 400, "invalid_argument", field)
+        assert ask(web, text="hi")["candidates"] == ready["candidates"]
+
+
+def test_any_text_comes_back(web: httpx.Client) -> None:
+    for text in ("日本語のテキスト", "👩‍👩‍👧‍👦 e\u0301", "\x00\x07\x7f", " \t\n  ", "Ω≈ç√∫"):
+        tokens = ask(web, text=text, include_prompt_tokens=True)["prompt"]["tokens"]
+        spelled = b"".join(base64.b64decode(token["bytes"]) for token in tokens if not token["is_special"])
+        assert spelled.decode() == text
+        for token in tokens:
+            if token["text"] is not None:
+                assert base64.b64decode(token["bytes"]) == token["text"].encode()
+
+
+def test_the_contract_holds_under_fuzzing(real: str, tmp_path: Path) -> None:
+    """Schemathesis reads our OpenAPI file and sends what it allows and what it forbids.
+
+    Left out: the endless stream of events, and that every body the file allows is accepted, since a body may name a
+    model that is not listed or a token that a small vocabulary lacks. tests/unit/test_schemas.py holds that part.
+    """
+    command = [
+        str(Path(sysconfig.get_path("scripts")) / "schemathesis"),
+        *("run", f"{real}/api/openapi.json", "--exclude-path", "/api/models/events"),
+        *("--exclude-checks", "positive_data_acceptance", "--max-examples", "25", "--generation-deterministic"),
+        *("--request-timeout", str(PATIENCE_S), "--continue-on-failure", "--warnings", "off", "--no-color"),
+    ]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    answered = re.findall(
+        r'requests_total{route="([^"]*)",method="POST",code="(\d+)"}', httpx.get(f"{real}/metrics").text
+    )
+    for route in ("/api/next-token", "/api/score"):
+        assert {"200", "400", "404", "415"} <= {code for of, code in answered if of == route}

@@ -1,0 +1,98 @@
+"""The gateway's tables are whole, and its OpenAPI file says what the gateway and the inference server do."""
+
+import inspect
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+import pytest
+from nexttoken.v1 import next_token_pb2 as pb
+
+from inference_server import values as engine
+from web_gateway import client, errors, handlers, openapi, values, wire
+from web_gateway.app import create_app
+from web_gateway.settings import Settings
+
+
+def subclasses(kind: Any) -> set[Any]:
+    return {found for child in kind.__subclasses__() for found in {child, *subclasses(child)}}
+
+
+def schema(name: str, field: str) -> Any:
+    return openapi.document()["components"]["schemas"][name]["properties"][field]
+
+
+def paths() -> dict[str, set[str]]:
+    """The routes of the app and the methods they take."""
+    api, *others, _page = create_app(Settings()).routes
+    inside: Any = api
+    routes: list[Any] = [(inside.path + route.path, route) for route in inside.routes]
+    routes += [(route.path, route) for route in others]  # type: ignore[attr-defined]
+    return {path: {method.lower() for method in route.methods - {"HEAD"}} for path, route in routes}
+
+
+def test_every_error_has_an_answer_and_every_answer_is_described() -> None:
+    assert set(errors.ANSWERS) == subclasses(errors.GatewayError)
+    assert {status for status, _ in errors.ANSWERS.values()} == set(openapi.SUMMARY)
+
+
+def test_every_path_is_described_and_no_other() -> None:
+    described = {path: set(operations) for path, operations in openapi.document()["paths"].items()}
+    assert described == paths()
+
+
+def test_every_reference_leads_somewhere() -> None:
+    document = openapi.document()
+    names = set(document["components"]["schemas"])
+
+    def references(part: Any) -> set[str]:
+        if isinstance(part, dict):
+            own = {part["$ref"]} if "$ref" in part else set()
+            return own.union(*map(references, part.values()))
+        return set().union(*map(references, part)) if isinstance(part, list) else set()
+
+    assert {reference.removeprefix("#/components/schemas/") for reference in references(document)} <= names
+
+
+def test_ranges_are_those_of_the_inference_server() -> None:
+    assert schema("NextTokenRequest", "top_k")["maximum"] == engine.MAX_TOP_K
+    assert schema("NextTokenRequest", "temperature")["maximum"] == engine.MAX_TEMPERATURE
+    assert schema("NextTokenRequest", "watch_token_ids")["maxItems"] == engine.MAX_WATCHED
+    assert schema("NextTokenRequest", "draws")["maxItems"] == engine.MAX_DRAWS
+    assert schema("ScoreRequest", "top_k")["maximum"] == engine.MAX_ALTERNATIVES
+
+
+@pytest.mark.parametrize(
+    ("name", "query"), [("NextTokenRequest", engine.TopKQuery()), ("ScoreRequest", engine.ScoreQuery())]
+)
+def test_defaults_are_those_of_the_inference_server(name: str, query: Any) -> None:
+    properties = openapi.document()["components"]["schemas"][name]["properties"]
+    described = {field: rule["default"] for field, rule in properties.items() if "default" in rule}
+    assert described
+    assert {field: getattr(query, field) for field in described} == described
+
+
+@pytest.mark.parametrize(
+    ("request_type", "message"), [(values.NextTokenRequest, pb.TopKRequest), (values.ScoreRequest, pb.ScoreRequest)]
+)
+def test_every_field_of_a_question_travels(request_type: Any, message: Any) -> None:
+    assert set(request_type.__struct_fields__) == set(message.DESCRIPTOR.fields_by_name)
+
+
+def test_every_state_has_a_word() -> None:
+    known = {number for name, number in pb.ModelState.items() if name != "MODEL_STATE_UNSPECIFIED"}
+    assert set(wire.MODEL_STATES) == known
+    assert {*wire.MODEL_STATES.values(), "unknown"} == set(get_args(values.ModelState))
+
+
+def test_every_struct_of_an_answer_is_in_the_file() -> None:
+    structs = {kind for _, kind in inspect.getmembers(values, inspect.isclass) if issubclass(kind, msgspec.Struct)}
+    names = {kind.__name__ for kind in structs if kind is not msgspec.Struct}
+    assert names == set(openapi.document()["components"]["schemas"])
+
+
+def test_handlers_ask_the_client_only_for_what_it_has() -> None:
+    source = inspect.getsource(handlers)
+    asked = {part.split("(")[0] for part in source.split("request.state.inference.")[1:]}
+    assert asked
+    assert all(inspect.iscoroutinefunction(getattr(client.InferenceClient, name)) for name in asked)
+    assert get_type_hints(client.connect)["settings"] is Settings

@@ -1,0 +1,173 @@
+"""Reading the gateway's JSON: what fits is read as written, what does not is refused in words, nothing else happens."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from web_gateway import values
+from web_gateway.errors import InvalidRequest
+from web_gateway.schemas import SHOWN, parse, render
+
+# The same examples on every machine, however busy it is.
+bounded = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+
+REQUESTS = (values.NextTokenRequest, values.ScoreRequest, values.LoadRequest)
+FIELDS = sorted({name for request in REQUESTS for name in request.__struct_fields__})
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+token_ids = st.integers(0, values.MAX_INT32)
+prompts = st.one_of(
+    st.fixed_dictionaries({"text": texts}), st.fixed_dictionaries({"token_ids": st.lists(token_ids, max_size=50)})
+)
+next_token_options = st.fixed_dictionaries(
+    {},
+    optional={
+        "model": texts,
+        "top_k": st.integers(1, 1000),
+        "temperature": st.floats(0, 100) | st.integers(0, 100),
+        "watch_token_ids": st.lists(token_ids, max_size=32),
+        "top_p": st.floats(0, 1, exclude_min=True) | st.just(1),
+        "min_p": st.floats(0, 1) | st.integers(0, 1),
+        "draws": st.lists(st.floats(0, 1, exclude_max=True) | st.just(0), max_size=100),
+        "include_prompt_tokens": st.booleans(),
+        "include_partition": st.booleans(),
+    },
+)
+score_options = st.fixed_dictionaries({}, optional={"model": texts, "top_k": st.integers(0, 100)})
+numbers = st.integers() | st.integers(-(2**70), 2**70) | st.floats()
+json_values = st.recursive(
+    st.none() | st.booleans() | numbers | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=6,
+)
+likely_objects = st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=20), json_values, max_size=4)
+
+
+def refusal(body: bytes, kind: Any) -> InvalidRequest | None:
+    """How a body is refused; None where it is read. Anything but these two fails the test."""
+    try:
+        parse(body, kind)
+    except InvalidRequest as error:
+        return error
+    return None
+
+
+@bounded
+@given(st.sampled_from(REQUESTS), likely_objects | json_values)
+def test_any_json_is_read_or_refused(kind: Any, value: Any) -> None:
+    refused = refusal(json.dumps(value).encode(), kind)
+    if refused is not None:
+        refused_well(refused)
+
+
+@bounded
+@given(st.sampled_from(REQUESTS), st.binary())
+@example(values.NextTokenRequest, b"[" * 100_000)
+@example(values.NextTokenRequest, b'{"text":' * 100_000)
+@example(values.NextTokenRequest, b'{"token_ids":[' + b"[" * 100_000)
+@example(values.LoadRequest, b'{"name":"\\ud800"}')
+def test_any_bytes_are_read_or_refused(kind: Any, body: bytes) -> None:
+    refused = refusal(body, kind)
+    if refused is not None:
+        refused_well(refused)
+
+
+@bounded
+@given(st.sampled_from(REQUESTS), likely_objects, st.data())
+def test_any_damage_is_read_or_refused(kind: Any, value: Any, data: st.DataObject) -> None:
+    body = bytearray(json.dumps(value, ensure_ascii=data.draw(st.booleans())).encode("utf-8", "surrogatepass"))
+    at = data.draw(st.integers(0, len(body) - 1))
+    body[at] = data.draw(st.integers(0, 255))
+    refused = refusal(bytes(body), kind)
+    if refused is not None:
+        refused_well(refused)
+
+
+def refused_well(error: InvalidRequest) -> None:
+    """The words can be sent, are short, and stand beside the field they speak of."""
+    str(error).encode()
+    assert 5 < len(str(error)) < 400 + SHOWN
+    if error.field is not None:
+        error.field.encode()
+        assert len(error.field) <= SHOWN
+
+
+@bounded
+@given(prompts, next_token_options)
+def test_what_fits_is_read_as_written(prompt: dict[str, Any], options: dict[str, Any]) -> None:
+    written = {**prompt, **options}
+    request = parse(json.dumps(written).encode(), values.NextTokenRequest)
+    for name in request.__struct_fields__:
+        if name in written:
+            assert getattr(request, name) == written[name]
+        else:
+            assert getattr(request, name) in (msgspec.UNSET, False)
+
+
+@bounded
+@given(prompts, score_options)
+def test_what_fits_a_score_is_read_as_written(prompt: dict[str, Any], options: dict[str, Any]) -> None:
+    written = {**prompt, **options}
+    request = parse(json.dumps(written).encode(), values.ScoreRequest)
+    assert {name: getattr(request, name) for name in written} == written
+
+
+@bounded
+@given(prompts, next_token_options)
+def test_what_is_written_is_read_back(prompt: dict[str, Any], options: dict[str, Any]) -> None:
+    request = values.NextTokenRequest(**prompt, **options)
+    assert parse(render(request), values.NextTokenRequest) == request
+
+
+@bounded
+@given(prompts, next_token_options, st.text(min_size=1).filter(lambda name: name not in FIELDS))
+def test_an_unknown_field_is_refused_by_name(prompt: dict[str, Any], options: dict[str, Any], name: str) -> None:
+    refused = refusal(json.dumps({**prompt, **options, name: 1}).encode(), values.NextTokenRequest)
+    assert refused is not None
+    if len(name) <= SHOWN and name.isprintable():
+        assert refused.field == name
+
+
+@bounded
+@given(prompts, next_token_options, st.sampled_from(values.NextTokenRequest.__struct_fields__))
+def test_null_is_no_default(prompt: dict[str, Any], options: dict[str, Any], name: str) -> None:
+    other = {"text": "token_ids", "token_ids": "text"}.get(name)
+    written = {key: value for key, value in {**prompt, **options, name: None}.items() if key != other}
+    refused = refusal(json.dumps(written).encode(), values.NextTokenRequest)
+    assert refused is not None
+    assert (refused.field, "not null" in str(refused)) == (name, True)
+
+
+@bounded
+@given(prompts, next_token_options.filter(bool), st.data())
+def test_a_field_that_stands_twice_is_refused(
+    prompt: dict[str, Any], options: dict[str, Any], data: st.DataObject
+) -> None:
+    written = {**prompt, **options}
+    name = data.draw(st.sampled_from(sorted(written)))
+    body = json.dumps(written)[:-1] + f", {json.dumps(name)}: {json.dumps(written[name])}}}"
+    refused = refusal(body.encode(), values.NextTokenRequest)
+    assert refused is not None
+    assert (refused.field, "twice" in str(refused)) == (name, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "outside", "range_"),
+    [
+        ("top_k", st.integers(max_value=0) | st.integers(min_value=1001), "from 1 to 1,000"),
+        ("temperature", st.floats(max_value=0, exclude_max=True) | st.floats(100, exclude_min=True), "from 0 to 100"),
+        ("top_p", st.floats(max_value=0) | st.floats(1, exclude_min=True), "above 0 and up to 1"),
+        ("min_p", st.floats(max_value=0, exclude_max=True) | st.floats(1, exclude_min=True), "from 0 to 1"),
+    ],
+)
+@bounded
+@given(data=st.data())
+def test_out_of_range_is_refused_by_name(name: str, outside: Any, range_: str, data: st.DataObject) -> None:
+    refused = refusal(json.dumps({"text": "", name: data.draw(outside)}).encode(), values.NextTokenRequest)
+    assert refused is not None
+    assert refused.field == name
+    assert range_ in str(refused)
