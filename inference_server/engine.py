@@ -11,9 +11,10 @@ from typing import Any, Generic, TypeVar
 from inference_server.checks import check_ids, check_length, check_score, check_top_k
 from inference_server.distribution import Distribution, Place
 from inference_server.errors import InvalidField
+from inference_server.jobs import Lane, Outcome, Slot
 from inference_server.model import Model
 from inference_server.prefix_cache import PrefixCache
-from inference_server.scheduler import Lane, Outcome, Scheduler, Slot
+from inference_server.scheduler import Scheduler
 from inference_server.settings import Settings
 from inference_server.values import (
     Candidate,

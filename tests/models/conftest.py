@@ -16,8 +16,9 @@ from torch import Tensor
 
 from inference_server import engine
 from inference_server.engine import Engine
+from inference_server.jobs import Lane
 from inference_server.prefix_cache import PrefixCache
-from inference_server.scheduler import Lane, Scheduler
+from inference_server.scheduler import Scheduler
 from inference_server.settings import Settings
 from inference_server.vocabulary import Vocabulary
 from models import architectures, tokenizers

@@ -1,0 +1,68 @@
+"""Which waiting jobs make a batch, as a table; and when a slot is free again."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference_server.jobs import Job, Lane, Slot, pick
+
+LANES = {
+    "a": Lane[Any, Any]("a", lambda queries: queries, batched=True),
+    "b": Lane[Any, Any]("b", lambda queries: queries, batched=True),
+    "alone": Lane[Any, Any]("alone", lambda queries: queries, batched=False),
+}
+
+
+def jobs(waiting: list[tuple[str, int]]) -> list[Job[Any, Any]]:
+    return [Job(LANES[lane], at, tokens, None, Slot(lambda: None)) for at, (lane, tokens) in enumerate(waiting)]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "size", "tokens", "picked"),
+    [
+        ([("a", 5)], 8, 100, [0]),
+        ([("a", 5), ("a", 5), ("a", 5)], 8, 100, [0, 1, 2]),
+        ([("a", 5), ("a", 5), ("a", 5)], 2, 100, [0, 1]),
+        ([("a", 5), ("b", 5), ("a", 5)], 8, 100, [0, 2]),  # of the oldest one's lane
+        ([("b", 5), ("a", 5), ("a", 5)], 8, 100, [0]),  # first in, first out between lanes
+        ([("alone", 5), ("alone", 5)], 8, 100, [0]),
+        ([("a", 500), ("a", 5)], 8, 100, [0]),  # the oldest goes whatever its length
+        ([("a", 10), ("a", 60), ("a", 10)], 8, 100, [0, 2]),  # 2 * 60 would not fit
+        ([("a", 10), ("a", 50), ("a", 10)], 8, 100, [0, 1]),  # padding counts: 3 * 50 would not fit
+        ([("a", 50), ("a", 1), ("a", 1)], 8, 100, [0, 1]),
+        ([("a", 33), ("a", 33), ("a", 33), ("a", 1)], 8, 100, [0, 1, 2]),
+    ],
+)
+async def test_batches(waiting: list[tuple[str, int]], size: int, tokens: int, picked: list[int]) -> None:
+    assert [job.query for job in pick(jobs(waiting), size, tokens)] == picked
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(list(LANES)), st.integers(1, 50)), min_size=1, max_size=30),
+    st.integers(1, 10),
+    st.integers(1, 200),
+)
+async def test_a_batch_starts_with_the_oldest_and_stays_in_its_limits(
+    waiting: list[tuple[str, int]], size: int, tokens: int
+) -> None:
+    queue = jobs(waiting)
+    batch = pick(queue, size, tokens)
+    assert batch[0] is queue[0]
+    assert len({job.lane for job in batch}) == 1
+    assert len(batch) <= size
+    assert len(batch) == 1 or max(job.tokens for job in batch) * len(batch) <= tokens
+    assert [job.query for job in batch] == sorted(job.query for job in batch)
+
+
+def test_a_slot_is_free_when_its_last_holder_lets_go() -> None:
+    freed: list[bool] = []
+    slot = Slot(lambda: freed.append(True))
+    slot.hold()
+    slot.hold()
+    slot.release()
+    slot.release()
+    assert not freed
+    slot.release()
+    assert freed == [True]
