@@ -8,6 +8,7 @@ import sys
 import uvicorn
 from starlette.applications import Starlette
 
+from web_gateway.protocol import BoundedProtocol
 from web_gateway.settings import Settings
 
 IDLE_S = 65  # longer than common proxies keep a connection, so that they never write to one just closed
@@ -49,7 +50,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="uvloop",
-                http="httptools",
+                http=BoundedProtocol,
                 ws="none",
                 lifespan="on",
                 log_config=None,

@@ -11,8 +11,9 @@ import pytest
 import pytest_asyncio
 from gateways import gateway_here, problem, scripted_server, until
 from nexttoken.v1 import next_token_pb2 as pb
+from servers import PATIENCE_S
 
-from web_gateway import client
+from web_gateway import client, protocol
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -185,3 +186,60 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body(bounded: Any) -> N
     writer.transport.abort()
     bounded.service.script = answers
     assert (await bounded.web.post("/api/next-token", content=HELLO, headers=JSON)).status_code == 200
+
+
+async def refused_head(port: int, head: bytes) -> str:
+    """The words of the 400 that ends a connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head)
+    answer = await reader.read()
+    writer.close()
+    top, _, body = answer.partition(b"\r\n\r\n")
+    assert top.startswith(b"HTTP/1.1 400 ")
+    assert f"content-length: {len(body)}".encode() in top
+    told = json.loads(body)
+    assert (set(told), told["code"]) == ({"error", "code"}, "invalid_argument")
+    return str(told["error"])
+
+
+@pytest.mark.parametrize(
+    "head", [b"hello\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"\x16\x03\x01", b"GET /\xff HTTP/1.1\r\n\r\n"]
+)
+async def test_what_is_no_http(bounded: Any, head: bytes) -> None:
+    assert "no HTTP/1.1 request" in await refused_head(bounded.port, head)
+
+
+@pytest.mark.parametrize(
+    "start", [b"GET /", b"GET / HTTP/1.1\r\nhost: here\r\nx: ", b"GET / HTTP/1.1\r\nhost: here\r\n"]
+)
+async def test_a_head_that_is_too_long(bounded: Any, start: bytes) -> None:
+    rest = b"a" * 70_000 if start.endswith((b"/", b" ")) else b"x: y\r\n" * 12_000
+    assert "longer than 65,536 bytes" in await refused_head(bounded.port, start + rest)
+
+
+async def test_a_long_head_that_is_not_too_long(bounded: Any) -> None:
+    headers = {f"x-{at}": "y" * 1000 for at in range(50)}
+    assert (await bounded.web.get("/healthz", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("start", [b"", b"GET / HT", b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\nGET /"])
+async def test_a_head_that_never_ends(bounded: Any, monkeypatch: pytest.MonkeyPatch, start: bytes) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", bounded.port)
+    writer.write(start)
+    async with asyncio.timeout(PATIENCE_S):
+        answered = await reader.read()
+    assert answered.count(b"HTTP/1.1") == start.count(b"healthz")
+    writer.close()
+
+
+async def test_a_body_may_take_longer_than_a_head(bounded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 0.1)
+    bounded.service.script = answers
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield HELLO[:5]
+        await asyncio.sleep(0.3)
+        yield HELLO[5:]
+
+    assert (await bounded.web.post("/api/next-token", content=slow(), headers=JSON)).status_code == 200

@@ -1,0 +1,71 @@
+"""HTTP/1.1 as uvicorn and httptools speak it, within bounds they lack: how long a request's head may be and take."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from web_gateway.values import Problem
+
+MAX_HEAD_BYTES = 2**16  # request line and headers; a browser's are below 8 KiB
+HEAD_S = 20.0  # from a head's first byte, or the connection's start, to its end
+REFUSED = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncache-control: no-store\r\nconnection: close\r\n"
+)
+NOT_HTTP = "What arrived is no HTTP/1.1 request."
+LONG_HEAD = f"The request's path and headers are longer than {MAX_HEAD_BYTES:,} bytes."
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. A head that is malformed or too long is refused in the one shape; an endless one is cut off."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Starts the clock."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stops the clock."""
+        self._head_over()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        """A head has ended well."""
+        self._head_over()
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Counts while a head is open."""
+        super().data_received(data)
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response(LONG_HEAD)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuses what is no request, and ends the connection."""
+        words = msg if msg == LONG_HEAD else NOT_HTTP
+        body = msgspec.json.encode(Problem(error=words, code="invalid_argument"))
+        self.transport.write(REFUSED + b"content-length: %d\r\n\r\n" % len(body) + body)
+        self.transport.close()
+
+    def _expect_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_S, self.transport.close)
+
+    def _head_over(self) -> None:
+        self._head_bytes = 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
