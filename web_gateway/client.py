@@ -36,7 +36,8 @@ OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 2_000),  # back soon after the server is
     ("grpc.min_reconnect_backoff_ms", 2_000),  # an attempt's own time limit
 )
-SEVERAL_SERVERS = {  # a target of the form dns:///name stands for every address behind the name
+SEVERAL = ("dns:", "ipv4:", "ipv6:")  # targets that name every address of a kind: each gets its share of the calls
+SEVERAL_SERVERS = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "healthCheckConfig": {"serviceName": ""},
 }
@@ -72,7 +73,7 @@ class Call:
 async def connect(settings: Settings) -> AsyncIterator["InferenceClient"]:
     """A client whose channel opens at the first call and whenever the server returns; closed at the end."""
     options: list[tuple[str, Any]] = list(OPTIONS)
-    if settings.inference_target.startswith("dns:"):
+    if settings.inference_target.startswith(SEVERAL):
         options.append(("grpc.service_config", json.dumps(SEVERAL_SERVERS)))
     async with grpc.aio.insecure_channel(settings.inference_target, options) as channel:
         yield InferenceClient(channel)

@@ -130,3 +130,9 @@ def internal(request_id: str) -> Response:
     """Answers a fault nobody foresaw: the log has it under the request id."""
     words = f"Something went wrong on our side. The log has the details under request id {request_id}."
     return respond(500, Problem(error=words, code="internal"))
+
+
+def stopping() -> Response:
+    """Answers what a stop did not leave the time for."""
+    error = Unavailable("This server is stopping; try again in a moment.")
+    return respond(ANSWERS[Unavailable][0], problem(error))

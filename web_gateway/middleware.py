@@ -89,6 +89,11 @@ class RequestRecord:
         ):
             try:
                 await self.app(scope, receive, send_with_id)
+            except asyncio.CancelledError:
+                if begun is not None:
+                    raise
+                # Only a stop whose grace is over cancels what still has a client.
+                await errors.stopping()(scope, receive, send_with_id)
             except Exception:
                 logger.exception("unexpected fault", method=scope["method"], route=route_of(scope))
                 if begun is not None:

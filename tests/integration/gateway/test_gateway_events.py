@@ -9,7 +9,7 @@ from typing import Any
 import fakes
 import httpx
 import pytest
-from gateways import NOWHERE, gateway_here, gateway_process, until
+from gateways import NOWHERE, gateway_here, gateway_process, problem, until
 from servers import PATIENCE_S, server_here, server_process
 
 from inference_server import settings as inference
@@ -76,6 +76,9 @@ async def test_the_models_now_and_at_every_change() -> None:
         name, models = await following(events)
         assert name == "models"
         assert models["models"][0]["state"] in ("queued", "loading")
+        asked = await gateway.web.post("/api/next-token", json={"text": "hi"})
+        assert "bundled" in problem(asked, 503, "unavailable")
+        problem(await gateway.web.get("/readyz"), 503, "unavailable")
         gate.set()
         while models["models"][0]["state"] != "ready":
             name, models = await following(events)

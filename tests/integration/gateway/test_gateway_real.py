@@ -1,5 +1,6 @@
 """Both tiers as real commands with the bundled model: numbers that add up, clicks that go on, a real model's limits."""
 
+import asyncio
 import base64
 import re
 import subprocess
@@ -10,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-from gateways import problem
-from servers import PATIENCE_S
+from gateways import gateway_here, problem
+from servers import PATIENCE_S, server_process
 
 
 @pytest.fixture
@@ -93,6 +94,28 @@ def test_any_text_comes_back(web: httpx.Client) -> None:
         for token in tokens:
             if token["text"] is not None:
                 assert base64.b64decode(token["bytes"]) == token["text"].encode()
+
+
+async def test_a_full_queue_and_a_model_that_failed() -> None:
+    settings = {"NEXTTOKEN_QUEUE_LIMIT": "1", "NEXTTOKEN_MODEL": "/no/such/folder"}
+    with server_process(settings) as server:
+        server.wait_for("model ready", model="bundled")
+        async with gateway_here(server.target) as gateway:
+            failed = await gateway.web.post("/api/next-token", json={"text": "hi"})
+            assert "/no/such/folder" in problem(failed, 503, "model_failed")
+
+            async def ask(at: int) -> httpx.Response:
+                body = {"token_ids": [5 + at] * 500, "model": "bundled"}
+                answer: httpx.Response = await gateway.web.post("/api/next-token", json=body)
+                return answer
+
+            answers = await asyncio.gather(*map(ask, range(40)))
+            refused = [answer for answer in answers if answer.status_code != 200]
+            assert 0 < len(refused) < len(answers)
+            for answer in refused:
+                problem(answer, 429, "overloaded")
+                assert int(answer.headers["retry-after"]) >= 1
+            assert (await ask(99)).status_code == 200
 
 
 def test_the_contract_holds_under_fuzzing(real: str, tmp_path: Path) -> None:
