@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from nexttoken.v1 import next_token_pb2, next_token_pb2_grpc
@@ -56,6 +57,23 @@ class Health(health.aio.HealthServicer):  # type: ignore[name-defined,misc]  # t
         self._over.set()
 
 
+class Decoding(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
+    """Hands bytes that are no message to the service as None; gRPC alone would answer UNKNOWN, with our internals."""
+
+    async def intercept_service(self, continuation: Any, call: grpc.HandlerCallDetails) -> Any:
+        handler = await continuation(call)
+        if handler is None or not call.method.startswith(f"/{SERVICE}/"):
+            return handler
+
+        def decode(body: bytes) -> Any:
+            try:
+                return handler.request_deserializer(body)
+            except DecodeError:
+                return None
+
+        return handler._replace(request_deserializer=decode)
+
+
 def options(settings: Settings) -> list[tuple[str, int]]:
     """The gRPC server's options."""
     return [
@@ -82,7 +100,7 @@ class InferenceServer:
         self.scheduler = scheduler
         self.port = 0
         self._health = Health()
-        self._grpc = grpc.aio.server(options=options(settings))
+        self._grpc = grpc.aio.server(interceptors=(Decoding(),), options=options(settings))
 
     async def start(self) -> None:
         """Listens, and starts to load models. Raises CannotListen."""

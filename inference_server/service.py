@@ -49,42 +49,43 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
         self.registry = registry
 
     async def TopK(self, request: pb.TopKRequest, context: Context) -> pb.TopKResponse:
-        async with answering("TopK", context) as notes:
+        async with answering("TopK", request, context) as notes:
             notes["model"], engine = self.registry.engine(request.model)
             answer = await engine.top_k(wire.read_top_k(request), deadline(context))
             notes["tokens"] = answer.token_count
             return wire.write_top_k(notes["model"], answer)
 
     async def Score(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:
-        async with answering("Score", context) as notes:
+        async with answering("Score", request, context) as notes:
             notes["model"], engine = self.registry.engine(request.model)
             answer = await engine.score(wire.read_score(request), deadline(context))
             notes["tokens"] = len(answer.tokens)
             return wire.write_score(notes["model"], answer)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
-        async with answering("ListModels", context):
+        async with answering("ListModels", request, context):
             return pb.ListModelsResponse(models=map(wire.write_model, self.registry.models()))
 
     async def WatchModels(
         self, request: pb.WatchModelsRequest, context: Context
     ) -> AsyncIterator[pb.WatchModelsResponse]:
-        async with answering("WatchModels", context), aclosing(self.registry.watch()) as changes:
+        async with answering("WatchModels", request, context), aclosing(self.registry.watch()) as changes:
             async for models in changes:
                 yield pb.WatchModelsResponse(models=map(wire.write_model, models))
 
     async def LoadModel(self, request: pb.LoadModelRequest, context: Context) -> pb.LoadModelResponse:
-        async with answering("LoadModel", context) as notes:
+        async with answering("LoadModel", request, context) as notes:
             status = self.registry.retry(request.name)
             notes["model"] = status.name
             return pb.LoadModelResponse(model=wire.write_model(status))
 
 
 @asynccontextmanager
-async def answering(rpc: str, context: Context) -> AsyncIterator[dict[str, Any]]:
+async def answering(rpc: str, request: object, context: Context) -> AsyncIterator[dict[str, Any]]:
     """One call, from its request id to its line in the log; what goes wrong leaves with its status code.
 
-    The caller may add to the notes it is given: they join the log line. A cancelled call stays cancelled.
+    The caller may add to the notes it is given: they join the log line. A cancelled call stays cancelled. A request
+    that is None was no message at all.
     """
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     request_id = logs.request_id(metadata.get(REQUEST_ID_KEY))
@@ -95,6 +96,8 @@ async def answering(rpc: str, context: Context) -> AsyncIterator[dict[str, Any]]
     started = time.monotonic()
     structlog.contextvars.bind_contextvars(request_id=request_id)  # for this call's task alone
     try:
+        if request is None:
+            raise errors.InvalidField("request", "must be a message of this contract, its texts in UTF-8")
         yield notes
     except (asyncio.CancelledError, GeneratorExit):  # the latter where a stream is left between two messages
         code = StatusCode.CANCELLED

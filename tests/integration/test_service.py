@@ -3,7 +3,7 @@
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +11,8 @@ import fakes
 import grpc
 import pytest
 import structlog
+from calls import bad_field, detail, failure, trailers, until
 from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, connect, ready, server_here, stub_of
 
@@ -45,31 +45,6 @@ async def setting(logged: list[Any]) -> AsyncIterator[Any]:
 
 def subclasses(kind: Any) -> set[Any]:
     return {found for child in kind.__subclasses__() for found in {child, *subclasses(child)}}
-
-
-async def failure(call: Any) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await call
-    return failed.value
-
-
-def details(error: Any, kind: Any) -> Any:
-    """The error's detail of a kind."""
-    status = rpc_status.from_call(error)
-    assert status is not None
-    found = kind()
-    assert [detail.Unpack(found) for detail in status.details] == [True]
-    return found
-
-
-def trailers(metadata: Any) -> dict[str, Any]:
-    return {key: value for key, value in metadata}  # noqa: C416  # it is no mapping
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not holds():  # noqa: ASYNC110  # what is waited for knows of no event
-            await asyncio.sleep(0.01)
 
 
 def test_every_error_has_a_status_code() -> None:
@@ -197,7 +172,7 @@ async def test_a_bad_field_is_named_for_machines(setting: Any) -> None:
         grpc.StatusCode.INVALID_ARGUMENT,
         "top_k: must be in [1, 1000], not 0",
     )
-    (violation,) = details(failed, error_details_pb2.BadRequest).field_violations
+    (violation,) = detail(failed, error_details_pb2.BadRequest).field_violations
     assert (violation.field, violation.description) == ("top_k", "must be in [1, 1000], not 0")
     assert trailers(failed.trailing_metadata())["x-request-id"] == "abc"
 
@@ -207,7 +182,7 @@ async def test_an_overload_says_when_to_try_again(setting: Any) -> None:
     failed = await failure(setting.stub.TopK(HELLO))
     assert (failed.code(), failed.details()) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "too much")
     assert trailers(failed.trailing_metadata())["grpc-retry-pushback-ms"] == "301"
-    assert details(failed, error_details_pb2.RetryInfo).retry_delay.ToMilliseconds() == 301
+    assert detail(failed, error_details_pb2.RetryInfo).retry_delay.ToMilliseconds() == 301
 
 
 async def test_an_unexpected_fault_shows_no_internals(setting: Any, logged: list[Any]) -> None:
@@ -224,7 +199,7 @@ async def test_words_longer_than_trailers_hold_still_arrive(setting: Any) -> Non
     setting.engine.failure = errors.InvalidField("text", "é" * 50_000)
     failed = await failure(setting.stub.TopK(HELLO))
     assert failed.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert details(failed, error_details_pb2.BadRequest).field_violations[0].field == "text"
+    assert bad_field(failed) == "text"
 
 
 @pytest.mark.parametrize("name", ["", "nobody/knows", "x" * 100_000])

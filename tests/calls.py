@@ -1,0 +1,71 @@
+"""Calls that fail, read in full; and a worker thread that is kept busy for as long as a test needs it."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from servers import PATIENCE_S
+
+from inference_server.jobs import Lane
+from inference_server.scheduler import Scheduler
+
+
+async def failure(call: Awaitable[Any]) -> grpc.aio.AioRpcError:
+    """The error that a call ends with."""
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await call
+    return failed.value
+
+
+def detail(error: Any, kind: Any) -> Any:
+    """The error's one detail, of that kind."""
+    status = rpc_status.from_call(error)
+    assert status is not None
+    found = kind()
+    assert [detail.Unpack(found) for detail in status.details] == [True]
+    return found
+
+
+def bad_field(error: Any) -> str:
+    """The field that the error blames."""
+    (violation,) = detail(error, error_details_pb2.BadRequest).field_violations
+    return str(violation.field)
+
+
+def trailers(metadata: Any) -> dict[str, Any]:
+    """Trailing metadata by key."""
+    return {key: value for key, value in metadata}  # noqa: C416  # it is no mapping
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Waits for something that no event tells of."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def busy(scheduler: Scheduler, work: Callable[[], Any] = lambda: None) -> AsyncIterator[None]:
+    """Keeps a server's worker thread doing some work again and again; it takes one slot."""
+    begun, free = threading.Event(), threading.Event()
+
+    def compute(queries: Any) -> list[None]:
+        begun.set()
+        while not free.wait(0.01):
+            work()
+        return [None]
+
+    with scheduler.admit() as slot:
+        held = asyncio.create_task(scheduler.run(slot, Lane("busy", compute, batched=False), None, 1, None))
+        try:
+            await until(begun.is_set)
+            yield
+        finally:
+            free.set()
+            await held
