@@ -48,20 +48,24 @@ def run(model: Trialled) -> None:
     ids = [1 + 5 * i % max(1, min(model.vocab_size, 100) - 1) for i in range(max(LENGTHS))][: model.context_limit]
     prompts = [ids[:length] for length in LENGTHS if length <= len(ids)] or [ids]
     alone = [model.last_logits([prompt])[0] for prompt in prompts]
-    every = _each(model, ids)
+    every = model.map_logits(_copied, ids)
     for prompt, expected in zip(prompts, alone, strict=True):
         if _relative(every[len(prompt) - 1], expected) > SEES_AHEAD:
             raise LoadFailed("not a causal LM: later tokens change what it says of earlier ones")
     for model.positions in (Positions.PER_ROW, Positions.SHARED, Positions.ALL):
-        if model.positions is Positions.ALL or _agree("logits_to_keep", every, lambda: _each(model, ids)):
+        if model.positions is Positions.ALL or _agree(
+            model.positions.value,
+            [*every, every[-1]],
+            lambda: [*model.map_logits(_copied, ids), *model.last_logits([ids])],  # all of them, and fewer than all
+        ):
             break
     model.batches = True
     model.batches = _agree("batching", alone, lambda: model.last_logits(prompts))
     logger.info("model tried out", positions=model.positions.name, batches=model.batches)
 
 
-def _each(model: Trialled, ids: Sequence[int]) -> list[Any]:
-    return model.map_logits(lambda row: row.clone(), ids)
+def _copied(row: Any) -> Any:
+    return row.clone()
 
 
 def _agree(what: str, expected: Sequence[Any], compute: Callable[[], Sequence[Any]]) -> bool:

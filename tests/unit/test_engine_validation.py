@@ -1,0 +1,131 @@
+"""What a request may ask: every limit, from both sides, and what a refusal says."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from inference_server.checks import check_length, check_score, check_top_k
+from inference_server.errors import InvalidField
+from inference_server.values import ScoreQuery, TopKQuery
+
+VOCAB = 5000
+TEXT_BYTES = 100
+
+
+def top_k(vocab_size: int = VOCAB, **fields: Any) -> None:
+    check_top_k(TopKQuery(**({"text": "a"} | fields)), vocab_size, TEXT_BYTES)
+
+
+def score(**fields: Any) -> None:
+    check_score(ScoreQuery(**({"text": "a"} | fields)), VOCAB, TEXT_BYTES)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"text": ""},
+        {"text": "a" * TEXT_BYTES},
+        {"text": "é" * (TEXT_BYTES // 2)},
+        {"text": None, "token_ids": ()},
+        {"text": None, "token_ids": (0, VOCAB - 1)},
+        {"top_k": 1},
+        {"top_k": 1000},
+        {"temperature": 0.0},
+        {"temperature": -0.0},
+        {"temperature": 5e-324},
+        {"temperature": 100.0},
+        {"top_p": 1.0},
+        {"top_p": 5e-324},
+        {"min_p": 0.0},
+        {"min_p": 1.0},
+        {"watch_token_ids": tuple(range(32))},
+        {"watch_token_ids": (7, 7, VOCAB - 1)},
+        {"draws": (0.0, math.nextafter(1, 0))},
+        {"draws": (0.5,) * 1000},
+        {"vocab_size": 3, "top_k": 3},
+    ],
+)
+def test_what_is_allowed(fields: dict[str, Any]) -> None:
+    top_k(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"text": None}, "text: exactly one of text and token_ids must be given, got none"),
+        ({"token_ids": (1,)}, "text: exactly one of text and token_ids must be given, got both"),
+        ({"text": "a" * 101}, "text: must be at most 100 bytes of UTF-8, got 101"),
+        ({"text": "é" * 51}, "text: must be at most 100 bytes of UTF-8, got 102"),
+        ({"text": "ab\ud800c"}, "text: holds half a surrogate pair at index 2, which is no character"),
+        ({"text": None, "token_ids": (1, -1)}, "token_ids: must be ids from 0 to 4,999, got -1 at index 1"),
+        ({"text": None, "token_ids": (VOCAB,)}, "token_ids: must be ids from 0 to 4,999, got 5,000 at index 0"),
+        ({"top_k": 0}, "top_k: must be from 1 to 1,000, got 0"),
+        ({"top_k": -1}, "top_k: must be from 1 to 1,000, got -1"),
+        ({"top_k": 1001}, "top_k: must be from 1 to 1,000, got 1,001"),
+        ({"top_k": 2**31 - 1}, "top_k: must be from 1 to 1,000, got 2,147,483,647"),
+        ({"vocab_size": 3, "top_k": 4}, "top_k: must be from 1 to 3 (all of this model's vocabulary), got 4"),
+        ({"temperature": -0.1}, "temperature: must be from 0 to 100, got -0.1"),
+        ({"temperature": 100.001}, "temperature: must be from 0 to 100, got 100.001"),
+        ({"temperature": 1e308}, "temperature: must be from 0 to 100, got 1e+308"),
+        ({"temperature": math.nan}, "temperature: must be from 0 to 100, got nan"),
+        ({"temperature": math.inf}, "temperature: must be from 0 to 100, got inf"),
+        ({"temperature": -math.inf}, "temperature: must be from 0 to 100, got -inf"),
+        ({"top_p": 0.0}, "top_p: must be above 0 and at most 1, got 0.0"),
+        ({"top_p": 1.5}, "top_p: must be above 0 and at most 1, got 1.5"),
+        ({"top_p": math.nan}, "top_p: must be above 0 and at most 1, got nan"),
+        ({"min_p": -0.1}, "min_p: must be from 0 to 1, got -0.1"),
+        ({"min_p": 1.1}, "min_p: must be from 0 to 1, got 1.1"),
+        ({"min_p": math.nan}, "min_p: must be from 0 to 1, got nan"),
+        ({"watch_token_ids": (0,) * 33}, "watch_token_ids: must be at most 32 ids, got 33"),
+        ({"watch_token_ids": (1, VOCAB)}, "watch_token_ids: must be ids from 0 to 4,999, got 5,000 at index 1"),
+        ({"watch_token_ids": (-1,)}, "watch_token_ids: must be ids from 0 to 4,999, got -1 at index 0"),
+        ({"draws": (0.0,) * 1001}, "draws: must be at most 1,000 numbers, got 1,001"),
+        ({"draws": (0.5, 1.0)}, "draws: must be at least 0 and below 1, got 1.0 at index 1"),
+        ({"draws": (-1e-9,)}, "draws: must be at least 0 and below 1, got -1e-09 at index 0"),
+        ({"draws": (math.nan,)}, "draws: must be at least 0 and below 1, got nan at index 0"),
+        ({"draws": (math.inf,)}, "draws: must be at least 0 and below 1, got inf at index 0"),
+    ],
+)
+def test_what_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidField) as refused:
+        top_k(**fields)
+    assert str(refused.value) == message
+    assert refused.value.field == message.partition(":")[0]
+
+
+@pytest.mark.parametrize("count", [0, 1, 100])
+def test_alternatives_allowed(count: int) -> None:
+    score(top_k=count)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"top_k": -1}, "top_k: must be from 0 to 100, got -1"),
+        ({"top_k": 101}, "top_k: must be from 0 to 100, got 101"),
+        ({"text": None}, "text: exactly one of text and token_ids must be given, got none"),
+        ({"text": None, "token_ids": (VOCAB,)}, "token_ids: must be ids from 0 to 4,999, got 5,000 at index 0"),
+        ({"text": "a" * 101}, "text: must be at most 100 bytes of UTF-8, got 101"),
+    ],
+)
+def test_what_a_score_refuses(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidField) as refused:
+        score(**fields)
+    assert str(refused.value) == message
+
+
+def test_a_prompt_too_long_is_told_both_numbers() -> None:
+    check_length("text", 512, 512)
+    with pytest.raises(InvalidField, match=r"text: must be at most 512 tokens.*got 1,513; shorten it"):
+        check_length("text", 1513, 512)
+
+
+@pytest.mark.parametrize("call", [top_k, score])
+def test_messages_stay_short(call: Callable[..., None]) -> None:
+    """Whatever was sent, for they travel in headers."""
+    with pytest.raises(InvalidField) as refused:
+        call(text="x" * 10_000_000)
+    assert len(str(refused.value)) < 200

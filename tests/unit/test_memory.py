@@ -1,0 +1,83 @@
+"""How much memory is left, from files as Linux writes them."""
+
+from pathlib import Path
+
+import pytest
+
+from inference_server import memory
+
+MIB = 2**20
+MEMINFO = "MemTotal:       16000000 kB\nMemFree:         1000000 kB\nMemAvailable:    8388608 kB\n"
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, None),  # no Linux
+        ({"proc/meminfo": MEMINFO}, 8192 * MIB),
+        (
+            {  # version 2: a limit, of which file pages could be given back
+                "proc/meminfo": MEMINFO,
+                "proc/self/cgroup": "0::/pod/box\n",
+                "sys/fs/cgroup/pod/box/memory.max": f"{1000 * MIB}\n",
+                "sys/fs/cgroup/pod/box/memory.current": f"{400 * MIB}\n",
+                "sys/fs/cgroup/pod/box/memory.stat": f"anon 1\ninactive_file {100 * MIB}\n",
+            },
+            700 * MIB,
+        ),
+        (
+            {  # the limit of a group around it counts too
+                "proc/meminfo": MEMINFO,
+                "proc/self/cgroup": "0::/pod/box\n",
+                "sys/fs/cgroup/pod/box/memory.max": "max\n",
+                "sys/fs/cgroup/pod/box/memory.current": f"{400 * MIB}\n",
+                "sys/fs/cgroup/pod/memory.max": f"{500 * MIB}\n",
+                "sys/fs/cgroup/pod/memory.current": f"{450 * MIB}\n",
+            },
+            50 * MIB,
+        ),
+        (
+            {  # as a container sees it: its own group at the root
+                "proc/meminfo": MEMINFO,
+                "proc/self/cgroup": "0::/\n",
+                "sys/fs/cgroup/memory.max": f"{300 * MIB}\n",
+                "sys/fs/cgroup/memory.current": f"{100 * MIB}\n",
+            },
+            200 * MIB,
+        ),
+        (
+            {  # version 1
+                "proc/meminfo": MEMINFO,
+                "proc/self/cgroup": "5:cpu:/a\n4:memory:/a\n0::/\n",
+                "sys/fs/cgroup/memory/a/memory.limit_in_bytes": f"{600 * MIB}\n",
+                "sys/fs/cgroup/memory/a/memory.usage_in_bytes": f"{500 * MIB}\n",
+                "sys/fs/cgroup/memory/a/memory.stat": f"total_inactive_file {50 * MIB}\n",
+            },
+            150 * MIB,
+        ),
+        (
+            {  # more used than allowed
+                "proc/self/cgroup": "0::/\n",
+                "sys/fs/cgroup/memory.max": "100\n",
+                "sys/fs/cgroup/memory.current": "200\n",
+            },
+            0,
+        ),
+    ],
+)
+def test_what_is_left(tmp_path: Path, files: dict[str, str], expected: int | None) -> None:
+    assert memory.available(write(tmp_path, files)) == expected
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="no Linux")
+def test_this_machine_has_some() -> None:
+    left = memory.available()
+    assert left is not None
+    assert left > 0
