@@ -5,7 +5,7 @@ const EXPONENTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /**
  * @param {number} probability in [0, 1]
- * @returns {string} one decimal from 1 %, two significant digits below; never "0.0 %" or "100.0 %" for what is not
+ * @returns {string} one decimal from 1 %, significant digits below; never "0.0 %" or "100.0 %" for what is not
  */
 export function percent(probability) {
   return `${percentDigits(probability)}${THIN}%`;
@@ -22,7 +22,7 @@ function percentDigits(probability) {
   if (value >= 0.995) return value.toFixed(1);
   const magnitude = Math.floor(Math.log10(value));
   if (magnitude >= -5) return value.toFixed(1 - magnitude);
-  const [digits, exponent] = value.toExponential(1).split("e-");
+  const [digits, exponent] = value.toExponential(0).split("e-");
   return `${digits}${THIN}×${THIN}10⁻${exponent.replace(/\d/g, (digit) => EXPONENTS[Number(digit)])}`;
 }
 
@@ -66,11 +66,11 @@ export function timeLeft(seconds) {
   return `about ${Math.max(1, Math.round(seconds / 3600))} h left`;
 }
 
-/** @param {number} parameters @returns {string} such as "362 million parameters" */
+/** @param {number} parameters @returns {string} such as "362 M parameters" */
 export function parameters(parameters) {
-  const [size, word] = parameters >= 1e9 ? [1e9, "billion"] : [1e6, "million"];
+  const [size, unit] = parameters >= 1e9 ? [1e9, "B"] : [1e6, "M"];
   const value = parameters / size;
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${word} parameters`;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit} parameters`;
 }
 
 /** @param {string} name of a model: a Hub id, a folder or `bundled` @returns {string} what a reader calls it */

@@ -96,12 +96,14 @@ export function rest(state) {
 }
 
 /**
- * The candidate joins the text.
+ * The candidate joins the text, if it is one of those the text at hand has: a click on bars of another text is none.
  * @param {State} state @param {Candidate} candidate @param {number | null} raw its probability at temperature 1
  * @returns {State}
  */
 export function append(state, candidate, raw) {
   if (state.current === null || state.draft !== null) return state;
+  const key = answerKey(tree.node(state.tree, state.current).model, tree.tokenIds(state.tree, state.current));
+  if (!state.answers.get(key)?.candidates.includes(candidate)) return state;
   const known = { probability: raw, rank: candidate.rank };
   const [grown, id] = tree.extend(state.tree, state.current, candidate.token, known);
   return goTo({ ...state, tree: grown }, id);

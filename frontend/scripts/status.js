@@ -24,17 +24,17 @@ export function statusLine(state) {
   const speaker = find(state, state.model);
   const answering = speaker?.state === "ready" && speaker !== want ? speaker : undefined;
   if (want.state === "failed") {
-    const words = `${capital(named(want.name))} can’t be used. ${sentence(want.reason)}`;
+    const words = `${first(want.name)} can’t be used. ${sentence(want.reason)}`;
     const action = { verb: /** @type {const} */ ("load"), model: want.name, label: "Try again" };
-    return { tone: "bad", words: answering ? `${words} ${capital(named(answering.name))} answers.` : words, progress: null, action };
+    return { tone: "bad", words: answering ? `${words} ${first(answering.name)} answers.` : words, progress: null, action };
   }
   if (want.state !== "ready") return waiting(state, want, answering);
   if (offered(state)) {
     const action = { verb: /** @type {const} */ ("choose"), model: want.name, label: `Use ${named(want.name)}` };
-    const words = `${capital(named(want.name))} is ready. ${speaker ? `${capital(named(speaker.name))} answers until you switch.` : ""}`;
+    const words = `${first(want.name)} is ready. ${speaker ? `${first(speaker.name)} answers until you switch.` : ""}`;
     return { ...calm(words.trim()), action };
   }
-  return calm(`${capital(named(want.name))} answers${want.facts ? `: ${factsOf(want)}` : ""}.`);
+  return calm(`${first(want.name)} answers${want.facts ? ` (${factsOf(want)})` : ""}.`);
 }
 
 /** @param {Model} model @returns {string} its state, in words */
@@ -67,13 +67,18 @@ export function named(name) {
   return name === "bundled" ? "the demo model" : format.shortName(name);
 }
 
+/** @param {string} name @returns {string} at the start of a sentence; the name of a model is not capitalised */
+function first(name) {
+  return name === "bundled" ? "The demo model" : format.shortName(name);
+}
+
 /** @param {State} state @param {Model} want @param {Model | undefined} answering @returns {Line} */
 function waiting(state, want, answering) {
-  const words = `${capital(named(want.name))} is ${stateOf(want, state.progress.get(want.name)?.rate)}.`;
+  const words = `${first(want.name)} is ${stateOf(want, state.progress.get(want.name)?.rate)}.`;
   const instead = standIn(state);
   return {
     tone: "busy",
-    words: answering ? `${words} ${capital(named(answering.name))} answers until then.` : words,
+    words: answering ? `${words} ${first(answering.name)} answers until then.` : words,
     progress: downloaded(want),
     action: instead ? { verb: "choose", model: instead.name, label: `Use ${named(instead.name)} meanwhile` } : null,
   };
@@ -82,7 +87,7 @@ function waiting(state, want, answering) {
 /** @param {Model} model */
 function factsOf(model) {
   const facts = /** @type {import("./wire.js").Facts} */ (model.facts);
-  return `${format.parameters(facts.parameters)}, on ${format.deviceName(facts.device)}`;
+  return `${format.parameters(facts.parameters)}, ${format.deviceName(facts.device)}`;
 }
 
 /** @param {string} words @returns {Line} */
@@ -91,12 +96,7 @@ function calm(words) {
 }
 
 /** @param {string} words */
-function capital(words) {
-  return words.charAt(0).toUpperCase() + words.slice(1);
-}
-
-/** @param {string} words */
 function sentence(words) {
-  const whole = capital(words.trim());
+  const whole = words.trim().charAt(0).toUpperCase() + words.trim().slice(1);
   return /[.!?…]$/.test(whole) || !whole ? whole : `${whole}.`;
 }

@@ -14,8 +14,8 @@ test("percentages: one decimal from 1 %, enough digits below, never a false 0 or
     [0.0042, "0.42"],
     [0.00096, "0.096"],
     [0.000013, "0.0013"],
-    [0.00000004, "4.0 × 10⁻⁶".replaceAll(" ", THIN)],
-    [1e-30, "1.0 × 10⁻²⁸".replaceAll(" ", THIN)],
+    [0.00000004, "4 × 10⁻⁶".replaceAll(" ", THIN)],
+    [1e-30, "1 × 10⁻²⁸".replaceAll(" ", THIN)],
     [0, "0"],
     [1, "100"],
     [0.999, "99.9"],
@@ -70,7 +70,7 @@ test("names", () => {
   assert.equal(format.deviceName("cpu"), "CPU");
   assert.equal(format.deviceName("cuda:0"), "GPU");
   assert.equal(format.deviceName("cuda:1"), "GPU 1");
-  assert.equal(format.parameters(361_821_120), "362 million parameters");
-  assert.equal(format.parameters(5_475_584), "5.5 million parameters");
-  assert.equal(format.parameters(1_710_000_000), "1.7 billion parameters");
+  assert.equal(format.parameters(361_821_120), "362 M parameters");
+  assert.equal(format.parameters(5_475_584), "5.5 M parameters");
+  assert.equal(format.parameters(1_710_000_000), "1.7 B parameters");
 });

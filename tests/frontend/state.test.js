@@ -159,6 +159,13 @@ test("picks on stale bars do nothing: they belong to another text", () => {
   assert.equal(states.append(state, scene(state).drawing.rows[0].candidate, 0.5), state);
 });
 
+test("a second pick of the same bars does nothing: they belong to the text before", () => {
+  const state = begun();
+  const { candidate, raw } = scene(state).drawing.rows[0];
+  const picked = states.append(state, candidate, raw);
+  assert.equal(states.append(picked, candidate, raw), picked);
+});
+
 test("an error keeps text and bars, is not asked again by itself, and goes when the question changes", () => {
   let state = states.edit(begun("One"), "Two");
   const question = wanted(state);

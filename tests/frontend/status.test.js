@@ -42,7 +42,7 @@ test("loading, with nobody to answer meanwhile", () => {
 });
 
 test("the one that answers, with its size and place", () => {
-  assert.equal(statusLine(after(0, [{ ...bundled, is_default: true }])).words, "The demo model answers: 5.5 million parameters, on CPU.");
+  assert.equal(statusLine(after(0, [{ ...bundled, is_default: true }])).words, "The demo model answers (5.5 M parameters, CPU).");
 });
 
 test("a lost server, in words, whatever else is known", () => {

@@ -26,7 +26,11 @@ test("a reload keeps text, branches, undo, settings and model", () => {
   for (const index of [0, 1, 2]) {
     const row = scene(state).drawing.rows[index];
     state = states.append(state, row.candidate, row.raw);
+    const question = wanted(state);
+    const json = wireAnswer(logits(42 + index, 40, 2));
+    state = states.receive(state, question, readAnswer(json, { model: "tiny", text: null, ...question.settings }));
   }
+  assert.equal(tree.path(state.tree, state.current).length, 5);
   state = states.set(states.undo(state), { temperature: 0.35, topK: 7 });
   assert.deepEqual(kept(unpack(pack(state))), kept(state));
 });
@@ -66,8 +70,8 @@ test("settings out of range and places that are gone are not believed", () => {
 test("where everything is too much, the way here is kept; where that is too much, the text", () => {
   let state = begun("One", ["One"]);
   const row = scene(state).drawing.rows[0];
-  const huge = { ...row.candidate, token: { id: 9, bytes: new Uint8Array(2_000_000).fill(97), special: false } };
-  state = states.undo(states.append(state, huge, 0.1));
+  row.candidate.token = { id: 9, bytes: new Uint8Array(2_000_000).fill(97), special: false };
+  state = states.undo(states.append(state, row.candidate, 0.1));
   const way = unpack(pack(state));
   assert.equal(states.textHere(way), "One");
   assert.equal(way.tree.nodes.size, 2);

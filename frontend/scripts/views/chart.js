@@ -9,7 +9,7 @@ import * as format from "../format.js";
 import { scene, wanted } from "../questions.js";
 import { hex, pending } from "../tokens.js";
 import * as tree from "../tree.js";
-import { createRow, setText } from "./row.js";
+import { createRow, moved, setText } from "./row.js";
 
 const GLIDE_MS = 180;
 const EASE = "cubic-bezier(.2, .7, .2, 1)";
@@ -19,6 +19,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 export function mountChart(root, verbs) {
   const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
   const [bars, entropy, others, trouble] = [".bars", ".chart-entropy", ".others", ".chart-trouble"].map(part);
+  const legend = part(".chart-legend");
   const [othersName, othersBar, othersPercent] = [".others-name", ".others .bar", ".others .percent"].map(part);
   /** @type {Map<string, ReturnType<typeof createRow>>} */
   let rows = new Map();
@@ -94,6 +95,7 @@ export function mountChart(root, verbs) {
     drawRows(state);
     if (focused && (document.activeElement !== bars.children[selected]?.firstChild)) focus(selected);
     setText(entropy, `${format.bits(drawing.entropyBits)}: ${format.sureness(drawing.entropyBits)}`);
+    legend.hidden = !drawing.rows.some(moved);
     others.hidden = drawing.otherCount === 0;
     setText(othersName, drawing.otherCount === 1 ? "1 other" : `${format.count(drawing.otherCount)} others`);
     setText(othersPercent, format.percent(drawing.otherProbability));

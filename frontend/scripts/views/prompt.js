@@ -69,6 +69,7 @@ export function mountPrompt(root, verbs) {
     const here = groups(tree.tokens(near)).map((group) => chip(near, group, from, false));
     const ahead = groups(tree.tokens(onward)).map((group) => chip(onward, group, nodes.length, true));
     const focused = [...strip.children].indexOf(/** @type {Element} */ (document.activeElement));
+    strip.dir = editor.matches(":dir(rtl)") ? "rtl" : "ltr";
     strip.replaceChildren(...(from ? [earlier(from)] : []), ...here, ...ahead);
     const last = here.at(-1) ?? ahead[0];
     if (last) last.tabIndex = 0;

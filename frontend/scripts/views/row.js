@@ -29,7 +29,7 @@ export function createRow(first) {
   /** @param {Row} row @param {Shown} shown */
   function update(row, { index, selected, taken, stale, before }) {
     const likely = format.percent(row.probability);
-    const changed = Number.isFinite(row.raw) && Math.abs(row.raw - row.probability) > 5e-5;
+    const changed = moved(row);
     button.tabIndex = selected ? 0 : -1;
     button.dataset.index = String(index);
     button.setAttribute("aria-disabled", String(stale));
@@ -53,6 +53,11 @@ export function createRow(first) {
   }
 
   return { item, button, update };
+}
+
+/** @param {Row} row @returns {boolean} whether temperature moved it so far that it shows */
+export function moved(row) {
+  return Math.abs(row.raw - row.probability) > 5e-4;
 }
 
 /** @param {string} text @returns {HTMLElement} */

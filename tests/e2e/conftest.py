@@ -1,0 +1,83 @@
+"""The whole stack as real processes, and a real Chromium in front of it. Any error the page reports fails its test."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pages import OpenPage, Stack, running, settled
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from servers import PATIENCE_S, ROOT
+
+BUNDLED = ROOT / "inference_server" / "bundled"
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+expect.set_options(timeout=PATIENCE_S * 1000)
+
+
+@pytest.fixture(scope="session")
+def second_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled model under another name: a model of its own to both services."""
+    folder = tmp_path_factory.mktemp("models") / "second-model"
+    shutil.copytree(BUNDLED, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stack(second_model: Path) -> Iterator[Stack]:
+    with running(NEXTTOKEN_MODEL="bundled", NEXTTOKEN_MODELS=str(second_model)) as stack:
+        stack.server.wait_for("model ready", model=str(second_model))
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "refused(status): the browser's own note of such an answer is no problem")
+
+
+@pytest.fixture
+def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[OpenPage]:
+    """Opens the page of a stack in a fresh profile; options are those of a browser context."""
+    contexts: list[BrowserContext] = []
+    problems: list[str] = []
+    marker = request.node.get_closest_marker("refused")
+    noted = f"Failed to load resource: the server responded with a status of {marker.args[0]} " if marker else None
+
+    def open_(url: str, **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on(
+            "console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None
+        )
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(url)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert [words for words in problems if not (noted and words.startswith(noted))] == []
+
+
+@pytest.fixture
+def page(open_page: OpenPage, stack: Stack) -> Page:
+    """The page at desktop size, with its first bars."""
+    page = open_page(stack.url)
+    settled(page)
+    return page

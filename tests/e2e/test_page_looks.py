@@ -1,0 +1,91 @@
+"""How it looks: every width, light and dark, without a horizontal scroll; and what keeps it readable."""
+
+import pytest
+from pages import OpenPage, Stack, click_bar, rows, settled, shoot
+from playwright.sync_api import expect
+
+SIZES = {320: 640, 360: 740, 768: 1024, 1440: 900, 2560: 1440}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", SIZES)
+def test_at_every_width(open_page: OpenPage, stack: Stack, width: int, scheme: str) -> None:
+    page = open_page(stack.url, viewport={"width": width, "height": SIZES[width]}, color_scheme=scheme)
+    settled(page)
+    click_bar(page, 0)
+    click_bar(page, 1)
+    page.evaluate("scrollTo(0, 0)")
+    shoot(page, f"page-{width}-{scheme}")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.locator(".models-open").click()
+    expect(page.locator(".models-list")).to_be_in_viewport(ratio=1)
+    shoot(page, f"models-{width}-{scheme}")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("width", [320, 360])
+def test_text_five_bars_and_actions_share_the_first_screen_of_a_phone(
+    open_page: OpenPage, stack: Stack, width: int
+) -> None:
+    page = open_page(stack.url, viewport={"width": width, "height": 740}, has_touch=True, is_mobile=True)
+    settled(page)
+    for selector in ("#text", ".prompt-moves", "#temperature", "#top-k"):
+        expect(page.locator(selector)).to_be_in_viewport(ratio=1)
+    controls = page.locator("#controls").bounding_box()
+    assert controls
+    for index in range(5):
+        box = rows(page).nth(index).bounding_box()
+        assert box
+        assert box["y"] + box["height"] <= controls["y"], "a bar is under the controls"
+    rows(page).nth(2).tap()
+    settled(page)
+    shoot(page, f"phone-{width}")
+
+
+def test_the_chart_takes_half_of_a_desktop_screen(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url)
+    settled(page)
+    box = page.locator("#chart").bounding_box()
+    assert box
+    assert box["height"] >= 450
+    assert page.evaluate("document.documentElement.scrollHeight") <= 900
+
+
+def test_reduced_motion_moves_nothing(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url, reduced_motion="reduce")
+    settled(page)
+    page.evaluate("window.moved = 0; Element.prototype.animate = function () { window.moved++; return {}; }; null")
+    click_bar(page, 0)
+    assert page.evaluate("moved") == 0
+    assert page.locator("#chart .bar").first.evaluate("each => getComputedStyle(each).transitionDuration") == "0s"
+
+
+def test_forced_colours_keep_the_bars(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url, forced_colors="active")
+    settled(page)
+    bar, track = (
+        page.locator(f"#chart .row .{name}").first.evaluate("each => getComputedStyle(each).backgroundColor")
+        for name in ("bar", "track")
+    )
+    assert bar != track
+    shoot(page, "forced-colours-1440")
+
+
+def test_text_from_right_to_left(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url)
+    settled(page)
+    page.locator("#text").fill("مرحبا بالعالم")
+    settled(page)
+    first, second = (page.locator("#prompt .token").nth(index).bounding_box() for index in (0, -1))
+    assert first
+    assert second
+    assert first["x"] > second["x"], "the first token stands at the right"
+    shoot(page, "right-to-left-1440")
+
+
+def test_twice_the_type_needs_no_horizontal_scroll(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url, viewport={"width": 640, "height": 600})
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    settled(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 640
+    shoot(page, "zoomed-640")

@@ -1,0 +1,105 @@
+"""The page for browser tests: the stack behind it, and what a reader does and sees."""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gateways import gateway_process
+from playwright.sync_api import Locator, Page, Request, Response, expect
+from servers import ROOT, ServerProcess
+
+ARTIFACTS = ROOT / "artifacts"
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"}
+
+OpenPage = Callable[..., Page]
+
+
+class Stack:
+    """Both services on free ports; the inference server can be killed and started again where it was."""
+
+    def __init__(self, **env: str) -> None:
+        self.env = {**OFFLINE, **env}
+        self.server = ServerProcess(self.env)
+        self.target = self.server.target
+        self.url = ""
+
+    def kill(self) -> None:
+        """The inference server dies at once."""
+        self.server.process.kill()
+        self.server.close()
+
+    def start(self) -> None:
+        """Starts the inference server again on the same port."""
+        self.server = ServerProcess({**self.env, "NEXTTOKEN_GRPC_PORT": self.target.rpartition(":")[2]})
+        self.server.wait_for("model ready", model="bundled")
+
+
+@contextlib.contextmanager
+def running(**env: str) -> Iterator[Stack]:
+    """A stack whose bundled model is ready."""
+    stack = Stack(**env)
+    try:
+        stack.server.wait_for("model ready", model="bundled")
+        with gateway_process({"NEXTTOKEN_INFERENCE_TARGET": stack.target}) as gateway:
+            assert gateway.url, gateway.log()
+            stack.url = gateway.url
+            yield stack
+    finally:
+        stack.server.close()
+
+
+def settled(page: Page) -> None:
+    """Waits until the bars belong to the text at hand and nothing is asked."""
+    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    expect(page.locator("#chart[aria-busy=false]:not([data-stale], [data-empty])")).to_be_visible()
+
+
+def rows(page: Page) -> Locator:
+    return page.locator("#chart .row")
+
+
+def write(page: Page, text: str) -> None:
+    """Types over the text and waits for the bars."""
+    page.locator("#text").fill(text)
+    expect(page.locator("#prompt:not([data-draft])")).to_be_visible()
+    settled(page)
+
+
+def click_bar(page: Page, index: int) -> str:
+    """Clicks a bar; the token it appended, as it is spelled in the text. Waits for the next bars."""
+    settled(page)
+    before = page.locator("#text").input_value()
+    rows(page).nth(index).click()
+    settled(page)
+    after = page.locator("#text").input_value()
+    assert after.startswith(before)
+    return after[len(before) :]
+
+
+def percents(page: Page) -> list[float]:
+    """The bars' percentages as printed, in their order, the others last."""
+    return [number(words) for words in page.locator("#chart .percent:visible").all_inner_texts()]
+
+
+def number(words: str) -> float:
+    """The value of a printed percentage."""
+    digits = re.sub(r"[\s>%]", "", words)
+    powers = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+    mantissa, _, power = digits.partition("×10")
+    return float(mantissa) * 10.0 ** int(power.translate(powers) or 0)
+
+
+def shoot(page: Page, name: str) -> None:
+    """Keeps a screenshot of the view in artifacts/."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"{name}.png", animations="disabled")
+
+
+def answered(response: Response) -> bool:
+    return response.url.endswith("/api/next-token") and response.status == 200
+
+
+def body(request: Request) -> dict[str, Any]:
+    """What a request asked, as sent; empty where it has no body."""
+    return dict(request.post_data_json or {})
