@@ -15,10 +15,16 @@ INFERENCE_PATH = (
     "registry",
     "hub",
     "engine",
+    "checks",
     "vocabulary",
+    "spelling",
     "scheduler",
+    "jobs",
     "prefix_cache",
     "model",
+    "trial",
+    "checkpoint",
+    "memory",
     "distribution",
 )
 GATEWAY_PATH = ("__main__", "app", "handlers", "schemas", "client")
