@@ -93,6 +93,14 @@ def test_tiny_temperatures_come_to_the_same(temperature: float) -> None:
     assert tiny.keep(0.9, 0.5) == greedy.keep(0.9, 0.5) == Kept(2, 1.0)
 
 
+@pytest.mark.parametrize("temperature", [1e-6, 1e-20, 1e-37])
+def test_small_temperatures_are_taken_at_their_word(temperature: float) -> None:
+    nearly, highest = row(0, temperature).tolist()
+    expected = math.exp((nearly - highest) / temperature)
+    first, second = of([0, temperature], temperature).top(2)
+    assert second.probability / first.probability == pytest.approx(expected)
+
+
 def test_far_tails_keep_their_logprob() -> None:
     far = of([0, -800]).top(2)[1]
     assert far.probability == 0

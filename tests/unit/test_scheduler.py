@@ -264,6 +264,23 @@ async def test_only_the_guilty_request_of_a_batch_fails(bench: Bench, poison: st
     assert (await bench.ask("next")).answer == "NEXT"
 
 
+async def test_who_left_while_a_batch_failed_is_not_computed_again(scheduler: Scheduler, bench: Bench) -> None:
+    first = await bench.occupied()
+    guilty, gone, stays = bench.begin("bad"), bench.begin("gone"), bench.begin("stays")
+    await settled()
+    bench.permit()
+    await bench.computing()
+    gone.cancel()
+    await settled()
+    bench.free = True
+    bench.permit()
+    with pytest.raises(ComputeFailed):
+        await guilty
+    assert await answers(first, stays) == ["FIRST", "STAYS"]
+    assert bench.batches == [["first"], ["bad", "gone", "stays"], ["bad"], ["stays"]]
+    await until(lambda: scheduler.in_flight == 0)
+
+
 async def test_a_domain_error_reaches_its_caller_as_it_is(bench: Bench) -> None:
     bench.free = True
     with pytest.raises(InvalidField, match="refused"):
