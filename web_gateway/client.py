@@ -29,6 +29,7 @@ LONG_ANSWER_BYTES = 2**18
 
 OPTIONS = (
     ("grpc.enable_http_proxy", 0),  # the inference server is a neighbour
+    ("grpc.http2.max_pings_without_data", 0),  # no limit: a watch may be quiet for days
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.keepalive_time_ms", 30_000),  # finds a dead peer under a quiet watch
     ("grpc.keepalive_timeout_ms", 10_000),

@@ -1,10 +1,12 @@
 """The models' changes as server-sent events: one watch of the inference server, shared by every page that listens."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import structlog
 from starlette.responses import StreamingResponse
+from starlette.types import Send
 
 from web_gateway.client import Call, InferenceClient
 from web_gateway.errors import GatewayError, problem
@@ -30,7 +32,7 @@ class ModelFeed:
         self._changed = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
 
-    async def events(self) -> AsyncIterator[bytes]:
+    async def events(self) -> AsyncGenerator[bytes, None]:
         """The models now and at every change; ends when the feed closes."""
         self._arrive()
         try:
@@ -97,12 +99,17 @@ class EventStream(StreamingResponse):
     """The feed as a response that proxies neither keep nor hold back."""
 
     def __init__(self, feed: ModelFeed, head_only: bool) -> None:
+        self.events = nothing() if head_only else feed.events()
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        content = nothing() if head_only else feed.events()
-        super().__init__(content, headers=headers, media_type="text/event-stream")
+        super().__init__(self.events, headers=headers, media_type="text/event-stream")
+
+    async def stream_response(self, send: Send) -> None:
+        """Streams until the feed closes or the page leaves; then it no longer counts as a listener."""
+        async with aclosing(self.events):
+            await super().stream_response(send)
 
 
-async def nothing() -> AsyncIterator[bytes]:
+async def nothing() -> AsyncGenerator[bytes, None]:
     """The body of an answer to HEAD."""
     return
     yield b""

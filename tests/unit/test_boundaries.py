@@ -27,7 +27,19 @@ INFERENCE_PATH = (
     "memory",
     "distribution",
 )
-GATEWAY_PATH = ("__main__", "app", "handlers", "schemas", "client")
+GATEWAY_PATH = (
+    "__main__",
+    "server",
+    "app",
+    "handlers",
+    "feed",
+    "body",
+    "schemas",
+    "client",
+    "wire",
+    "errors",
+    "values",
+)
 PROTOBUF = {"nexttoken", "google", "grpc_status", "grpc_health", "grpc_reflection"}
 HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
 

@@ -14,9 +14,16 @@ from inference_server import settings as inference
 
 
 @pytest.fixture(scope="session")
-def real() -> Iterator[str]:
-    """The address of a gateway in front of an inference server with the bundled model, both as real commands."""
-    with run_inference_server() as target, run_gateway(target) as url:
+def bundled() -> Iterator[str]:
+    """The target of the real inference server with its bundled model, in a process of its own."""
+    with run_inference_server() as target:
+        yield target
+
+
+@pytest.fixture(scope="session")
+def real(bundled: str) -> Iterator[str]:
+    """The address of a gateway in front of it, as the real command too."""
+    with run_gateway(bundled) as url:
         yield url
 
 

@@ -10,7 +10,7 @@ import fakes
 import httpx
 import pytest
 from gateways import NOWHERE, gateway_here, gateway_process, problem, until
-from servers import PATIENCE_S, server_here, server_process
+from servers import PATIENCE_S, server_here
 
 from inference_server import settings as inference
 from web_gateway import feed
@@ -142,8 +142,8 @@ async def test_a_stop_ends_the_stream() -> None:
             await gateway.serving
 
 
-def test_a_stop_is_not_held_by_pages_that_listen() -> None:
-    with server_process() as server, gateway_process({"NEXTTOKEN_INFERENCE_TARGET": server.target}) as gateway:
+def test_a_stop_is_not_held_by_pages_that_listen(bundled: str) -> None:
+    with gateway_process({"NEXTTOKEN_INFERENCE_TARGET": bundled}) as gateway:
         with httpx.stream("GET", f"{gateway.url}/api/models/events", timeout=PATIENCE_S) as answer:
             lines = answer.iter_lines()
             while not next(lines).startswith("event: models"):
