@@ -12,6 +12,9 @@ from service_kit import logs, settings
 
 def main() -> None:
     """Runs the server; exits 0 after a stop by signal, 1 where it can't start."""
+    os.environ.setdefault(
+        "HF_HUB_DISABLE_TELEMETRY", "1"
+    )  # the Hub is asked for models and told nothing of this machine
     chosen = settings.read_or_exit(Settings, os.environ)
     logs.configure("inference", chosen.log_format, chosen.log_level)
     try:

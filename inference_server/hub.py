@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx2
 import structlog
-from huggingface_hub import HfApi, constants, get_cached_repo_tree, hf_hub_url, snapshot_download
+from huggingface_hub import HfApi, constants, get_cached_repo_tree, hf_hub_download, hf_hub_url, snapshot_download
 from huggingface_hub.errors import (
     CachedRepoTreeNotFoundError,
     GatedRepoError,
@@ -40,9 +40,10 @@ GIVE_UP_S = 60.0  # a download that brings nothing for so long has failed; the n
 RETRY_S = 1.0
 CHUNK_BYTES = 1 << 20  # the library's 10 MiB would show a slow download in jumps and lose as much at a cut
 
+CONFIG = "config.json"
 SHARDS = "model*.safetensors"
 DESCRIPTIONS = (
-    "config.json",
+    CONFIG,
     "generation_config.json",
     "tokenizer*.json",
     "tokenizer.model",
@@ -61,16 +62,17 @@ DESCRIPTIONS = (
 logger = structlog.get_logger()
 
 
-def fetch(source: str, on_progress: Callable[[int, int], None]) -> Path:
+def fetch(source: str, on_progress: Callable[[int, int], None], accept: Callable[[Path], None]) -> Path:
     """The folder that holds a model's files, fetched from the Hub where `source` is not a folder.
 
-    `on_progress` is called with the bytes done and in all, and may raise to end the download. Raises LoadFailed.
+    `on_progress` is called with the bytes done and in all, and may raise to end the download. `accept` is shown the
+    config.json before gigabytes follow, and may raise LoadFailed, as this does.
     """
     if (folder := Path(source).expanduser()).is_dir():
         choose(path.name for path in folder.iterdir())
         return folder
     try:
-        return download(source, on_progress)
+        return download(source, on_progress, accept)
     except (httpx2.HTTPError, HFValidationError, OSError) as error:
         reason = explain(error, source)
         if (copy := cached(source)) is None:
@@ -82,7 +84,7 @@ def fetch(source: str, on_progress: Callable[[int, int], None]) -> Path:
 def choose(names: Iterable[str]) -> list[str]:
     """Of a repository's files those a model is loaded from: weights once, as safetensors, and what describes them.
 
-    Raises LoadFailed where there are no such weights.
+    Raises LoadFailed where there are no such weights or nothing describes them.
     """
     names = list(names)
     weights = [SINGLE] if SINGLE in names else []
@@ -90,10 +92,12 @@ def choose(names: Iterable[str]) -> list[str]:
         weights = [INDEX, *fnmatch.filter(names, SHARDS)]
     if not weights:
         raise LoadFailed("no safetensors weights: choose a model with model.safetensors, or convert this one")
+    if CONFIG not in names:
+        raise LoadFailed(f"no {CONFIG}: not a model that transformers can load; choose another")
     return weights + [name for name in names if any(fnmatch.fnmatchcase(name, like) for like in DESCRIPTIONS)]
 
 
-def download(repo: str, on_progress: Callable[[int, int], None]) -> Path:
+def download(repo: str, on_progress: Callable[[int, int], None], accept: Callable[[Path], None]) -> Path:
     """Brings a repository's model into the Hub's cache and returns the snapshot's folder."""
     on_progress(0, 0)
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
@@ -101,6 +105,7 @@ def download(repo: str, on_progress: Callable[[int, int], None]) -> Path:
     info = HfApi().model_info(repo, files_metadata=True, timeout=API_TIMEOUT_S)
     siblings = {sibling.rfilename: sibling for sibling in info.siblings or ()}
     wanted = choose(siblings)
+    accept(Path(hf_hub_download(repo, CONFIG, revision=info.sha)))
     total = sum(siblings[name].size or 0 for name in wanted)
     blobs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model") / "blobs"
     blobs.mkdir(parents=True, exist_ok=True)

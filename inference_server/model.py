@@ -46,7 +46,7 @@ class Model:
         """
         place = _device(device)
         dtype = torch.bfloat16 if place.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-        _check_architecture(checkpoint.read_json(folder / "config.json"))
+        check_architecture(checkpoint.read_json(folder / "config.json"))
         needed = checkpoint.inspect(folder).bytes_at(dtype.itemsize)
         free = torch.cuda.mem_get_info(place)[0] if place.type == "cuda" else memory.available()
         if free is not None and needed > free:
@@ -154,7 +154,7 @@ def _device(asked: str) -> torch.device:
     return torch.device(name, 0) if name == "cuda" else torch.device(name)
 
 
-def _check_architecture(config: Mapping[str, Any]) -> None:
+def check_architecture(config: Mapping[str, Any]) -> None:
     """Raises LoadFailed where transformers' own code knows no causal language model of this kind."""
     kind = str(config.get("model_type"))
     if kind not in transformers.CONFIG_MAPPING:

@@ -154,9 +154,9 @@ def bring_files(name: str, on_progress: OnProgress) -> Path:
     """A model's folder, fetched where it must be."""
     if name == BUNDLED:
         return Path(__file__).parent / "bundled"
-    from inference_server import hub  # takes a while to import: not before the port answers
+    from inference_server import checkpoint, hub, model  # take a while to import: not before the port answers
 
-    return hub.fetch(name, on_progress)
+    return hub.fetch(name, on_progress, lambda config: model.check_architecture(checkpoint.read_json(config)))
 
 
 def loading(settings: Settings, scheduler: Scheduler) -> Load:

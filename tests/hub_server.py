@@ -9,6 +9,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
@@ -40,7 +41,8 @@ class Repo:
     @property
     def sha(self) -> str:
         """The commit: it changes when a file does."""
-        return hashlib.sha1(repr(sorted(self.files.items())).encode(), usedforsecurity=False).hexdigest()
+        names = sorted((name, sha256(content)) for name, content in self.files.items())
+        return hashlib.sha1(repr(names).encode(), usedforsecurity=False).hexdigest()
 
     @classmethod
     def of(cls, folder: Path) -> "Repo":
@@ -71,11 +73,13 @@ def is_lfs(name: str) -> bool:
     return name.endswith((".safetensors", ".bin", ".model"))
 
 
+@cache
 def sha256(content: bytes) -> str:
     """The large-file store's name for a content."""
     return hashlib.sha256(content).hexdigest()
 
 
+@cache
 def blob_id(content: bytes) -> str:
     """Git's name for a content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

@@ -65,7 +65,7 @@ class Progress:
 
 
 def fetch(name: str = NAME) -> Path:
-    return hub.fetch(name, Progress())
+    return hub.fetch(name, Progress(), lambda config: None)
 
 
 def reason(name: str = NAME) -> str:
@@ -82,7 +82,7 @@ def test_of_a_repository_the_model_is_fetched_and_nothing_else(place: Place) -> 
 
 def test_progress_is_in_bytes_and_the_whole_is_known_up_front(place: Place) -> None:
     progress = Progress()
-    hub.fetch(NAME, progress)
+    hub.fetch(NAME, progress, lambda config: None)
     whole = len(WEIGHTS) + sum(map(len, DESCRIPTION.values()))
     assert progress.steps[0] == (0, 0)
     assert {total for _, total in progress.steps[1:]} == {whole}
@@ -127,9 +127,9 @@ def test_after_a_failure_the_next_attempt_goes_on_from_the_partial_file(
             raise Stop
 
     with pytest.raises(Stop):
-        hub.fetch(NAME, stop)
+        hub.fetch(NAME, stop, lambda config: None)
     progress = Progress()
-    folder = hub.fetch(NAME, progress)
+    folder = hub.fetch(NAME, progress, lambda config: None)
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
     assert len(place.hub.ranges("model.safetensors")) == 1
     assert min(done for done, total in progress.steps if total) >= MIB
@@ -178,6 +178,21 @@ def test_without_safetensors_nothing_is_fetched(place: Place) -> None:
     del place.repo.files["model.safetensors"]
     assert reason().startswith("no safetensors weights")
     assert not any("/resolve/" in path for _, path, _ in place.hub.requests)
+
+
+def test_without_a_configuration_nothing_is_fetched(place: Place) -> None:
+    del place.repo.files["config.json"]
+    assert reason().startswith("no config.json")
+    assert not any("/resolve/" in path for _, path, _ in place.hub.requests)
+
+
+def test_a_model_that_is_not_accepted_is_not_fetched(place: Place) -> None:
+    def accept(config: Path) -> None:
+        raise LoadFailed(f"not this one: {config.read_text()}")
+
+    with pytest.raises(LoadFailed, match=r"not this one: .*llama"):
+        hub.fetch(NAME, Progress(), accept)
+    assert place.hub.downloads("model.safetensors") == 0
 
 
 def test_no_network_is_told_in_words(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,6 +276,7 @@ def test_other_weights_are_refused(names: list[str]) -> None:
 
 def test_a_local_folder_is_used_where_it_lies(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
+    (tmp_path / "config.json").write_bytes(b"{}")
     assert fetch(str(tmp_path)) == tmp_path
 
 
