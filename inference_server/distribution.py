@@ -93,7 +93,7 @@ class Distribution:
 
     def keep(self, top_p: float, min_p: float) -> Kept:
         """What top_p, in (0, 1], and min_p, in [0, 1], leave together; 1 and 0 cut nothing."""
-        count = int((self._relative >= min_p).sum())
+        count = int((self._relative >= min_p).sum()) if min_p > 0 else len(self.logits)
         if top_p < 1:
             count = min(count, int((self._cumulated < top_p - ROUNDING).sum()) + 1)
         if count == len(self.logits):

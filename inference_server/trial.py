@@ -11,7 +11,7 @@ import structlog
 
 from inference_server.errors import LoadFailed
 
-LENGTHS = (2, 5, 9)  # of the prompts tried
+LENGTHS = (3, 8)  # of the prompts tried
 SAME_PROBABILITY = 1e-4  # the most that two ways to one probability may differ
 SAME_LOGITS = 1e-3  # and their logits, relative to the spread; flat distributions show little in probability
 SEES_AHEAD = 0.1  # relative difference of logits that rounding can't explain in any dtype
