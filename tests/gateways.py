@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +25,7 @@ from web_gateway.server import Server, listen, url
 from web_gateway.settings import Settings
 
 ROOT = Path(__file__).parents[1]
+SERVING = re.compile(r"(?<=\"url\": \")http://[^\"]+|(?<=url=)http://\S+")
 NOWHERE = "127.0.0.1:1"  # a port where nothing listens
 
 
@@ -78,7 +81,7 @@ async def scripted_server() -> AsyncIterator[Any]:
 
 
 class GatewayProcess:
-    """`python -m web_gateway`; `url` is what it printed, once it serves."""
+    """`python -m web_gateway`; `url` is where it logged that it serves, empty where it ended instead."""
 
     def __init__(self, env: Mapping[str, str], command: list[str] | None = None) -> None:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("NEXTTOKEN_")}
@@ -92,9 +95,15 @@ class GatewayProcess:
             stderr=self._log,
             text=True,
         )
-        assert self.process.stdout
-        self.line = self.process.stdout.readline()
-        self.url = self.line.split()[-1] if self.line else ""
+        self.url = self._served()
+
+    def _served(self) -> str:
+        limit = time.monotonic() + PATIENCE_S
+        while self.process.poll() is None and time.monotonic() < limit:
+            if found := SERVING.search(self.log()):
+                return found.group()
+            time.sleep(0.02)
+        return ""
 
     def log(self) -> str:
         """What it logged so far."""

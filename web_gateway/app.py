@@ -30,6 +30,7 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with connect(settings) as inference:
+            app.state.inference = inference
             app.state.feed = feed = ModelFeed(inference)
             yield {"settings": settings, "inference": inference, "feed": feed, "metrics": metrics}
             feed.close()

@@ -114,12 +114,12 @@ class InferenceClient:
                 yield wire.model_list(change.models)
         raise errors.Unavailable(STOPPED)
 
-    async def check_ready(self, call: Call) -> None:
+    async def check_ready(self, call: Call, quiet: bool = False) -> None:
         """Returns when the server can answer; else raises Unavailable."""
         left = call.remaining_s()
         within = READY_WITHIN_S if left is None else min(left, READY_WITHIN_S)
         try:
-            with refusals("Check"):
+            with refusals("Check", quiet):
                 answer = await self._health.Check(health_pb2.HealthCheckRequest(), **{**terms(call), "timeout": within})
         except errors.GatewayError as error:
             raise errors.Unavailable(UNREACHABLE) from error

@@ -1,17 +1,28 @@
 """The HTTP server around the app: its socket, its start, its stop."""
 
+import asyncio
+import contextlib
 import math
 import os
 import socket
 import sys
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 
+from web_gateway.client import Call
+from web_gateway.errors import Unavailable
 from web_gateway.protocol import BoundedProtocol
 from web_gateway.settings import Settings
 
 IDLE_S = 65  # longer than common proxies keep a connection, so that they never write to one just closed
+
+
+ANNOUNCE_WITHIN_S = 30.0  # then the address is told even where nothing can answer yet
+LOOK_EVERY_S = 0.2
+
+logger = structlog.get_logger()
 
 
 class CannotListen(Exception):
@@ -46,6 +57,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: Starlette, settings: Settings) -> None:
         self.app = app
+        self._announcing: asyncio.Task[None] | None = None
         super().__init__(
             uvicorn.Config(
                 app,
@@ -64,13 +76,32 @@ class Server(uvicorn.Server):
         )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts serving, then prints the page's address."""
+        """Starts serving; the page's address is printed once the page can answer."""
         await super().startup(sockets)
         if self.started and sockets:
-            sys.stdout.write(f"Next-Token Visualizer: {url(sockets[0])}\n")
-            sys.stdout.flush()
+            logger.info("serving", url=url(sockets[0]))
+            self._announcing = asyncio.create_task(self._announce(url(sockets[0])))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends the event streams, then lets the work in flight finish."""
+        if self._announcing is not None:
+            self._announcing.cancel()
         self.app.state.feed.close()
         await super().shutdown(sockets)
+
+    async def _announce(self, address: str) -> None:
+        note = "; it waits for the inference server"
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANNOUNCE_WITHIN_S):
+                while not await self._can_answer():  # noqa: ASYNC110  # what is awaited is in another process
+                    await asyncio.sleep(LOOK_EVERY_S)
+            note = ""
+        sys.stdout.write(f"Next-Token Visualizer: {address}{note}\n")
+        sys.stdout.flush()
+
+    async def _can_answer(self) -> bool:
+        try:
+            await self.app.state.inference.check_ready(Call.endless(), quiet=True)
+        except Unavailable:
+            return False
+        return True

@@ -57,12 +57,12 @@ def eventually(ask: Callable[[], httpx.Response], status: int) -> httpx.Response
     return answer
 
 
-def test_one_line_says_where_the_page_is_once_it_is_there() -> None:
-    with gateway_process() as gateway:
-        assert gateway.line.startswith("Next-Token Visualizer: http://localhost:")
-        assert "<title>" in httpx.get(gateway.url).text
-        assert gateway.stop() == 0
+def test_one_line_says_where_the_page_is_once_it_can_answer() -> None:
+    with server_process() as server, gateway_process({"NEXTTOKEN_INFERENCE_TARGET": server.target}) as gateway:
         assert gateway.process.stdout
+        assert gateway.process.stdout.readline() == f"Next-Token Visualizer: {gateway.url}\n"
+        assert httpx.post(f"{gateway.url}/api/next-token", json=HELLO, timeout=PATIENCE_S).status_code == 200
+        assert gateway.stop() == 0
         assert gateway.process.stdout.read() == ""
 
 
@@ -127,7 +127,7 @@ async def test_what_takes_too_long_at_a_stop_is_cut_off() -> None:
 def test_a_port_that_is_taken() -> None:
     with taken_port() as port, gateway_process({"NEXTTOKEN_PORT": str(port)}) as gateway:
         assert gateway.process.wait(PATIENCE_S) == 1
-        assert gateway.line == ""
+        assert gateway.url == ""
         assert f"can't be served on 127.0.0.1 port {port}: Address already in use; NEXTTOKEN_HOST" in gateway.log()
         assert "Traceback" not in gateway.log()
 
@@ -156,7 +156,7 @@ def test_logs_are_json_when_asked() -> None:
     with gateway_process({"NEXTTOKEN_LOG_FORMAT": "json"}) as gateway:
         httpx.get(gateway.url, headers={"x-request-id": "one"})
         assert gateway.stop() == 0
-        (line,) = [json.loads(line) for line in gateway.log().splitlines()]
+        _, line = [json.loads(line) for line in gateway.log().splitlines()]
         assert (line["event"], line["service"], line["request_id"], line["status"]) == (
             "request",
             "web_gateway",
