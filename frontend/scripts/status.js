@@ -16,7 +16,7 @@ import { find, offered, standIn, wished } from "./models.js";
 /** @param {State} state @returns {Line} */
 export function statusLine(state) {
   if (state.lost !== null) {
-    return { ...calm(`${sentence(state.lost)} Your text is kept, and this page tries again by itself.`), tone: "bad" };
+    return { ...calm(`${sentence(state.lost)} Your text is kept; this page reconnects by itself.`), tone: "bad" };
   }
   if (state.models === null) return { ...calm("Connecting to the server…"), tone: "busy" };
   const want = wished(state);

@@ -172,6 +172,9 @@ const UNSEEN =
   "\\u{e0000}-\\u{e001f}\\u{e0080}-\\u{e0fff}";
 const SPLIT = new RegExp(`( +|\\n+|\\t+|[${UNSEEN}]|(?<![^\\s${UNSEEN}])[${JOINERS}]+)`, "gu");
 const NAMES = new Map([
+  [0x0000, "null character"],
+  [0x000d, "carriage return"],
+  [0x001b, "escape character"],
   [0x00a0, "no-break space"],
   [0x00ad, "soft hyphen"],
   [0x200b, "zero-width space"],
@@ -221,11 +224,5 @@ function mark(part) {
   SPLIT.lastIndex = 0;
   if (!SPLIT.test(part)) return null;
   const number = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
-  const picture = code < 0x20 ? 0x2400 + code : code === 0x7f ? 0x2421 : 0;
-  return {
-    kind: "mark",
-    text: part,
-    glyph: picture ? String.fromCodePoint(picture) : number,
-    spoken: NAMES.get(code) ?? number,
-  };
+  return { kind: "mark", text: part, glyph: number, spoken: NAMES.get(code) ?? number };
 }

@@ -84,8 +84,18 @@ def test_text_from_right_to_left(open_page: OpenPage, stack: Stack) -> None:
 
 
 def test_twice_the_type_needs_no_horizontal_scroll(open_page: OpenPage, stack: Stack) -> None:
-    page = open_page(stack.url, viewport={"width": 640, "height": 600})
+    page = open_page(stack.url, viewport={"width": 640, "height": 900})
     page.evaluate("document.documentElement.style.fontSize = '200%'")
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth") == 640
-    shoot(page, "zoomed-640")
+    shoot(page, "large-type-640")
+
+
+def test_at_400_percent_the_controls_leave_room_for_the_text(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url, viewport={"width": 320, "height": 256})  # 1280 × 1024, zoomed
+    settled(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    expect(page.locator("#text")).to_be_in_viewport(ratio=1)
+    page.locator("#temperature").focus()
+    expect(page.locator("#temperature")).to_be_in_viewport(ratio=1)
+    shoot(page, "zoomed-320")

@@ -1,9 +1,12 @@
 """The model picker."""
 
+import re
 from pathlib import Path
 
-from pages import body, click_bar, percents, rows, settled, shoot, write
+from hub_server import Fault, Repo, run_hub
+from pages import OpenPage, body, click_bar, percents, rows, running, settled, shoot, write
 from playwright.sync_api import Page, expect
+from servers import PATIENCE_S
 
 
 def test_another_model_reads_the_same_text(page: Page, second_model: Path) -> None:
@@ -35,3 +38,41 @@ def test_the_choice_survives_a_reload(page: Page) -> None:
     page.reload()
     settled(page)
     expect(page.locator(".models-name")).to_have_text("second-model")
+
+
+def test_the_demo_model_answers_while_the_default_downloads(
+    open_page: OpenPage, second_model: Path, tmp_path: Path
+) -> None:
+    held = Fault("hold", after=1_000_000)
+    with run_hub() as hub:
+        hub.repos["owner/small"] = Repo(Repo.of(second_model).files, faults={"model.safetensors": held})
+        online = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path)}
+        online["HF_HUB_DOWNLOAD_TIMEOUT"] = str(int(PATIENCE_S))  # the held download stays held
+        with running(NEXTTOKEN_MODEL="owner/small", **online) as stack:
+            idle, busy = open_page(stack.url), open_page(stack.url)
+            for page in (idle, busy):
+                settled(page)
+                expect(page.locator("#status")).to_contain_text(
+                    re.compile(r"small is downloading, [\d.]+ of [\d.]+ MB")
+                )
+                expect(page.locator("#status")).to_contain_text("The demo model answers until then.")
+                expect(page.locator("#status progress")).to_be_visible()
+            busy.locator(".models-open").click()
+            shoot(busy, "downloading-1440")
+            busy.keyboard.press("Escape")
+            click_bar(busy, 1)
+            text = busy.locator("#text").input_value()
+            held.release.set()
+            # A text that was only typed moves to the default by itself; one built by hand waits for a word.
+            expect(idle.locator("#status")).to_contain_text("small answers (")
+            settled(idle)
+            expect(idle.locator(".models-name")).to_have_text("small")
+            expect(busy.locator("#status")).to_contain_text("small is ready. The demo model answers until you switch.")
+            expect(busy.locator(".models-name")).to_have_text("Demo model")
+            shoot(busy, "default-ready-1440")
+            busy.get_by_role("button", name="Use small").click()
+            settled(busy)
+            expect(busy.locator("#text")).to_have_value(text)
+            expect(busy.locator("#status")).to_contain_text("small answers (")
+            for page in (idle, busy):
+                page.close()  # before its server

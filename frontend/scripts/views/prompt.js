@@ -46,7 +46,10 @@ export function mountPrompt(root, verbs) {
   /** @param {State} state */
   function update(state) {
     const text = state.draft ?? textHere(state);
-    if (editor.value !== text) editor.value = text;
+    if (editor.value !== text) {
+      editor.value = text;
+      editor.scrollTop = editor.scrollHeight;
+    }
     undo.disabled = !state.past.length && !(state.draft !== null && state.current !== null);
     redo.disabled = !state.future.length;
     root.toggleAttribute("data-draft", state.draft !== null);

@@ -4,7 +4,7 @@
  * @typedef {import("../distribution.js").Row} Row
  */
 import * as format from "../format.js";
-import { spell, spoken } from "../tokens.js";
+import { hex, spell, spoken } from "../tokens.js";
 import { drawPieces } from "./pieces.js";
 
 /**
@@ -24,7 +24,9 @@ export function createRow(first) {
   item.append(button);
   const words = spoken(first.candidate.token);
   token.classList.toggle("special", first.candidate.token.special);
-  let spelled = "";
+  /** @type {string | null} */
+  let spelledAfter = null;
+  let completed = "";
 
   /** @param {Row} row @param {Shown} shown */
   function update(row, { index, selected, taken, stale, before }) {
@@ -39,14 +41,13 @@ export function createRow(first) {
     setText(percent, likely);
     bar.style.setProperty("--share", String(row.probability));
     raw.style.setProperty("--share", String(changed ? row.raw : 0));
-    const { pieces, completes } = spell(row.candidate.token, before);
-    const spelling = JSON.stringify([pieces, completes]);
-    if (spelling !== spelled) {
-      spelled = spelling;
-      token.replaceChildren(drawPieces(pieces));
-      if (completes) token.append(completion(completes));
+    if (hex(before) !== spelledAfter) {
+      spelledAfter = hex(before);
+      const { pieces, completes } = spell(row.candidate.token, before);
+      token.replaceChildren(drawPieces(pieces), ...(completes ? [completion(completes)] : []));
+      completed = completes ? `, completes ${completes}` : "";
     }
-    const label = `${words}${completes ? `, completes ${completes}` : ""}, ${likely}, rank ${row.candidate.rank}${taken ? ", taken" : ""}`;
+    const label = `${words}${completed}, ${likely}, rank ${row.candidate.rank}${taken ? ", taken" : ""}`;
     if (button.getAttribute("aria-label") !== label) button.setAttribute("aria-label", label);
     const title = changed ? `${likely}; at temperature 1, ${format.percent(row.raw)}` : "";
     if (button.title !== title) button.title = title;
