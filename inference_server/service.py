@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any, NoReturn
 
 import structlog
@@ -24,6 +25,7 @@ from service_kit import logs
 REQUEST_ID_KEY = "x-request-id"
 PUSHBACK_KEY = "grpc-retry-pushback-ms"  # gRPC's retry design (A6): clients that retry wait this long
 
+LARGE_SCORE = 4_000  # candidates that take some 10 ms to write: more are written beside the event loop
 MAX_WORDS = 500  # characters of a message: trailers hold 8 KiB in all, and have it two or three times, encoded
 
 STATUS = {
@@ -60,7 +62,9 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
             notes["model"], engine = self.registry.engine(request.model)
             answer = await engine.score(wire.read_score(request), deadline(context))
             notes["tokens"] = len(answer.tokens)
-            return wire.write_score(notes["model"], answer)
+            write = partial(wire.write_score, notes["model"], answer)
+            large = len(answer.tokens) * (request.top_k + 1) > LARGE_SCORE
+            return await asyncio.to_thread(write) if large else write()
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         async with answering("ListModels", request, context):

@@ -1,16 +1,13 @@
-"""Fetching models from a Hub on loopback: what is chosen, told, refused, resumed and found in the cache."""
+"""Fetching models from a Hub on loopback: what is told, refused, resumed and found in the cache."""
 
-import contextlib
-import errno
 import random
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hub_server import Fault, Hub, Repo, run_hub
+from hub_server import Fault, Hub, Repo, point_at, run_hub, unreachable
 from huggingface_hub import constants
 
 from inference_server import hub
@@ -39,19 +36,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         repo = Repo({"model.safetensors": WEIGHTS, **DESCRIPTION, **IGNORED})
         server.repos[NAME] = repo
         yield Place(server, repo, tmp_path)
-
-
-def point_at(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What HF_ENDPOINT does to a new process."""
-    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
-
-
-def unreachable() -> str:
-    """An endpoint where nobody listens."""
-    with contextlib.closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 class Progress:
@@ -245,40 +229,6 @@ class Free(NamedTuple):
     free: int
 
 
-def test_a_disk_that_fills_up_is_told_in_words(place: Place) -> None:
-    assert hub.explain(OSError(errno.ENOSPC, "No space left on device"), NAME).startswith("disk full: make room in ")
-
-
 def test_a_cache_that_cannot_be_written_is_told_in_words(place: Place) -> None:
     (place.cache / "models--owner--model").write_text("a file where a folder belongs")
     assert "set HF_HOME to a place that can be written" in reason()
-
-
-@pytest.mark.parametrize(
-    ("names", "weights"),
-    [
-        (["model.safetensors", "model.safetensors.index.json", "model-00001-of-00002.safetensors"], 1),
-        (["model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"], 3),
-        (["model.safetensors", "consolidated.safetensors", "adapter_model.safetensors", "pytorch_model.bin"], 1),
-    ],
-)
-def test_weights_are_chosen_once(names: list[str], weights: int) -> None:
-    chosen = hub.choose([*names, "config.json", "model.py", "optimizer.pt"])
-    assert chosen[weights:] == ["config.json"]
-    assert all(".safetensors" in name for name in chosen[:weights])
-
-
-@pytest.mark.parametrize("names", [[], ["pytorch_model.bin"], ["consolidated.safetensors"], ["sub/model.safetensors"]])
-def test_other_weights_are_refused(names: list[str]) -> None:
-    with pytest.raises(LoadFailed, match=r"^no safetensors weights"):
-        hub.choose([*names, "config.json"])
-
-
-def test_a_local_folder_is_used_where_it_lies(tmp_path: Path) -> None:
-    (tmp_path / "model.safetensors").write_bytes(b"")
-    (tmp_path / "config.json").write_bytes(b"{}")
-    assert fetch(str(tmp_path)) == tmp_path
-
-
-def test_a_local_folder_without_weights_is_refused(tmp_path: Path) -> None:
-    assert reason(str(tmp_path)).startswith("no safetensors weights")
