@@ -64,7 +64,8 @@ class Distribution:
         self._relative = below.exp()  # probability over that of the most likely token
         total = float(self._relative.sum())
         self._probabilities = self._relative / total
-        self._logprobs = below - math.log(total)
+        # Minus infinity wherever the probability is 0, as the contract says, also where it is merely too small to hold.
+        self._logprobs = (below - math.log(total)).masked_fill_(self._probabilities == 0, -math.inf)
 
     def top(self, count: int) -> list[Place]:
         """The `count` most likely tokens by descending logit, equal logits by ascending id."""

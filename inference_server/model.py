@@ -20,7 +20,7 @@ from inference_server.values import ModelFacts
 
 BY_LENGTH = ("dynamic", "longrope")  # rotary embeddings that a batch's longest row decides for all of it
 LOGITS_BYTES = 64 * 2**20  # of logits held at once while scoring a text
-ALLOCATION_FAILED = ("not enough memory", "can't allocate memory", "out of memory")  # in a RuntimeError of torch
+ALLOCATION_FAILED = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory")
 
 T = TypeVar("T")
 
@@ -192,10 +192,8 @@ def _out_of_memory(needed: int) -> str:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    words = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(sign in words for sign in ALLOCATION_FAILED)
-    )
+    words = str(error).lower()  # torch's CPU allocator and the mapping of files have no type of their own for it
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in words for sign in ALLOCATION_FAILED)
 
 
 def _one_line(error: Exception) -> str:

@@ -101,10 +101,11 @@ def test_small_temperatures_are_taken_at_their_word(temperature: float) -> None:
     assert second.probability / first.probability == pytest.approx(expected)
 
 
-def test_far_tails_keep_their_logprob() -> None:
-    far = of([0, -800]).top(2)[1]
-    assert far.probability == 0
-    assert far.logprob == pytest.approx(-800)
+def test_a_logprob_is_the_logarithm_of_the_probability_given() -> None:
+    held, lost = of([0, -740, -800]).top(3)[1:]
+    assert held.probability > 0
+    assert held.logprob == pytest.approx(-740)
+    assert (lost.probability, lost.logprob) == (0, -math.inf)
 
 
 def test_a_small_rest_keeps_its_digits() -> None:
