@@ -26,6 +26,7 @@ HEALTH_NAMES = ("", SERVICE)  # overall, and the one clients with a healthCheckC
 REQUEST_ROOM_BYTES = 1 << 20  # of a message beside its text: ids of a long prompt, watched ids, draws
 LEAST_REQUEST_BYTES = 4 << 20  # gRPC's own default
 MAX_RESPONSE_BYTES = 64 << 20  # a score of 8,192 tokens with 100 alternatives each takes about 45 MB
+LAST_WORDS_S = 0.5  # after the grace, for telling those whose request is given up; gRPC alone would say CANCELLED
 KEEPALIVE_MS = 60_000  # a watcher that vanished without a word is found and let go
 KEEPALIVE_TIMEOUT_MS = 20_000
 LEAST_PING_INTERVAL_MS = 10_000  # the default of 5 minutes would cut off clients that ping every 30 s
@@ -123,9 +124,8 @@ class InferenceServer:
         await asyncio.sleep(self.settings.drain_s)
         self.registry.stop()
         self._health.end_watches()
-        await asyncio.gather(
-            self._reporting, self.scheduler.close(self.settings.grace_s), self._grpc.stop(self.settings.grace_s)
-        )
+        grace_s = self.settings.grace_s
+        await asyncio.gather(self._reporting, self.scheduler.close(grace_s), self._grpc.stop(grace_s + LAST_WORDS_S))
 
     def _listen(self) -> int:
         host = self.settings.grpc_host

@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, ready, server_here, stub_of
 
+from inference_server import errors
 from inference_server.settings import Settings
 
 LIMIT = 3
@@ -108,6 +109,23 @@ async def test_a_client_that_breaks_off_its_connection_frees_its_slots(small: An
             with contextlib.suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
                 await call
     assert (await ask(small, "broken off")).prompt.cached_tokens == 0
+
+
+async def test_a_request_that_outlasts_the_grace_is_told_so() -> None:
+    settings = Settings(model="bundled", grpc_port=0, drain_s=0, grace_s=0.1)
+    async with contextlib.AsyncExitStack() as stack:
+        server = await stack.enter_async_context(server_here(settings))
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{server.port}"))
+        await ready(stub_of(channel), "bundled")
+        with contextlib.suppress(errors.Stopping):
+            async with busy(server.scheduler):
+                waiting = asyncio.ensure_future(stub_of(channel).TopK(pb.TopKRequest(text="in vain")))
+                await until(lambda: server.scheduler.in_flight == 2)
+                stopping = asyncio.ensure_future(server.stop())
+                failed = await failure(waiting)
+        await stopping
+        assert failed.code() is grpc.StatusCode.UNAVAILABLE
+        assert "stopping" in (failed.details() or "")
 
 
 async def test_a_request_in_flight_outlives_the_stop_and_a_new_one_is_refused() -> None:
