@@ -32,7 +32,8 @@ class Model:
         self._network = network
         self._device = device
         self._takes = inspect.signature(network.forward).parameters
-        self._rotations = [part for part in network.modules() if str(getattr(part, "rope_type", "")) in BY_LENGTH]
+        rotations = {str(getattr(part, "rope_type", "")) for part in network.modules()}
+        self._by_length = any(kind in rotation for kind in BY_LENGTH for rotation in rotations)
         self.context_limit = context_limit
         self.positions = Positions.ALL
         self.batches = False  # whether prompts of different lengths may share a forward pass
@@ -55,7 +56,7 @@ class Model:
             network = _read(folder, dtype).to(place)
             model = cls(network, place, checkpoint.context_limit(network.config.get_text_config(), folder))
             trial.run(model)
-            model.batches = model.batches and not model._rotations
+            model.batches = model.batches and not model._by_length
         except Exception as error:
             if isinstance(error, LoadFailed):
                 raise
@@ -93,7 +94,10 @@ class Model:
 
     @torch.inference_mode()
     def map_logits(self, describe: Callable[[Tensor], T], token_ids: Sequence[int]) -> list[T]:
-        """`describe` of the (V,) logits after each token, in order; at most LOGITS_BYTES of them are held at once."""
+        """`describe` of the (V,) logits after each token, in order.
+
+        At most LOGITS_BYTES of logits are held at once, unless the architecture computes every position anyway.
+        """
         step = max(1, LOGITS_BYTES // (4 * self.vocab_size)) if self.positions is not Positions.ALL else len(token_ids)
         ids = torch.tensor([token_ids])
         described = []
