@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 
+from bench.stack import percentile, resident_mb, running
 from inference_server import engine
 from inference_server.bundled import FOLDER
 from inference_server.prefix_cache import PrefixCache
 from inference_server.scheduler import Scheduler
 from inference_server.settings import Settings
 from inference_server.values import TopKQuery
-from bench.stack import percentile, resident_mb, running
 
 ROUNDS = 1_000
 CALLERS = 16
