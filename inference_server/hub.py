@@ -105,38 +105,50 @@ def download(repo: str, on_progress: Callable[[int, int], None], accept: Callabl
     info = HfApi().model_info(repo, files_metadata=True, timeout=API_TIMEOUT_S)
     siblings = {sibling.rfilename: sibling for sibling in info.siblings or ()}
     wanted = choose(siblings)
-    accept(Path(hf_hub_download(repo, CONFIG, revision=info.sha)))
-    total = sum(siblings[name].size or 0 for name in wanted)
+    accept(Path(hf_hub_download(repo, CONFIG, revision=info.sha, tqdm_class=bar())))
     blobs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model") / "blobs"
-    blobs.mkdir(parents=True, exist_ok=True)
+    # A mirror may tell less than the Hub: such files are left to the library below, without progress.
+    files = {name: file for name in wanted if (file := siblings[name]).size and file.blob_id}
+    total = sum(file.size or 0 for file in files.values())
+    ask_for_space(sum(missing(file, blobs) for file in files.values()), blobs)
     before = 0
-    for name in wanted:
+    for name, file in files.items():
         url = hf_hub_url(repo, name, revision=info.sha)
-        fetch_blob(url, siblings[name], blobs, lambda count: on_progress(before + count, total))  # noqa: B023
-        before += siblings[name].size or 0
-    return Path(snapshot_download(repo, allow_patterns=wanted, tqdm_class=bar(lambda _: None)))
+        fetch_blob(url, file, blobs, lambda count: on_progress(before + count, total))  # noqa: B023
+        before += file.size or 0
+    return Path(snapshot_download(repo, allow_patterns=wanted, tqdm_class=bar()))
+
+
+def place_of(file: RepoSibling, blobs: Path) -> tuple[Path, Path]:
+    """Where the Hub's cache expects a file's content, and where it grows until it is whole."""
+    etag = file.lfs.sha256 if file.lfs else str(file.blob_id)
+    return blobs / etag, blobs / f"{etag}.partial"
+
+
+def missing(file: RepoSibling, blobs: Path) -> int:
+    """Bytes of a file that are not in the cache."""
+    there = sum(path.stat().st_size for path in place_of(file, blobs) if path.exists())
+    return max(0, (file.size or 0) - there)
 
 
 def fetch_blob(url: str, file: RepoSibling, blobs: Path, on_bytes: Callable[[int], None]) -> None:
-    """Fetches one file to where the Hub's cache expects its content, from where an earlier attempt ended.
+    """Brings one file's content into the cache, from where an earlier attempt ended.
 
     Another process that fetches the same file is waited for.
     """
     size = file.size or 0
-    etag = file.lfs.sha256 if file.lfs else file.blob_id
-    blob = blobs / str(etag)
-    lock = blobs.parent.parent / ".locks" / blobs.parent.name / f"{etag}.lock"  # the one the library takes
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    partial = blob.with_name(f"{etag}.partial")
-    with WeakFileLock(lock):
-        if not blob.exists():
-            with partial.open("ab") as content:
-                if content.tell() > size:
-                    content.truncate(0)
-                ask_for_space(size - content.tell(), blobs)
-                receive(url, content, size, bar(on_bytes))
-            verify(partial, file)
-            partial.rename(blob)
+    blob, partial = place_of(file, blobs)
+    if not blob.exists():
+        lock = blobs.parent.parent / ".locks" / blobs.parent.name / f"{blob.name}.lock"  # the one the library takes
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with WeakFileLock(lock):
+            if not blob.exists():
+                with partial.open("ab") as content:
+                    if content.tell() > size:
+                        content.truncate(0)
+                    receive(url, content, size, bar(on_bytes))
+                verify(partial, file)
+                partial.rename(blob)
     on_bytes(size)
 
 
@@ -157,7 +169,7 @@ def receive(url: str, content: Any, size: int, progress: Any) -> None:
             time.sleep(RETRY_S)
 
 
-def bar(on_bytes: Callable[[int], None]) -> Any:
+def bar(on_bytes: Callable[[int], None] = lambda _: None) -> Any:
     """A progress bar for the Hub's library that draws nothing and tells how many bytes of its file are there."""
 
     class Bar(tqdm):

@@ -35,9 +35,13 @@ class Fault:
 
 @dataclass
 class Repo:
-    """A model's files; `refusal` is the status and error code that every request gets instead."""
+    """A model's files; `refusal` is the status and error code that every request gets instead.
+
+    A `taciturn` repository lists its files as some mirrors do: by name alone.
+    """
 
     files: dict[str, bytes]
+    taciturn: bool = False
     refusal: tuple[int, str] | None = None
     faults: dict[str, Fault] = field(default_factory=dict)
 
@@ -179,8 +183,10 @@ class Handler(BaseHTTPRequestHandler):
     def info(self, repo: Repo, name: str, revision: str | None) -> None:
         siblings: list[dict[str, Any]] = []
         for path, content in repo.files.items():
-            sibling: dict[str, Any] = {"rfilename": path, "size": len(content), "blobId": blob_id(content)}
-            if is_lfs(path):
+            sibling: dict[str, Any] = {"rfilename": path}
+            if not repo.taciturn:
+                sibling |= {"size": len(content), "blobId": blob_id(content)}
+            if is_lfs(path) and not repo.taciturn:
                 sibling["lfs"] = {"sha256": sha256(content), "size": len(content), "pointerSize": 133}
             siblings.append(sibling)
         self.send_json({"id": name, "modelId": name, "sha": repo.sha, "private": False, "siblings": siblings})

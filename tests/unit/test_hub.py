@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hub_server import Fault, Hub, Repo, point_at, run_hub, unreachable
 from huggingface_hub import constants
 
+from hub_server import Fault, Hub, Repo, point_at, run_hub, unreachable
 from inference_server import hub
 from inference_server.errors import LoadFailed
 
@@ -62,6 +62,12 @@ def test_of_a_repository_the_model_is_fetched_and_nothing_else(place: Place) -> 
     folder = fetch()
     found = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert found == {"model.safetensors": WEIGHTS, **DESCRIPTION}
+
+
+def test_a_mirror_that_lists_names_alone_serves_too(place: Place) -> None:
+    place.repo.taciturn = True
+    folder = fetch()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"model.safetensors": WEIGHTS, **DESCRIPTION}
 
 
 def test_progress_is_in_bytes_and_the_whole_is_known_up_front(place: Place) -> None:
