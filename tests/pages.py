@@ -84,7 +84,7 @@ def percents(page: Page) -> list[float]:
 
 def number(words: str) -> float:
     """The value of a printed percentage."""
-    digits = re.sub(r"[\s>%]", "", words)
+    digits = re.sub(r"[\s<>%]", "", words)
     powers = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
     mantissa, _, power = digits.partition("×10")
     return float(mantissa) * 10.0 ** int(power.translate(powers) or 0)

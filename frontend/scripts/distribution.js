@@ -42,6 +42,7 @@
  * @property {number} otherProbability
  * @property {number} otherCount
  * @property {number} entropyBits
+ * @property {boolean} exact  the server's own numbers; else computed, true to 1e-4
  */
 
 /**
@@ -59,12 +60,13 @@ export function redraw(answer, temperature, topK) {
     const rows = shown.map((candidate) => ({ candidate, probability: probability(candidate), raw: raw(candidate) }));
     const sum = rows.reduce((total, row) => total + row.probability, 0);
     const otherCount = Math.max(0, answer.vocabSize - shown.length);
-    return { rows, otherProbability: otherCount ? Math.max(0, 1 - sum) : 0, otherCount, entropyBits };
+    return { rows, otherProbability: otherCount ? Math.max(0, 1 - sum) : 0, otherCount, entropyBits, exact: false };
   };
   if (temperature === answer.temperature) {
     const drawing = draw((candidate) => candidate.probability, answer.entropyBits);
     // All candidates shown: the server's own sum of the others carries digits that 1 - sum has lost.
-    return shown.length === answer.candidates.length ? { ...drawing, otherProbability: answer.otherProbability } : drawing;
+    const whole = shown.length === answer.candidates.length;
+    return { ...drawing, exact: true, ...(whole && { otherProbability: answer.otherProbability }) };
   }
   if (temperature === 0) {
     const best = answer.candidates.filter((candidate) => candidate.logit === answer.candidates[0].logit);

@@ -21,9 +21,9 @@ function percentDigits(probability) {
   if (value > 99.9) return value.toFixed(-Math.floor(Math.log10(100 - value)));
   if (value >= 0.995) return value.toFixed(1);
   const magnitude = Math.floor(Math.log10(value));
-  if (magnitude >= -5) return value.toFixed(1 - magnitude);
+  if (magnitude >= -3) return value.toFixed(1 - magnitude);
   const [digits, exponent] = value.toExponential(0).split("e-");
-  return `${digits}${THIN}×${THIN}10⁻${exponent.replace(/\d/g, (digit) => EXPONENTS[Number(digit)])}`;
+  return `${digits}×10⁻${exponent.replace(/\d/g, (digit) => EXPONENTS[Number(digit)])}`;
 }
 
 /** @param {number} value @returns {string} such as 49,142 */

@@ -43,10 +43,10 @@ export function join(parts) {
   return joined;
 }
 
-/** @param {readonly Token[]} tokens @returns {string} their text; U+FFFD stands for what is not yet a character */
+/** @param {readonly Token[]} tokens @returns {string} their text, without marks of the tokenizer and half characters */
 export function textOf(tokens) {
   const bytes = join(tokens.filter((token) => !token.special).map((token) => token.bytes));
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  return decode(bytes) ?? runs(bytes).filter((run) => typeof run === "string").join("");
 }
 
 /** @param {Uint8Array} bytes @returns {"whole" | "open" | "broken"} open: valid so far, ends inside a character */
@@ -135,11 +135,20 @@ function label(token) {
 function pieces(bytes) {
   const whole = decode(bytes);
   if (whole !== null) return marks(whole);
-  /** @type {Piece[]} */
+  return runs(bytes).flatMap((run) => {
+    if (typeof run === "string") return marks(run);
+    const glyph = hex(Uint8Array.of(run));
+    return { kind: /** @type {const} */ ("byte"), text: "", glyph, spoken: `byte ${glyph}` };
+  });
+}
+
+/** @param {Uint8Array} bytes @returns {(string | number)[]} stretches of text, and each byte that belongs to none */
+function runs(bytes) {
+  /** @type {(string | number)[]} */
   const found = [];
   let from = 0;
   const flush = (/** @type {number} */ to) => {
-    if (to > from) found.push(...marks(/** @type {string} */ (decode(bytes.subarray(from, to)))));
+    if (to > from) found.push(/** @type {string} */ (decode(bytes.subarray(from, to))));
   };
   for (let at = 0; at < bytes.length; ) {
     const length = lengthOf(bytes[at]);
@@ -148,8 +157,7 @@ function pieces(bytes) {
       continue;
     }
     flush(at);
-    const glyph = hex(bytes.subarray(at, at + 1));
-    found.push({ kind: "byte", text: "", glyph, spoken: `byte ${glyph}` });
+    found.push(bytes[at]);
     from = at += 1;
   }
   flush(bytes.length);

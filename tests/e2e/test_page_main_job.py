@@ -147,3 +147,23 @@ def test_an_earlier_token_is_a_way_back_and_another_pick_a_branch(page: Page) ->
     page.locator("#prompt .token").nth(5).click()
     click_bar(page, 3)
     expect(page.locator("#prompt .token.onward")).to_have_count(0)
+
+
+def test_an_empty_text_starts_from_the_beginning_of_sequence(page: Page) -> None:
+    write(page, "")
+    expect(page.locator("#prompt .token.special")).to_have_count(1)
+    expect(rows(page)).to_have_count(10)
+    click_bar(page, 0)
+    expect(page.locator("#prompt .token:not(.onward)")).to_have_count(2)
+
+
+def test_lines_and_blanks_are_seen_and_not_copied(page: Page) -> None:
+    text = "One\n\n\tTwo   three\n"
+    write(page, text)
+    glyphs = page.locator("#prompt .mark").evaluate_all("all => all.map(each => each.dataset.glyph).join('')")
+    assert set("↵⇥·") <= set(glyphs)
+    copied = page.locator("#prompt .token:not(.special)").evaluate_all(
+        "all => all.map(each => each.textContent).join('')"
+    )
+    assert copied == text
+    shoot(page, "blanks-1440")

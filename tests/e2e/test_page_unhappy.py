@@ -191,6 +191,7 @@ def test_half_characters_are_bytes_until_they_are_whole(page: Page) -> None:
     expect(page.locator("#prompt .token .byte")).to_have_count(2)
     expect(page.locator(".prompt-note")).to_be_visible()
     expect(rows(page).nth(1).locator(".completes")).to_have_text("✓")
+    expect(page.locator("#text")).to_have_value("Done")
     shoot(page, "half-character-1440")
     rows(page).nth(1).click()
     settled(page)

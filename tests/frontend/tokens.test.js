@@ -108,7 +108,8 @@ test("a special token between the halves of a character keeps them apart", () =>
 test("the text joins bytes over tokens and keeps a byte order mark", () => {
   assert.equal(textOf([token([0xe2, 0x9c]), token([0x93, 0x20])]), "✓ ");
   assert.equal(textOf([token("\ufeffa")]), "\ufeffa");
-  assert.equal(textOf([token([0xe2, 0x9c])]), "\ufffd");
+  assert.equal(textOf([token([0x61, 0xe2, 0x9c]), token([0x20, 0x93])]), "a ");
+  assert.equal(textOf([token("a\ufffd"), token([0xe2])]), "a\ufffd", "a replacement character of the text itself stays");
 });
 
 test("what waits for the rest of a character is known, and who completes it", () => {

@@ -12,6 +12,7 @@ import * as tree from "../tree.js";
 import { createRow, moved, setText } from "./row.js";
 
 const GLIDE_MS = 180;
+const PRECISION = 1e-4; // of what is computed here; smaller than that is only known to be small
 const EASE = "cubic-bezier(.2, .7, .2, 1)";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -98,7 +99,8 @@ export function mountChart(root, verbs) {
     legend.hidden = !drawing.rows.some(moved);
     others.hidden = drawing.otherCount === 0;
     setText(othersName, drawing.otherCount === 1 ? "1 other" : `${format.count(drawing.otherCount)} others`);
-    setText(othersPercent, format.percent(drawing.otherProbability));
+    const unsaid = !drawing.exact && drawing.otherProbability < PRECISION;
+    setText(othersPercent, unsaid ? `<${format.percent(PRECISION)}` : format.percent(drawing.otherProbability));
     othersBar.style.setProperty("--share", String(drawing.otherProbability));
   }
 
