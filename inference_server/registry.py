@@ -228,6 +228,6 @@ class Registry:
             logger.exception("model not loaded", model=model.name)
             self._set(replace(model, state=ModelState.FAILED, reason=UNEXPECTED))
         else:
-            logger.info("model ready", model=model.name, seconds=round(time.monotonic() - started, 2))
             self._engines[model.name] = engine
             self._set(replace(model, state=ModelState.READY, facts=engine.facts))
+            logger.info("model ready", model=model.name, seconds=round(time.monotonic() - started, 2))
