@@ -22,6 +22,9 @@ test: $(VENV)/.dev  ## unit, integration and truth tests, and the page's pure co
 e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to artifacts/
 	$(BIN)/pytest tests/e2e
 
+picture: $(VENV)/.dev  ## take the README's picture of the page anew
+	PYTHONPATH=tests $(BIN)/python -m e2e.picture
+
 bench: $(VENV)/.dev  ## measure the tiers; the last line is JSON
 	PYTHONPATH=tests $(BIN)/python -m bench
 
@@ -61,4 +64,4 @@ $(NODE_TOOLS)/node_modules/.bin/buf: $(VENV)/.dev
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/npm install --silent --no-save --no-audit --no-fund --prefix $(NODE_TOOLS) @bufbuild/buf@$(BUF_VERSION)
 	@touch $@
 
-.PHONY: help run test e2e bench check format proto proto-check train clean
+.PHONY: help run test e2e picture bench check format proto proto-check train clean
