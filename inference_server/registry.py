@@ -155,8 +155,8 @@ class Registry:
             self._waiting.put(name)
         return self._status(name)
 
-    async def watch(self) -> AsyncGenerator[tuple[ModelStatus, ...], None]:
-        """The models now and after each change, at most ten times a second; a slow reader gets only the newest.
+    async def watch(self, interval_s: float = WATCH_INTERVAL_S) -> AsyncGenerator[tuple[ModelStatus, ...], None]:
+        """The models now and after each change, at most once an interval; a slow reader gets only the newest.
 
         Ends with Stopping when the registry stops.
         """
@@ -171,7 +171,7 @@ class Registry:
                 else:
                     last = now
                     yield now
-                    await asyncio.sleep(WATCH_INTERVAL_S)
+                    await asyncio.sleep(interval_s)
         finally:
             self._watchers.discard(changed)
         raise errors.Stopping(STOPPING)

@@ -141,7 +141,7 @@ class InferenceServer:
     async def _report_health(self) -> None:
         """Says SERVING once a model that counts is ready; a model once ready stays so."""
         with contextlib.suppress(errors.Stopping):
-            async with contextlib.aclosing(self.registry.watch()) as changes:
+            async with contextlib.aclosing(self.registry.watch(interval_s=0)) as changes:
                 async for models in changes:
                     ready = [model for model in models if model.state is ModelState.READY]
                     if any(self.settings.ready_when == "any" or model.is_default for model in ready):

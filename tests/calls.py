@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from servers import PATIENCE_S
 
@@ -48,6 +49,14 @@ async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def until_health(channel: grpc.aio.Channel, status: int) -> Any:
+    """Watches a server's overall health up to a status; the watch, to be read on or cancelled."""
+    watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=PATIENCE_S)
+    while (await watch.read()).status != status:
+        pass
+    return watch
 
 
 @contextlib.asynccontextmanager

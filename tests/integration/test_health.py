@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import fakes
 import grpc
-from calls import failure
+from calls import failure, until_health
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from servers import PATIENCE_S, ready, server_here, stub_of
@@ -95,9 +95,7 @@ async def test_a_stopping_server_says_so_and_its_watches_do_not_hold_it() -> Non
         async with server_here(settings, gates.fetch, lambda name, folder: fakes.FakeEngine()) as server:
             channel = grpc.aio.insecure_channel(f"127.0.0.1:{server.port}")
             await ready(stub_of(channel), "bundled")
-            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-            while (await watch.read()).status != SERVING:
-                pass
+            watch = await until_health(channel, SERVING)
         assert (await watch.read()).status == NOT_SERVING
         assert await watch.code() is grpc.StatusCode.OK
         await channel.close(None)

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
-from calls import failure
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from calls import failure, until_health
+from grpc_health.v1 import health_pb2
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, ServerProcess, server_process, stub_of
 
+SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 PROMPTS = [[n, *range(1, 500)] for n in range(1, 25)]  # each takes a forward pass of its own
 
@@ -34,9 +35,8 @@ def events(server: ServerProcess) -> list[str]:
 async def test_a_request_in_flight_outlives_sigterm(loaded: ServerProcess) -> None:
     async with grpc.aio.insecure_channel(loaded.target) as channel:
         stub = stub_of(channel)
-        health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-        await health.read()
-        calls = [stub.TopK(pb.TopKRequest(token_ids=pb.TokenIds(ids=ids))) for ids in PROMPTS]
+        health = await until_health(channel, SERVING)
+        calls = [stub.TopK(pb.TopKRequest(token_ids=pb.TokenIds(ids=ids)), timeout=PATIENCE_S) for ids in PROMPTS]
         await asyncio.wait([asyncio.ensure_future(call) for call in calls], return_when=asyncio.FIRST_COMPLETED)
         loaded.process.send_signal(signal.SIGTERM)
         assert (await health.read()).status == NOT_SERVING
@@ -51,8 +51,7 @@ async def test_a_draining_server_says_so_and_still_answers() -> None:
     with server_process({"NEXTTOKEN_DRAIN_S": str(10 * PATIENCE_S)}) as server:
         server.wait_for("model ready", model="bundled")
         async with grpc.aio.insecure_channel(server.target) as channel:
-            health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-            await health.read()
+            health = await until_health(channel, SERVING)
             server.process.send_signal(signal.SIGTERM)
             assert (await health.read()).status == NOT_SERVING
             answer = await stub_of(channel).TopK(pb.TopKRequest(text="still"), timeout=PATIENCE_S)
