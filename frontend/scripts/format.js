@@ -73,6 +73,12 @@ export function parameters(parameters) {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit} parameters`;
 }
 
+/** @param {string} message @param {string | null} field @returns {string} the message as it reads beside the field */
+export function beside(message, field) {
+  const words = field && message.startsWith(`${field}: `) ? message.slice(field.length + 2) : message;
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 /** @param {string} name of a model: a Hub id, a folder or `bundled` @returns {string} what a reader calls it */
 export function shortName(name) {
   if (name === "bundled") return "Demo model";

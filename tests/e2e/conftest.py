@@ -47,7 +47,7 @@ def browser() -> Iterator[Browser]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "refused(status): the browser's own note of such an answer is no problem")
+    config.addinivalue_line("markers", "noted(words): what the browser itself notes in these words is no problem")
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open
     """Opens the page of a stack in a fresh profile; options are those of a browser context."""
     contexts: list[BrowserContext] = []
     problems: list[str] = []
-    marker = request.node.get_closest_marker("refused")
-    noted = f"Failed to load resource: the server responded with a status of {marker.args[0]} " if marker else None
+    marker = request.node.get_closest_marker("noted")
+    noted = f"Failed to load resource: {marker.args[0]}" if marker else None
 
     def open_(url: str, **options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})

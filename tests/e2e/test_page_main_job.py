@@ -104,7 +104,7 @@ def test_more_bars_on_request(page: Page) -> None:
     expect(page.locator(".others-name")).to_have_text(f"{facts(page)['vocab_size'] - 50:,} others")
 
 
-@pytest.mark.refused(400)
+@pytest.mark.noted("the server responded with a status of 400")
 def test_a_prompt_past_the_limit_is_refused_in_words_and_kept(page: Page) -> None:
     text = "Tom and his dog went to the park. " * facts(page)["context_limit"]
     with page.expect_response(lambda response: response.status == 400):

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from gateways import gateway_process
 from pages import OpenPage, Stack, body, click_bar, percents, rows, running, settled, shoot, write
 from playwright.sync_api import Page, Route, expect
 
@@ -29,6 +30,24 @@ def test_the_server_dies_and_returns(page: Page, stack: Stack) -> None:
     expect(page.locator("#status[data-tone=calm]")).to_be_visible()
     expect(page.locator("#text")).to_have_value(text)
     assert len(percents(page)) == 11
+
+
+@pytest.mark.noted("net::ERR_")
+def test_the_gateway_dies_and_returns(open_page: OpenPage, stack: Stack) -> None:
+    target = {"NEXTTOKEN_INFERENCE_TARGET": stack.target}
+    with gateway_process(target) as gateway:
+        page = open_page(gateway.url)
+        write(page, "Tom and his dog")
+        gateway.process.kill()
+        expect(page.locator("#status[data-tone=bad]")).to_contain_text("Your text is kept")
+        rows(page).first.click()
+        expect(page.locator("#text")).not_to_have_value("Tom and his dog")
+        text = page.locator("#text").input_value()
+    with gateway_process({**target, "NEXTTOKEN_PORT": gateway.url.rpartition(":")[2]}):
+        settled(page)
+        expect(page.locator("#status[data-tone=calm]")).to_be_visible()
+        expect(page.locator("#text")).to_have_value(text)
+        page.close()  # before its server
 
 
 def test_a_late_reply_never_overwrites_a_newer_one(page: Page) -> None:

@@ -75,3 +75,8 @@ test("names", () => {
   assert.equal(format.parameters(5_475_584), "5.5 M parameters");
   assert.equal(format.parameters(1_710_000_000), "1.7 B parameters");
 });
+
+test("a message beside its field does not name it again", () => {
+  assert.equal(format.beside("text: must be shorter", "text"), "Must be shorter");
+  assert.equal(format.beside("the model is loading", null), "The model is loading");
+});

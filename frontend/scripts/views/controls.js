@@ -5,6 +5,7 @@
  * @typedef {import("../state.js").State} State
  * @typedef {import("../state.js").Settings} Settings
  */
+import { beside } from "../format.js";
 import { LIMITS } from "../state.js";
 import { setText } from "./row.js";
 
@@ -61,7 +62,7 @@ function mountControl(root, verbs, { name, id, label, field, kind }) {
     // What the user is typing stays as typed, such as "1." on the way to "1.5".
     if (number.valueAsNumber !== value && !refused && document.activeElement !== number) number.value = String(value);
     if (refused) return;
-    const words = found?.field === field ? found.message : "";
+    const words = found?.field === field ? beside(found.message, field) : "";
     setText(trouble, words);
     trouble.hidden = !words;
   };

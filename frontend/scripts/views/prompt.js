@@ -82,8 +82,9 @@ export function mountPrompt(root, verbs) {
 
   /** @param {State} state */
   function showTrouble({ trouble: found }) {
-    trouble.hidden = !(found && (found.field === "text" || found.field === "token_ids"));
-    setText(trouble, trouble.hidden ? "" : /** @type {NonNullable<typeof found>} */ (found).message);
+    const here = found && (found.field === "text" || found.field === "token_ids") ? found : null;
+    trouble.hidden = !here;
+    setText(trouble, here ? format.beside(here.message, here.field) : "");
     editor.setAttribute("aria-invalid", String(!trouble.hidden));
   }
 
