@@ -27,7 +27,8 @@ def configure(service: str, log_format: LogFormat, level: LogLevel) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     rendering: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # Not the renderer's own choice of traceback: where rich is installed it prints the locals, prompts among them.
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if as_text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
