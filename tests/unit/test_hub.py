@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hub_server import Fault, Hub, Repo, point_at, run_hub, unreachable
 from huggingface_hub import constants
 
-from hub_server import Fault, Hub, Repo, point_at, run_hub, unreachable
 from inference_server import hub
 from inference_server.errors import LoadFailed
 
