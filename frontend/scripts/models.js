@@ -10,7 +10,8 @@ import * as tree from "./tree.js";
 
 /** @param {State} state @param {readonly Model[]} models @param {number} at milliseconds @returns {State} */
 export function setModels(state, models, at) {
-  const progress = new Map(models.filter((model) => model.state === "downloading").map((model) => [model.name, pace(state, model, at)]));
+  const downloading = models.filter((model) => model.state === "downloading");
+  const progress = new Map(downloading.map((model) => [model.name, pace(state, model, at)]));
   const { trouble, loadTrouble } = state;
   const speaker = models.find((model) => model.name === state.model);
   const news = state.lost !== null || speaker?.state !== find(state, state.model)?.state;

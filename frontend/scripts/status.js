@@ -44,8 +44,8 @@ export function stateOf(model, rate = 0) {
       return model.facts ? factsOf(model) : "ready";
     case "downloading": {
       const left = rate > 0 && model.bytesTotal > 0 ? format.timeLeft((model.bytesTotal - model.bytesDone) / rate) : "";
-      const parts = ["downloading", model.bytesDone || model.bytesTotal ? format.bytes(model.bytesDone, model.bytesTotal) : "", left];
-      return parts.filter(Boolean).join(", ");
+      const done = model.bytesDone || model.bytesTotal ? format.bytes(model.bytesDone, model.bytesTotal) : "";
+      return ["downloading", done, left].filter(Boolean).join(", ");
     }
     case "loading":
       return "loading into memory";

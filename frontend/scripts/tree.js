@@ -55,7 +55,8 @@ export function extendAll(tree, parent, tokens) {
   let { nextId } = tree;
   let above = node(tree, parent);
   for (const token of tokens) {
-    const same = above.children.map((child) => /** @type {Node} */ (nodes.get(child))).find((child) => child.token?.id === token.id);
+    const children = above.children.map((child) => /** @type {Node} */ (nodes.get(child)));
+    const same = children.find((child) => child.token?.id === token.id);
     const next = same ?? blank({ id: nextId++, parent: above.id, model: above.model, token });
     if (!same) {
       nodes.set(above.id, { ...above, children: [...above.children, next.id] });

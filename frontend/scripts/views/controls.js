@@ -58,7 +58,8 @@ function mountControl(root, verbs, { name, id, label, field, kind }) {
     const value = settings[name];
     slider.dataset.exact = String(value);
     if (slider.valueAsNumber !== value) slider.value = String(value);
-    slider.style.setProperty("--at", String((slider.valueAsNumber - Number(slider.min)) / (Number(slider.max) - Number(slider.min))));
+    const [from, to] = [Number(slider.min), Number(slider.max)];
+    slider.style.setProperty("--at", String((slider.valueAsNumber - from) / (to - from)));
     // What the user is typing stays as typed, such as "1." on the way to "1.5".
     if (number.valueAsNumber !== value && !refused && document.activeElement !== number) number.value = String(value);
     if (refused) return;

@@ -8,7 +8,8 @@
 export function mountKeys(page, verbs) {
   const list = /** @type {HTMLDialogElement} */ (page.getElementById("keys"));
   const editor = /** @type {HTMLTextAreaElement} */ (page.getElementById("text"));
-  const bar = (/** @type {string} */ selector) => /** @type {HTMLButtonElement | null} */ (page.querySelector(`.bars ${selector}`));
+  /** @param {string} selector @returns {HTMLButtonElement | null} */
+  const bar = (selector) => page.querySelector(`.bars ${selector}`);
   page.getElementById("keys-open")?.addEventListener("click", () => list.showModal());
   list.addEventListener("click", (event) => event.target === list && list.close());
 

@@ -76,7 +76,8 @@ export function mountPrompt(root, verbs) {
     strip.replaceChildren(...(from ? [earlier(from)] : []), ...here, ...ahead);
     const last = here.at(-1) ?? ahead[0];
     if (last) last.tabIndex = 0;
-    if (focused >= 0) /** @type {HTMLElement | undefined} */ (strip.children[Math.min(focused, strip.children.length - 1)])?.focus();
+    const still = /** @type {HTMLElement | undefined} */ (strip.children[Math.min(focused, strip.children.length - 1)]);
+    if (focused >= 0) still?.focus();
     else if (last) strip.scrollTop = last.offsetTop + last.offsetHeight - strip.clientHeight;
   }
 
@@ -130,8 +131,12 @@ function chip(nodes, group, from, onward) {
 /** @param {Node} node @returns {string} */
 function detail({ token, probability, rank }) {
   if (!token) return "";
-  const likely = probability === null ? "" : `, ${format.percent(probability)}${rank === null ? "" : `, rank ${format.count(rank)}`}`;
-  return `id ${token.id}, ${token.special ? "special" : `bytes ${hex(token.bytes.subarray(0, 24))}`}${likely}`;
+  return [
+    `id ${token.id}`,
+    token.special ? "special" : `bytes ${hex(token.bytes.subarray(0, 24))}`,
+    ...(probability === null ? [] : [format.percent(probability)]),
+    ...(rank === null ? [] : [`rank ${format.count(rank)}`]),
+  ].join(", ");
 }
 
 /** @param {number} count @returns {HTMLElement} */

@@ -1,0 +1,36 @@
+/** Steps of a reader on a page without views, with a server that answers at once. */
+import assert from "node:assert/strict";
+import { setModels } from "../../frontend/scripts/models.js";
+import { scene, wanted } from "../../frontend/scripts/questions.js";
+import * as states from "../../frontend/scripts/state.js";
+import { readAnswer, readModels } from "../../frontend/scripts/wire.js";
+import { logits, wireAnswer, wireToken } from "./make.js";
+
+const VALUES = logits(21, 40, 2);
+
+/** @param {string} name @param {string} [state] @param {object} [more] */
+export const model = (name, state = "ready", more = {}) => ({ name, state, is_default: false, ...more });
+/** @param {...object} models */
+export const news = (...models) => readModels({ models });
+
+/** The server's part: one token for each word, ids by its letters. @param {states.State} state */
+export function answer(state, { settings = state.settings } = {}) {
+  const question = wanted({ ...state, settings });
+  assert.ok(question, "nothing was asked");
+  const words = question.text?.match(/\s*\S+/g) ?? [];
+  const tokens = question.text === null ? undefined : words.map((word) => wireToken(1000 + [...word].reduce((sum, each) => sum * 7 + each.charCodeAt(0), 0), word));
+  const json = wireAnswer(VALUES, { ...question.settings, tokens, model: question.model });
+  return states.receive(state, question, readAnswer(json, { model: question.model, text: question.text, ...question.settings }));
+}
+
+/** @param {states.State} state @param {number} index */
+export function pick(state, index) {
+  const row = scene(state).drawing.rows[index];
+  return states.append(state, row.candidate, row.raw);
+}
+
+/** @param {string} [text] a page that has its first answer */
+export function begun(text = "Once upon a time") {
+  const fresh = setModels(states.initial(), news(model("tiny", "ready", { is_default: true })), 0);
+  return states.rest(answer(states.edit(fresh, text)));
+}
