@@ -62,6 +62,7 @@ async def test_one_line_a_request_and_never_the_text(
     tiers: Any, logged: list[Any], method: str, path: str, body: Any, route: str, status: int
 ) -> None:
     await tiers.web.request(method, path, json=body)
+    await until(lambda: "request" in {entry["event"] for entry in logged})
     (line,) = [entry for entry in logged if entry["event"] == "request"]
     assert (line["method"], line["route"], line["status"], line["log_level"]) == (method, route, status, "info")
     assert line["ms"] >= 0
