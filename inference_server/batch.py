@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from inference_server.prefix_tree import Stored
@@ -120,6 +122,18 @@ class Batch:
         if key not in self.masks:
             self.masks[key] = self.spans[index].mask(window)
         return self.masks[key]
+
+    def rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """For each new token, where its prompt's pages begin in the second table, its place, and its slot or -1."""
+        table, pages, kept = [], [], dict(zip(self._kept, self._places, strict=True))
+        row = 0
+        for segment in self.segments:
+            prefix = len(segment.stored)
+            for _ in segment.token_ids:
+                table.append((len(pages), prefix, kept.get(row, -1)))
+                row += 1
+            pages.extend(segment.stored.pages[: -(-prefix // self._page_tokens)])
+        return np.array(table, dtype=np.int64), np.array(pages or [0], dtype=np.int64)
 
     @property
     def single(self) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from inference_server.batch import Batch, Segment
-from inference_server.kv_store import LayerShape
+from inference_server.kv_store import Layout
 from inference_server.prefix_tree import Stored
 from inference_server.ragged import IMPLEMENTATION, Pass, UnsupportedAttentionError, running
 from inference_server.runner import PlainRunner, RaggedRunner, Runner, forward
@@ -33,17 +33,34 @@ def build_runner(model: PreTrainedModel, cache_bytes: int, page_tokens: int = PA
         prompt, alternatives = _sample(model)
         wanted = _reference(plain, prompt, alternatives)
         _set_ragged(model)
-        layers = _layers(model, prompt)
-        check = RaggedRunner(model, layers, 8 * _page_bytes(layers, model, page_tokens), page_tokens)
-        error = float((_trial(check, prompt, alternatives).softmax(-1) - wanted.softmax(-1)).abs().max())
-        if not error <= _TOLERANCE:
-            raise UnsupportedAttentionError(f"a difference of {error:.1e} in probability")
-        return RaggedRunner(model, layers, cache_bytes, page_tokens)
+        layout = _layout(model, prompt, page_tokens)
+        fused = _fuses(model, layout, prompt, alternatives, wanted)
+        if not fused:
+            _check(RaggedRunner(model, layout, 8 * layout.page_bytes, False), prompt, alternatives, wanted)
+        return RaggedRunner(model, layout, cache_bytes, fused)
     except Exception as fault:  # whatever a model does with a pass it wasn't written for, its own path is right
         logger.info("prompts of this model are computed whole", architecture=type(model).__name__, reason=str(fault))
         if model.config._attn_implementation != own:
             model.set_attn_implementation(own)
         return plain
+
+
+def _check(runner: RaggedRunner, prompt: list[int], alternatives: list[int], wanted: Tensor) -> None:
+    error = float((_trial(runner, prompt, alternatives).softmax(-1) - wanted.softmax(-1)).abs().max())
+    if not error <= _TOLERANCE:
+        raise UnsupportedAttentionError(f"a difference of {error:.1e} in probability")
+
+
+def _fuses(
+    model: PreTrainedModel, layout: Layout, prompt: list[int], alternatives: list[int], wanted: Tensor
+) -> bool:
+    """Whether the compiled pass fits the model and gives its numbers."""
+    try:
+        _check(RaggedRunner(model, layout, 8 * layout.page_bytes, True), prompt, alternatives, wanted)
+    except Exception as fault:
+        logger.info("steps of this model run layer by layer", architecture=type(model).__name__, reason=str(fault))
+        return False
+    return True
 
 
 def _set_ragged(model: PreTrainedModel) -> None:
@@ -68,7 +85,7 @@ def _reference(plain: PlainRunner, prompt: Sequence[int], alternatives: Sequence
     return torch.cat((rows, plain.run([Segment(start, alternatives, alternatives=True)])))
 
 
-def _layers(model: PreTrainedModel, prompt: list[int]) -> list[LayerShape]:
+def _layout(model: PreTrainedModel, prompt: list[int], page_tokens: int) -> Layout:
     """What each attention layer stores, seen in a trial pass. Raises UnsupportedAttentionError for other layers."""
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ())
@@ -81,21 +98,18 @@ def _layers(model: PreTrainedModel, prompt: list[int]) -> list[LayerShape]:
         forward(model, prompt, list(range(len(prompt))), [len(prompt) - 1])
     if sorted(trial.shapes) != list(range(config.num_hidden_layers)):
         raise UnsupportedAttentionError(f"attention in layers {sorted(trial.shapes)} of {config.num_hidden_layers}")
-    windowed = sum(window is not None for window in trial.windows.values())
+    layers = [trial.shapes[layer] for layer in sorted(trial.shapes)]
+    windowed = sum(layer.window is not None for layer in layers)
     expected = list(getattr(config, "layer_types", None) or ()).count("sliding_attention")
     if windowed < expected or (getattr(config, "sliding_window", None) and not kinds and not windowed):
         raise UnsupportedAttentionError("a sliding window that its attention isn't told of")
-    return [trial.shapes[layer] for layer in sorted(trial.shapes)]
+    return Layout(layers, trial.dtype, page_tokens)
 
 
 def _rope_types(parameters: Mapping[str, object]) -> set[object]:
     """The rope types named in a model's parameters, which may be one set or one for each kind of layer."""
     nested = [each for each in parameters.values() if isinstance(each, Mapping)]
     return {parameters.get("rope_type")}.union(*(_rope_types(each) for each in nested))
-
-
-def _page_bytes(layers: Sequence[LayerShape], model: PreTrainedModel, page_tokens: int) -> int:
-    return sum(layer.numbers for layer in layers) * model.dtype.itemsize * page_tokens
 
 
 def _trial(runner: RaggedRunner, prompt: list[int], alternatives: list[int]) -> Tensor:

@@ -14,10 +14,26 @@ class LayerShape:
     heads: int
     key_width: int
     value_width: int
+    window: int | None = None  # how many last tokens it sees; None: all
 
     @property
     def numbers(self) -> int:
+        """Numbers stored of one token."""
         return self.heads * (self.key_width + self.value_width)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a model's layers store of a token, and in pages of how many tokens."""
+
+    layers: Sequence[LayerShape]
+    dtype: torch.dtype
+    page_tokens: int
+
+    @property
+    def page_bytes(self) -> int:
+        """Bytes of one page in all layers."""
+        return sum(layer.numbers for layer in self.layers) * self.dtype.itemsize * self.page_tokens
 
 
 class KvStore:
@@ -27,21 +43,17 @@ class KvStore:
     reserved at once and taken from the system as pages are first written.
     """
 
-    def __init__(
-        self, layers: Sequence[LayerShape], pages: int, page_tokens: int, dtype: torch.dtype, device: torch.device
-    ) -> None:
+    def __init__(self, layout: Layout, pages: int, device: torch.device) -> None:
+        layers, page_tokens, dtype = layout.layers, layout.page_tokens, layout.dtype
         self.page_tokens = page_tokens
-        self.token_bytes = sum(layer.numbers for layer in layers) * dtype.itemsize
+        self.page_bytes = layout.page_bytes
+        self.windows = [layer.window for layer in layers]
         self.keys = [
             torch.empty(pages, each.heads, each.key_width, page_tokens, dtype=dtype, device=device) for each in layers
         ]
         self.values = [
             torch.empty(pages, each.heads, page_tokens, each.value_width, dtype=dtype, device=device) for each in layers
         ]
-
-    @property
-    def page_bytes(self) -> int:
-        return self.token_bytes * self.page_tokens
 
     def write(self, layer: int, pages: Tensor, slots: Tensor, key: Tensor, value: Tensor) -> None:
         """Stores key and value (tokens, heads, width) in each token's page and slot (both (tokens,), int64)."""

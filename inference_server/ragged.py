@@ -40,7 +40,7 @@ class Pass:
         self.batch = batch
         self.store = store
         self.shapes: dict[int, LayerShape] = {}  # filled instead of storing when there is no store yet
-        self.windows: dict[int, int | None] = {}
+        self.dtype = torch.float32
 
     def attend(
         self,
@@ -64,8 +64,8 @@ class Pass:
             mask = batch.mask(index, window)
             output[here] = _attention(query[:, here], keys, values, mask, scaling, cap).transpose(0, 1)
         if store is None:
-            self.shapes[layer] = LayerShape(key.shape[0], key.shape[2], value.shape[2])
-            self.windows[layer] = window
+            self.shapes[layer] = LayerShape(key.shape[0], key.shape[2], value.shape[2], window)
+            self.dtype = key.dtype
         else:
             rows = batch.kept_rows
             key, value = (each.transpose(0, 1) if rows is None else each.transpose(0, 1)[rows] for each in (key, value))

@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from inference_server.batch import Batch, Segment
-from inference_server.kv_store import KvStore, LayerShape
+from inference_server.kv_store import KvStore, Layout
 from inference_server.page_pool import PagePool
 from inference_server.prefix_tree import PrefixTree, Stored
 from inference_server.ragged import Pass, running
@@ -46,18 +46,20 @@ class RaggedRunner:
 
     incremental = True
 
-    def __init__(
-        self, model: PreTrainedModel, layers: Sequence[LayerShape], cache_bytes: int, page_tokens: int
-    ) -> None:
-        """`model` has the ragged attention set. Storage takes at most `cache_bytes`. Raises ValueError if too few."""
+    def __init__(self, model: PreTrainedModel, layout: Layout, cache_bytes: int, fused: bool) -> None:
+        """`model` has the ragged attention set. Storage takes at most `cache_bytes`. Raises ValueError if too few.
+
+        With `fused`, steps of few tokens take the compiled pass. Raises UnfusableError where that doesn't fit.
+        """
         self._model = model
-        page_bytes = sum(layer.numbers for layer in layers) * model.dtype.itemsize * page_tokens
+        page_bytes, page_tokens = layout.page_bytes, layout.page_tokens
         pages = cache_bytes // page_bytes
         if pages < 1:
             raise ValueError(f"{cache_bytes} bytes of cache hold no page of {page_bytes} bytes")
-        self.store = KvStore(layers, pages, page_tokens, model.dtype, model.device)
+        self.store = KvStore(layout, pages, model.device)
         self.pool = PagePool(pages, page_tokens)
         self.tree = PrefixTree(self.pool, self.store.copy_page)
+        self._step = _fused_step(model, self.store) if fused else None
 
     @property
     def used_bytes(self) -> int:
@@ -77,8 +79,11 @@ class RaggedRunner:
             elif segment.keep:
                 self.tree.reserve_alternatives(segment.stored, segment.token_ids)
         batch = Batch(segments, self.pool.page_tokens)
-        with running(Pass(batch, self.store)):
-            logits = forward(self._model, batch.token_ids, batch.positions, batch.logit_rows)
+        if self._step is not None and self._step.fits(batch):
+            logits = self._step.run(batch)
+        else:
+            with running(Pass(batch, self.store)):
+                logits = forward(self._model, batch.token_ids, batch.positions, batch.logit_rows)
         for segment in segments:
             if not segment.alternatives:
                 self.tree.commit(segment.stored, segment.token_ids)
@@ -101,6 +106,12 @@ class RaggedRunner:
         self.store.copy_slot((stored.extras[place // size], place % size), (longer.pages[last // size], last % size))
         self.tree.commit(longer, [token_id])
         return longer
+
+
+def _fused_step(model: PreTrainedModel, store: KvStore) -> "FusedStep":
+    from inference_server.fused_step import FusedStep
+
+    return FusedStep(model, store)
 
 
 class PlainRunner:
