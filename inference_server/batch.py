@@ -116,16 +116,17 @@ class Batch:
     def kept_slots(self) -> Tensor:
         return torch.tensor(self._places, dtype=torch.int64) % self._page_tokens
 
-    def mask(self, index: int, window: int | None) -> Tensor | None:
+    def mask(self, index: int, window: int | None, device: torch.device) -> Tensor | None:
         """The mask of a span, made once for all layers."""
         key = (index, window)
         if key not in self.masks:
-            self.masks[key] = self.spans[index].mask(window)
+            made = self.spans[index].mask(window)
+            self.masks[key] = None if made is None else made.to(device)
         return self.masks[key]
 
     def rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """For each new token, where its prompt's pages begin in the second table, its place, and its slot or -1."""
-        table, pages, kept = [], [], dict(zip(self._kept, self._places, strict=True))
+        table, pages, kept = list[tuple[int, int, int]](), list[int](), dict(zip(self._kept, self._places, strict=True))
         row = 0
         for segment in self.segments:
             prefix = len(segment.stored)

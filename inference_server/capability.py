@@ -51,9 +51,7 @@ def _check(runner: RaggedRunner, prompt: list[int], alternatives: list[int], wan
         raise UnsupportedAttentionError(f"a difference of {error:.1e} in probability")
 
 
-def _fuses(
-    model: PreTrainedModel, layout: Layout, prompt: list[int], alternatives: list[int], wanted: Tensor
-) -> bool:
+def _fuses(model: PreTrainedModel, layout: Layout, prompt: list[int], alternatives: list[int], wanted: Tensor) -> bool:
     """Whether the compiled pass fits the model and gives its numbers."""
     try:
         _check(RaggedRunner(model, layout, 8 * layout.page_bytes, True), prompt, alternatives, wanted)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from inference_server.batch import Batch
 from inference_server.held import FEW_ROWS, KINDS, HeldLinear
 from inference_server.kernels import decoder as d
-from inference_server.kernels.attention import ROW
 from inference_server.kernels.tiles import LANES
 from inference_server.kernels.vectors import PAGE
 from inference_server.kv_store import KvStore
@@ -140,6 +139,3 @@ class FusedStep:
     def _keep(self, array: NDArray[Any]) -> int:
         self._kept.append(array)
         return array.ctypes.data
-
-
-__all__ = ["ROW", "FusedStep", "UnfusableError"]

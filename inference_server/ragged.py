@@ -61,7 +61,7 @@ class Pass:
             if span.prefix and store is not None:
                 stored = store.read(layer, span.pages, span.prefix)
                 keys, values = torch.cat((stored[0], keys), 1), torch.cat((stored[1], values), 1)
-            mask = batch.mask(index, window)
+            mask = batch.mask(index, window, query.device)
             output[here] = _attention(query[:, here], keys, values, mask, scaling, cap).transpose(0, 1)
         if store is None:
             self.shapes[layer] = LayerShape(key.shape[0], key.shape[2], value.shape[2], window)

@@ -41,6 +41,18 @@ class Runner(Protocol):
         ...
 
 
+class Step(Protocol):
+    """A faster way through some batches."""
+
+    def fits(self, batch: Batch) -> bool:
+        """Whether `run` can compute the batch."""
+        ...
+
+    def run(self, batch: Batch) -> Tensor:
+        """As the pass layer by layer: logits (rows, vocabulary), keys and values stored."""
+        ...
+
+
 class RaggedRunner:
     """All new tokens of all prompts in one pass, over paged storage shared by prefix."""
 
@@ -60,6 +72,11 @@ class RaggedRunner:
         self.pool = PagePool(pages, page_tokens)
         self.tree = PrefixTree(self.pool, self.store.copy_page)
         self._step = _fused_step(model, self.store) if fused else None
+
+    @property
+    def fused(self) -> bool:
+        """Whether steps of few tokens take the compiled pass."""
+        return self._step is not None
 
     @property
     def used_bytes(self) -> int:
@@ -108,8 +125,8 @@ class RaggedRunner:
         return longer
 
 
-def _fused_step(model: PreTrainedModel, store: KvStore) -> "FusedStep":
-    from inference_server.fused_step import FusedStep
+def _fused_step(model: PreTrainedModel, store: KvStore) -> Step:
+    from inference_server.fused_step import FusedStep  # here, since it needs numba
 
     return FusedStep(model, store)
 

@@ -10,7 +10,44 @@ from inference_server.kernels.vectors import PAGE, exponential, floats, page_mix
 ROW = 3  # numbers that describe a new token: where its pages are listed, how many tokens come before it, its slot
 
 
-@njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
+_scores_of_1, _scores_of_2, _scores_of_3, _scores_of_4 = (page_scores(queries) for queries in range(1, 5))
+_mix_of_1, _mix_of_2, _mix_of_3, _mix_of_4 = (page_mix(queries) for queries in range(1, 5))
+
+
+@njit(nogil=True)
+def _scores(query: int, page: int, queries: int, width: int, scores: int, stride: int) -> None:
+    """Scores of any number of queries, up to four at a time."""
+    q = 0
+    while q < queries:
+        left, at, to = queries - q, query + q * width * 4, scores + q * stride * 4
+        if left == 3:
+            _scores_of_3(at, page, width, to, stride)
+        elif left == 2:
+            _scores_of_2(at, page, width, to, stride)
+        elif left == 1:
+            _scores_of_1(at, page, width, to, stride)
+        else:
+            _scores_of_4(at, page, width, to, stride)
+        q += 4
+
+
+@njit(nogil=True)
+def _mix(weights: int, stride: int, page: int, queries: int, width: int, count: int, mixed: int) -> None:
+    q = 0
+    while q < queries:
+        left, at, to = queries - q, weights + q * stride * 4, mixed + q * width * 4
+        if left == 3:
+            _mix_of_3(at, stride, page, width, count, to)
+        elif left == 2:
+            _mix_of_2(at, stride, page, width, count, to)
+        elif left == 1:
+            _mix_of_1(at, stride, page, width, count, to)
+        else:
+            _mix_of_4(at, stride, page, width, count, to)
+        q += 4
+
+
+@njit(nogil=True, fastmath={"reassoc", "contract", "nsz", "nnan"})
 def _soften(scores: Any, first: int, last: int, scaling: float) -> None:
     """Scores to weights that sum to 1, over first…last."""
     top = np.float32(-np.inf)
@@ -53,8 +90,7 @@ def attend(
     first = max(0, prefix + 1 - window)
     for index in range(first // PAGE, (prefix + PAGE - 1) // PAGE):
         page = keys + pages[index] * page_step[0]
-        for h in range(share):
-            page_scores(query + h * key_width * 4, page, key_width, scratch + (h * stride + index * PAGE) * 4)
+        _scores(query, page, share, key_width, scratch + index * PAGE * 4, stride)
     own_key, own_value = floats(key, key_width), floats(value, value_width)
     mixed = floats(output, share * value_width)
     for h in range(share):
@@ -70,9 +106,7 @@ def attend(
             mixed[h * value_width + d] = scores[prefix] * own_value[d]
     for index in range(first // PAGE, (prefix + PAGE - 1) // PAGE):
         page, count = values + pages[index] * page_step[1], min(PAGE, prefix - index * PAGE)
-        for h in range(share):
-            at = scratch + (h * stride + index * PAGE) * 4
-            page_mix(at, page, value_width, count, output + h * value_width * 4)
+        _mix(scratch + index * PAGE * 4, stride, page, share, value_width, count, output)
     if slot >= 0:
         stored = floats(keys + slot // PAGE * page_step[0], key_width * PAGE)
         for d in range(key_width):

@@ -115,7 +115,14 @@ def decoder_body(kind: int) -> Body:
 
     def body(pointer: Any) -> None:
         table = integers_of(pointer)
-        rows, hidden, heads, groups, width, inner = table[ROWS], table[HIDDEN], table[HEADS], table[GROUPS], table[WIDTH], table[INNER]
+        rows, hidden, heads, groups, width, inner = (
+            table[ROWS],
+            table[HIDDEN],
+            table[HEADS],
+            table[GROUPS],
+            table[WIDTH],
+            table[INNER],
+        )
         epsilon = floats(table[FLOATS], 2)[0]
         states, queries, keys, values, mixed, gate, up = (
             table[STATES], table[QUERIES], table[KEYS], table[VALUES], table[MIXED], table[GATE], table[UP],

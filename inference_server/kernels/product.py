@@ -33,7 +33,7 @@ def _panel(rows: int, kind: int) -> Callable[..., None]:
             single(x, x_stride, w + o * width * weight_bytes, width, width, y + o * 4, y_stride)
             o += 1
 
-    return panel  # type: ignore[no-any-return]
+    return panel
 
 
 @cache
@@ -65,7 +65,7 @@ def product(kind: int) -> Callable[..., None]:
                 m += count
             o = stop
 
-    return compute  # type: ignore[no-any-return]
+    return compute
 
 
 @njit(nogil=True)

@@ -17,9 +17,9 @@ from numba import cfunc, types
 from numpy.typing import NDArray
 
 BODY = types.void(types.CPointer(types.int64))
-here = types.ExternalFunction("next_token_thread", types.int32())
-size = types.ExternalFunction("next_token_threads", types.int32())
-meet = types.ExternalFunction("next_token_meet", types.void())
+here: Any = types.ExternalFunction("next_token_thread", types.int32())
+size: Any = types.ExternalFunction("next_token_threads", types.int32())
+meet: Any = types.ExternalFunction("next_token_meet", types.void())
 _SYMBOLS = {
     "next_token_thread": "omp_get_thread_num",
     "next_token_threads": "omp_get_num_threads",
@@ -45,7 +45,7 @@ def _start() -> Callable[..., None]:
             continue
         start.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
         start.restype = None
-        return start  # type: ignore[no-any-return]
+        return start
     raise NoTeamError("torch's OpenMP runtime is not at hand")
 
 

@@ -77,7 +77,7 @@ def _prefetch(builder: Any, address: Any) -> None:
 
 @cache
 def tile(rows: int, outputs: int, kind: int, depth: int = 1, ahead: bool = False) -> Callable[..., None]:
-    """A numba-callable (x, x_stride, w, w_stride, width, y, y_stride): y[m, r] = x[m] · w[r] for a rows × outputs block.
+    """A numba-callable (x, x_stride, w, w_stride, width, y, y_stride): y[m, r] = x[m] · w[r] for a block.
 
     Addresses in bytes, strides in numbers. Each sum is kept in `depth` registers. `ahead` asks memory for the next
     block of weights, in the order in which they lie, while this one is worked on.
@@ -92,7 +92,10 @@ def tile(rows: int, outputs: int, kind: int, depth: int = 1, ahead: bool = False
         def accumulate(start: Any, stop: Any, lanes: int, depth: int) -> list[list[Any]]:
             """Adds up products from start to stop (a whole number of steps), `depth` vectors at each step."""
             zero = ir.Constant(_vector(_FLOAT, lanes), 0.0 if lanes == 1 else [0.0] * lanes)
-            sums = [[[cgutils.alloca_once_value(builder, zero) for _ in range(outputs)] for _ in range(rows)] for _ in range(depth)]
+            sums = [
+                [[cgutils.alloca_once_value(builder, zero) for _ in range(outputs)] for _ in range(rows)]
+                for _ in range(depth)
+            ]
             with cgutils.for_range_slice(builder, start, stop, _number(lanes * depth)) as (at, _):
                 for d in range(depth):
                     k = builder.add(at, _number(d * lanes))
@@ -106,7 +109,7 @@ def tile(rows: int, outputs: int, kind: int, depth: int = 1, ahead: bool = False
                         for r in range(outputs):
                             held = builder.load(sums[d][m][r])
                             builder.store(_multiply_add(builder, values, weights[r], held), sums[d][m][r])
-            totals = []
+            totals: list[list[Any]] = []
             for m in range(rows):
                 totals.append([])
                 for r in range(outputs):
@@ -136,4 +139,4 @@ def tile(rows: int, outputs: int, kind: int, depth: int = 1, ahead: bool = False
     def block(typing: Any, x: Any, xs: Any, w: Any, ws: Any, width: Any, y: Any, ys: Any) -> Any:
         return types.void(*[types.intp] * 7), generate
 
-    return block  # type: ignore[no-any-return]
+    return block
