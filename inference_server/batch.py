@@ -44,6 +44,10 @@ class Span:
     pages: Tensor
     alternatives: bool
 
+    def causal(self, window: int | None) -> bool:
+        """Whether each new token sees all that came before it, and all of that is new."""
+        return self.prefix == 0 and not self.alternatives and (window is None or self.count <= window)
+
     def mask(self, window: int | None) -> Tensor | None:
         """Which keys, the prefix and then the new ones, each new token sees (count, prefix + count); None: all."""
         if self.count == 1 and (window is None or self.prefix < window):
@@ -124,6 +128,7 @@ class Batch:
             self.masks[key] = None if made is None else made.to(device)
         return self.masks[key]
 
+    @cached_property
     def rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """For each new token, where its prompt's pages begin in the second table, its place, and its slot or -1."""
         table, pages, kept = list[tuple[int, int, int]](), list[int](), dict(zip(self._kept, self._places, strict=True))
@@ -135,6 +140,11 @@ class Batch:
                 row += 1
             pages.extend(segment.stored.pages[: -(-prefix // self._page_tokens)])
         return np.array(table, dtype=np.int64), np.array(pages or [0], dtype=np.int64)
+
+    @property
+    def longest(self) -> int:
+        """The most tokens stored before any new one."""
+        return max(len(segment.stored) for segment in self.segments)
 
     @property
     def single(self) -> bool:

@@ -17,6 +17,7 @@ from inference_server.runner import PlainRunner, RaggedRunner, Runner, forward
 PAGE_TOKENS = 16
 _TOLERANCE = 2e-5  # in probability; rounding in another order stays below 1e-6
 _MOVING_ROPE = {"dynamic", "longrope"}  # rotations of stored keys that a longer prompt changes
+_TRIAL_PAGES = 8
 _KNOWN_LAYERS = {"full_attention", "sliding_attention"}
 
 logger = structlog.get_logger(__name__)
@@ -34,10 +35,8 @@ def build_runner(model: PreTrainedModel, cache_bytes: int, page_tokens: int = PA
         wanted = _reference(plain, prompt, alternatives)
         _set_ragged(model)
         layout = _layout(model, prompt, page_tokens)
-        fused = _fuses(model, layout, prompt, alternatives, wanted)
-        if not fused:
-            _check(RaggedRunner(model, layout, 8 * layout.page_bytes, False), prompt, alternatives, wanted)
-        return RaggedRunner(model, layout, cache_bytes, fused)
+        ways = _fastest(model, layout, prompt, alternatives, wanted)
+        return RaggedRunner(model, layout, cache_bytes, **ways)
     except Exception as fault:  # whatever a model does with a pass it wasn't written for, its own path is right
         logger.info("prompts of this model are computed whole", architecture=type(model).__name__, reason=str(fault))
         if model.config._attn_implementation != own:
@@ -51,14 +50,20 @@ def _check(runner: RaggedRunner, prompt: list[int], alternatives: list[int], wan
         raise UnsupportedAttentionError(f"a difference of {error:.1e} in probability")
 
 
-def _fuses(model: PreTrainedModel, layout: Layout, prompt: list[int], alternatives: list[int], wanted: Tensor) -> bool:
-    """Whether the compiled pass fits the model and gives its numbers."""
-    try:
-        _check(RaggedRunner(model, layout, 8 * layout.page_bytes, True), prompt, alternatives, wanted)
-    except Exception as fault:
-        logger.info("steps of this model run layer by layer", architecture=type(model).__name__, reason=str(fault))
-        return False
-    return True
+def _fastest(
+    model: PreTrainedModel, layout: Layout, prompt: list[int], alternatives: list[int], wanted: Tensor
+) -> dict[str, bool]:
+    """The compiled ways that fit the model and give its numbers. Raises UnsupportedAttentionError if not even none."""
+    on_cpu = model.device.type == "cpu"
+    for ways in ({"compiled": True, "fused": True}, {"compiled": True}) if on_cpu else ():
+        try:
+            _check(RaggedRunner(model, layout, _TRIAL_PAGES * layout.page_bytes, **ways), prompt, alternatives, wanted)
+        except Exception as fault:  # numba may be absent, or fail on a machine in ways of its own
+            logger.debug("no compiled way", architecture=type(model).__name__, ways=[*ways], reason=str(fault))
+        else:
+            return ways
+    _check(RaggedRunner(model, layout, _TRIAL_PAGES * layout.page_bytes), prompt, alternatives, wanted)
+    return {}
 
 
 def _set_ragged(model: PreTrainedModel) -> None:

@@ -14,9 +14,9 @@ from inference_server.kernels import decoder as d
 from inference_server.kernels.tiles import LANES
 from inference_server.kernels.vectors import PAGE
 from inference_server.kv_store import KvStore
+from inference_server.row_attention import UNBOUNDED
 
 FAMILIES = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"}
-_UNBOUNDED = 1 << 40
 
 
 class UnfusableError(Exception):
@@ -73,9 +73,8 @@ class FusedStep:
         cosines, sines = self._model.model.rotary_emb(states[None], torch.tensor([batch.positions]))
         cosines, sines = cosines[0].contiguous(), sines[0].contiguous()
         logits = torch.empty(rows, int(head[d.VOCABULARY]))
-        row_table, pages = batch.rows()
-        longest = int(row_table[:, 1].max()) + 2 * PAGE
-        step = longest * int(head[d.HEADS] // head[d.GROUPS])
+        row_table, pages = batch.rows
+        step = (batch.longest + 2 * PAGE) * int(head[d.HEADS] // head[d.GROUPS])
         if len(self._scratch) < step * self._threads:
             self._scratch = np.empty(2 * step * self._threads, dtype=np.float32)
         head[d.ROWS] = rows
@@ -125,7 +124,7 @@ class FusedStep:
             self._address(self._store.keys[index]),
             self._address(self._store.values[index]),
         )
-        row[d.L_WINDOW] = self._store.windows[index] or _UNBOUNDED
+        row[d.L_WINDOW] = self._store.windows[index] or UNBOUNDED
         return row
 
     def _address(self, tensor: Tensor | None) -> int:

@@ -38,7 +38,7 @@ class HeldLinear(nn.Module):
         if len(rows) > FEW_ROWS:
             self._many(rows, y)
         elif len(rows):
-            source = (rows.data_ptr(), self.in_features, len(rows), self.weight.data_ptr(), self.in_features)
+            source = (rows.data_ptr(), len(rows), self.weight.data_ptr(), self.in_features)
             table = np.array((*source, self.out_features, y.data_ptr(), self.out_features), dtype=np.int64)
             self._body.run(table, torch.get_num_threads())
         if self.bias is not None:

@@ -7,7 +7,7 @@ in flight is found per thread, so models running in several threads don't meet.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -33,11 +33,23 @@ class UnsupportedAttentionError(Exception):
     """The model asks its attention for something this one doesn't do."""
 
 
+class Rows(Protocol):
+    """Attention for batches in which no new token sees another one."""
+
+    def attend(
+        self, batch: Batch, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
+    ) -> Tensor:
+        """As Pass.attend, keys and values stored."""
+        ...
+
+
 class Pass:
     """A forward pass in flight: what it reads, and where it stores."""
 
-    def __init__(self, batch: Batch, store: KvStore | None) -> None:
+    def __init__(self, batch: Batch, store: KvStore | None, rows: "Rows | None" = None) -> None:
+        """`rows` attends for batches of single tokens, where there is a faster way for them."""
         self.batch = batch
+        self.rows = rows
         self.store = store
         self.shapes: dict[int, LayerShape] = {}  # filled instead of storing when there is no store yet
         self.dtype = torch.float32
@@ -54,6 +66,8 @@ class Pass:
     ) -> Tensor:
         """query (heads, tokens, width), key and value (key heads, tokens, width) → (tokens, heads, width)."""
         batch, store = self.batch, self.store
+        if self.rows is not None and cap is None and batch.single:
+            return self.rows.attend(batch, layer, query, key, value, scaling, window)
         output = query.new_empty(query.shape[1], query.shape[0], value.shape[2])
         for index, span in enumerate(batch.spans):
             here = slice(span.start, span.start + span.count)
@@ -61,8 +75,9 @@ class Pass:
             if span.prefix and store is not None:
                 stored = store.read(layer, span.pages, span.prefix)
                 keys, values = torch.cat((stored[0], keys), 1), torch.cat((stored[1], values), 1)
-            mask = batch.mask(index, window, query.device)
-            output[here] = _attention(query[:, here], keys, values, mask, scaling, cap).transpose(0, 1)
+            causal = cap is None and span.causal(window)
+            mask = None if causal else batch.mask(index, window, query.device)
+            output[here] = _attention(query[:, here], keys, values, mask, scaling, cap, causal).transpose(0, 1)
         if store is None:
             self.shapes[layer] = LayerShape(key.shape[0], key.shape[2], value.shape[2], window)
             self.dtype = key.dtype
@@ -123,12 +138,12 @@ def ragged_attention(
 
 
 def _attention(
-    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scaling: float, cap: float | None
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scaling: float, cap: float | None, causal: bool
 ) -> Tensor:
     """(heads, new, width) against (key heads, all, width); `cap` bounds the scores smoothly."""
     if cap is None:
         return scaled_dot_product_attention(
-            query[None], keys[None], values[None], attn_mask=mask, scale=scaling, enable_gqa=True
+            query[None], keys[None], values[None], attn_mask=mask, is_causal=causal, scale=scaling, enable_gqa=True
         )[0]
     share = query.shape[0] // keys.shape[0]
     scores = torch.matmul(query, keys.repeat_interleave(share, 0).transpose(1, 2)) * scaling

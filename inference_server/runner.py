@@ -11,7 +11,7 @@ from inference_server.batch import Batch, Segment
 from inference_server.kv_store import KvStore, Layout
 from inference_server.page_pool import PagePool
 from inference_server.prefix_tree import PrefixTree, Stored
-from inference_server.ragged import Pass, running
+from inference_server.ragged import Pass, Rows, running
 
 
 class Runner(Protocol):
@@ -58,10 +58,13 @@ class RaggedRunner:
 
     incremental = True
 
-    def __init__(self, model: PreTrainedModel, layout: Layout, cache_bytes: int, fused: bool) -> None:
+    def __init__(
+        self, model: PreTrainedModel, layout: Layout, cache_bytes: int, *, compiled: bool = False, fused: bool = False
+    ) -> None:
         """`model` has the ragged attention set. Storage takes at most `cache_bytes`. Raises ValueError if too few.
 
-        With `fused`, steps of few tokens take the compiled pass. Raises UnfusableError where that doesn't fit.
+        `compiled` takes compiled attention for batches of single tokens, `fused` one compiled pass for few of them.
+        Raises an exception of any kind where those don't fit.
         """
         self._model = model
         page_bytes, page_tokens = layout.page_bytes, layout.page_tokens
@@ -71,7 +74,13 @@ class RaggedRunner:
         self.store = KvStore(layout, pages, model.device)
         self.pool = PagePool(pages, page_tokens)
         self.tree = PrefixTree(self.pool, self.store.copy_page)
+        self._rows = _row_attention(self.store) if compiled else None
         self._step = _fused_step(model, self.store) if fused else None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether batches of single tokens take compiled attention."""
+        return self._rows is not None
 
     @property
     def fused(self) -> bool:
@@ -99,7 +108,7 @@ class RaggedRunner:
         if self._step is not None and self._step.fits(batch):
             logits = self._step.run(batch)
         else:
-            with running(Pass(batch, self.store)):
+            with running(Pass(batch, self.store, self._rows)):
                 logits = forward(self._model, batch.token_ids, batch.positions, batch.logit_rows)
         for segment in segments:
             if not segment.alternatives:
@@ -123,6 +132,12 @@ class RaggedRunner:
         self.store.copy_slot((stored.extras[place // size], place % size), (longer.pages[last // size], last % size))
         self.tree.commit(longer, [token_id])
         return longer
+
+
+def _row_attention(store: KvStore) -> Rows:
+    from inference_server.row_attention import RowAttention  # here, since it needs numba
+
+    return RowAttention(store)
 
 
 def _fused_step(model: PreTrainedModel, store: KvStore) -> Step:

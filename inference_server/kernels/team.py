@@ -7,6 +7,7 @@ share, `meet` waits until all have come so far. A table holds addresses, counts 
 import ctypes
 from collections.abc import Callable
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ BODY = types.void(types.CPointer(types.int64))
 here: Any = types.ExternalFunction("next_token_thread", types.int32())
 size: Any = types.ExternalFunction("next_token_threads", types.int32())
 meet: Any = types.ExternalFunction("next_token_meet", types.void())
+SOURCES = int.from_bytes(
+    sha256(b"".join(p.read_bytes() for p in sorted(Path(__file__).parent.glob("*.py")))).digest()[:6]
+)
 _SYMBOLS = {
     "next_token_thread": "omp_get_thread_num",
     "next_token_threads": "omp_get_num_threads",
@@ -53,9 +57,17 @@ class Body:
     """A compiled body, ready to be run by a team."""
 
     def __init__(self, function: Callable[[Any], None]) -> None:
-        """Compiles `function(table)`, a numba function of a pointer to int64. Raises NoTeamError."""
+        """Compiles `function(table)`, a function of a pointer to int64, or finds it compiled. Raises NoTeamError.
+
+        What it calls may lie in other files, so to be found again only while none changed, it must refer to SOURCES
+        as a variable of an enclosing function. Kept where numba keeps things: beside its source, in the user's cache
+        or in NUMBA_CACHE_DIR.
+        """
         self._start = _start()
-        self._compiled = cfunc(BODY)(function)
+        try:
+            self._compiled = cfunc(BODY, cache=True)(function)
+        except RuntimeError:  # nowhere to keep it
+            self._compiled = cfunc(BODY)(function)
         self._address = self._compiled.address
 
     def run(self, table: NDArray[np.int64], threads: int) -> None:

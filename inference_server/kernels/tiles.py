@@ -15,6 +15,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 BFLOAT16, FLOAT16, FLOAT32 = 0, 1, 2
+_KIND_TYPES = {types.int8: BFLOAT16, types.int16: FLOAT16, types.int32: FLOAT32}
+_BYTES = {BFLOAT16: 2, FLOAT16: 2, FLOAT32: 4}
 LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
 
 _FLOAT = ir.FloatType()
@@ -75,68 +77,99 @@ def _prefetch(builder: Any, address: Any) -> None:
     _call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, *constants])
 
 
-@cache
-def tile(rows: int, outputs: int, kind: int, depth: int = 1, ahead: bool = False) -> Callable[..., None]:
-    """A numba-callable (x, x_stride, w, w_stride, width, y, y_stride): y[m, r] = x[m] · w[r] for a block.
+def _block(
+    builder: Any,
+    x: Any,
+    w: Any,
+    width: Any,
+    y: Any,
+    y_stride: Any,
+    rows: int,
+    outputs: int,
+    kind: int,
+    depth: int,
+    ahead: bool,
+) -> None:
+    """y[m, r] = x[m] · w[r] for rows × outputs, all of x and w lying row by row; each sum in `depth` registers.
 
-    Addresses in bytes, strides in numbers. Each sum is kept in `depth` registers. `ahead` asks memory for the next
-    block of weights, in the order in which they lie, while this one is worked on.
+    `ahead` asks memory for the next block of weights, in the order in which they lie, while this one is worked on.
     """
-    weight_bytes = 4 if kind == FLOAT32 else 2
+    weight_bytes = _BYTES[kind]
+    x_rows = [_at(builder, x, builder.mul(width, _number(m)), 4) for m in range(rows)]
+    w_rows = [_at(builder, w, builder.mul(width, _number(r)), weight_bytes) for r in range(outputs)]
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        x, x_stride, w, w_stride, width, y, y_stride = arguments
-        x_rows = [_at(builder, x, builder.mul(x_stride, _number(m)), 4) for m in range(rows)]
-        w_rows = [_at(builder, w, builder.mul(w_stride, _number(r)), weight_bytes) for r in range(outputs)]
-
-        def accumulate(start: Any, stop: Any, lanes: int, depth: int) -> list[list[Any]]:
-            """Adds up products from start to stop (a whole number of steps), `depth` vectors at each step."""
-            zero = ir.Constant(_vector(_FLOAT, lanes), 0.0 if lanes == 1 else [0.0] * lanes)
-            sums = [
-                [[cgutils.alloca_once_value(builder, zero) for _ in range(outputs)] for _ in range(rows)]
-                for _ in range(depth)
-            ]
-            with cgutils.for_range_slice(builder, start, stop, _number(lanes * depth)) as (at, _):
-                for d in range(depth):
-                    k = builder.add(at, _number(d * lanes))
-                    weights = [_widened(builder, _at(builder, each, k, weight_bytes), kind, lanes) for each in w_rows]
-                    if ahead and lanes > 1:
-                        read = builder.mul(builder.add(w_stride, k), _number(outputs * weight_bytes))
-                        for line in range(max(1, outputs * weight_bytes * lanes // 64)):
-                            _prefetch(builder, builder.add(builder.add(w, read), _number(line * 64)))
-                    for m in range(rows):
-                        values = _load(builder, _at(builder, x_rows[m], k, 4), _FLOAT, lanes)
-                        for r in range(outputs):
-                            held = builder.load(sums[d][m][r])
-                            builder.store(_multiply_add(builder, values, weights[r], held), sums[d][m][r])
-            totals: list[list[Any]] = []
-            for m in range(rows):
-                totals.append([])
-                for r in range(outputs):
-                    total = builder.load(sums[0][m][r])
-                    for d in range(1, depth):
-                        total = builder.fadd(total, builder.load(sums[d][m][r]))
-                    totals[m].append(total if lanes == 1 else _sum(builder, total))
-            return totals
-
-        # whole steps, then whole vectors, then single numbers
-        ends = [builder.sub(width, builder.urem(width, _number(step))) for step in (LANES * depth, LANES)]
-        parts = [accumulate(_number(0), ends[0], LANES, depth)]
-        if depth > 1:
-            parts.append(accumulate(ends[0], ends[1], LANES, 1))
-        parts.append(accumulate(ends[1], width, 1, 1))
+    def accumulate(start: Any, stop: Any, lanes: int, depth: int) -> list[list[Any]]:
+        """Adds up products from start to stop (a whole number of steps), `depth` vectors at each step."""
+        zero = ir.Constant(_vector(_FLOAT, lanes), 0.0 if lanes == 1 else [0.0] * lanes)
+        sums = [
+            [[cgutils.alloca_once_value(builder, zero) for _ in range(outputs)] for _ in range(rows)]
+            for _ in range(depth)
+        ]
+        with cgutils.for_range_slice(builder, start, stop, _number(lanes * depth)) as (at, _):
+            for d in range(depth):
+                k = builder.add(at, _number(d * lanes))
+                weights = [_widened(builder, _at(builder, each, k, weight_bytes), kind, lanes) for each in w_rows]
+                if ahead and lanes > 1:
+                    read = builder.mul(builder.add(width, k), _number(outputs * weight_bytes))
+                    for line in range(max(1, outputs * weight_bytes * lanes // 64)):
+                        _prefetch(builder, builder.add(builder.add(w, read), _number(line * 64)))
+                for m in range(rows):
+                    values = _load(builder, _at(builder, x_rows[m], k, 4), _FLOAT, lanes)
+                    for r in range(outputs):
+                        held = builder.load(sums[d][m][r])
+                        builder.store(_multiply_add(builder, values, weights[r], held), sums[d][m][r])
+        totals: list[list[Any]] = []
         for m in range(rows):
-            row = _at(builder, y, builder.mul(y_stride, _number(m)), 4)
+            totals.append([])
             for r in range(outputs):
-                total = parts[0][m][r]
-                for part in parts[1:]:
-                    total = builder.fadd(total, part[m][r])
-                pointer = builder.inttoptr(_at(builder, row, _number(r), 4), _FLOAT.as_pointer())
-                builder.store(total, pointer, align=4)
-        return context.get_dummy_value()
+                total = builder.load(sums[0][m][r])
+                for d in range(1, depth):
+                    total = builder.fadd(total, builder.load(sums[d][m][r]))
+                totals[m].append(total if lanes == 1 else _sum(builder, total))
+        return totals
+
+    # whole steps, then whole vectors, then single numbers
+    ends = [builder.sub(width, builder.urem(width, _number(step))) for step in (LANES * depth, LANES)]
+    parts = [accumulate(_number(0), ends[0], LANES, depth)]
+    if depth > 1:
+        parts.append(accumulate(ends[0], ends[1], LANES, 1))
+    parts.append(accumulate(ends[1], width, 1, 1))
+    for m in range(rows):
+        row = _at(builder, y, builder.mul(y_stride, _number(m)), 4)
+        for r in range(outputs):
+            total = parts[0][m][r]
+            for part in parts[1:]:
+                total = builder.fadd(total, part[m][r])
+            pointer = builder.inttoptr(_at(builder, row, _number(r), 4), _FLOAT.as_pointer())
+            builder.store(total, pointer, align=4)
+
+
+@cache
+def strip(rows: int, outputs: int, depth: int = 1, ahead: bool = False) -> Callable[..., None]:
+    """A numba-callable (kind, x, w, width, first, last, y, y_stride): y[m, o] = x[m] · w[o] for outputs first…last.
+
+    x, w and y are addresses, y_stride counts numbers. The type of `kind` picks the code: int8 for bfloat16 weights,
+    int16 for float16, int32 for float32. Outputs go in blocks of `outputs`, what is left one by one.
+    """
 
     @intrinsic
-    def block(typing: Any, x: Any, xs: Any, w: Any, ws: Any, width: Any, y: Any, ys: Any) -> Any:
-        return types.void(*[types.intp] * 7), generate
+    def outputs_of_rows(
+        typing: Any, kind: Any, x: Any, w: Any, width: Any, first: Any, last: Any, y: Any, y_stride: Any
+    ) -> Any:
+        code = _KIND_TYPES[kind]
 
-    return block
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            _, x, w, width, first, last, y, y_stride = arguments
+            whole = builder.sub(last, builder.urem(builder.sub(last, first), _number(outputs)))
+            for start, stop, many in ((first, whole, outputs), (whole, last, 1)):
+                if outputs == 1 and start is whole:
+                    break
+                with cgutils.for_range_slice(builder, start, stop, _number(many)) as (o, _):
+                    weights = _at(builder, w, builder.mul(o, width), _BYTES[code])
+                    place = _at(builder, y, o, 4)
+                    _block(builder, x, weights, width, place, y_stride, rows, many, code, depth, ahead and many > 1)
+            return context.get_dummy_value()
+
+        return types.void(kind, *[types.intp] * 7), generate
+
+    return outputs_of_rows

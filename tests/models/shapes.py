@@ -11,15 +11,15 @@ VOCABULARY = 97
 _COMMON = {"vocab_size": VOCABULARY, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 _DEEP = {
     **_COMMON,
-    "hidden_size": 32,
+    "hidden_size": 64,
     "intermediate_size": 64,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "max_position_embeddings": 256,
 }
 _GROUPED = {**_DEEP, "num_key_value_heads": 2}
-_WINDOWED = {**_GROUPED, "head_dim": 8, "sliding_window": 8}
-_NARROW = {**_COMMON, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+_WINDOWED = {**_GROUPED, "head_dim": 16, "sliding_window": 8}
+_NARROW = {**_COMMON, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 RAGGED: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("LlamaConfig", _GROUPED),
@@ -31,9 +31,9 @@ RAGGED: dict[str, tuple[str, dict[str, Any]]] = {
     "mixtral": ("MixtralConfig", {**_GROUPED, "num_local_experts": 4}),
     "qwen2": ("Qwen2Config", _GROUPED),
     "qwen3": ("Qwen3Config", {**_GROUPED, "head_dim": 8}),
-    "gpt2": ("GPT2Config", {**_COMMON, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256}),
+    "gpt2": ("GPT2Config", {**_COMMON, "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 256}),
     "gpt-neox": ("GPTNeoXConfig", _DEEP),
-    "opt": ("OPTConfig", {**_NARROW, "ffn_dim": 64, "max_position_embeddings": 256, "word_embed_proj_dim": 32}),
+    "opt": ("OPTConfig", {**_NARROW, "ffn_dim": 64, "max_position_embeddings": 256, "word_embed_proj_dim": 64}),
     "phi": ("PhiConfig", _DEEP),
     "phi3": ("Phi3Config", _GROUPED),
     "gemma2": ("Gemma2Config", _WINDOWED),
@@ -46,14 +46,14 @@ RAGGED: dict[str, tuple[str, dict[str, Any]]] = {
     "smollm3": ("SmolLM3Config", _GROUPED),
 }
 PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
-    "bloom": ("BloomConfig", {**_COMMON, "hidden_size": 32, "n_layer": 2, "n_head": 4}),
+    "bloom": ("BloomConfig", {**_COMMON, "hidden_size": 64, "n_layer": 2, "n_head": 4}),
     "falcon": ("FalconConfig", _NARROW),
-    "gpt-j": ("GPTJConfig", {**_COMMON, "n_embd": 32, "n_layer": 2, "n_head": 4, "rotary_dim": 8, "n_positions": 256}),
+    "gpt-j": ("GPTJConfig", {**_COMMON, "n_embd": 64, "n_layer": 2, "n_head": 4, "rotary_dim": 8, "n_positions": 256}),
     "gpt-neo": (
         "GPTNeoConfig",
         {
             **_COMMON,
-            "hidden_size": 32,
+            "hidden_size": 64,
             "num_layers": 2,
             "num_heads": 4,
             "attention_types": [[["global", "local"], 1]],
@@ -64,7 +64,7 @@ PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
         "GptOssConfig",
         {**_WINDOWED, "num_local_experts": 4, "rope_parameters": {"rope_type": "default", "rope_theta": 1e4}},
     ),
-    "mamba": ("MambaConfig", {**_COMMON, "hidden_size": 32, "num_hidden_layers": 2}),
+    "mamba": ("MambaConfig", {**_COMMON, "hidden_size": 64, "num_hidden_layers": 2}),
 }
 
 
