@@ -104,6 +104,9 @@ class PrefixTree:
     def reserve(self, stored: Stored, count: int) -> None:
         """Makes room for `count` more tokens, evicting if needed. Raises CacheFull, leaving the prompt as it was."""
         size, pool = self._pool.page_tokens, self._pool
+        while len(stored.pages) * size >= len(stored) + size:  # room that failed work had reserved
+            pool.release(stored.pages.pop())
+            stored.nodes.pop()
         used = len(stored) % size
         spare = len(stored.pages) * size - len(stored)
         added: list[int] = []

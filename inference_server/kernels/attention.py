@@ -5,9 +5,16 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from inference_server.kernels.team import here, size
 from inference_server.kernels.vectors import PAGE, exponential, floats, page_mix, page_scores
 
 ROW = 3  # numbers that describe a new token: where its pages are listed, how many tokens come before it, its slot
+
+
+@njit(nogil=True)
+def tasks(count: int) -> tuple[int, int]:
+    """This thread's share of `count` tasks, in one run: rows of one prompt find its keys still near."""
+    return count * here() // size(), count * (here() + 1) // size()
 
 
 _scores_of_1, _scores_of_2, _scores_of_3, _scores_of_4 = (page_scores(queries) for queries in range(1, 5))

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numba import carray, njit
 
-from inference_server.kernels.attention import ROW, attend
+from inference_server.kernels.attention import ROW, attend, tasks
 from inference_server.kernels.product import bounds, product
-from inference_server.kernels.team import SOURCES, Body, here, meet, size
+from inference_server.kernels.team import SOURCES, Body, here, meet
 from inference_server.kernels.tiles import BFLOAT16, FLOAT16, FLOAT32
 from inference_server.kernels.vectors import PAGE, exponential, floats, integers
 
@@ -86,8 +86,9 @@ def _attention(table: Any, layer: Any, row_table: Any) -> None:
     share, step = heads // groups, table[PAGE_NUMBERS]
     numbers = floats(table[FLOATS], 2)
     scratch = table[SCRATCH] + here() * table[SCRATCH_STEP]
-    for task in range(here(), rows * groups, size()):
-        m, g = task // groups, task % groups
+    first_task, last_task = tasks(rows * groups)
+    for task in range(first_task, last_task):
+        m, g = task % rows, task // rows
         query = table[QUERIES] + (m * heads + g * share) * width * 4
         key, value = (table[KEYS] + (m * groups + g) * width * 4, table[VALUES] + (m * groups + g) * width * 4)
         cosines, sines = table[COSINES] + m * width * 4, table[SINES] + m * width * 4

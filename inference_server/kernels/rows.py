@@ -5,8 +5,8 @@ from typing import Any
 
 from numba import carray, njit
 
-from inference_server.kernels.attention import ROW, attend
-from inference_server.kernels.team import SOURCES, Body, here, size
+from inference_server.kernels.attention import ROW, attend, tasks
+from inference_server.kernels.team import SOURCES, Body, here
 from inference_server.kernels.vectors import PAGE, floats, integers
 
 (
@@ -23,15 +23,17 @@ def _attend(pointer: Any) -> None:
     row_table, scaling = integers(table[ROW_TABLE], table[ROWS] * ROW), floats(table[SCALING], 1)[0]
     key_bytes, value_bytes = key_width * PAGE * 4, value_width * PAGE * 4
     scratch = table[SCRATCH] + here() * table[SCRATCH_STEP]
-    for task in range(here(), table[ROWS] * groups, size()):
-        m, g = task // groups, task % groups
+    first_task, last_task = tasks(table[ROWS] * groups)
+    for task in range(first_task, last_task):
+        m, g = task % table[ROWS], task // table[ROWS]
         first, prefix, slot = row_table[m * ROW], row_table[m * ROW + 1], row_table[m * ROW + 2]
         pages = integers(table[PAGE_LIST] + first * 8, (prefix + PAGE - 1) // PAGE)
+        row, head = m * groups + g, m * table[HEADS] + g * share
         attend(
-            table[QUERIES] + (m * table[HEADS] + g * share) * key_width * 4, table[KEYS] + task * key_width * 4,
-            table[VALUES] + task * value_width * 4, share, key_width, value_width, table[KEY_STORE] + g * key_bytes,
+            table[QUERIES] + head * key_width * 4, table[KEYS] + row * key_width * 4,
+            table[VALUES] + row * value_width * 4, share, key_width, value_width, table[KEY_STORE] + g * key_bytes,
             table[VALUE_STORE] + g * value_bytes, (groups * key_bytes, groups * value_bytes), pages, prefix, slot,
-            table[WINDOW], scaling, scratch, table[OUTPUT] + (m * table[HEADS] + g * share) * value_width * 4,
+            table[WINDOW], scaling, scratch, table[OUTPUT] + head * value_width * 4,
         )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Prefix storage as plain tables: what is shared, copied, evicted and counted."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -186,6 +187,12 @@ class Clients(RuleBasedStateMachine):
         except CacheFull:
             return
         self._forget(stored)
+
+    @rule(stored=handles, count=st.integers(1, 9))
+    def fail(self, stored: Stored, count: int) -> None:
+        """Room is reserved, the work fails, and the prompt is used again."""
+        with contextlib.suppress(CacheFull):
+            self.shelf.tree.reserve(stored, count)
 
     @rule(stored=handles, count=st.integers(1, 9))
     def look_ahead(self, stored: Stored, count: int) -> None:
