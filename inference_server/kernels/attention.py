@@ -22,35 +22,37 @@ _mix_of_1, _mix_of_2, _mix_of_3, _mix_of_4 = (page_mix(queries) for queries in r
 
 
 @njit(nogil=True)
-def _scores(query: int, page: int, queries: int, width: int, scores: int, stride: int) -> None:
+def _scores(query: int, page: int, queries: int, width: int, scores: int, stride: int, following: int) -> None:
     """Scores of any number of queries, up to four at a time."""
     q = 0
     while q < queries:
         left, at, to = queries - q, query + q * width * 4, scores + q * stride * 4
         if left == 3:
-            _scores_of_3(at, page, width, to, stride)
+            _scores_of_3(at, page, width, to, stride, following)
         elif left == 2:
-            _scores_of_2(at, page, width, to, stride)
+            _scores_of_2(at, page, width, to, stride, following)
         elif left == 1:
-            _scores_of_1(at, page, width, to, stride)
+            _scores_of_1(at, page, width, to, stride, following)
         else:
-            _scores_of_4(at, page, width, to, stride)
+            _scores_of_4(at, page, width, to, stride, following)
         q += 4
 
 
 @njit(nogil=True)
-def _mix(weights: int, stride: int, page: int, queries: int, width: int, count: int, mixed: int) -> None:
+def _mix(
+    weights: int, stride: int, page: int, queries: int, width: int, count: int, mixed: int, following: int
+) -> None:
     q = 0
     while q < queries:
         left, at, to = queries - q, weights + q * stride * 4, mixed + q * width * 4
         if left == 3:
-            _mix_of_3(at, stride, page, width, count, to)
+            _mix_of_3(at, stride, page, width, count, to, following)
         elif left == 2:
-            _mix_of_2(at, stride, page, width, count, to)
+            _mix_of_2(at, stride, page, width, count, to, following)
         elif left == 1:
-            _mix_of_1(at, stride, page, width, count, to)
+            _mix_of_1(at, stride, page, width, count, to, following)
         else:
-            _mix_of_4(at, stride, page, width, count, to)
+            _mix_of_4(at, stride, page, width, count, to, following)
         q += 4
 
 
@@ -95,9 +97,13 @@ def attend(
     """
     stride = (prefix + PAGE) // PAGE * PAGE + PAGE
     first = max(0, prefix + 1 - window)
-    for index in range(first // PAGE, (prefix + PAGE - 1) // PAGE):
+    first_page, last_page = first // PAGE, (prefix + PAGE - 1) // PAGE
+    for index in range(first_page, last_page):
         page = keys + pages[index] * page_step[0]
-        _scores(query, page, share, key_width, scratch + index * PAGE * 4, stride)
+        following = keys + pages[min(index + 1, last_page - 1)] * page_step[0]
+        if index + 1 == last_page:
+            following = values + pages[first_page] * page_step[1]
+        _scores(query, page, share, key_width, scratch + index * PAGE * 4, stride, following)
     own_key, own_value = floats(key, key_width), floats(value, value_width)
     mixed = floats(output, share * value_width)
     for h in range(share):
@@ -111,9 +117,10 @@ def attend(
             scores[j] = np.float32(0)
         for d in range(value_width):
             mixed[h * value_width + d] = scores[prefix] * own_value[d]
-    for index in range(first // PAGE, (prefix + PAGE - 1) // PAGE):
+    for index in range(first_page, last_page):
         page, count = values + pages[index] * page_step[1], min(PAGE, prefix - index * PAGE)
-        _mix(scratch + index * PAGE * 4, stride, page, share, value_width, count, output)
+        following = values + pages[min(index + 1, last_page - 1)] * page_step[1]
+        _mix(scratch + index * PAGE * 4, stride, page, share, value_width, count, output, following)
     if slot >= 0:
         stored = floats(keys + slot // PAGE * page_step[0], key_width * PAGE)
         for d in range(key_width):

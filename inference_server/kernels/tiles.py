@@ -71,7 +71,8 @@ def _sum(builder: Any, vector: Any) -> Any:
     return _call(builder, f"llvm.vector.reduce.fadd.v{LANES}f32", _FLOAT, [start, vector], ("reassoc",))
 
 
-def _prefetch(builder: Any, address: Any) -> None:
+def prefetch(builder: Any, address: Any) -> None:
+    """Asks memory for the 64 bytes around an address; any address will do."""
     pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
     constants = [ir.Constant(ir.IntType(32), each) for each in (0, 3, 1)]  # read, keep near, data
     _call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, *constants])
@@ -112,7 +113,7 @@ def _block(
                 if ahead and lanes > 1:
                     read = builder.mul(builder.add(width, k), _number(outputs * weight_bytes))
                     for line in range(max(1, outputs * weight_bytes * lanes // 64)):
-                        _prefetch(builder, builder.add(builder.add(w, read), _number(line * 64)))
+                        prefetch(builder, builder.add(builder.add(w, read), _number(line * 64)))
                 for m in range(rows):
                     values = _load(builder, _at(builder, x_rows[m], k, 4), _FLOAT, lanes)
                     for r in range(outputs):

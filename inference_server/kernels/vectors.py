@@ -10,7 +10,7 @@ from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from inference_server.kernels.tiles import LANES, _at, _load, _multiply_add, _number, _vector
+from inference_server.kernels.tiles import LANES, _at, _load, _multiply_add, _number, _vector, prefetch
 
 PAGE = 16  # tokens in a page
 _FLOAT = ir.FloatType()
@@ -84,13 +84,14 @@ def _store(builder: Any, value: Any, address: Any) -> None:
 
 @cache
 def page_scores(queries: int) -> Callable[..., None]:
-    """A numba-callable (query, keys, width, scores, stride): scores[q, j] = query q · key j of a page.
+    """A numba-callable (query, keys, width, scores, stride, next): scores[q, j] = query q · key j of a page.
 
-    The page's keys lie transposed (width, PAGE), the queries one after another; width is even, stride in numbers.
+    The page's keys lie transposed (width, PAGE), the queries one after another; width divides by 4, stride counts
+    numbers. Memory is asked for the page at `next` meanwhile.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        query, keys, width, scores, stride = arguments
+        query, keys, width, scores, stride, following = arguments
         parts = PAGE // LANES
         chains = 4 if queries == 1 else 2
         zero = ir.Constant(_vector(_FLOAT, LANES), [0.0] * LANES)
@@ -103,6 +104,7 @@ def page_scores(queries: int) -> Callable[..., None]:
             for c in range(chains):
                 d = builder.add(start, _number(c))
                 row = _at(builder, keys, d, 4 * PAGE)
+                prefetch(builder, _at(builder, following, d, 4 * PAGE))
                 vectors = [
                     _load(builder, builder.add(row, _number(4 * LANES * part)), _FLOAT, LANES) for part in range(parts)
                 ]
@@ -121,21 +123,21 @@ def page_scores(queries: int) -> Callable[..., None]:
         return context.get_dummy_value()
 
     @intrinsic
-    def scores_of_page(typing: Any, query: Any, keys: Any, width: Any, scores: Any, stride: Any) -> Any:
-        return types.void(*[types.intp] * 5), generate
+    def scores_of_page(typing: Any, query: Any, keys: Any, width: Any, scores: Any, stride: Any, following: Any) -> Any:
+        return types.void(*[types.intp] * 6), generate
 
     return scores_of_page
 
 
 @cache
 def page_mix(queries: int) -> Callable[..., None]:
-    """A numba-callable (weights, stride, values, width, count, mixed): mixed[q] += Σ weights[q, j] · value j.
+    """A numba-callable (weights, stride, values, width, count, mixed, next): mixed[q] += Σ weights[q, j] · value j.
 
-    Over a page's first `count` values (PAGE, width); width divides by LANES.
+    Over a page's first `count` values (PAGE, width); width divides by LANES; `next` as above.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        weights, stride, values, width, count, mixed = arguments
+        weights, stride, values, width, count, mixed, following = arguments
         each = [_at(builder, weights, builder.mul(stride, _number(q)), 4) for q in range(queries)]
         outputs = [_at(builder, mixed, builder.mul(width, _number(q)), 4) for q in range(queries)]
 
@@ -152,6 +154,9 @@ def page_mix(queries: int) -> Callable[..., None]:
                 column = _at(builder, values, d, 4)
                 with cgutils.for_range_slice(builder, _number(0), count, _number(1)) as (j, _):
                     row = _at(builder, column, builder.mul(j, width), 4)
+                    ahead = _at(builder, following, builder.add(builder.mul(j, width), d), 4)
+                    for v in range(0, vectors, 16 // LANES):
+                        prefetch(builder, builder.add(ahead, _number(4 * LANES * v)))
                     loaded = [
                         _load(builder, builder.add(row, _number(4 * LANES * v)), _FLOAT, LANES) for v in range(vectors)
                     ]
@@ -170,7 +175,9 @@ def page_mix(queries: int) -> Callable[..., None]:
         return context.get_dummy_value()
 
     @intrinsic
-    def mix_of_page(typing: Any, weights: Any, stride: Any, values: Any, width: Any, count: Any, mixed: Any) -> Any:
-        return types.void(*[types.intp] * 6), generate
+    def mix_of_page(
+        typing: Any, weights: Any, stride: Any, values: Any, width: Any, count: Any, mixed: Any, following: Any
+    ) -> Any:
+        return types.void(*[types.intp] * 7), generate
 
     return mix_of_page
