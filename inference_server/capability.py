@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import structlog
 import torch
@@ -12,7 +13,7 @@ from inference_server.batch import Batch, Segment
 from inference_server.kv_store import Layout
 from inference_server.prefix_tree import Stored
 from inference_server.ragged import IMPLEMENTATION, Pass, UnsupportedAttentionError, running
-from inference_server.runner import PlainRunner, RaggedRunner, Runner, forward
+from inference_server.runner import RaggedRunner, forward
 
 PAGE_TOKENS = 16
 _TOLERANCE = 2e-5  # in probability; rounding in another order stays below 1e-6
@@ -23,25 +24,26 @@ _KNOWN_LAYERS = {"full_attention", "sliding_attention"}
 logger = structlog.get_logger(__name__)
 
 
-def build_runner(model: PreTrainedModel, cache_bytes: int, page_tokens: int = PAGE_TOKENS) -> Runner:
-    """The fastest runner whose numbers are those of the model's own forward pass.
+def build_runner(
+    model: PreTrainedModel, cache_bytes: int, page_tokens: int = PAGE_TOKENS, *, compiled: bool = True
+) -> RaggedRunner | None:
+    """The fastest runner whose numbers are those of the model's own forward pass; None where there is none.
 
-    `cache_bytes` bounds what it stores; too few for a prompt of any use, and nothing is stored.
+    `cache_bytes` bounds what it stores. `compiled` allows what numba compiles, for some seconds at the first call.
     """
-    plain = PlainRunner(model)
     own = model.config._attn_implementation
     try:
         prompt, alternatives = _sample(model)
-        wanted = _reference(plain, prompt, alternatives)
+        wanted = _reference(model, prompt, alternatives)
         _set_ragged(model)
         layout = _layout(model, prompt, page_tokens)
-        ways = _fastest(model, layout, prompt, alternatives, wanted)
+        ways = _fastest(model, layout, prompt, alternatives, wanted, compiled and model.device.type == "cpu")
         return RaggedRunner(model, layout, cache_bytes, **ways)
     except Exception as fault:  # whatever a model does with a pass it wasn't written for, its own path is right
         logger.info("prompts of this model are computed whole", architecture=type(model).__name__, reason=str(fault))
         if model.config._attn_implementation != own:
             model.set_attn_implementation(own)
-        return plain
+        return None
 
 
 def _check(runner: RaggedRunner, prompt: list[int], alternatives: list[int], wanted: Tensor) -> None:
@@ -51,11 +53,10 @@ def _check(runner: RaggedRunner, prompt: list[int], alternatives: list[int], wan
 
 
 def _fastest(
-    model: PreTrainedModel, layout: Layout, prompt: list[int], alternatives: list[int], wanted: Tensor
+    model: PreTrainedModel, layout: Layout, prompt: list[int], alternatives: list[int], wanted: Tensor, compiled: bool
 ) -> dict[str, bool]:
     """The compiled ways that fit the model and give its numbers. Raises UnsupportedAttentionError if not even none."""
-    on_cpu = model.device.type == "cpu"
-    for ways in ({"compiled": True, "fused": True}, {"compiled": True}) if on_cpu else ():
+    for ways in ({"compiled": True, "fused": True}, {"compiled": True}) if compiled else ():
         try:
             _check(RaggedRunner(model, layout, _TRIAL_PAGES * layout.page_bytes, **ways), prompt, alternatives, wanted)
         except Exception as fault:  # numba may be absent, or fail on a machine in ways of its own
@@ -81,11 +82,13 @@ def _sample(model: PreTrainedModel) -> tuple[list[int], list[int]]:
     return tokens[:-3], tokens[-3:]
 
 
-def _reference(plain: PlainRunner, prompt: Sequence[int], alternatives: Sequence[int]) -> Tensor:
+def _reference(model: Any, prompt: Sequence[int], alternatives: Sequence[int]) -> Tensor:
     """The logits after each token of the prompt, and after each alternative."""
-    start = plain.open(prompt)
-    rows = plain.run([Segment(start, prompt, every_row=True)])
-    return torch.cat((rows, plain.run([Segment(start, alternatives, alternatives=True)])))
+    with torch.inference_mode():
+        whole = model(input_ids=torch.tensor([prompt], device=model.device), use_cache=False).logits[0]
+        longer = torch.tensor([[*prompt, token] for token in alternatives], device=model.device)
+        rows = [model(input_ids=each[None], use_cache=False).logits[0, -1:] for each in longer]
+        return torch.cat((whole, *rows)).float()
 
 
 def _layout(model: PreTrainedModel, prompt: list[int], page_tokens: int) -> Layout:

@@ -1,6 +1,8 @@
 """Layers whose weights stay as the checkpoint holds them, in 16 or 32 bits, while all arithmetic is float32."""
 
+import threading
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +17,14 @@ FEW_ROWS = 24  # from here on, the BLAS is faster, weights widened
 _BLOCK = 4 * 2**20  # numbers widened at a time
 
 
-@cache
-def _scratch() -> Tensor:
-    """Where blocks of weights are widened, in the one thread that computes."""
-    return torch.empty(_BLOCK)
+class _Scratch(threading.local):
+    """Where blocks of weights are widened: each thread's own, for one may load a model while another computes."""
+
+    def __init__(self) -> None:
+        self.block = torch.empty(_BLOCK)
+
+
+_scratch = _Scratch()
 
 
 class HeldLinear(nn.Module):
@@ -52,7 +58,8 @@ class HeldLinear(nn.Module):
         step = max(1, _BLOCK // self.in_features)
         for first in range(0, self.out_features, step):
             held = self.weight[first : first + step]
-            wide = _scratch()[: held.numel()].view(held.shape) if held.numel() <= _BLOCK else torch.empty(held.shape)
+            fits = held.numel() <= _BLOCK
+            wide = _scratch.block[: held.numel()].view(held.shape) if fits else torch.empty(held.shape)
             wide.copy_(held)
             if step >= self.out_features:
                 torch.mm(rows, wide.T, out=y)
@@ -92,6 +99,28 @@ def hold(model: nn.Module) -> None:
     for parameter in model.parameters():
         if id(parameter) not in replaced and parameter.is_floating_point():
             parameter.data = parameter.data.float()
+
+
+@torch.inference_mode()
+def computes_in_float32(model: Any) -> bool:
+    """Whether a held model runs, and no layer rounds what it hands on to 16 bits, as some do to suit their weights."""
+    narrow: list[nn.Module] = []
+
+    def look(layer: nn.Module, given: object, output: object) -> None:
+        found = output if isinstance(output, tuple) else (output,)
+        if any(isinstance(each, Tensor) and each.is_floating_point() and each.itemsize < 4 for each in found):
+            narrow.append(layer)
+
+    constants = [buffer for buffer in model.buffers() if buffer.is_floating_point() and buffer.itemsize < 4]
+    hooks = [layer.register_forward_hook(look) for layer in model.modules()]
+    try:
+        model(input_ids=torch.tensor([[0]]), use_cache=False)
+    except Exception:  # whatever comes of weights and activations that differ in kind
+        return False
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return not narrow and not constants
 
 
 def _replacement(layer: nn.Module) -> nn.Module | None:

@@ -1,23 +1,39 @@
-"""Float32 arithmetic on a CPU, whatever the checkpoint holds."""
+"""In how many bits a CPU holds weights. Arithmetic there is float32, whatever the checkpoint holds."""
+
+from functools import cache
 
 import structlog
-from torch import nn
+import torch
 
-logger = structlog.get_logger(__name__)
+from inference_server.checkpoint import Weights
+
+LEAST_ELEMENTS = 50_000_000  # smaller models answer at once anyway, and need no compiling
+HALVES = {"BF16": torch.bfloat16, "F16": torch.float16}
+
+logger = structlog.get_logger()
 
 
-def use_float32(model: nn.Module) -> bool:
-    """Lets a CPU model, loaded as its checkpoint holds it, compute in float32.
+def chosen(weights: Weights) -> tuple[torch.dtype, bool]:
+    """As which dtype a checkpoint is loaded on a CPU, and whether compiled kernels then widen it as they compute.
 
-    Its weights stay as they are where the compiled kernels run and agree with torch (true is returned), and are
-    widened in memory where not. Compiles for some seconds at the first call.
+    A checkpoint of several kinds is widened in memory, since none of them holds the others' numbers.
     """
+    compiled = weights.float_elements >= LEAST_ELEMENTS and kernels_run()
+    halves = [HALVES.get(kind) for kind in weights.kinds]
+    alone = halves[0] if len(halves) == 1 else None
+    return (alone if compiled and alone else torch.float32), compiled
+
+
+@cache
+def kernels_run() -> bool:
+    """Whether the compiled kernels run here and agree with torch. Compiles for some seconds at the first call."""
     try:
         from inference_server import held
 
-        held.hold(model)
+        differing = [str(kind) for kind in held.KINDS if not held.trustworthy(kind)]
     except Exception as fault:  # numba may be absent, or fail on a machine in ways of its own
         logger.warning("weights are widened to float32 in memory", reason=str(fault))
-        model.float()
         return False
-    return True
+    if differing:
+        logger.warning("weights are widened to float32 in memory", reason=f"other numbers than torch for {differing}")
+    return not differing

@@ -1,6 +1,7 @@
 """Forward passes over stored prompts: what the worker thread calls. Knows models and storage; knows no requests."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -12,33 +13,6 @@ from inference_server.kv_store import KvStore, Layout
 from inference_server.page_pool import PagePool
 from inference_server.prefix_tree import PrefixTree, Stored
 from inference_server.ragged import Pass, Rows, running
-
-
-class Runner(Protocol):
-    """Runs batches of segments. Not thread-safe: one thread at a time."""
-
-    incremental: bool
-    """Whether a prompt's later tokens cost only themselves; where not, cutting a prompt into chunks gains nothing."""
-
-    def open(self, token_ids: Sequence[int]) -> Stored:
-        """A handle on the longest stored prefix of `token_ids`; to be closed."""
-        ...
-
-    def close(self, stored: Stored) -> None:
-        """Lets the prompt's storage be evicted when its turn comes."""
-        ...
-
-    def run(self, segments: Sequence[Segment]) -> Tensor:
-        """Logits (rows of all segments in order, vocabulary) in float32.
-
-        Each segment needs a handle of its own and at least one token. Raises CacheFull before computing when the new
-        tokens have no room; after any exception the handles are as they were, or can be closed.
-        """
-        ...
-
-    def adopt(self, stored: Stored, token_id: int) -> Stored | None:
-        """A new handle on the prompt followed by a kept alternative, nothing computed; None if it isn't kept."""
-        ...
 
 
 class Step(Protocol):
@@ -54,9 +28,7 @@ class Step(Protocol):
 
 
 class RaggedRunner:
-    """All new tokens of all prompts in one pass, over paged storage shared by prefix."""
-
-    incremental = True
+    """All new tokens of all prompts in one pass, over paged storage shared by prefix. One thread at a time."""
 
     def __init__(
         self, model: PreTrainedModel, layout: Layout, cache_bytes: int, *, compiled: bool = False, fused: bool = False
@@ -92,13 +64,25 @@ class RaggedRunner:
         """Bytes of the pages that hold something."""
         return self.pool.used * self.store.page_bytes
 
+    @property
+    def capacity(self) -> int:
+        """The most tokens that can be stored."""
+        return self.pool.total * self.pool.page_tokens
+
     def open(self, token_ids: Sequence[int]) -> Stored:
+        """A handle on the longest stored prefix of `token_ids`; to be closed."""
         return self.tree.open(token_ids)
 
     def close(self, stored: Stored) -> None:
+        """Lets the prompt's storage be evicted when its turn comes."""
         self.tree.close(stored)
 
     def run(self, segments: Sequence[Segment]) -> Tensor:
+        """Logits (rows of all segments in order, vocabulary) in float32.
+
+        Each segment needs a handle of its own and at least one token. Raises CacheFull before computing when the new
+        tokens have no room; after any exception the handles are as they were, or can be closed.
+        """
         for segment in segments:
             if not segment.alternatives:
                 self.tree.reserve(segment.stored, len(segment.token_ids))
@@ -118,6 +102,7 @@ class RaggedRunner:
         return logits
 
     def adopt(self, stored: Stored, token_id: int) -> Stored | None:
+        """A new handle on the prompt followed by a kept alternative, nothing computed; None if it isn't kept."""
         if token_id not in stored.alternatives:
             return None
         size = self.pool.page_tokens
@@ -133,6 +118,13 @@ class RaggedRunner:
         self.tree.commit(longer, [token_id])
         return longer
 
+    @contextmanager
+    def storing_nothing(self, tokens: int) -> Iterator[None]:
+        """Within, the model itself computes one whole prompt of that many tokens."""
+        prompt = [0] * tokens  # its length alone matters
+        with running(Pass(Batch([Segment(Stored(pages=[0]), prompt)], tokens), None)):
+            yield
+
 
 def _row_attention(store: KvStore) -> Rows:
     from inference_server.row_attention import RowAttention  # here, since it needs numba
@@ -144,40 +136,6 @@ def _fused_step(model: PreTrainedModel, store: KvStore) -> Step:
     from inference_server.fused_step import FusedStep  # here, since it needs numba
 
     return FusedStep(model, store)
-
-
-class PlainRunner:
-    """Whole prompts through the model as it is, nothing stored: for models the ragged pass doesn't fit."""
-
-    incremental = False
-
-    def __init__(self, model: PreTrainedModel) -> None:
-        self._model = model
-
-    def open(self, token_ids: Sequence[int]) -> Stored:
-        return Stored()
-
-    def close(self, stored: Stored) -> None:
-        stored.tokens = []
-
-    def run(self, segments: Sequence[Segment]) -> Tensor:
-        logits = torch.cat([self._rows(segment) for segment in segments])
-        for segment in segments:
-            if not segment.alternatives:
-                segment.stored.tokens.extend(segment.token_ids)
-        return logits
-
-    def adopt(self, stored: Stored, token_id: int) -> Stored | None:
-        return None
-
-    def _rows(self, segment: Segment) -> Tensor:
-        known, new = segment.stored.tokens, list(segment.token_ids)
-        prompts = [[*known, token] for token in new] if segment.alternatives else [[*known, *new]]
-        keep = len(new) if segment.every_row else 1
-        with torch.inference_mode():
-            ids = torch.tensor(prompts, device=self._model.device)
-            logits: Tensor = self._model(input_ids=ids, use_cache=False).logits[:, -keep:]
-        return logits.flatten(0, 1).float()
 
 
 def forward(model: PreTrainedModel, token_ids: list[int], positions: list[int], logit_rows: list[int]) -> Tensor:

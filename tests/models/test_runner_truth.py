@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from inference_server.batch import Segment
 from inference_server.capability import build_runner
 from inference_server.prefix_tree import Stored
-from inference_server.runner import PlainRunner, RaggedRunner, Runner
+from inference_server.runner import RaggedRunner
 from models.shapes import PLAIN, RAGGED, VOCABULARY, build
 
 CACHE_BYTES = 1 << 20
@@ -24,8 +24,8 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(params=[*RAGGED, *PLAIN], scope="module")
-def pair(request: pytest.FixtureRequest) -> tuple[str, Runner, Reference]:
+@pytest.fixture(params=RAGGED, scope="module")
+def pair(request: pytest.FixtureRequest) -> tuple[str, RaggedRunner, Reference]:
     """A runner, and what its model gives plainly: (tokens, vocabulary) probabilities after each token."""
     model = build(request.param)
     plain: PreTrainedModel = copy.deepcopy(model)
@@ -38,30 +38,48 @@ def pair(request: pytest.FixtureRequest) -> tuple[str, Runner, Reference]:
                 held[key] = plain(torch.tensor([key]), use_cache=False).logits[0].softmax(-1)
         return held[key]
 
-    return request.param, build_runner(model, CACHE_BYTES), reference
+    runner = build_runner(model, CACHE_BYTES)
+    assert runner is not None
+    return request.param, runner, reference
 
 
 def same(logits: Tensor, wanted: Tensor) -> bool:
     return float((logits.softmax(-1) - wanted).abs().max()) < 1e-4
 
 
-def whole(runner: Runner, token_ids: Sequence[int]) -> tuple[Stored, Tensor]:
+def whole(runner: RaggedRunner, token_ids: Sequence[int]) -> tuple[Stored, Tensor]:
     """The prompt computed from what is stored of all but its last token."""
     stored = runner.open(token_ids[:-1])
     return stored, runner.run([Segment(stored, token_ids[len(stored) :])])
 
 
-def test_path_chosen(pair: tuple[str, Runner, Reference]) -> None:
-    """Known architectures take the path meant for them."""
+def test_path_chosen(pair: tuple[str, RaggedRunner, Reference]) -> None:
     name, runner, reference = pair
-    assert isinstance(runner, RaggedRunner if name in RAGGED else PlainRunner)
-    assert isinstance(runner, PlainRunner) or runner.compiled == (name != "qwen3"), (
-        "compiled where heads fill a register"
-    )
+    assert runner.compiled == (name != "qwen3"), "compiled where heads fill a register"
     assert reference(PROMPT).amax(-1).mean() > 5 / VOCABULARY, "a flat distribution proves nothing"
 
 
-def test_cold_then_every_kind_of_hit(pair: tuple[str, Runner, Reference]) -> None:
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_model_that_does_not_fit_is_left_as_it_was(name: str) -> None:
+    model = build(name)
+    ids = torch.tensor([PROMPT])
+    with torch.inference_mode():
+        before = model(ids, use_cache=False).logits
+        assert build_runner(model, CACHE_BYTES) is None
+        assert torch.equal(model(ids, use_cache=False).logits, before)
+
+
+def test_no_store_without_room_for_a_page() -> None:
+    assert build_runner(build("llama"), 1000) is None
+
+
+def test_uncompiled_where_asked_to() -> None:
+    runner = build_runner(build("llama"), CACHE_BYTES, compiled=False)
+    assert runner is not None
+    assert (runner.compiled, runner.fused) == (False, False)
+
+
+def test_cold_then_every_kind_of_hit(pair: tuple[str, RaggedRunner, Reference]) -> None:
     _, runner, reference = pair
     for prompt in (PROMPT, [*PROMPT, 5], PROMPT[:40], PROMPT[:33], [*PROMPT[:37], 9, 8, 7], PROMPT):
         stored, logits = whole(runner, prompt)
@@ -69,7 +87,7 @@ def test_cold_then_every_kind_of_hit(pair: tuple[str, Runner, Reference]) -> Non
         runner.close(stored)
 
 
-def test_chunks_with_all_rows(pair: tuple[str, Runner, Reference]) -> None:
+def test_chunks_with_all_rows(pair: tuple[str, RaggedRunner, Reference]) -> None:
     _, runner, reference = pair
     prompt = PROMPT[::-1]
     stored = runner.open(prompt)
@@ -79,7 +97,7 @@ def test_chunks_with_all_rows(pair: tuple[str, Runner, Reference]) -> None:
     runner.close(stored)
 
 
-def test_ragged_batch(pair: tuple[str, Runner, Reference]) -> None:
+def test_ragged_batch(pair: tuple[str, RaggedRunner, Reference]) -> None:
     """Single tokens, chunks, alternatives and cold prompts together."""
     _, runner, reference = pair
     prompts = [PROMPT[:20], PROMPT[:21], [*PROMPT[:18], 4, 4], PROMPT[5:60], [11]]
@@ -96,7 +114,7 @@ def test_ragged_batch(pair: tuple[str, Runner, Reference]) -> None:
 
 
 @pytest.mark.parametrize("length", [15, 16, 17, 48])
-def test_alternatives_and_adoption(pair: tuple[str, Runner, Reference], length: int) -> None:
+def test_alternatives_and_adoption(pair: tuple[str, RaggedRunner, Reference], length: int) -> None:
     """Each alternative sees the prompt and itself; an adopted one continues as if it had been computed."""
     _, runner, reference = pair
     prompt, choices = PROMPT[:length], list(range(10, 30))
@@ -105,9 +123,6 @@ def test_alternatives_and_adoption(pair: tuple[str, Runner, Reference], length: 
     assert same(logits, torch.stack([reference([*prompt, token])[-1] for token in choices]))
     for token in (29, 12):
         adopted = runner.adopt(stored, token)
-        if isinstance(runner, PlainRunner):
-            assert adopted is None
-            continue
         assert adopted is not None
         after = runner.run([Segment(adopted, [6, 7])])
         assert same(after[0], reference([*prompt, token, 6, 7])[-1])
@@ -116,24 +131,21 @@ def test_alternatives_and_adoption(pair: tuple[str, Runner, Reference], length: 
     runner.close(stored)
 
 
-def test_recomputing_the_last_token_stores_nothing(pair: tuple[str, Runner, Reference]) -> None:
+def test_recomputing_the_last_token_stores_nothing(pair: tuple[str, RaggedRunner, Reference]) -> None:
     _, runner, reference = pair
     stored, _ = whole(runner, PROMPT)
     runner.close(stored)
-    used = runner.pool.used if isinstance(runner, RaggedRunner) else 0
+    used = runner.pool.used
     again = runner.open(PROMPT[:-1])
-    if isinstance(runner, PlainRunner):
-        runner.run([Segment(again, PROMPT[:-1])])
     assert same(runner.run([Segment(again, PROMPT[-1:], alternatives=True)])[0], reference(PROMPT)[-1])
     runner.close(again)
-    assert not isinstance(runner, RaggedRunner) or runner.pool.used == used
+    assert runner.pool.used == used
 
 
-def test_after_eviction(pair: tuple[str, Runner, Reference]) -> None:
+def test_after_eviction(pair: tuple[str, RaggedRunner, Reference]) -> None:
     _, runner, reference = pair
-    if isinstance(runner, RaggedRunner):
-        runner.tree.clear()
-        assert runner.pool.used == 0
+    runner.tree.clear()
+    assert runner.pool.used == 0
     stored, logits = whole(runner, PROMPT)
     assert same(logits[0], reference(PROMPT)[-1])
     runner.close(stored)

@@ -1,0 +1,168 @@
+"""What follows each of many prompts, step by step and no token computed twice. Knows neither requests nor torch.
+
+A step is one forward pass. Between two steps of a prompt nothing of it is in use: the next one finds what is stored
+of it. So a prompt that nobody wants any more needs no clearing up, and its beginning serves whoever comes next.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+from inference_server.batch import Segment
+from inference_server.model import LOGITS_BYTES, Model
+from inference_server.page_pool import CacheFull
+from inference_server.prefix_cache import PrefixCache
+from inference_server.runner import RaggedRunner
+
+T = TypeVar("T")
+Ids = tuple[int, ...]
+
+PATIENCE = 2  # times a prompt's length that may be computed of it, where others evict it, before it goes unstored
+
+
+@dataclass(eq=False, slots=True)
+class Reading:
+    """A prompt on its way through the model; done once it has logits."""
+
+    ids: Ids
+    logits: Any = None
+    cached_tokens: int | None = None
+    """How many tokens were not computed for it; None before the first step."""
+    computed: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Scoring(Generic[T]):
+    """A prompt all of whose tokens tell something: `describe` is called with the logits after each, in order."""
+
+    ids: Ids
+    describe: Callable[[int, Any], T]
+    told: list[T] = field(default_factory=list)
+    computed: int = 0
+
+    @property
+    def done(self) -> bool:
+        return len(self.told) == len(self.ids)
+
+
+class Reader:
+    """One model, the distributions kept of it, and its stored prompts. One thread at a time."""
+
+    def __init__(self, model: Model, kept: PrefixCache[Any], step_tokens: int) -> None:
+        """A step computes at most `step_tokens` tokens, unless a prompt can't be cut."""
+        self._model = model
+        self._kept = kept
+        self._step_tokens = step_tokens
+
+    def step(self, readings: Sequence[Reading]) -> None:
+        """Answers from memory what it can, and takes the others a step further: single tokens first, then in order."""
+        leaders: dict[Ids, Reading] = {}
+        for reading in readings:
+            leaders.setdefault(reading.ids, reading)
+        missing = [reading for reading in leaders.values() if not self._remember(reading)]
+        if missing:
+            self._compute(missing)
+        for reading in readings:
+            leader = leaders[reading.ids]
+            reading.logits, reading.cached_tokens = leader.logits, leader.cached_tokens
+
+    def step_score(self, scoring: Scoring[T]) -> None:
+        """Takes a score a step further."""
+        runner, ids = self._model.runner, scoring.ids
+        if runner is not None and not self._unstored(runner, scoring):
+            at = len(scoring.told)
+            stored = runner.open(ids[:at])
+            try:
+                if len(stored) < at:  # evicted since
+                    segment = Segment(stored, ids[len(stored) : min(at, len(stored) + self._step_tokens)])
+                else:
+                    rows = max(1, LOGITS_BYTES // (4 * self._model.vocab_size))
+                    segment = Segment(stored, ids[at : at + min(rows, self._step_tokens)], every_row=True)
+                logits = runner.run([segment])
+                scoring.computed += len(segment.token_ids)
+                if segment.every_row:
+                    scoring.told += [scoring.describe(place, row) for place, row in enumerate(logits.cpu(), at)]
+            except CacheFull:
+                pass
+            else:
+                return
+            finally:
+                runner.close(stored)
+        places = iter(range(len(ids)))
+        scoring.told[:] = self._model.map_logits(lambda row: scoring.describe(next(places), row), ids)
+
+    def _remember(self, reading: Reading) -> bool:
+        reading.logits = self._kept.get(self, reading.ids)
+        if reading.logits is None:
+            return False
+        if reading.cached_tokens is None:
+            reading.cached_tokens = len(reading.ids)
+        return True
+
+    def _compute(self, missing: Sequence[Reading]) -> None:
+        runner = self._model.runner
+        if runner is None:
+            self._compute_whole(missing)
+            return
+        whole = [reading for reading in missing if self._unstored(runner, reading)]
+        if whole == [*missing]:
+            self._compute_whole(whole[:1])
+            return
+        parts = [(reading, self._open(runner, reading)) for reading in missing if reading not in whole]
+        chosen = choose(parts, self._step_tokens)
+        ends = [len(part.stored) + len(part.token_ids) == len(reading.ids) for reading, part in chosen]
+        try:
+            rows = runner.run([part for _, part in chosen])
+        except CacheFull:
+            rows = None
+        finally:
+            for _, part in parts:
+                runner.close(part.stored)
+        if rows is None and len(chosen) > 1:
+            self._compute([chosen[0][0]])
+        elif rows is None:
+            self._compute_whole([chosen[0][0]])
+        else:
+            for (reading, part), row, end in zip(chosen, rows.cpu(), ends, strict=True):
+                reading.computed += len(part.token_ids)
+                if end:
+                    self._keep(reading, row.clone() if len(chosen) > 1 else row)
+
+    def _open(self, runner: RaggedRunner, reading: Reading) -> Segment:
+        """What is left to compute of a prompt: at least its last token, which is not stored again where it is."""
+        ids = reading.ids
+        stored = runner.open(ids)
+        again = len(stored) == len(ids)
+        if again:
+            runner.close(stored)
+            stored = runner.open(ids[:-1])
+        if reading.cached_tokens is None:
+            reading.cached_tokens = len(stored)
+        return Segment(stored, ids[len(stored) :], alternatives=again)
+
+    def _unstored(self, runner: RaggedRunner, work: Reading | Scoring[Any]) -> bool:
+        """Whether a prompt is computed whole beside the store: it does not fit, or others evict it time and again."""
+        return len(work.ids) > runner.capacity or work.computed > PATIENCE * len(work.ids)
+
+    def _compute_whole(self, readings: Sequence[Reading]) -> None:
+        for reading, row in zip(readings, self._model.last_logits([each.ids for each in readings]), strict=True):
+            reading.cached_tokens = 0
+            self._keep(reading, row)
+
+    def _keep(self, reading: Reading, logits: Any) -> None:
+        reading.logits = logits
+        self._kept.put(self, reading.ids, logits)
+
+
+def choose(parts: Sequence[tuple[T, Segment]], step_tokens: int) -> list[tuple[T, Segment]]:
+    """What one step computes: the single tokens if there are any, else the parts in order until the step is full."""
+    singles = [(of, part) for of, part in parts if len(part.token_ids) == 1]
+    if singles:
+        return singles
+    chosen, room = [], step_tokens
+    for of, part in parts:
+        if room:
+            cut = part.token_ids[:room]
+            chosen.append((of, replace(part, token_ids=cut)))
+            room -= len(cut)
+    return chosen
