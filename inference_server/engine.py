@@ -11,9 +11,10 @@ from inference_server.checks import check_ids, check_length, check_score, check_
 from inference_server.distribution import Distribution, Place
 from inference_server.errors import InvalidField
 from inference_server.jobs import Lane, Outcome, Slot
+from inference_server.lookahead import Ids
 from inference_server.model import Model
 from inference_server.prefix_cache import PrefixCache
-from inference_server.reader import Ids, Reader, Reading, Scoring
+from inference_server.reader import Reader, Reading, Scoring
 from inference_server.scheduler import Scheduler
 from inference_server.settings import Settings
 from inference_server.values import (
@@ -31,7 +32,7 @@ from inference_server.vocabulary import Vocabulary
 READ_AT_ONCE = 2_000  # characters; a longer text is turned into ids beside the event loop
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Ask:
     """A query and how far its prompt is read."""
 
@@ -71,6 +72,9 @@ class Engine:
         self._max_text_bytes = settings.max_text_bytes
         ragged = model.runner is not None
         self._top_k_lane = Lane(f"{name} top-k", self._answer, batched=model.batches or ragged, padded=not ragged)
+        self._lookahead = min(settings.lookahead, self.facts.vocab_size)
+        if self._lookahead:
+            scheduler.when_idle(lambda: self._reader.look_ahead(self._likeliest))
         self._score_lane = Lane(f"{name} score", self._score_each, batched=False)
 
     async def top_k(self, query: TopKQuery, deadline: float | None) -> TopKAnswer:
@@ -121,7 +125,14 @@ class Engine:
     def _answer(self, asks: Sequence[Ask]) -> list[TopKAnswer | None]:
         """On the worker thread: one step of a batch of prompts."""
         self._reader.step([ask.reading for ask in asks])
-        return [None if ask.reading.logits is None else self._describe(ask.query, ask.reading) for ask in asks]
+        done = [ask for ask in asks if ask.reading.logits is not None]
+        described = {ask: self._describe(ask.query, ask.reading) for ask in done}
+        for ask in done if self._lookahead else ():
+            self._reader.expect(ask.reading.ids)
+        return [described.get(ask) for ask in asks]
+
+    def _likeliest(self, logits: Any) -> list[int]:
+        return [place.token_id for place in Distribution(logits, 1.0).top(self._lookahead)]
 
     def _describe(self, query: TopKQuery, reading: Reading) -> TopKAnswer:
         ids = reading.ids
@@ -140,7 +151,7 @@ class Engine:
             other_probability=distribution.other_probability(top),
             entropy_bits=distribution.entropy_bits,
             vocab_size=self.facts.vocab_size,
-            lookahead_hit=False,
+            lookahead_hit=reading.looked_ahead,
             timings=UNTIMED,
             prompt_tokens=self._vocabulary.spell(ids) if query.include_prompt_tokens else (),
             partition=distribution.partition() if query.include_partition else (),

@@ -7,12 +7,17 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from inference_server.errors import DeadlineExpired
+
 Q = TypeVar("Q")
+T = TypeVar("T")
 A = TypeVar("A")
+
+EXPIRED = "the deadline passed before the answer was ready; allow more time or send less"
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,3 +169,16 @@ def call_soon(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *arg
     """Calls on an event loop's thread, from any; not at all where the loop is closed, for then nobody waits."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(call, *arguments)
+
+
+async def before(deadline: float | None, answer: Awaitable[T]) -> T:
+    """Awaits, and gives up with DeadlineExpired at the deadline."""
+    if deadline is None:
+        return await answer
+    try:
+        async with asyncio.timeout(max(0.0, deadline - time.monotonic())) as patience:
+            return await answer
+    except TimeoutError:
+        if patience.expired():
+            raise DeadlineExpired(EXPIRED) from None
+        raise

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from inference_server.batch import Segment
+from inference_server.lookahead import Ids, Lookahead
 from inference_server.model import LOGITS_BYTES, Model
 from inference_server.page_pool import CacheFull
 from inference_server.prefix_cache import PrefixCache
+from inference_server.prefix_tree import Stored
 from inference_server.runner import RaggedRunner
 
 T = TypeVar("T")
-Ids = tuple[int, ...]
 
 PATIENCE = 2  # times a prompt's length that may be computed of it, where others evict it, before it goes unstored
 
@@ -27,7 +28,9 @@ class Reading:
     ids: Ids
     logits: Any = None
     cached_tokens: int | None = None
-    """How many tokens were not computed for it; None before the first step."""
+    """How many tokens were not computed for it; None until it is done."""
+    looked_ahead: bool = False
+    """Whether its logits were there before anybody asked."""
     computed: int = 0
 
 
@@ -53,6 +56,7 @@ class Reader:
         self._model = model
         self._kept = kept
         self._step_tokens = step_tokens
+        self._ahead = Lookahead[Stored]()
 
     def step(self, readings: Sequence[Reading]) -> None:
         """Answers from memory what it can, and takes the others a step further: single tokens first, then in order."""
@@ -65,6 +69,39 @@ class Reader:
         for reading in readings:
             leader = leaders[reading.ids]
             reading.logits, reading.cached_tokens = leader.logits, leader.cached_tokens
+            reading.looked_ahead = leader.looked_ahead
+
+    def expect(self, ids: Ids) -> None:
+        """A prompt's answer has gone out: one of its likeliest tokens may be asked for next."""
+        runner = self._model.runner
+        if runner is not None and len(ids) < self._model.context_limit:
+            for held in self._ahead.expect(ids):
+                runner.close(held)
+
+    def look_ahead(self, choose: Callable[[Any], Sequence[int]]) -> bool:
+        """Computes what follows the tokens that `choose` takes from the newest answer's logits; says if it did."""
+        runner, plan = self._model.runner, self._ahead.next()
+        if runner is None or plan is None:
+            return False
+        logits = self._kept.get(self, plan.ids)
+        stored = runner.open(plan.ids)
+        self._ahead.drop(plan)
+        try:
+            if logits is None or len(stored) < len(plan.ids):  # evicted since: not worth a pass of its own
+                runner.close(stored)
+                return True
+            choices = choose(logits)
+            rows = runner.run([Segment(stored, choices, alternatives=True, keep=True)])
+        except CacheFull:
+            runner.close(stored)
+            return True
+        except BaseException:
+            runner.close(stored)
+            raise
+        for choice, row in zip(choices, rows.cpu(), strict=True):
+            self._kept.put(self, (*plan.ids, choice), row.clone())
+        self._ahead.ready(plan, choices, stored)
+        return True
 
     def step_score(self, scoring: Scoring[T]) -> None:
         """Takes a score a step further."""
@@ -95,9 +132,22 @@ class Reader:
         reading.logits = self._kept.get(self, reading.ids)
         if reading.logits is None:
             return False
-        if reading.cached_tokens is None:
-            reading.cached_tokens = len(reading.ids)
+        reading.cached_tokens = max(0, len(reading.ids) - reading.computed)
+        self._adopt(reading)
         return True
+
+    def _adopt(self, reading: Reading) -> None:
+        """Stores a prompt's last token for good where it was looked ahead of."""
+        held, runner = self._ahead.behind(reading.ids), self._model.runner
+        if held is None or runner is None:
+            return
+        reading.looked_ahead = True
+        try:
+            adopted = runner.adopt(held, reading.ids[-1])
+        except CacheFull:
+            return
+        if adopted is not None:
+            runner.close(adopted)
 
     def _compute(self, missing: Sequence[Reading]) -> None:
         runner = self._model.runner
@@ -118,7 +168,11 @@ class Reader:
         finally:
             for _, part in parts:
                 runner.close(part.stored)
-        if rows is None and len(chosen) > 1:
+        if rows is None and len(self._ahead):
+            for held in self._ahead.clear():  # what is only guessed gives way
+                runner.close(held)
+            self._compute(missing)
+        elif rows is None and len(chosen) > 1:
             self._compute([chosen[0][0]])
         elif rows is None:
             self._compute_whole([chosen[0][0]])
@@ -136,8 +190,6 @@ class Reader:
         if again:
             runner.close(stored)
             stored = runner.open(ids[:-1])
-        if reading.cached_tokens is None:
-            reading.cached_tokens = len(stored)
         return Segment(stored, ids[len(stored) :], alternatives=again)
 
     def _unstored(self, runner: RaggedRunner, work: Reading | Scoring[Any]) -> bool:
@@ -146,23 +198,29 @@ class Reader:
 
     def _compute_whole(self, readings: Sequence[Reading]) -> None:
         for reading, row in zip(readings, self._model.last_logits([each.ids for each in readings]), strict=True):
-            reading.cached_tokens = 0
+            reading.computed = len(reading.ids)
             self._keep(reading, row)
 
     def _keep(self, reading: Reading, logits: Any) -> None:
         reading.logits = logits
+        reading.cached_tokens = max(0, len(reading.ids) - reading.computed)
         self._kept.put(self, reading.ids, logits)
 
 
 def choose(parts: Sequence[tuple[T, Segment]], step_tokens: int) -> list[tuple[T, Segment]]:
-    """What one step computes: the single tokens if there are any, else the parts in order until the step is full."""
+    """What one step computes: the single tokens if there are any, else as much of the parts as the step holds.
+
+    Half of the step is the oldest part's. The rest goes in order, but first to parts that fit into a step.
+    """
     singles = [(of, part) for of, part in parts if len(part.token_ids) == 1]
     if singles:
         return singles
-    chosen, room = [], step_tokens
-    for of, part in parts:
-        if room:
-            cut = part.token_ids[:room]
-            chosen.append((of, replace(part, token_ids=cut)))
-            room -= len(cut)
-    return chosen
+    lengths = [len(part.token_ids) for _, part in parts]
+    counts = [min(lengths[0], -(-step_tokens // 2)), *[0] * (len(parts) - 1)]
+    for place in sorted(range(len(parts)), key=lambda place: lengths[place] > step_tokens):
+        counts[place] += min(lengths[place] - counts[place], step_tokens - sum(counts))
+    return [
+        (of, replace(part, token_ids=part.token_ids[:count]))
+        for (of, part), count in zip(parts, counts, strict=True)
+        if count
+    ]

@@ -33,6 +33,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     step_tokens: Annotated[
         int, Meta(ge=1, description="most tokens of longer prompts computed in a row; what waits goes between")
     ] = 128
+    lookahead: Annotated[
+        int, Meta(ge=0, le=100, description="likeliest next tokens computed before they are asked for; 0: none")
+    ] = 10
     cache_mb: Annotated[
         int,
         Meta(

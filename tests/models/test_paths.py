@@ -46,7 +46,7 @@ def keep(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Keep
         for path in folder.iterdir():
             os.link(path, files / path.name)
         architectures.build(architecture, words.size + PADDING, files)
-        settings = Settings(device="cpu", step_tokens=STEP)
+        settings = Settings(device="cpu", step_tokens=STEP, lookahead=0)
         loaded = engine.load(architecture, files, scheduler, PrefixCache(STORED), STORED, settings)
         network = transformers.AutoModelForCausalLM.from_pretrained(files).eval()
         return Cell(architecture, "byte_bpe", loaded, words, network, scheduler)
@@ -171,7 +171,7 @@ async def test_a_store_too_small_for_a_prompt_still_answers(
     tokenizers.build("byte_bpe", tmp_path)
     architectures.build(architecture, at.vocabulary.size + PADDING, tmp_path)
     stored_bytes = pages * runner.store.page_bytes
-    settings = Settings(device="cpu", step_tokens=STEP)
+    settings = Settings(device="cpu", step_tokens=STEP, lookahead=0)
     loaded = engine.load("small store", tmp_path, scheduler, PrefixCache(0), stored_bytes, settings)
     small = Cell(architecture, "byte_bpe", loaded, at.vocabulary, at.network, scheduler)
     prompts = [PROMPT[:n] for n in (5, 15, 16, 17, 30, 33, 40)]
@@ -204,7 +204,7 @@ async def test_large_models_hold_their_weights_as_they_are(
     architectures.build(architecture, words.size + PADDING, tmp_path)
     narrow = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=dtype)
     narrow.save_pretrained(tmp_path)
-    settings = Settings(device="cpu", step_tokens=30)
+    settings = Settings(device="cpu", step_tokens=30, lookahead=0)
     loaded = engine.load(architecture, tmp_path, scheduler, PrefixCache(STORED), STORED, settings)
     network = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype="float32").eval()
     at = Cell(architecture, "byte_bpe", loaded, words, network, scheduler)

@@ -21,6 +21,7 @@ INFERENCE_PATH = (
     "scheduler",
     "jobs",
     "reader",
+    "lookahead",
     "prefix_cache",
     "model",
     "trial",

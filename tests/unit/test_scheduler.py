@@ -503,3 +503,57 @@ async def test_a_long_job_is_told_of_the_end_between_its_steps(scheduler: Schedu
     with pytest.raises(Stopping):
         await long
     assert steps.batches == [[5]]
+
+
+async def test_spare_time_is_used_when_nothing_waits(scheduler: Scheduler, bench: Bench) -> None:
+    """A step after each batch, another as long as there is more, and real work between two of them."""
+    batches_before: list[int] = []
+    left = [0]
+    begun, go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    def spare() -> bool:
+        if not left[0]:
+            return False
+        left[0] -= 1
+        batches_before.append(len(bench.batches))
+        begun.release()
+        assert go_on.acquire(timeout=PATIENCE_S)
+        return True
+
+    bench.free = True
+    scheduler.when_idle(spare)
+    await bench.ask("nothing is left to do")
+    left[0] = 3
+    await bench.ask("a")
+    assert await asyncio.to_thread(begun.acquire, timeout=PATIENCE_S)
+    task = bench.begin("b")
+    await settled()
+    go_on.release()
+    await task
+    go_on.release(2)
+    await until(lambda: len(batches_before) == 3)
+    assert batches_before == [2, 3, 3]
+
+
+async def test_spare_work_that_fails_hurts_nobody(scheduler: Scheduler, bench: Bench) -> None:
+    failed = threading.Event()
+
+    def spare() -> bool:
+        failed.set()
+        raise BaseException("a native library panicked")
+
+    bench.free = True
+    scheduler.when_idle(spare)
+    with structlog.testing.capture_logs() as logs:
+        assert (await bench.ask("a")).answer == "A"
+        assert await asyncio.to_thread(failed.wait, PATIENCE_S)
+        assert (await bench.ask("b")).answer == "B"
+    assert "work in idle time failed" in [entry["event"] for entry in logs]
+
+
+async def test_no_spare_work_once_stopping(scheduler: Scheduler, bench: Bench) -> None:
+    scheduler.when_idle(lambda: True)  # which would go on for ever
+    bench.free = True
+    await bench.ask("a")
+    assert await scheduler.close(grace_s=PATIENCE_S) is True
+    assert not scheduler._worker.is_alive()
