@@ -31,10 +31,11 @@ FLOATS = {"F64", "F32", "F16", "BF16"}  # what loading converts to the dtype we 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What the checkpoint holds: elements that loading converts, and the bytes of all others."""
+    """What the checkpoint holds: elements that loading converts and their kinds, and the bytes of all others."""
 
     float_elements: int
     other_bytes: int
+    kinds: frozenset[str]  # of FLOATS
 
     def bytes_at(self, element_bytes: int) -> int:
         """Memory for the weights with floats of that many bytes."""
@@ -69,14 +70,16 @@ def inspect(folder: Path) -> Weights:
     Raises LoadFailed where there are no safetensors weights, or one of their files is missing, truncated or broken.
     """
     floats = others = 0
+    kinds = set()
     for path in _files(folder):
         for tensor in _tensors(path).values():
             if tensor["dtype"] in FLOATS:
                 floats += math.prod(tensor["shape"])
+                kinds.add(tensor["dtype"])
             else:
                 first, last = tensor["data_offsets"]
                 others += last - first
-    return Weights(floats, others)
+    return Weights(floats, others, frozenset(kinds))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,19 +1,20 @@
 """One model's requests: check, encode, schedule, describe. Knows neither gRPC nor threads nor torch."""
 
-import itertools
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from inference_server.checks import check_ids, check_length, check_score, check_top_k
 from inference_server.distribution import Distribution, Place
 from inference_server.errors import InvalidField
 from inference_server.jobs import Lane, Outcome, Slot
+from inference_server.lookahead import Ids
 from inference_server.model import Model
 from inference_server.prefix_cache import PrefixCache
+from inference_server.reader import Reader, Reading, Scoring
 from inference_server.scheduler import Scheduler
 from inference_server.settings import Settings
 from inference_server.values import (
@@ -30,16 +31,26 @@ from inference_server.vocabulary import Vocabulary
 
 READ_AT_ONCE = 2_000  # characters; a longer text is turned into ids beside the event loop
 
-Query = TypeVar("Query", TopKQuery, ScoreQuery)
-Ids = tuple[int, ...]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ask:
+    """A query and how far its prompt is read."""
+
+    query: TopKQuery
+    reading: Reading
 
 
 @dataclass(frozen=True, slots=True)
-class Ask(Generic[Query]):
-    """A query and its prompt in ids, at least one."""
+class ScoreAsk:
+    """A text to score, at least one token: what tells of its first token, and what of the others."""
 
-    query: Query
     ids: Ids
+    first: Reading | None
+    """None: the first token is unconditioned."""
+    others: Scoring[ScoredToken]
+    alternatives: int
+    tokens: list[Token] = field(default_factory=list)
+    """Its tokens, spelled in the first step."""
 
 
 class Engine:
@@ -52,15 +63,18 @@ class Engine:
         model: Model,
         scheduler: Scheduler,
         cache: PrefixCache[Any],
-        max_text_bytes: int,
+        settings: Settings,
     ) -> None:
         self.facts = model.facts
         self._vocabulary = vocabulary
-        self._model = model
         self._scheduler = scheduler
-        self._cache = cache
-        self._max_text_bytes = max_text_bytes
-        self._top_k_lane = Lane(f"{name} top-k", self._answer, batched=model.batches)
+        self._reader = Reader(model, cache, min(settings.step_tokens, settings.batch_tokens))
+        self._max_text_bytes = settings.max_text_bytes
+        ragged = model.runner is not None
+        self._top_k_lane = Lane(f"{name} top-k", self._answer, batched=model.batches or ragged, padded=not ragged)
+        self._lookahead = min(settings.lookahead, self.facts.vocab_size)
+        if self._lookahead:
+            scheduler.when_idle(lambda: self._reader.look_ahead(self._likeliest))
         self._score_lane = Lane(f"{name} score", self._score_each, batched=False)
 
     async def top_k(self, query: TopKQuery, deadline: float | None) -> TopKAnswer:
@@ -72,7 +86,8 @@ class Engine:
         check_top_k(query, self.facts.vocab_size, self._max_text_bytes)
         with self._scheduler.admit() as slot:
             ids, read_s = await self._read(query, slot, deadline)
-            outcome = await self._scheduler.run(slot, self._top_k_lane, Ask(query, ids), len(ids), deadline)
+            ask = Ask(query, Reading(ids))
+            outcome = await self._scheduler.run(slot, self._top_k_lane, ask, len(ids), deadline)
         return replace(outcome.answer, timings=_timings(arrived, read_s, outcome))
 
     async def score(self, query: ScoreQuery, deadline: float | None) -> ScoreAnswer:
@@ -85,7 +100,8 @@ class Engine:
         check_score(query, self.facts.vocab_size, self._max_text_bytes)
         with self._scheduler.admit() as slot:
             ids, read_s = await self._read(query, slot, deadline)
-            outcome = await self._scheduler.run(slot, self._score_lane, Ask(query, ids), len(ids), deadline)
+            ask = self._score_ask(ids, query.top_k)
+            outcome = await self._scheduler.run(slot, self._score_lane, ask, len(ids), deadline)
         return replace(outcome.answer, timings=_timings(arrived, read_s, outcome))
 
     async def _read(self, query: TopKQuery | ScoreQuery, slot: Slot, deadline: float | None) -> tuple[Ids, float]:
@@ -106,66 +122,75 @@ class Engine:
         check_ids(field, ids, self.facts.vocab_size)
         return ids, spent
 
-    def _answer(self, asks: Sequence[Ask[TopKQuery]]) -> list[TopKAnswer]:
-        """On the worker thread: a batch of prompts."""
-        logits, held = self._last_logits([ask.ids for ask in asks])
-        return [self._describe(ask, logits[ask.ids], len(ask.ids) if ask.ids in held else 0) for ask in asks]
+    def _answer(self, asks: Sequence[Ask]) -> list[TopKAnswer | None]:
+        """On the worker thread: one step of a batch of prompts."""
+        self._reader.step([ask.reading for ask in asks])
+        done = [ask for ask in asks if ask.reading.logits is not None]
+        described = {ask: self._describe(ask.query, ask.reading) for ask in done}
+        for ask in done if self._lookahead else ():
+            self._reader.expect(ask.reading.ids)
+        return [described.get(ask) for ask in asks]
 
-    def _last_logits(self, prompts: Sequence[Ids]) -> tuple[dict[Ids, Any], set[Ids]]:
-        """The logits after each prompt, and which of them were still held; the others take one forward pass."""
-        logits = {ids: self._cache.get(self, ids) for ids in prompts}
-        missing = [ids for ids, found in logits.items() if found is None]
-        held = logits.keys() - missing
-        for ids, computed in zip(missing, self._model.last_logits(missing) if missing else (), strict=True):
-            self._cache.put(self, ids, computed)
-            logits[ids] = computed
-        return logits, held
+    def _likeliest(self, logits: Any) -> list[int]:
+        return [place.token_id for place in Distribution(logits, 1.0).top(self._lookahead)]
 
-    def _describe(self, ask: Ask[TopKQuery], logits: Any, cached_tokens: int) -> TopKAnswer:
-        query = ask.query
-        distribution = Distribution(logits, query.temperature)
+    def _describe(self, query: TopKQuery, reading: Reading) -> TopKAnswer:
+        ids = reading.ids
+        distribution = Distribution(reading.logits, query.temperature)
         top = distribution.top(query.top_k)
         kept = distribution.keep(query.top_p, query.min_p)
         return TopKAnswer(
-            token_count=len(ask.ids),
-            cached_tokens=cached_tokens,
+            token_count=len(ids),
+            cached_tokens=reading.cached_tokens or 0,
             context_limit=self.facts.context_limit,
-            candidates=self._candidates(top, ask.ids),
-            watched=self._candidates(distribution.places(query.watch_token_ids), ask.ids),
-            drawn=self._candidates(distribution.draw(query.draws, kept), ask.ids),
+            candidates=self._candidates(top, ids),
+            watched=self._candidates(distribution.places(query.watch_token_ids), ids),
+            drawn=self._candidates(distribution.draw(query.draws, kept), ids),
             kept_count=kept.count,
             kept_probability=kept.probability,
             other_probability=distribution.other_probability(top),
             entropy_bits=distribution.entropy_bits,
             vocab_size=self.facts.vocab_size,
-            lookahead_hit=False,
+            lookahead_hit=reading.looked_ahead,
             timings=UNTIMED,
-            prompt_tokens=self._vocabulary.spell(ask.ids) if query.include_prompt_tokens else (),
+            prompt_tokens=self._vocabulary.spell(ids) if query.include_prompt_tokens else (),
             partition=distribution.partition() if query.include_partition else (),
         )
 
-    def _score_each(self, asks: Sequence[Ask[ScoreQuery]]) -> list[ScoreAnswer]:
-        return [self._score(ask.ids, ask.query.top_k) for ask in asks]
-
-    def _score(self, ids: Ids, alternatives: int) -> ScoreAnswer:
-        """On the worker thread: every token of one text."""
-        tokens = self._vocabulary.spell(ids)
+    def _score_ask(self, ids: Ids, alternatives: int) -> ScoreAsk:
         bos = self._vocabulary.bos_id
+        first = None if bos is None or ids[0] == bos else Reading((bos,))
+        others = Scoring[ScoredToken](ids[:-1], lambda at, logits: self._scored(ask, at + 1, logits))
+        ask = ScoreAsk(ids, first, others, alternatives)
+        return ask
 
-        def describe(at: int, logits: Any) -> ScoredToken:
-            distribution = Distribution(logits, 1.0)
-            (place,) = distribution.places([ids[at]])
-            top = self._candidates(distribution.top(alternatives), ids[:at]) if alternatives else ()
-            return ScoredToken(_candidate(tokens[at], place), distribution.entropy_bits, top)
+    def _score_each(self, asks: Sequence[ScoreAsk]) -> list[ScoreAnswer | None]:
+        """On the worker thread: one step of each text."""
+        return [self._score(ask) for ask in asks]
 
-        if bos is not None and ids[0] != bos:
-            logits, _ = self._last_logits([(bos,)])
-            scored = [describe(0, logits[bos,])]
+    def _score(self, ask: ScoreAsk) -> ScoreAnswer | None:
+        if not ask.tokens:
+            ask.tokens[:] = self._vocabulary.spell(ask.ids)
+        if ask.first is not None and ask.first.logits is None:
+            self._reader.step([ask.first])
+            return None if ask.others.ids else self._total(ask)
+        if not ask.others.done:
+            self._reader.step_score(ask.others)
+        return self._total(ask) if ask.others.done else None
+
+    def _scored(self, ask: ScoreAsk, at: int, logits: Any) -> ScoredToken:
+        """What the logits before it say of the token at a place."""
+        distribution = Distribution(logits, 1.0)
+        (place,) = distribution.places([ask.ids[at]])
+        top = self._candidates(distribution.top(ask.alternatives), ask.ids[:at]) if ask.alternatives else ()
+        return ScoredToken(_candidate(ask.tokens[at], place), distribution.entropy_bits, top)
+
+    def _total(self, ask: ScoreAsk) -> ScoreAnswer:
+        if ask.first is not None:
+            first = self._scored(ask, 0, ask.first.logits)
         else:
-            scored = [ScoredToken(Candidate(tokens[0], 0, 0.0, 0.0, 0.0), 0.0, unconditioned=True)]
-        if len(ids) > 1:
-            following = itertools.count(1)
-            scored += self._model.map_logits(lambda logits: describe(next(following), logits), ids[:-1])
+            first = ScoredToken(Candidate(ask.tokens[0], 0, 0.0, 0.0, 0.0), 0.0, unconditioned=True)
+        scored = [first, *ask.others.told]
         conditioned = [token.candidate for token in scored if not token.unconditioned]
         total = math.fsum(candidate.logprob for candidate in conditioned)
         size = sum(len(candidate.token.bytes) for candidate in conditioned if not candidate.token.is_special)
@@ -187,12 +212,15 @@ UNTIMED = Timings(0.0, 0.0, 0.0, 0.0)
 
 
 def load(
-    name: str, folder: Path, device: str, scheduler: Scheduler, cache: PrefixCache[Any], settings: Settings
+    name: str, folder: Path, scheduler: Scheduler, cache: PrefixCache[Any], stored_bytes: int, settings: Settings
 ) -> Engine:
-    """Reads a folder into an engine, however long it takes. Raises LoadFailed."""
+    """Reads a folder into an engine that keeps distributions in `cache`, and at most `stored_bytes` of keys and values.
+
+    Takes however long it takes. Raises LoadFailed.
+    """
     vocabulary = Vocabulary.load(folder)
-    model = Model.load(folder, device)
-    return Engine(name, vocabulary, model, scheduler, cache, settings.max_text_bytes)
+    model = Model.load(folder, settings.device, stored_bytes)
+    return Engine(name, vocabulary, model, scheduler, cache, settings)
 
 
 def _candidate(token: Token, place: Place) -> Candidate:

@@ -1,4 +1,4 @@
-"""What waits for the worker: jobs in lanes, the slots they hold, and which of them make a batch. Starts no thread."""
+"""What waits for the worker: jobs in lanes, the slots they hold, and which of them are next. Starts no thread."""
 
 import asyncio
 import contextlib
@@ -6,21 +6,31 @@ import contextvars
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from inference_server.errors import DeadlineExpired
+
 Q = TypeVar("Q")
+T = TypeVar("T")
 A = TypeVar("A")
+
+EXPIRED = "the deadline passed before the answer was ready; allow more time or send less"
 
 
 @dataclass(frozen=True, eq=False)
 class Lane(Generic[Q, A]):
-    """One kind of work: `compute` answers a batch, in its order, on the worker thread."""
+    """One kind of work: `compute` answers a batch, in its order, on the worker thread.
+
+    None is no answer yet: that query goes on in a later call.
+    """
 
     name: str
-    compute: Callable[[Sequence[Q]], Sequence[A]]
+    compute: Callable[[Sequence[Q]], Sequence[A | None]]
     batched: bool  # whether several jobs may share a call of compute
+    padded: bool = True  # whether they then cost as much as if all were as long as the longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,8 @@ class Job(Generic[Q, A]):
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Outcome[A]] = self.loop.create_future()
         self.left = False  # nobody waits for the answer any more
+        self.began: float | None = None  # when its first batch began
+        self.computed_s = 0.0  # how long its batches computed
 
     def wanted(self, now: float) -> bool:
         """Whether computing it is still of use."""
@@ -90,11 +102,54 @@ class Job(Generic[Q, A]):
             self.future.set_result(result)
 
 
+class Queue:
+    """The jobs that wait: those not begun, and those that go on. Within each the first come are served first."""
+
+    def __init__(self) -> None:
+        self._new: deque[Job[Any, Any]] = deque()
+        self._begun: deque[Job[Any, Any]] = deque()
+        self._turn = self._begun  # who goes first when both wait: they take turns, so that neither waits for long
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._begun)
+
+    def __iter__(self) -> Iterator[Job[Any, Any]]:
+        return itertools.chain(self._new, self._begun)
+
+    def add(self, job: Job[Any, Any]) -> None:
+        """Adds a job behind those of its kind; jobs that go on keep the order in which they arrived."""
+        if job.began is None:
+            self._new.append(job)
+            return
+        at = next((i for i, other in enumerate(self._begun) if other.arrived > job.arrived), len(self._begun))
+        self._begun.insert(at, job)
+
+    def remove(self, job: Job[Any, Any]) -> bool:
+        """Takes a job out; says whether it was there."""
+        for jobs in (self._new, self._begun):
+            if job in jobs:
+                jobs.remove(job)
+                return True
+        return False
+
+    def take(self, batch_size: int, batch_tokens: int) -> list[Job[Any, Any]]:
+        """The next batch, out of the queue; empty where nothing waits."""
+        jobs, others = (self._new, self._begun) if self._turn is self._new else (self._begun, self._new)
+        jobs = jobs or others
+        if not jobs:
+            return []
+        self._turn = self._begun if jobs is self._new else self._new
+        batch = pick(jobs, batch_size, batch_tokens)
+        for job in batch:
+            jobs.remove(job)
+        return batch
+
+
 def pick(waiting: Sequence[Job[Any, Any]], batch_size: int, batch_tokens: int) -> list[Job[Any, Any]]:
     """The next batch: the oldest job, and in order of arrival those of its lane that fit beside it.
 
-    A batch holds at most `batch_size` jobs and `batch_tokens` tokens, padding to its longest job included; the oldest
-    job goes whatever its length.
+    A batch holds at most `batch_size` jobs, and where its lane pads at most `batch_tokens` tokens, padding included;
+    the oldest job goes whatever its length.
     """
     first = waiting[0]
     batch, longest = [first], first.tokens
@@ -103,7 +158,8 @@ def pick(waiting: Sequence[Job[Any, Any]], batch_size: int, batch_tokens: int) -
     for job in itertools.islice(waiting, 1, None):
         if len(batch) == batch_size:
             break
-        if job.lane is first.lane and max(longest, job.tokens) * (len(batch) + 1) <= batch_tokens:
+        fits = not job.lane.padded or max(longest, job.tokens) * (len(batch) + 1) <= batch_tokens
+        if job.lane is first.lane and fits:
             batch.append(job)
             longest = max(longest, job.tokens)
     return batch
@@ -113,3 +169,16 @@ def call_soon(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *arg
     """Calls on an event loop's thread, from any; not at all where the loop is closed, for then nobody waits."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(call, *arguments)
+
+
+async def before(deadline: float | None, answer: Awaitable[T]) -> T:
+    """Awaits, and gives up with DeadlineExpired at the deadline."""
+    if deadline is None:
+        return await answer
+    try:
+        async with asyncio.timeout(max(0.0, deadline - time.monotonic())) as patience:
+            return await answer
+    except TimeoutError:
+        if patience.expired():
+            raise DeadlineExpired(EXPIRED) from None
+        raise

@@ -1,9 +1,29 @@
-"""How much memory this process may still take. Knows the operating system, and nothing of models."""
+"""How much memory this process may still take, and how it is shared out. Knows nothing of models."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/")
+KEPT = 8  # one byte in so many is for distributions
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What the bytes for what is kept are divided into; together they are never more."""
+
+    distributions: int
+    """Of all models."""
+    stored_by_each: int
+    """Keys and values of one model."""
+
+
+def divide(total: int, models: int) -> Shares:
+    """An eighth for distributions, which are few and large; the rest in equal parts for each model's keys and values.
+
+    Keys and values take memory only as they are first used: what a small model can't fill is never taken.
+    """
+    return Shares(total // KEPT, (total - total // KEPT) // models)
 
 
 def available(root: Path = ROOT) -> int | None:
@@ -13,7 +33,7 @@ def available(root: Path = ROOT) -> int | None:
 
 
 def _machine(root: Path) -> Iterator[int]:
-    for line in _lines(root / "proc/meminfo"):
+    for line in lines(root / "proc/meminfo"):
         name, _, value = line.partition(":")
         if name == "MemAvailable":
             yield int(value.split()[0]) * 1024
@@ -21,7 +41,7 @@ def _machine(root: Path) -> Iterator[int]:
 
 def _groups(root: Path) -> Iterator[int]:
     """What each control group around the process leaves; file pages it can give back count as free."""
-    for line in _lines(root / "proc/self/cgroup"):
+    for line in lines(root / "proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)
         if controllers == "":
             mount, limit, usage, reclaimable = "sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"
@@ -32,22 +52,23 @@ def _groups(root: Path) -> Iterator[int]:
             continue
         inner = root / mount / path.lstrip("/")
         for folder in (inner, *inner.parents):
-            ceiling, used = _number(folder / limit), _number(folder / usage)
+            ceiling, used = number(folder / limit), number(folder / usage)
             if ceiling is not None and used is not None:
-                stat = dict(line.split() for line in _lines(folder / "memory.stat"))
+                stat = dict(line.split() for line in lines(folder / "memory.stat"))
                 yield ceiling - used + int(stat.get(reclaimable, 0))
             if folder == root / mount:
                 break
 
 
-def _lines(path: Path) -> list[str]:
+def lines(path: Path) -> list[str]:
+    """The lines of a file; none where it can't be read."""
     try:
         return path.read_text().splitlines()
     except OSError:
         return []
 
 
-def _number(path: Path) -> int | None:
+def number(path: Path) -> int | None:
     """The number in a file; None where there is none, as in a limit of `max`."""
-    first = next(iter(_lines(path)), "")
+    first = next(iter(lines(path)), "")
     return int(first) if first.isdigit() else None

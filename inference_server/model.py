@@ -1,6 +1,7 @@
 """A causal language model: loading its weights, its device and dtype, its forward passes. Knows no requests.
 
-Weights are held in float32, except on a GPU that has bfloat16; logits leave here as float32 rows on the CPU.
+On a CPU arithmetic is float32, and large models keep their weights in the 16 bits of their checkpoint. On a GPU that
+has bfloat16, both are bfloat16. Logits leave here as float32 rows on the CPU.
 """
 
 import contextlib
@@ -13,8 +14,10 @@ import torch
 import transformers
 from torch import Tensor
 
-from inference_server import checkpoint, memory, trial
+from inference_server import checkpoint, memory, precision, processors, trial
+from inference_server.capability import build_runner
 from inference_server.errors import LoadFailed
+from inference_server.runner import RaggedRunner
 from inference_server.trial import Positions
 from inference_server.values import ModelFacts
 
@@ -36,27 +39,33 @@ class Model:
         self._by_length = any(kind in rotation for kind in BY_LENGTH for rotation in rotations)
         self.context_limit = context_limit
         self.positions = Positions.ALL
-        self.batches = False  # whether prompts of different lengths may share a forward pass
+        self.batches = False  # whether prompts of different lengths may share a forward pass, padded
+        self.runner: RaggedRunner | None = None  # where keys and values are kept; None: this model fits none
         self.vocab_size = len(self.last_logits([[0]])[0])
 
     @classmethod
-    def load(cls, folder: Path, device: str) -> "Model":
+    def load(cls, folder: Path, device: str, stored_bytes: int = 0) -> "Model":
         """Reads a local folder: safetensors only, no code of its own, nothing fetched.
 
-        `device` is auto, cpu, cuda or mps. Raises LoadFailed with a reason for people.
+        `device` is auto, cpu, cuda or mps; on a CPU keys and values take at most `stored_bytes`, and with too few for
+        any none are kept. Raises LoadFailed with a reason for people.
         """
         place = _device(device)
-        dtype = torch.bfloat16 if place.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+        torch.set_num_threads(min(torch.get_num_threads(), processors.allowed() or torch.get_num_threads()))
         check_architecture(checkpoint.read_json(folder / "config.json"))
-        needed = checkpoint.inspect(folder).bytes_at(dtype.itemsize)
-        free = torch.cuda.mem_get_info(place)[0] if place.type == "cuda" else memory.available()
-        if free is not None and needed > free:
-            raise LoadFailed(f"{_out_of_memory(needed)}, {free / 1e9:.1f} GB are free")
+        weights = checkpoint.inspect(folder)
+        dtype, compiled = precision.chosen(weights) if place.type == "cpu" else (_own(place), False)
+        needed = weights.bytes_at(dtype.itemsize)
+        _check_room(needed, place)
         try:
             network = _read(folder, dtype).to(place)
+            if compiled:
+                network = _held(network, folder, weights.bytes_at(4))
             model = cls(network, place, checkpoint.context_limit(network.config.get_text_config(), folder))
             trial.run(model)
-            model.batches = model.batches and not model._by_length
+            if place.type == "cpu":
+                model.runner = build_runner(network, stored_bytes, compiled=compiled)
+            model.batches = model.batches and not model._by_length and model.runner is None
         except Exception as error:
             if isinstance(error, LoadFailed):
                 raise
@@ -68,10 +77,12 @@ class Model:
     @property
     def facts(self) -> ModelFacts:
         """What is known of it."""
+        shared = {each.data_ptr(): each.numel() for each in self._network.parameters()}
+        largest = max(self._network.parameters(), key=Tensor.numel)
         return ModelFacts(
-            parameters=sum(parameter.numel() for parameter in self._network.parameters()),
+            parameters=sum(shared.values()),
             device=str(self._device),
-            dtype=str(self._network.dtype).removeprefix("torch."),
+            dtype=str(largest.dtype).removeprefix("torch."),
             vocab_size=self.vocab_size,
             context_limit=self.context_limit,
             architecture=type(self._network).__name__,
@@ -81,7 +92,8 @@ class Model:
     def last_logits(self, prompts: Sequence[Sequence[int]]) -> list[Tensor]:
         """For each prompt of at least one token, the (V,) logits after its last token, in one pass where that is safe.
 
-        Rows are padded on the right: in a causal model no earlier position can see what stands there.
+        Whole prompts, whatever is stored, and nothing is stored. Rows are padded on the right: in a causal model no
+        earlier position can see what stands there.
         """
         if len(prompts) > 1 and not self.batches:
             return [self.last_logits([prompt])[0] for prompt in prompts]
@@ -94,7 +106,7 @@ class Model:
 
     @torch.inference_mode()
     def map_logits(self, describe: Callable[[Tensor], T], token_ids: Sequence[int]) -> list[T]:
-        """`describe` of the (V,) logits after each token, in order.
+        """`describe` of the (V,) logits after each token, in order, all of them computed.
 
         At most LOGITS_BYTES of logits are held at once, unless the architecture computes every position anyway.
         """
@@ -120,7 +132,8 @@ class Model:
         given: dict[str, Any] = {name: value.to(self._device) for name, value in asked.items()}
         if "use_cache" in self._takes:
             given["use_cache"] = False
-        logits: Tensor = self._network(**given).logits
+        with contextlib.nullcontext() if self.runner is None else self.runner.storing_nothing(ids.shape[1]):
+            logits: Tensor = self._network(**given).logits
         if self.positions is Positions.ALL:
             logits = logits.take_along_dim(wanted[..., None].to(self._device), 1)
         elif self.positions is Positions.SHARED:
@@ -158,6 +171,11 @@ def _device(asked: str) -> torch.device:
     return torch.device(name, 0) if name == "cuda" else torch.device(name)
 
 
+def _own(place: torch.device) -> torch.dtype:
+    """What weights become on a device that is no CPU."""
+    return torch.bfloat16 if place.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+
+
 def check_architecture(config: Mapping[str, Any]) -> None:
     """Raises LoadFailed where transformers' own code knows no causal language model of this kind."""
     kind = str(config.get("model_type"))
@@ -189,6 +207,26 @@ def _read(folder: Path, dtype: torch.dtype) -> Any:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise LoadFailed(f"not a causal LM: its weights lack {missing[0]}{more}")
     return network.eval()
+
+
+def _held(network: Any, folder: Path, wide_bytes: int) -> Any:
+    """The network computing in float32 with its weights as they are, where its code allows; else widened in memory."""
+    from inference_server import held  # here, since it needs numba
+
+    held.hold(network)
+    if not held.computes_in_float32(network):
+        del network
+        _check_room(wide_bytes, torch.device("cpu"))
+        network = _read(folder, torch.float32)
+        held.hold(network)
+    return network
+
+
+def _check_room(needed: int, place: torch.device) -> None:
+    """Raises LoadFailed where so many bytes are not free."""
+    free = torch.cuda.mem_get_info(place)[0] if place.type == "cuda" else memory.available()
+    if free is not None and needed > free:
+        raise LoadFailed(f"{_out_of_memory(needed)}, {free / 1e9:.1f} GB are free")
 
 
 def _out_of_memory(needed: int) -> str:

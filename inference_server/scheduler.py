@@ -1,23 +1,23 @@
 """Who may come in, what waits, and what runs next on the one thread that owns the models. Knows neither torch nor gRPC.
 
 A request first takes a `Slot` (or is refused), may use the helper thread with it, then waits as a `Job` in its model's
-`Lane`. Whenever the worker is free it takes the oldest job and those of the same lane that fit beside it. A slot is
-free again when its request and every thread that works for it are done.
+`Lane`. Whenever the worker is free it takes the oldest job and those of the same lane that fit beside it. A job that
+is not done after its turn goes on later; those that go on and those not begun take turns. A slot is free again when
+its request and every thread that works for it are done.
 """
 
 import asyncio
 import contextlib
 import threading
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
 from inference_server.errors import ComputeFailed, DeadlineExpired, Overloaded, ServingError, Stopping
-from inference_server.jobs import A, Job, Lane, Outcome, Q, Slot, call_soon, pick
+from inference_server.jobs import EXPIRED, A, Job, Lane, Outcome, Q, Queue, Slot, before, call_soon
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -27,7 +27,6 @@ FIRST_GUESS_S = 0.1  # of a job's time, until one is done
 RECENT = 0.2  # weight of the newest job in the mean time of a job
 
 STOPPING = "the server is stopping; try again in a moment"
-EXPIRED = "the deadline passed before the answer was ready; allow more time or send less"
 FAILED = "the model failed on this prompt; the server's log says why"
 
 logger = structlog.get_logger()
@@ -44,9 +43,11 @@ class Scheduler:
         self._mean_s = FIRST_GUESS_S
         self._stopping = False
         self._ended = False
-        self._waiting: deque[Job[Any, Any]] = deque()
+        self._waiting = Queue()
         self._changed = threading.Condition()  # guards all of the above
         self._on_idle: Callable[[], object] | None = None
+        self._spare: list[Callable[[], bool]] = []
+        self._spare_left = False  # whether spare work may have something to do
         self._helper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="helper")
         # A daemon: a forward pass that outlasts the grace period must not keep the process alive.
         self._worker = threading.Thread(target=self._work, name="models", daemon=True)
@@ -87,7 +88,7 @@ class Scheduler:
             slot.release()
             raise Stopping(STOPPING) from closed
         running.add_done_callback(lambda _: slot.release())
-        return await _before(deadline, asyncio.wrap_future(running))
+        return await before(deadline, asyncio.wrap_future(running))
 
     async def run(self, slot: Slot, lane: Lane[Q, A], query: Q, tokens: int, deadline: float | None) -> Outcome[A]:
         """Waits for a query's turn and its answer; `tokens` is what it adds to a batch.
@@ -101,12 +102,20 @@ class Scheduler:
             if self._ended:
                 slot.release()
                 raise Stopping(STOPPING)
-            self._waiting.append(job)
+            self._waiting.add(job)
             self._changed.notify()
         try:
-            return await _before(deadline, job.future)
+            return await before(deadline, job.future)
         finally:
             self._abandon(job)
+
+    def when_idle(self, work: Callable[[], bool]) -> None:
+        """Has the worker take a step of other work whenever nothing waits, until it returns that there was none.
+
+        After each batch it is asked again. Whatever it raises ends only that step.
+        """
+        with self._changed:
+            self._spare.append(work)
 
     async def close(self, grace_s: float) -> bool:
         """Admits nobody from now on, lets requests in flight finish for `grace_s` seconds, and ends the threads.
@@ -127,7 +136,7 @@ class Scheduler:
             self._on_idle = None
             self._ended = True
             left = list(self._waiting)
-            self._waiting.clear()
+            self._waiting = Queue()
             self._changed.notify()
         for job in left:
             job.finish(Stopping(STOPPING))
@@ -151,35 +160,45 @@ class Scheduler:
         """After a request stopped waiting: takes its job out of the queue, unless the worker has it or had it."""
         with self._changed:
             job.left = True
-            try:
-                self._waiting.remove(job)
-            except ValueError:
+            if not self._waiting.remove(job):
                 return
         job.slot.release()
 
     def _work(self) -> None:
         """The worker thread: batch after batch, until closed."""
-        while batch := self._next_batch():
+        while (batch := self._next_batch()) is not None:
+            if not batch:
+                self._spare_left = self._do_spare()
+                continue
+            self._spare_left = True
             started = time.monotonic()
             self._compute(batch)
-            spent = (time.monotonic() - started) / len(batch)
-            self._mean_s += RECENT * (spent - self._mean_s)
+            self._mean_s += RECENT * ((time.monotonic() - started) / len(batch) - self._mean_s)
 
-    def _next_batch(self) -> list[Job[Any, Any]]:
-        """Waits for work; empty when there will be none."""
+    def _do_spare(self) -> bool:
+        """One step of work that nobody waits for; says whether there may be more."""
+        for work in self._spare:
+            try:
+                if work():
+                    return True
+            except BaseException as error:
+                logger.error("work in idle time failed", exc_info=error)
+        return False
+
+    def _next_batch(self) -> list[Job[Any, Any]] | None:
+        """Waits for work; empty when spare work may be done meanwhile, None when there will be none."""
         with self._changed:
             while not self._ended:
                 now = time.monotonic()
                 for late in [job for job in self._waiting if not job.wanted(now)]:
                     self._waiting.remove(late)
                     late.finish(DeadlineExpired(EXPIRED))
-                if self._waiting:
-                    batch = pick(self._waiting, self.batch_size, self.batch_tokens)
-                    for job in batch:
-                        self._waiting.remove(job)
+                if batch := self._waiting.take(self.batch_size, self.batch_tokens):
                     return batch
+                if self._spare_left and self._spare and not self._stopping:
+                    return []
                 self._changed.wait()
-        return []
+        return None
 
     def _compute(self, batch: Sequence[Job[Any, Any]]) -> None:
         """Answers a batch; where it fails as a whole, each job alone, so that only the guilty ones fail."""
@@ -200,23 +219,23 @@ class Scheduler:
             return
         spent = time.monotonic() - started
         for job, answer in answered:
-            job.finish(Outcome(answer, started - job.arrived, spent))
+            job.began = started if job.began is None else job.began
+            job.computed_s += spent
+            if answer is None:
+                self._go_on(job)
+            else:
+                job.finish(Outcome(answer, job.began - job.arrived, job.computed_s))
+
+    def _go_on(self, job: Job[Any, Any]) -> None:
+        """Puts a job that is not done back into the queue, if anybody still waits for it."""
+        with self._changed:
+            if not job.left and not self._ended:
+                self._waiting.add(job)
+                return
+        job.finish(Stopping(STOPPING))
 
 
 def _fail(job: Job[Any, Any], error: BaseException) -> None:
     """Logs why a job failed, in the words of its request's context, and tells the caller what it may know."""
     logger.error("computing failed", lane=job.lane.name, tokens=job.tokens, exc_info=error)
     job.finish(error if isinstance(error, ServingError) else ComputeFailed(FAILED))
-
-
-async def _before(deadline: float | None, answer: Awaitable[T]) -> T:
-    """Awaits, and gives up with DeadlineExpired at the deadline."""
-    if deadline is None:
-        return await answer
-    try:
-        async with asyncio.timeout(max(0.0, deadline - time.monotonic())) as patience:
-            return await answer
-    except TimeoutError:
-        if patience.expired():
-            raise DeadlineExpired(EXPIRED) from None
-        raise

@@ -13,7 +13,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from nexttoken.v1 import next_token_pb2, next_token_pb2_grpc
 
-from inference_server import errors
+from inference_server import errors, memory
+from inference_server.memory import divide
 from inference_server.prefix_cache import PrefixCache
 from inference_server.registry import BUNDLED, Engine, Fetch, Load, ModelState, OnProgress, Registry
 from inference_server.scheduler import Scheduler
@@ -161,12 +162,14 @@ def bring_files(name: str, on_progress: OnProgress) -> Path:
 
 def loading(settings: Settings, scheduler: Scheduler) -> Load:
     """How folders become engines that share one scheduler and one cache."""
-    cache: PrefixCache[Any] = PrefixCache(settings.cache_mb << 20)
+    names = {settings.model, *settings.models, BUNDLED}
+    shares = divide(min(settings.cache_mb << 20, (memory.available() or settings.cache_mb << 21) // 2), len(names))
+    cache: PrefixCache[Any] = PrefixCache(shares.distributions)
 
     def load(name: str, folder: Path) -> Engine:
         from inference_server import engine  # imports torch and transformers: not before the port answers
 
-        return engine.load(name, folder, settings.device, scheduler, cache, settings)
+        return engine.load(name, folder, scheduler, cache, shares.stored_by_each, settings)
 
     return load
 

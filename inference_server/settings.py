@@ -30,7 +30,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     )
     batch_size: Annotated[int, Meta(ge=1, le=256, description="most requests in one forward pass")] = 16
     batch_tokens: Annotated[int, Meta(ge=1, description="most tokens in one forward pass of several requests")] = 4096
-    cache_mb: Annotated[int, Meta(ge=0, description="memory for kept distributions, in MiB")] = 256
+    step_tokens: Annotated[
+        int, Meta(ge=1, description="most tokens of longer prompts computed in a row; what waits goes between")
+    ] = 128
+    lookahead: Annotated[
+        int, Meta(ge=0, le=100, description="likeliest next tokens computed before they are asked for; 0: none")
+    ] = 10
+    cache_mb: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="memory for kept distributions, keys and values of all models, in MiB; at most half of what is"
+            " free at the start",
+        ),
+    ] = 2048
     max_text_bytes: Annotated[int, Meta(ge=1, description="longest text of a request, in UTF-8 bytes")] = 1_000_000
     drain_s: Annotated[float, Meta(ge=0, description="seconds of service after health says NOT_SERVING")] = 0.5
     grace_s: Annotated[float, Meta(ge=0, description="seconds that work in flight may take at a stop")] = 10.0

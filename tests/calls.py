@@ -64,14 +64,15 @@ async def busy(scheduler: Scheduler, work: Callable[[], Any] = lambda: None) -> 
     """Keeps a server's worker thread doing some work again and again; it takes one slot."""
     begun, free = threading.Event(), threading.Event()
 
-    def compute(queries: Any) -> list[None]:
+    def compute(queries: Any) -> list[bool]:
         begun.set()
         while not free.wait(0.01):
             work()
-        return [None]
+        return [True]
 
+    lane: Lane[Any, bool] = Lane("busy", compute, batched=False)
     with scheduler.admit() as slot:
-        held = asyncio.create_task(scheduler.run(slot, Lane("busy", compute, batched=False), None, 1, None))
+        held = asyncio.create_task(scheduler.run(slot, lane, None, 1, None))
         try:
             await until(begun.is_set)
             yield

@@ -38,7 +38,7 @@ async def sequential(url: str) -> dict[str, float]:
     """p50 and p99 of both sides, call by call in turns."""
     settings = Settings(model="bundled")
     scheduler = Scheduler(settings.queue_limit, settings.batch_size, settings.batch_tokens)
-    loaded = engine.load("bundled", FOLDER, "cpu", scheduler, PrefixCache(settings.cache_mb << 20), settings)
+    loaded = engine.load("bundled", FOLDER, scheduler, PrefixCache(256 << 20), 256 << 20, settings)
     query = TopKQuery(text="Once upon a time")
     async with aiohttp.ClientSession() as session:
 

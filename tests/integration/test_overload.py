@@ -93,7 +93,8 @@ async def test_a_request_whose_client_left_frees_its_slot_and_is_never_computed(
         stays = asyncio.ensure_future(ask(small, "stays"))
         await in_flight(small, 2)
     assert (await stays).prompt.cached_tokens == 0
-    assert (await ask(small, "gone")).prompt.cached_tokens == 0
+    prompt = (await ask(small, "gone")).prompt
+    assert prompt.cached_tokens < prompt.token_count
     for call in gone:
         with contextlib.suppress(asyncio.CancelledError):
             await call

@@ -84,7 +84,7 @@ def cell(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Call
         for path in files.iterdir():
             os.link(path, folder / path.name)
         architectures.build(architecture, words.size + PADDING, folder)
-        loaded = engine.load(f"{architecture} {kind}", folder, "cpu", scheduler, PrefixCache(0), Settings())
+        loaded = engine.load(f"{architecture} {kind}", folder, scheduler, PrefixCache(0), 0, Settings(device="cpu"))
         network = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
         return Cell(architecture, kind, loaded, words, network, scheduler)
 

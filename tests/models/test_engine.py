@@ -162,13 +162,13 @@ async def test_the_same_prompt_twice_in_a_batch_is_computed_once(
 ) -> None:
     at = cell("gpt2", "byte_bpe")
     passes: list[list[tuple[int, ...]]] = []
-    compute = at.engine._model.last_logits
+    compute = at.engine._reader._model.last_logits
 
     def counting(prompts: list[tuple[int, ...]]) -> list[Any]:
         passes.append(prompts)
         return compute(prompts)
 
-    monkeypatch.setattr(at.engine._model, "last_logits", counting)
+    monkeypatch.setattr(at.engine._reader._model, "last_logits", counting)
     queries = [TopKQuery(token_ids=ids, temperature=t) for ids, t in [((7, 8), 0.5), ((9,), 1.0), ((7, 8), 2.0)]]
     sharp, _, flat = await at.together(lambda: [at.engine.top_k(query, None) for query in queries])
     assert passes == [[(7, 8), (9,)]]
@@ -187,7 +187,7 @@ async def test_a_long_text_is_read_beside_the_loop_and_refused_whole(cell: MakeC
 
 async def test_a_model_whose_output_is_no_number_says_so_and_others_go_on(cell: MakeCell) -> None:
     broken, sound = cell("qwen2", "tiktoken"), cell("llama", "tiktoken")
-    weight = broken.engine._model._network.lm_head.weight
+    weight = broken.engine._reader._model._network.lm_head.weight
     kept = weight[7, 0].item()
     weight.data[7, 0] = math.nan
     try:

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 import transformers
 
-from inference_server import memory, trial
+from inference_server import memory, precision, trial
 from inference_server import model as model_module
 from inference_server.errors import LoadFailed
 from inference_server.model import Model
@@ -134,15 +134,20 @@ def test_what_can_not_be_loaded_says_why(folder: Path, damage: str) -> None:
     assert "\n" not in str(failed.value)
 
 
-def test_a_model_larger_than_the_memory_left_is_not_begun(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("kernels", "needed"), [(True, r"0\.7"), (False, r"1\.4")])
+def test_a_model_larger_than_the_memory_left_is_not_begun(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, kernels: bool, needed: str
+) -> None:
+    """As much is needed as the weights take: in 16 bits where compiled kernels widen them, else in float32."""
+    monkeypatch.setattr(precision, "kernels_run", lambda: kernels)
     monkeypatch.setattr(memory, "available", lambda: 50_000_000)
     reads: list[Path] = []
     monkeypatch.setattr(model_module, "_read", lambda folder, dtype: reads.append(folder))
-    with (folder / "model.safetensors").open("wb") as file:  # 1.4 GB as float32, and no byte of it on the disk
+    with (folder / "model.safetensors").open("wb") as file:  # and no byte of it on the disk
         header = json.dumps({"w": {"dtype": "BF16", "shape": [350_000_000], "data_offsets": [0, 700_000_000]}}).encode()
         file.write(struct.pack("<Q", len(header)) + header)
         file.truncate(8 + len(header) + 700_000_000)
-    with pytest.raises(LoadFailed, match=r"^out of memory: needs about 1\.4 GB, 0\.1 GB are free"):
+    with pytest.raises(LoadFailed, match=rf"^out of memory: needs about {needed} GB, 0\.1 GB are free"):
         Model.load(folder, "cpu")
     assert reads == []
 

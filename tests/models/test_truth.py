@@ -175,7 +175,7 @@ async def test_another_question_about_the_same_prompt_needs_no_pass(
     cell: MakeCell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = cell("llama", "byte_bpe")
-    monkeypatch.setattr(at.engine._cache, "limit_bytes", 1 << 20)
+    monkeypatch.setattr(at.engine._reader._kept, "limit_bytes", 1 << 20)
     ids = at.vocabulary.encode(TEXTS[1])
     first = await at.engine.top_k(ask(1.0, ids), None)
     assert first.cached_tokens == 0

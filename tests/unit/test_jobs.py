@@ -1,4 +1,4 @@
-"""Which waiting jobs make a batch, as a table; and when a slot is free again."""
+"""Which waiting jobs make a batch and who goes first, as tables; and when a slot is free again."""
 
 from typing import Any
 
@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_server.jobs import Job, Lane, Slot, pick
+from inference_server.jobs import Job, Lane, Queue, Slot, pick
 
 LANES = {
     "a": Lane[Any, Any]("a", lambda queries: queries, batched=True),
     "b": Lane[Any, Any]("b", lambda queries: queries, batched=True),
+    "ragged": Lane[Any, Any]("ragged", lambda queries: queries, batched=True, padded=False),
     "alone": Lane[Any, Any]("alone", lambda queries: queries, batched=False),
 }
 
@@ -33,6 +34,7 @@ def jobs(waiting: list[tuple[str, int]]) -> list[Job[Any, Any]]:
         ([("a", 10), ("a", 50), ("a", 10)], 8, 100, [0, 1]),  # padding counts: 3 * 50 would not fit
         ([("a", 50), ("a", 1), ("a", 1)], 8, 100, [0, 1]),
         ([("a", 33), ("a", 33), ("a", 33), ("a", 1)], 8, 100, [0, 1, 2]),
+        ([("ragged", 500), ("ragged", 5), ("ragged", 60)], 8, 100, [0, 1, 2]),  # nothing is padded
     ],
 )
 async def test_batches(waiting: list[tuple[str, int]], size: int, tokens: int, picked: list[int]) -> None:
@@ -52,8 +54,46 @@ async def test_a_batch_starts_with_the_oldest_and_stays_in_its_limits(
     assert batch[0] is queue[0]
     assert len({job.lane for job in batch}) == 1
     assert len(batch) <= size
-    assert len(batch) == 1 or max(job.tokens for job in batch) * len(batch) <= tokens
+    assert len(batch) == 1 or not batch[0].lane.padded or max(job.tokens for job in batch) * len(batch) <= tokens
     assert [job.query for job in batch] == sorted(job.query for job in batch)
+
+
+@pytest.mark.parametrize(
+    ("begun", "new", "size", "order"),
+    [
+        ([], ["a", "a", "a"], 2, [["n0", "n1"], ["n2"]]),
+        (["a", "a"], [], 2, [["b0", "b1"]]),
+        (["a"], ["a"], 2, [["b0"], ["n0"]]),  # never in one batch
+        (["a", "a"], ["a", "a", "a"], 1, [["b0"], ["n0"], ["b1"], ["n1"], ["n2"]]),  # in turns
+        (["alone"], ["a", "alone", "a"], 4, [["b0"], ["n0", "n2"], ["n1"]]),
+    ],
+)
+async def test_those_that_go_on_and_those_not_begun_take_turns(
+    begun: list[str], new: list[str], size: int, order: list[list[str]]
+) -> None:
+    queue = Queue()
+    older = [(f"b{at}", job) for at, job in enumerate(jobs([(lane, 1) for lane in begun]))]
+    newer = [(f"n{at}", job) for at, job in enumerate(jobs([(lane, 1) for lane in new]))]
+    for _, job in reversed(older):  # whoever went on first: those who came first go first
+        job.began = 1.0
+        queue.add(job)
+    for _, job in newer:
+        queue.add(job)
+    names = {job: name for name, job in (*older, *newer)}
+    assert len(queue) == len(names)
+    assert [[names[job] for job in queue.take(size, 100)] for _ in order] == order
+    assert queue.take(size, 100) == []
+
+
+async def test_a_job_is_taken_out_wherever_it_waits() -> None:
+    queue = Queue()
+    new, begun = jobs([("a", 1), ("a", 1)])
+    begun.began = 1.0
+    for job in (new, begun):
+        queue.add(job)
+    assert list(queue) == [new, begun]
+    assert [queue.remove(job) for job in (begun, new, new)] == [True, True, False]
+    assert not len(queue)
 
 
 def test_a_slot_is_free_when_its_last_holder_lets_go() -> None:

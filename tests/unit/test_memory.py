@@ -1,4 +1,4 @@
-"""How much memory is left, from files as Linux writes them."""
+"""How much memory is left, from files as Linux writes them, and how it is shared out."""
 
 from pathlib import Path
 
@@ -81,3 +81,11 @@ def test_this_machine_has_some() -> None:
     left = memory.available()
     assert left is not None
     assert left > 0
+
+
+@pytest.mark.parametrize(("total", "models"), [(0, 1), (7, 2), (2048 * MIB, 1), (2048 * MIB, 3), (10**9 + 7, 2)])
+def test_shares_never_exceed_the_whole(total: int, models: int) -> None:
+    shares = memory.divide(total, models)
+    used = shares.distributions + models * shares.stored_by_each
+    assert total - models < used <= total
+    assert shares.distributions == total // 8

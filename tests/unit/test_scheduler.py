@@ -431,3 +431,129 @@ def test_a_loop_that_is_gone_disturbs_nobody() -> None:
         return await scheduler.close(grace_s=PATIENCE_S)
 
     assert asyncio.run(come())
+
+
+class Steps:
+    """A lane whose queries are numbers of steps; remembers the batches of each step."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.lane: Lane[list[int], str] = Lane("steps", self._compute, batched=True)
+        self.batches: list[list[int]] = []
+        self.hold: threading.Event | None = None
+
+    def _compute(self, queries: Sequence[list[int]]) -> list[str | None]:
+        self.batches.append([query[0] for query in queries])
+        if self.hold is not None:
+            assert self.hold.wait(PATIENCE_S)
+        for query in queries:
+            if query[0] == 13:
+                raise ValueError("bad step")
+            query[0] -= 1
+        return [None if query[0] else "done" for query in queries]
+
+    async def ask(self, steps: int) -> Outcome[str]:
+        with self.scheduler.admit() as slot:
+            return await self.scheduler.run(slot, self.lane, [steps], 1, None)
+
+
+async def test_a_job_goes_on_until_it_is_done(scheduler: Scheduler) -> None:
+    steps = Steps(scheduler)
+    outcome = await steps.ask(3)
+    assert outcome.answer == "done"
+    assert steps.batches == [[3], [2], [1]]
+    assert scheduler.in_flight == 0
+
+
+async def test_short_requests_run_between_the_steps_of_a_long_one(scheduler: Scheduler, bench: Bench) -> None:
+    steps = Steps(scheduler)
+    first = await bench.occupied()
+    long = asyncio.create_task(steps.ask(4))
+    await settled()
+    shorts = [asyncio.create_task(steps.ask(1)) for _ in range(6)]
+    await settled()
+    bench.permit()
+    await asyncio.gather(first, long, *shorts)
+    assert steps.batches == [[4, 1, 1, 1], [3], [1, 1, 1], [2], [1]]
+
+
+async def test_a_long_job_that_fails_or_is_left_in_the_middle_ends(scheduler: Scheduler) -> None:
+    steps = Steps(scheduler)
+    with pytest.raises(ComputeFailed):
+        await steps.ask(14)
+    steps.hold = threading.Event()
+    left = asyncio.create_task(steps.ask(5))
+    await until(lambda: len(steps.batches) == 3)
+    left.cancel()
+    await settled()
+    steps.hold.set()
+    await until(lambda: scheduler.in_flight == 0)
+    assert steps.batches == [[14], [13], [5]]
+    with pytest.raises(asyncio.CancelledError):
+        await left
+
+
+async def test_a_long_job_is_told_of_the_end_between_its_steps(scheduler: Scheduler) -> None:
+    steps = Steps(scheduler)
+    steps.hold = threading.Event()
+    long = asyncio.create_task(steps.ask(5))
+    await until(lambda: len(steps.batches) == 1)
+    assert await scheduler.close(grace_s=0) is False
+    steps.hold.set()
+    with pytest.raises(Stopping):
+        await long
+    assert steps.batches == [[5]]
+
+
+async def test_spare_time_is_used_when_nothing_waits(scheduler: Scheduler, bench: Bench) -> None:
+    """A step after each batch, another as long as there is more, and real work between two of them."""
+    batches_before: list[int] = []
+    left = [0]
+    begun, go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    def spare() -> bool:
+        if not left[0]:
+            return False
+        left[0] -= 1
+        batches_before.append(len(bench.batches))
+        begun.release()
+        assert go_on.acquire(timeout=PATIENCE_S)
+        return True
+
+    bench.free = True
+    scheduler.when_idle(spare)
+    await bench.ask("nothing is left to do")
+    left[0] = 3
+    await bench.ask("a")
+    assert await asyncio.to_thread(begun.acquire, timeout=PATIENCE_S)
+    task = bench.begin("b")
+    await settled()
+    go_on.release()
+    await task
+    go_on.release(2)
+    await until(lambda: len(batches_before) == 3)
+    assert batches_before == [2, 3, 3]
+
+
+async def test_spare_work_that_fails_hurts_nobody(scheduler: Scheduler, bench: Bench) -> None:
+    failed = threading.Event()
+
+    def spare() -> bool:
+        failed.set()
+        raise BaseException("a native library panicked")
+
+    bench.free = True
+    scheduler.when_idle(spare)
+    with structlog.testing.capture_logs() as logs:
+        assert (await bench.ask("a")).answer == "A"
+        assert await asyncio.to_thread(failed.wait, PATIENCE_S)
+        assert (await bench.ask("b")).answer == "B"
+    assert "work in idle time failed" in [entry["event"] for entry in logs]
+
+
+async def test_no_spare_work_once_stopping(scheduler: Scheduler, bench: Bench) -> None:
+    scheduler.when_idle(lambda: True)  # which would go on for ever
+    bench.free = True
+    await bench.ask("a")
+    assert await scheduler.close(grace_s=PATIENCE_S) is True
+    assert not scheduler._worker.is_alive()

@@ -1,0 +1,140 @@
+"""A few new tokens through a Llama-like model in one compiled call, over the very weights its layers hold."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from inference_server.batch import Batch
+from inference_server.held import FEW_ROWS, KINDS, HeldLinear
+from inference_server.kernels import decoder as d
+from inference_server.kernels.tiles import LANES
+from inference_server.kernels.vectors import PAGE
+from inference_server.kv_store import KvStore
+from inference_server.row_attention import UNBOUNDED
+
+FAMILIES = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"}
+
+
+class UnfusableError(Exception):
+    """The model isn't of the shape the fused step knows."""
+
+
+class FusedStep:
+    """Replaces the forward pass of a batch in which no new token sees another one."""
+
+    most_rows = FEW_ROWS
+
+    def __init__(self, model: Any, store: KvStore) -> None:
+        """`model` holds its weights (`held.hold`) and its layers' storage is `store`. Raises UnfusableError."""
+        self._model = model
+        self._store = store
+        self._kept: list[Any] = []  # what the tables point into
+        config = model.config
+        if type(model).__name__ not in FAMILIES or store.page_tokens != PAGE:
+            raise UnfusableError("another architecture")
+        layers = list(model.model.layers)
+        width = layers[0].self_attn.head_dim
+        if width % LANES or type(layers[0].mlp.act_fn).__name__ not in ("SiLU", "SiLUActivation"):
+            raise UnfusableError("another width of head or activation")
+        kinds = {module.weight.dtype for module in model.modules() if isinstance(module, HeldLinear)}
+        if len(kinds) != 1 or any(type(module) is nn.Linear for module in model.modules()):
+            raise UnfusableError("weights of several kinds")
+        self._body = d.decoder_body(KINDS[kinds.pop()])
+        self._head = np.zeros(d.HEAD_SIZE, dtype=np.int64)
+        head = self._head
+        head[d.LAYERS], head[d.HIDDEN], head[d.WIDTH] = len(layers), config.hidden_size, width
+        head[d.HEADS], head[d.GROUPS] = config.num_attention_heads, config.num_key_value_heads
+        head[d.INNER], head[d.VOCABULARY] = config.intermediate_size, model.lm_head.out_features
+        head[d.PAGE_NUMBERS] = config.num_key_value_heads * width * PAGE
+        epsilon, scaling = config.rms_norm_eps, layers[0].self_attn.scaling
+        head[d.FLOATS] = self._keep(np.array([epsilon, scaling], dtype=np.float32))
+        head[d.FINAL_NORM] = self._address(model.model.norm.weight)
+        head[d.OUTPUT_WEIGHT] = self._address(model.lm_head.weight)
+        head[d.LAYER_TABLE] = self._keep(np.array([self._layer(i, layer) for i, layer in enumerate(layers)], np.int64))
+        if model.lm_head.bias is not None:
+            raise UnfusableError("a bias on the output")
+        self._threads = torch.get_num_threads()
+        self._scratch = np.empty(0, dtype=np.float32)
+        self._buffers(config)
+
+    def fits(self, batch: Batch) -> bool:
+        """Whether `run` can compute the batch."""
+        return batch.single and len(batch) <= self.most_rows
+
+    @torch.inference_mode()
+    def run(self, batch: Batch) -> Tensor:
+        """Logits (new tokens, vocabulary) in float32."""
+        rows, head = len(batch), self._head
+        states = self._model.model.embed_tokens(torch.tensor(batch.token_ids)).contiguous()
+        cosines, sines = self._model.model.rotary_emb(states[None], torch.tensor([batch.positions]))
+        cosines, sines = cosines[0].contiguous(), sines[0].contiguous()
+        logits = torch.empty(rows, int(head[d.VOCABULARY]))
+        row_table, pages = batch.rows
+        step = (batch.longest + 2 * PAGE) * int(head[d.HEADS] // head[d.GROUPS])
+        if len(self._scratch) < step * self._threads:
+            self._scratch = np.empty(2 * step * self._threads, dtype=np.float32)
+        head[d.ROWS] = rows
+        head[d.ROW_TABLE], head[d.PAGE_LIST] = row_table.ctypes.data, pages.ctypes.data
+        head[d.COSINES], head[d.SINES] = cosines.data_ptr(), sines.data_ptr()
+        head[d.STATES], head[d.LOGITS] = states.data_ptr(), logits.data_ptr()
+        head[d.SCRATCH], head[d.SCRATCH_STEP] = self._scratch.ctypes.data, step * 4
+        self._body.run(head, self._threads)
+        return logits
+
+    def _buffers(self, config: Any) -> None:
+        head, rows = self._head, self.most_rows
+        hidden, queries = config.hidden_size, int(head[d.HEADS] * head[d.WIDTH])
+        sizes = {
+            d.QUERIES: max(hidden, queries),
+            d.KEYS: int(head[d.GROUPS] * head[d.WIDTH]),
+            d.VALUES: int(head[d.GROUPS] * head[d.WIDTH]),
+            d.MIXED: queries,
+            d.GATE: config.intermediate_size,
+            d.UP: max(hidden, config.intermediate_size),
+            d.NORMED: hidden * self._threads,
+        }
+        for place, numbers in sizes.items():
+            head[place] = self._keep(np.zeros(rows * numbers, dtype=np.float32))
+        head[d.NORMED_STEP] = rows * hidden * 4
+
+    def _layer(self, index: int, layer: Any) -> Sequence[int]:
+        attention, mlp = layer.self_attn, layer.mlp
+        row = [0] * d.LAYER_SIZE
+        named = {
+            d.L_QUERY: attention.q_proj,
+            d.L_KEY: attention.k_proj,
+            d.L_VALUE: attention.v_proj,
+            d.L_OUTPUT: attention.o_proj,
+        }
+        for place, linear in named.items():
+            row[place], row[place + 1] = self._address(linear.weight), self._address(linear.bias)
+        for place, linear in {d.L_GATE: mlp.gate_proj, d.L_UP: mlp.up_proj, d.L_DOWN: mlp.down_proj}.items():
+            row[place] = self._address(linear.weight)
+            if linear.bias is not None:
+                raise UnfusableError("biases in the feed-forward layers")
+        row[d.L_NORM] = self._address(layer.input_layernorm.weight)
+        row[d.L_SECOND_NORM] = self._address(layer.post_attention_layernorm.weight)
+        row[d.L_QUERY_NORM] = self._address(getattr(getattr(attention, "q_norm", None), "weight", None))
+        row[d.L_KEY_NORM] = self._address(getattr(getattr(attention, "k_norm", None), "weight", None))
+        row[d.L_KEY_STORE], row[d.L_VALUE_STORE] = (
+            self._address(self._store.keys[index]),
+            self._address(self._store.values[index]),
+        )
+        row[d.L_WINDOW] = self._store.windows[index] or UNBOUNDED
+        return row
+
+    def _address(self, tensor: Tensor | None) -> int:
+        if tensor is None:
+            return 0
+        if not tensor.is_contiguous() or (tensor.ndim == 1 and tensor.dtype != torch.float32):
+            raise UnfusableError("weights that don't lie in one piece")
+        self._kept.append(tensor)
+        return tensor.data_ptr()
+
+    def _keep(self, array: NDArray[Any]) -> int:
+        self._kept.append(array)
+        return array.ctypes.data

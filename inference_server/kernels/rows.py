@@ -1,0 +1,49 @@
+"""Attention of many new tokens, each of a prompt of its own or an alternative, by a team. Knows addresses only."""
+
+from functools import cache
+from typing import Any
+
+from numba import carray, njit
+
+from inference_server.kernels.attention import ROW, attend, tasks
+from inference_server.kernels.team import SOURCES, Body, here
+from inference_server.kernels.vectors import PAGE, floats, integers
+
+(
+    ROWS, HEADS, GROUPS, KEY_WIDTH, VALUE_WIDTH, QUERIES, KEYS, VALUES, KEY_STORE, VALUE_STORE, ROW_TABLE, PAGE_LIST,
+    SCALING, WINDOW, SCRATCH, SCRATCH_STEP, OUTPUT, SIZE,
+) = range(18)  # fmt: skip
+
+
+@njit(nogil=True)
+def _attend(pointer: Any) -> None:
+    table = carray(pointer, SIZE)
+    groups, key_width, value_width = table[GROUPS], table[KEY_WIDTH], table[VALUE_WIDTH]
+    share = table[HEADS] // groups
+    row_table, scaling = integers(table[ROW_TABLE], table[ROWS] * ROW), floats(table[SCALING], 1)[0]
+    key_bytes, value_bytes = key_width * PAGE * 4, value_width * PAGE * 4
+    scratch = table[SCRATCH] + here() * table[SCRATCH_STEP]
+    first_task, last_task = tasks(table[ROWS] * groups)
+    for task in range(first_task, last_task):
+        m, g = task % table[ROWS], task // table[ROWS]
+        first, prefix, slot = row_table[m * ROW], row_table[m * ROW + 1], row_table[m * ROW + 2]
+        pages = integers(table[PAGE_LIST] + first * 8, (prefix + PAGE - 1) // PAGE)
+        row, head = m * groups + g, m * table[HEADS] + g * share
+        attend(
+            table[QUERIES] + head * key_width * 4, table[KEYS] + row * key_width * 4,
+            table[VALUES] + row * value_width * 4, share, key_width, value_width, table[KEY_STORE] + g * key_bytes,
+            table[VALUE_STORE] + g * value_bytes, (groups * key_bytes, groups * value_bytes), pages, prefix, slot,
+            table[WINDOW], scaling, scratch, table[OUTPUT] + head * value_width * 4,
+        )  # fmt: skip
+
+
+@cache
+def rows_body() -> Body:
+    """Attends for every row of the table, and stores the new keys and values that have a slot."""
+    sources = SOURCES
+
+    def of_float32(pointer: Any) -> None:
+        if sources:
+            _attend(pointer)
+
+    return Body(of_float32)

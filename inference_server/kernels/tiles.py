@@ -1,0 +1,176 @@
+"""Small blocks of a matrix product, kept in vector registers. Knows addresses and strides, no tensors.
+
+A bfloat16 is the upper half of a float32 and a float16 widens to one exactly, so a product with widened weights equals
+that of a float32 load of the same checkpoint, up to the order of additions.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import llvmlite.binding
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+BFLOAT16, FLOAT16, FLOAT32 = 0, 1, 2
+_KIND_TYPES = {types.int8: BFLOAT16, types.int16: FLOAT16, types.int32: FLOAT32}
+_BYTES = {BFLOAT16: 2, FLOAT16: 2, FLOAT32: 4}
+LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
+
+_FLOAT = ir.FloatType()
+_INDEX = ir.IntType(64)
+
+
+def _number(value: int) -> Any:
+    return ir.Constant(_INDEX, value)
+
+
+def _at(builder: Any, base: Any, index: Any, size: int) -> Any:
+    """The address of a number, counted from `base`."""
+    return builder.add(base, builder.mul(index, _number(size)))
+
+
+def _vector(element: ir.Type, lanes: int) -> ir.Type:
+    return element if lanes == 1 else ir.VectorType(element, lanes)
+
+
+def _load(builder: Any, address: Any, element: ir.Type, lanes: int) -> Any:
+    kind = _vector(element, lanes)
+    pointer = builder.inttoptr(address, kind.as_pointer())
+    return builder.load(pointer, align=4 if element == _FLOAT else 2, typ=kind)
+
+
+def _widened(builder: Any, address: Any, kind: int, lanes: int) -> Any:
+    """Loads `lanes` weights as float32."""
+    if kind == FLOAT32:
+        return _load(builder, address, _FLOAT, lanes)
+    if kind == FLOAT16:
+        return builder.fpext(_load(builder, address, ir.HalfType(), lanes), _vector(_FLOAT, lanes))
+    wide = _vector(ir.IntType(32), lanes)
+    bits = builder.zext(_load(builder, address, ir.IntType(16), lanes), wide)
+    shift = ir.Constant(ir.IntType(32), 16) if lanes == 1 else ir.Constant(wide, [16] * lanes)
+    return builder.bitcast(builder.shl(bits, shift), _vector(_FLOAT, lanes))
+
+
+def _call(builder: Any, name: str, result: ir.Type, arguments: list[Any], fastmath: tuple[str, ...] = ()) -> Any:
+    module = builder.module
+    kind = ir.FunctionType(result, [each.type for each in arguments])
+    function = module.globals.get(name) or ir.Function(module, kind, name)
+    return builder.call(function, arguments, fastmath=fastmath)
+
+
+def _multiply_add(builder: Any, left: Any, right: Any, held: Any) -> Any:
+    name = "llvm.fma.f32" if held.type == _FLOAT else f"llvm.fma.v{LANES}f32"
+    return _call(builder, name, held.type, [left, right, held])
+
+
+def _sum(builder: Any, vector: Any) -> Any:
+    start = ir.Constant(_FLOAT, 0.0)
+    return _call(builder, f"llvm.vector.reduce.fadd.v{LANES}f32", _FLOAT, [start, vector], ("reassoc",))
+
+
+def prefetch(builder: Any, address: Any) -> None:
+    """Asks memory for the 64 bytes around an address; any address will do."""
+    pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
+    constants = [ir.Constant(ir.IntType(32), each) for each in (0, 3, 1)]  # read, keep near, data
+    _call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, *constants])
+
+
+def _block(
+    builder: Any,
+    x: Any,
+    w: Any,
+    width: Any,
+    y: Any,
+    y_stride: Any,
+    rows: int,
+    outputs: int,
+    kind: int,
+    depth: int,
+    ahead: bool,
+) -> None:
+    """y[m, r] = x[m] · w[r] for rows × outputs, all of x and w lying row by row; each sum in `depth` registers.
+
+    `ahead` asks memory for the next block of weights, in the order in which they lie, while this one is worked on.
+    """
+    weight_bytes = _BYTES[kind]
+    x_rows = [_at(builder, x, builder.mul(width, _number(m)), 4) for m in range(rows)]
+    w_rows = [_at(builder, w, builder.mul(width, _number(r)), weight_bytes) for r in range(outputs)]
+
+    def accumulate(start: Any, stop: Any, lanes: int, depth: int) -> list[list[Any]]:
+        """Adds up products from start to stop (a whole number of steps), `depth` vectors at each step."""
+        zero = ir.Constant(_vector(_FLOAT, lanes), 0.0 if lanes == 1 else [0.0] * lanes)
+        sums = [
+            [[cgutils.alloca_once_value(builder, zero) for _ in range(outputs)] for _ in range(rows)]
+            for _ in range(depth)
+        ]
+        with cgutils.for_range_slice(builder, start, stop, _number(lanes * depth)) as (at, _):
+            for d in range(depth):
+                k = builder.add(at, _number(d * lanes))
+                weights = [_widened(builder, _at(builder, each, k, weight_bytes), kind, lanes) for each in w_rows]
+                if ahead and lanes > 1:
+                    read = builder.mul(builder.add(width, k), _number(outputs * weight_bytes))
+                    for line in range(max(1, outputs * weight_bytes * lanes // 64)):
+                        prefetch(builder, builder.add(builder.add(w, read), _number(line * 64)))
+                for m in range(rows):
+                    values = _load(builder, _at(builder, x_rows[m], k, 4), _FLOAT, lanes)
+                    for r in range(outputs):
+                        held = builder.load(sums[d][m][r])
+                        builder.store(_multiply_add(builder, values, weights[r], held), sums[d][m][r])
+        totals: list[list[Any]] = []
+        for m in range(rows):
+            totals.append([])
+            for r in range(outputs):
+                total = builder.load(sums[0][m][r])
+                for d in range(1, depth):
+                    total = builder.fadd(total, builder.load(sums[d][m][r]))
+                totals[m].append(total if lanes == 1 else _sum(builder, total))
+        return totals
+
+    # whole steps, then whole vectors, then single numbers
+    ends = [builder.sub(width, builder.urem(width, _number(step))) for step in (LANES * depth, LANES)]
+    parts = [accumulate(_number(0), ends[0], LANES, depth)]
+    if depth > 1:
+        parts.append(accumulate(ends[0], ends[1], LANES, 1))
+    parts.append(accumulate(ends[1], width, 1, 1))
+    for m in range(rows):
+        row = _at(builder, y, builder.mul(y_stride, _number(m)), 4)
+        for r in range(outputs):
+            total = parts[0][m][r]
+            for part in parts[1:]:
+                total = builder.fadd(total, part[m][r])
+            pointer = builder.inttoptr(_at(builder, row, _number(r), 4), _FLOAT.as_pointer())
+            builder.store(total, pointer, align=4)
+
+
+@cache
+def strip(rows: int, outputs: int, depth: int = 1, ahead: bool = False) -> Callable[..., None]:
+    """A numba-callable (kind, x, w, width, first, last, y, y_stride): y[m, o] = x[m] · w[o] for outputs first…last.
+
+    x, w and y are addresses, y_stride counts numbers. The type of `kind` picks the code: int8 for bfloat16 weights,
+    int16 for float16, int32 for float32. Outputs go in blocks of `outputs`, what is left one by one.
+    """
+
+    @intrinsic
+    def outputs_of_rows(
+        typing: Any, kind: Any, x: Any, w: Any, width: Any, first: Any, last: Any, y: Any, y_stride: Any
+    ) -> Any:
+        code = _KIND_TYPES[kind]
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            _, x, w, width, first, last, y, y_stride = arguments
+            whole = builder.sub(last, builder.urem(builder.sub(last, first), _number(outputs)))
+            for start, stop, many in ((first, whole, outputs), (whole, last, 1)):
+                if outputs == 1 and start is whole:
+                    break
+                with cgutils.for_range_slice(builder, start, stop, _number(many)) as (o, _):
+                    weights = _at(builder, w, builder.mul(o, width), _BYTES[code])
+                    place = _at(builder, y, o, 4)
+                    _block(builder, x, weights, width, place, y_stride, rows, many, code, depth, ahead and many > 1)
+            return context.get_dummy_value()
+
+        return types.void(kind, *[types.intp] * 7), generate
+
+    return outputs_of_rows

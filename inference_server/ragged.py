@@ -1,0 +1,156 @@
+"""Attention over a batch of prompts of different lengths, for unmodified transformers models.
+
+The packed new tokens of all prompts arrive as one row; each span attends to its own stored keys and values. The batch
+in flight is found per thread, so models running in several threads don't meet.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+from inference_server.batch import Batch
+from inference_server.kv_store import KvStore, LayerShape
+
+IMPLEMENTATION = "ragged"
+_IGNORED = {
+    "dropout",
+    "position_ids",
+    "position_embeddings",
+    "use_cache",
+    "is_causal",
+    "cache_position",
+    "output_attentions",
+}
+
+
+class UnsupportedAttentionError(Exception):
+    """The model asks its attention for something this one doesn't do."""
+
+
+class Rows(Protocol):
+    """Attention for batches in which no new token sees another one."""
+
+    def attend(
+        self, batch: Batch, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
+    ) -> Tensor:
+        """As Pass.attend, keys and values stored."""
+        ...
+
+
+class Pass:
+    """A forward pass in flight: what it reads, and where it stores."""
+
+    def __init__(self, batch: Batch, store: KvStore | None, rows: "Rows | None" = None) -> None:
+        """`rows` attends for batches of single tokens, where there is a faster way for them."""
+        self.batch = batch
+        self.rows = rows
+        self.store = store
+        self.shapes: dict[int, LayerShape] = {}  # filled instead of storing when there is no store yet
+        self.dtype = torch.float32
+
+    def attend(
+        self,
+        layer: int,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        scaling: float,
+        window: int | None,
+        cap: float | None,
+    ) -> Tensor:
+        """query (heads, tokens, width), key and value (key heads, tokens, width) → (tokens, heads, width)."""
+        batch, store = self.batch, self.store
+        if self.rows is not None and cap is None and batch.single:
+            return self.rows.attend(batch, layer, query, key, value, scaling, window)
+        output = query.new_empty(query.shape[1], query.shape[0], value.shape[2])
+        for index, span in enumerate(batch.spans):
+            here = slice(span.start, span.start + span.count)
+            keys, values = key[:, here], value[:, here]
+            if span.prefix and store is not None:
+                stored = store.read(layer, span.pages, span.prefix)
+                keys, values = torch.cat((stored[0], keys), 1), torch.cat((stored[1], values), 1)
+            causal = cap is None and span.causal(window)
+            mask = None if causal else batch.mask(index, window, query.device)
+            output[here] = _attention(query[:, here], keys, values, mask, scaling, cap, causal).transpose(0, 1)
+        if store is None:
+            self.shapes[layer] = LayerShape(key.shape[0], key.shape[2], value.shape[2], window)
+            self.dtype = key.dtype
+        else:
+            rows = batch.kept_rows
+            key, value = (each.transpose(0, 1) if rows is None else each.transpose(0, 1)[rows] for each in (key, value))
+            store.write(layer, batch.kept_pages, batch.kept_slots, key, value)
+        return output
+
+
+class _Current(threading.local):
+    value: Pass | None = None
+
+
+_current = _Current()
+
+
+@contextmanager
+def running(work: Pass) -> Iterator[None]:
+    """Makes `work` what this thread's attention sees."""
+    _current.value = work
+    try:
+        yield
+    finally:
+        _current.value = None
+
+
+def current() -> Pass | None:
+    """The pass in flight in this thread."""
+    return _current.value
+
+
+def ragged_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """What models call. Raises UnsupportedAttentionError for an argument that would change its result."""
+    work = _current.value
+    if work is None:
+        raise RuntimeError("This is a bug: ragged attention outside a pass.")
+    changing = [
+        name for name, given in others.items() if given is not None and given is not False and name not in _IGNORED
+    ]
+    if attention_mask is not None or changing or query.shape[0] != 1 or not getattr(module, "is_causal", True):
+        raise UnsupportedAttentionError(f"attention with {', '.join(changing) or 'a mask of its own'}")
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    layer = module.layer_idx
+    if not isinstance(layer, int):
+        raise UnsupportedAttentionError("an attention layer without an index")
+    return work.attend(layer, query[0], key[0], value[0], scale, sliding_window, softcap)[None], None
+
+
+def _attention(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scaling: float, cap: float | None, causal: bool
+) -> Tensor:
+    """(heads, new, width) against (key heads, all, width); `cap` bounds the scores smoothly."""
+    if cap is None:
+        return scaled_dot_product_attention(
+            query[None], keys[None], values[None], attn_mask=mask, is_causal=causal, scale=scaling, enable_gqa=True
+        )[0]
+    share = query.shape[0] // keys.shape[0]
+    scores = torch.matmul(query, keys.repeat_interleave(share, 0).transpose(1, 2)) * scaling
+    scores = torch.tanh(scores / cap) * cap
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    return torch.matmul(scores.softmax(-1), values.repeat_interleave(share, 0))
+
+
+AttentionInterface.register(IMPLEMENTATION, ragged_attention)

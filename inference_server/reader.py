@@ -1,0 +1,226 @@
+"""What follows each of many prompts, step by step and no token computed twice. Knows neither requests nor torch.
+
+A step is one forward pass. Between two steps of a prompt nothing of it is in use: the next one finds what is stored
+of it. So a prompt that nobody wants any more needs no clearing up, and its beginning serves whoever comes next.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+from inference_server.batch import Segment
+from inference_server.lookahead import Ids, Lookahead
+from inference_server.model import LOGITS_BYTES, Model
+from inference_server.page_pool import CacheFull
+from inference_server.prefix_cache import PrefixCache
+from inference_server.prefix_tree import Stored
+from inference_server.runner import RaggedRunner
+
+T = TypeVar("T")
+
+PATIENCE = 2  # times a prompt's length that may be computed of it, where others evict it, before it goes unstored
+
+
+@dataclass(eq=False, slots=True)
+class Reading:
+    """A prompt on its way through the model; done once it has logits."""
+
+    ids: Ids
+    logits: Any = None
+    cached_tokens: int | None = None
+    """How many tokens were not computed for it; None until it is done."""
+    looked_ahead: bool = False
+    """Whether its logits were there before anybody asked."""
+    computed: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Scoring(Generic[T]):
+    """A prompt all of whose tokens tell something: `describe` is called with the logits after each, in order."""
+
+    ids: Ids
+    describe: Callable[[int, Any], T]
+    told: list[T] = field(default_factory=list)
+    computed: int = 0
+
+    @property
+    def done(self) -> bool:
+        return len(self.told) == len(self.ids)
+
+
+class Reader:
+    """One model, the distributions kept of it, and its stored prompts. One thread at a time."""
+
+    def __init__(self, model: Model, kept: PrefixCache[Any], step_tokens: int) -> None:
+        """A step computes at most `step_tokens` tokens, unless a prompt can't be cut."""
+        self._model = model
+        self._kept = kept
+        self._step_tokens = step_tokens
+        self._ahead = Lookahead[Stored]()
+
+    def step(self, readings: Sequence[Reading]) -> None:
+        """Answers from memory what it can, and takes the others a step further: single tokens first, then in order."""
+        leaders: dict[Ids, Reading] = {}
+        for reading in readings:
+            leaders.setdefault(reading.ids, reading)
+        missing = [reading for reading in leaders.values() if not self._remember(reading)]
+        if missing:
+            self._compute(missing)
+        for reading in readings:
+            leader = leaders[reading.ids]
+            reading.logits, reading.cached_tokens = leader.logits, leader.cached_tokens
+            reading.looked_ahead = leader.looked_ahead
+
+    def expect(self, ids: Ids) -> None:
+        """A prompt's answer has gone out: one of its likeliest tokens may be asked for next."""
+        runner = self._model.runner
+        if runner is not None and len(ids) < self._model.context_limit:
+            for held in self._ahead.expect(ids):
+                runner.close(held)
+
+    def look_ahead(self, choose: Callable[[Any], Sequence[int]]) -> bool:
+        """Computes what follows the tokens that `choose` takes from the newest answer's logits; says if it did."""
+        runner, plan = self._model.runner, self._ahead.next()
+        if runner is None or plan is None:
+            return False
+        logits = self._kept.get(self, plan.ids)
+        stored = runner.open(plan.ids)
+        self._ahead.drop(plan)
+        try:
+            if logits is None or len(stored) < len(plan.ids):  # evicted since: not worth a pass of its own
+                runner.close(stored)
+                return True
+            choices = choose(logits)
+            rows = runner.run([Segment(stored, choices, alternatives=True, keep=True)])
+        except CacheFull:
+            runner.close(stored)
+            return True
+        except BaseException:
+            runner.close(stored)
+            raise
+        for choice, row in zip(choices, rows.cpu(), strict=True):
+            self._kept.put(self, (*plan.ids, choice), row.clone())
+        self._ahead.ready(plan, choices, stored)
+        return True
+
+    def step_score(self, scoring: Scoring[T]) -> None:
+        """Takes a score a step further."""
+        runner, ids = self._model.runner, scoring.ids
+        if runner is not None and not self._unstored(runner, scoring):
+            at = len(scoring.told)
+            stored = runner.open(ids[:at])
+            try:
+                if len(stored) < at:  # evicted since
+                    segment = Segment(stored, ids[len(stored) : min(at, len(stored) + self._step_tokens)])
+                else:
+                    rows = max(1, LOGITS_BYTES // (4 * self._model.vocab_size))
+                    segment = Segment(stored, ids[at : at + min(rows, self._step_tokens)], every_row=True)
+                logits = runner.run([segment])
+                scoring.computed += len(segment.token_ids)
+                if segment.every_row:
+                    scoring.told += [scoring.describe(place, row) for place, row in enumerate(logits.cpu(), at)]
+            except CacheFull:
+                pass
+            else:
+                return
+            finally:
+                runner.close(stored)
+        places = iter(range(len(ids)))
+        scoring.told[:] = self._model.map_logits(lambda row: scoring.describe(next(places), row), ids)
+
+    def _remember(self, reading: Reading) -> bool:
+        reading.logits = self._kept.get(self, reading.ids)
+        if reading.logits is None:
+            return False
+        reading.cached_tokens = max(0, len(reading.ids) - reading.computed)
+        self._adopt(reading)
+        return True
+
+    def _adopt(self, reading: Reading) -> None:
+        """Stores a prompt's last token for good where it was looked ahead of."""
+        held, runner = self._ahead.behind(reading.ids), self._model.runner
+        if held is None or runner is None:
+            return
+        reading.looked_ahead = True
+        try:
+            adopted = runner.adopt(held, reading.ids[-1])
+        except CacheFull:
+            return
+        if adopted is not None:
+            runner.close(adopted)
+
+    def _compute(self, missing: Sequence[Reading]) -> None:
+        runner = self._model.runner
+        if runner is None:
+            self._compute_whole(missing)
+            return
+        whole = [reading for reading in missing if self._unstored(runner, reading)]
+        if whole == [*missing]:
+            self._compute_whole(whole[:1])
+            return
+        parts = [(reading, self._open(runner, reading)) for reading in missing if reading not in whole]
+        chosen = choose(parts, self._step_tokens)
+        ends = [len(part.stored) + len(part.token_ids) == len(reading.ids) for reading, part in chosen]
+        try:
+            rows = runner.run([part for _, part in chosen])
+        except CacheFull:
+            rows = None
+        finally:
+            for _, part in parts:
+                runner.close(part.stored)
+        if rows is None and len(self._ahead):
+            for held in self._ahead.clear():  # what is only guessed gives way
+                runner.close(held)
+            self._compute(missing)
+        elif rows is None and len(chosen) > 1:
+            self._compute([chosen[0][0]])
+        elif rows is None:
+            self._compute_whole([chosen[0][0]])
+        else:
+            for (reading, part), row, end in zip(chosen, rows.cpu(), ends, strict=True):
+                reading.computed += len(part.token_ids)
+                if end:
+                    self._keep(reading, row.clone() if len(chosen) > 1 else row)
+
+    def _open(self, runner: RaggedRunner, reading: Reading) -> Segment:
+        """What is left to compute of a prompt: at least its last token, which is not stored again where it is."""
+        ids = reading.ids
+        stored = runner.open(ids)
+        again = len(stored) == len(ids)
+        if again:
+            runner.close(stored)
+            stored = runner.open(ids[:-1])
+        return Segment(stored, ids[len(stored) :], alternatives=again)
+
+    def _unstored(self, runner: RaggedRunner, work: Reading | Scoring[Any]) -> bool:
+        """Whether a prompt is computed whole beside the store: it does not fit, or others evict it time and again."""
+        return len(work.ids) > runner.capacity or work.computed > PATIENCE * len(work.ids)
+
+    def _compute_whole(self, readings: Sequence[Reading]) -> None:
+        for reading, row in zip(readings, self._model.last_logits([each.ids for each in readings]), strict=True):
+            reading.computed = len(reading.ids)
+            self._keep(reading, row)
+
+    def _keep(self, reading: Reading, logits: Any) -> None:
+        reading.logits = logits
+        reading.cached_tokens = max(0, len(reading.ids) - reading.computed)
+        self._kept.put(self, reading.ids, logits)
+
+
+def choose(parts: Sequence[tuple[T, Segment]], step_tokens: int) -> list[tuple[T, Segment]]:
+    """What one step computes: the single tokens if there are any, else as much of the parts as the step holds.
+
+    Half of the step is the oldest part's. The rest goes in order, but first to parts that fit into a step.
+    """
+    singles = [(of, part) for of, part in parts if len(part.token_ids) == 1]
+    if singles:
+        return singles
+    lengths = [len(part.token_ids) for _, part in parts]
+    counts = [min(lengths[0], -(-step_tokens // 2)), *[0] * (len(parts) - 1)]
+    for place in sorted(range(len(parts)), key=lambda place: lengths[place] > step_tokens):
+        counts[place] += min(lengths[place] - counts[place], step_tokens - sum(counts))
+    return [
+        (of, replace(part, token_ids=part.token_ids[:count]))
+        for (of, part), count in zip(parts, counts, strict=True)
+        if count
+    ]

@@ -1,0 +1,195 @@
+"""Several clients type, click, undo, edit and leave, in a store that never holds them all: every answer is that of
+plain transformers, and what is counted is what is held."""
+
+import random
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from torch import Tensor
+
+from inference_server.model import Model
+from inference_server.prefix_cache import PrefixCache
+from inference_server.reader import Reader, Reading
+from models import architectures
+
+VOCABULARY = 60
+CLIENTS = 4
+PAGES = 9
+DISTRIBUTIONS = 12
+LONGEST = 45
+STEP = 10
+
+clients = st.integers(0, CLIENTS - 1)
+tokens = st.integers(0, 5)  # few, so that prompts meet and part
+
+
+class Clients(RuleBasedStateMachine):
+    """A reader, and what each client is looking at."""
+
+    model: Model
+    network: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        runner = self.model.runner
+        assert runner is not None
+        runner.tree.clear()
+        self.runner = runner
+        self.kept: PrefixCache[Any] = PrefixCache(DISTRIBUTIONS * (VOCABULARY * 4 + 200))
+        self.reader = Reader(self.model, self.kept, STEP)
+        self.prompts: list[tuple[int, ...]] = [(1,)] * CLIENTS
+        self.asked: dict[int, Reading] = {}
+
+    def teardown(self) -> None:
+        for held in self.reader._ahead.clear():
+            self.runner.close(held)
+        assert self.runner.pool.used == self.runner.tree.pages
+        self.runner.tree.clear()
+        assert self.runner.pool.used == 0
+        assert self.runner.pool.free == PAGES
+
+    @rule(client=clients, typed=st.lists(tokens, min_size=1, max_size=LONGEST))
+    def types(self, client: int, typed: list[int]) -> None:
+        self.turn(client, tuple(typed))
+
+    @rule(client=clients, token=tokens)
+    def clicks(self, client: int, token: int) -> None:
+        self.turn(client, (*self.prompts[client], token)[-LONGEST:])
+
+    @rule(client=clients, count=st.integers(1, 20))
+    def undoes(self, client: int, count: int) -> None:
+        self.turn(client, self.prompts[client][:-count] or (1,))
+
+    @rule(client=clients, place=st.integers(0, LONGEST), token=tokens)
+    def edits(self, client: int, place: int, token: int) -> None:
+        prompt = self.prompts[client]
+        place %= len(prompt)
+        self.turn(client, (*prompt[:place], token, *prompt[place + 1 :]))
+
+    @rule(client=clients, other=clients)
+    def looks_at_the_same(self, client: int, other: int) -> None:
+        self.turn(client, self.prompts[other])
+
+    @rule(client=clients)
+    def leaves(self, client: int) -> None:
+        self.asked.pop(client, None)
+
+    @precondition(lambda self: self.asked)
+    @rule(who=st.sets(clients, min_size=1))
+    def steps(self, who: set[int]) -> None:
+        """Some of what waits is taken further, together."""
+        readings = {client: self.asked[client] for client in sorted(who) if client in self.asked}
+        self.reader.step(list(readings.values()))
+        for client, reading in readings.items():
+            if reading.logits is not None:
+                same(reading.logits, plain(self.network, reading.ids))
+                assert reading.cached_tokens is not None
+                assert 0 <= reading.cached_tokens <= len(reading.ids)
+                self.reader.expect(reading.ids)
+                del self.asked[client]
+
+    @rule(count=st.integers(1, 20), first=st.integers(0, 5))
+    def time_passes(self, count: int, first: int) -> None:
+        self.reader.look_ahead(lambda _: [*range(first, first + count)])
+
+    @rule()
+    def distributions_are_forgotten(self) -> None:
+        self.kept.forget(self.reader)
+
+    @invariant()
+    def what_is_counted_is_what_is_held(self) -> None:
+        pool, tree = self.runner.pool, self.runner.tree
+        plans = [plan.held for plan in self.reader._ahead._plans.values() if plan.held is not None]
+        assert pool.used == tree.pages + sum(len(held.extras) for held in plans)
+        references = sum(pool.references(page) for page in range(pool.total))
+        assert references == tree.pages + sum(len(held.extras) + len(held.pages) for held in plans)
+        assert self.runner.used_bytes <= PAGES * self.runner.store.page_bytes
+        assert self.kept.held_bytes <= self.kept.limit_bytes
+        assert self.kept.held_bytes >= sum(value.nbytes for value in self.kept._held.values())
+
+    def turn(self, client: int, prompt: tuple[int, ...]) -> None:
+        """A client looks at another prompt; what it asked before is of no use any more."""
+        self.prompts[client] = prompt
+        self.asked[client] = Reading(prompt)
+
+
+@cache
+def plain(network: Any, ids: tuple[int, ...]) -> Tensor:
+    with torch.inference_mode():
+        logits: Tensor = network(torch.tensor([ids])).logits[0, -1]
+    return logits.softmax(0)
+
+
+def same(logits: Tensor, expected: Tensor) -> None:
+    assert float((logits.softmax(0) - expected).abs().max()) < 1e-4
+
+
+@pytest.fixture(scope="module", params=["llama", "mistral_sliding", "gpt2"])
+def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> type[Clients]:
+    folder: Path = tmp_path_factory.mktemp("machine")
+    architectures.build(request.param, VOCABULARY, folder)
+    page_bytes = runner_page_bytes(folder)
+
+    class Here(Clients):
+        model = Model.load(folder, "cpu", PAGES * page_bytes)
+        network = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+
+    return Here
+
+
+def runner_page_bytes(folder: Path) -> int:
+    runner = Model.load(folder, "cpu", 1 << 20).runner
+    assert runner is not None
+    return runner.store.page_bytes
+
+
+def test_whatever_clients_do(machine: type[Clients]) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=20,
+            stateful_step_count=50,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_thousands_of_turns_leak_nothing(machine: type[Clients]) -> None:
+    """The same moves at random, in one long life."""
+    here, draw = machine(), random.Random(3)
+    moves: list[Callable[[], Any]] = [
+        lambda: here.types(client(), prompt()),
+        lambda: here.clicks(client(), token()),
+        lambda: here.clicks(client(), token()),
+        lambda: here.undoes(client(), draw.randint(1, 20)),
+        lambda: here.edits(client(), draw.randint(0, LONGEST), token()),
+        lambda: here.looks_at_the_same(client(), client()),
+        lambda: here.leaves(client()),
+        lambda: here.time_passes(draw.randint(1, 20), token()),
+        here.distributions_are_forgotten,
+    ]
+
+    def client() -> int:
+        return draw.randrange(CLIENTS)
+
+    def token() -> int:
+        return draw.randint(0, 5)
+
+    def prompt() -> Sequence[int]:
+        return [token() for _ in range(draw.randint(1, LONGEST))]
+
+    for _ in range(5000):  # a move and a step each
+        draw.choice(moves)()
+        if here.asked:
+            here.steps({client(), client(), client()})
+        here.what_is_counted_is_what_is_held()
+    here.teardown()
