@@ -32,6 +32,8 @@ export async function nextToken(question, signal) {
     model,
     top_k: settings.topK,
     temperature: settings.temperature,
+    ...(settings.topP < 1 && { top_p: settings.topP }),
+    ...(settings.minP > 0 && { min_p: settings.minP }),
     include_partition: true,
   };
   return read(await call("api/next-token", body, signal), (json) => readAnswer(json, { model, text, ...settings }));

@@ -23,6 +23,9 @@
  * @property {string} model
  * @property {number} temperature  asked for
  * @property {number} topK  asked for
+ * @property {number} topP  asked for
+ * @property {number} minP  asked for
+ * @property {{count: number, probability: number}} kept  what these two leave, by the server's count
  * @property {Token[]} promptTokens
  * @property {number} tokenCount
  * @property {number} contextLimit
@@ -64,9 +67,9 @@ export function redraw(answer, temperature, topK) {
   };
   if (temperature === answer.temperature) {
     const drawing = draw((candidate) => candidate.probability, answer.entropyBits);
-    // All candidates shown: the server's own sum of the others carries digits that 1 - sum has lost.
-    const whole = shown.length === answer.candidates.length;
-    return { ...drawing, exact: true, ...(whole && { otherProbability: answer.otherProbability }) };
+    // The server's own sum of the others carries digits that 1 - sum has lost.
+    const hidden = answer.candidates.slice(shown.length).reduce((total, { probability }) => total + probability, 0);
+    return { ...drawing, exact: true, otherProbability: Math.min(1, answer.otherProbability + hidden) };
   }
   if (temperature === 0) {
     const best = answer.candidates.filter((candidate) => candidate.logit === answer.candidates[0].logit);

@@ -11,6 +11,7 @@ import { mountKeys } from "./views/keys.js";
 import { mountModels } from "./views/models.js";
 import { mountPrompt } from "./views/prompt.js";
 import { mountStatus } from "./views/status.js";
+import { mountSteps } from "./views/steps.js";
 
 /**
  * @typedef {import("./state.js").State} State
@@ -31,6 +32,7 @@ const views = [
   mountPrompt(element("prompt"), actions),
   mountChart(element("chart"), actions),
   mountControls(element("controls"), actions),
+  mountSteps(element("steps"), actions),
   mountModels(element("models"), actions),
   mountStatus(element("status"), actions),
   mountAnnouncer(element("announcer")),
@@ -71,6 +73,7 @@ function verbs() {
     redo: () => act(states.redo),
     set: (/** @type {Partial<states.Settings>} */ changes, held = false) => act((now) => states.set(now, changes, held)),
     release: () => act(states.release),
+    unfold: (/** @type {states.Panel} */ panel, /** @type {boolean} */ open) => act((now) => states.unfold(now, panel, open)),
     retry: () => act(states.retry),
     choose: (/** @type {string} */ name) => act((now) => models.choose(now, name)),
     load: (/** @type {string} */ name) =>

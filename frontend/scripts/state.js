@@ -11,6 +11,8 @@
  * @typedef {object} Settings
  * @property {number} topK
  * @property {number} temperature
+ * @property {number} topP  1 cuts nothing
+ * @property {number} minP  0 cuts nothing
  *
  * @typedef {object} Trouble  why the last question has no answer
  * @property {string} key  of the question
@@ -26,6 +28,8 @@
  * @property {number[] | null} tokenIds  the tokens of the way here
  * @property {Settings} settings
  *
+ * @typedef {"more" | "steps" | "paths"} Panel
+ *
  * @typedef {number | {text: string}} Place  a node, or a text that has no answer yet
  *
  * @typedef {object} State
@@ -36,6 +40,7 @@
  * @property {readonly Place[]} past
  * @property {readonly Place[]} future
  * @property {Settings} settings
+ * @property {Readonly<Record<Panel, boolean>>} open  which parts of the page are unfolded
  * @property {boolean} held  a control is being dragged; nothing is asked
  * @property {ReadonlyMap<string, Answer>} answers  by model and token ids, the newest last
  * @property {string | null} drawn  key of the answer last drawn, held while the next is awaited
@@ -50,7 +55,13 @@
 import * as tree from "./tree.js";
 
 export const FIRST_TEXT = "Once upon a time";
-export const LIMITS = { topK: { least: 1, most: 1000 }, temperature: { least: 0, most: 100 } };
+export const LIMITS = {
+  topK: { least: 1, most: 1000 },
+  temperature: { least: 0, most: 100 },
+  topP: { least: 0.001, most: 1 },
+  minP: { least: 0, most: 1 },
+};
+export const SETTINGS = /** @type {(keyof Settings)[]} */ (Object.keys(LIMITS));
 const MOST_ANSWERS = 300;
 const MOST_PAST = 1000;
 
@@ -63,7 +74,8 @@ export function initial() {
     session: null,
     past: [],
     future: [],
-    settings: { topK: 10, temperature: 1 },
+    settings: { topK: 10, temperature: 1, topP: 1, minP: 0 },
+    open: { more: false, steps: false, paths: false },
     held: false,
     answers: new Map(),
     drawn: null,
@@ -146,15 +158,22 @@ export function redo(state) {
   return { ...arrive(state, next), past, future };
 }
 
+/** @param {keyof Settings} name @param {unknown} value @returns {boolean} it is in range */
+export function fits(name, value) {
+  const { least, most } = LIMITS[name];
+  return typeof value === "number" && value >= least && value <= most && (name !== "topK" || Number.isInteger(value));
+}
+
 /** @param {State} state @param {Partial<Settings>} changes @param {boolean} [held] @returns {State} */
 export function set(state, changes, held = false) {
   const settings = { ...state.settings, ...changes };
-  for (const name of /** @type {(keyof Settings)[]} */ (Object.keys(LIMITS))) {
-    const { least, most } = LIMITS[name];
-    if (!(settings[name] >= least && settings[name] <= most)) return state;
-  }
-  if (!Number.isInteger(settings.topK)) return state;
+  if (!SETTINGS.every((name) => fits(name, settings[name]))) return state;
   return { ...state, settings, held, trouble: null };
+}
+
+/** @param {State} state @param {Panel} panel @param {boolean} open @returns {State} */
+export function unfold(state, panel, open) {
+  return state.open[panel] === open ? state : { ...state, open: { ...state.open, [panel]: open } };
 }
 
 /** @param {State} state @returns {State} the control is let go */

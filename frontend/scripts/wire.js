@@ -29,7 +29,7 @@ export class BadAnswer extends Error {}
 const STATES = new Set(["queued", "downloading", "loading", "ready", "failed"]);
 
 /**
- * @param {any} json @param {{model: string, text: string | null, temperature: number, topK: number}} asked
+ * @param {any} json @param {{model: string, text: string | null, temperature: number, topK: number, topP?: number, minP?: number}} asked
  * @returns {Answer}
  * @throws {BadAnswer}
  */
@@ -42,6 +42,12 @@ export function readAnswer(json, asked) {
     model: string(json.model, "model"),
     temperature: asked.temperature,
     topK: asked.topK,
+    topP: asked.topP ?? 1,
+    minP: asked.minP ?? 0,
+    kept: {
+      count: number(object(json.kept, "kept").count, "kept.count", 1),
+      probability: probability(json.kept.probability, "kept.probability"),
+    },
     promptTokens: list(prompt.tokens ?? [], "prompt.tokens").map((token, at) => readToken(token, `prompt.tokens[${at}]`)),
     tokenCount: number(prompt.token_count, "prompt.token_count", 0),
     contextLimit: number(prompt.context_limit, "prompt.context_limit", 0),

@@ -3,7 +3,7 @@
  *
  * @typedef {import("../main.js").Verbs} Verbs
  * @typedef {import("../state.js").State} State
- * @typedef {import("../distribution.js").Row} Row
+ * @typedef {import("../cuts.js").CutRow} Row
  */
 import * as format from "../format.js";
 import { scene, wanted } from "../questions.js";
@@ -22,11 +22,13 @@ export function mountChart(root, verbs) {
   const [bars, entropy, others, trouble] = [".bars", ".chart-entropy", ".others", ".chart-trouble"].map(part);
   const legend = part(".chart-legend");
   const [othersName, othersBar, othersPercent] = [".others-name", ".others .bar", ".others .percent"].map(part);
+  const othersRaw = part(".others .bar-raw");
   /** @type {Map<string, ReturnType<typeof createRow>>} */
   let rows = new Map();
   /** @type {Row[]} */
   let shown = [];
   let stale = true;
+  let cutting = false;
   let selected = 0;
   /** @type {State["current"]} */
   let selectedAt = null;
@@ -93,15 +95,19 @@ export function mountChart(root, verbs) {
     }
     selected = Math.min(selected, Math.max(0, drawing.rows.length - 1));
     shown = drawing.rows;
+    cutting = drawing.cutting;
     drawRows(state);
     if (focused && (document.activeElement !== bars.children[selected]?.firstChild)) focus(selected);
     setText(entropy, `${format.bits(drawing.entropyBits)}: ${format.sureness(drawing.entropyBits)}`);
-    legend.hidden = !drawing.rows.some(moved);
+    legend.hidden = !drawing.rows.some((row) => moved(row, cutting));
+    setText(legend, cutting ? "before the cut" : "before temperature");
     others.hidden = drawing.otherCount === 0;
     setText(othersName, drawing.otherCount === 1 ? "1 other" : `${format.count(drawing.otherCount)} others`);
-    const unsaid = !drawing.exact && drawing.otherProbability < PRECISION;
-    setText(othersPercent, unsaid ? `<${format.percent(PRECISION)}` : format.percent(drawing.otherProbability));
-    othersBar.style.setProperty("--share", String(drawing.otherProbability));
+    const unsaid = !drawing.exact && drawing.otherShare < PRECISION && drawing.kept.count > shown.length;
+    setText(othersPercent, unsaid ? `<${format.percent(PRECISION)}` : format.percent(drawing.otherShare));
+    othersBar.style.setProperty("--share", String(drawing.otherShare));
+    othersRaw.style.setProperty("--share", String(cutting ? drawing.otherProbability : 0));
+    others.toggleAttribute("data-fell", cutting && drawing.otherShare === 0);
   }
 
   /** @param {State} state */
@@ -119,7 +125,7 @@ export function mountChart(root, verbs) {
       const key = `${token.id}:${hex(token.bytes)}`;
       const row = rows.get(key) ?? createRow(each);
       next.set(key, row);
-      row.update(each, { index, selected: index === selected, taken: token.id === taken, stale, before });
+      row.update(each, { index, selected: index === selected, taken: token.id === taken, stale, before, cutting });
       if (bars.children[index] !== row.item) bars.insertBefore(row.item, bars.children[index] ?? null);
     });
     for (const [key, row] of rows) if (!next.has(key)) row.item.remove();
@@ -139,7 +145,7 @@ export function mountChart(root, verbs) {
 
   /** @param {State} state */
   function showTrouble({ trouble: found }) {
-    const here = found && !["text", "token_ids", "top_k", "temperature"].includes(found.field ?? "") ? found : null;
+    const here = found && !["text", "token_ids", "top_k", "temperature", "top_p", "min_p"].includes(found.field ?? "") ? found : null;
     trouble.hidden = !here;
     if (!here) return;
     setText(part(".chart-trouble p"), here.again ? `${here.message} The page tries again by itself.` : here.message);
