@@ -11,6 +11,7 @@
  * @property {boolean} stale  it belongs to another text or temperature than the one at hand
  */
 import { cut } from "./cuts.js";
+import { draws } from "./dice.js";
 import { redraw } from "./distribution.js";
 import { answerKey } from "./state.js";
 import * as tree from "./tree.js";
@@ -27,14 +28,14 @@ export function wanted(state, even = false) {
   const settings = state.open.more ? { ...state.settings, topK: Math.max(BREADTH, state.settings.topK) } : state.settings;
   if (model === null || state.held) return null;
   /** @type {Question} */
-  const question = { key: "", model, text: state.draft, tokenIds: null, settings };
+  const question = { key: "", model, text: state.draft, tokenIds: null, settings, draws: draws(state) };
   if (state.draft === null) {
     if (state.current === null) return null;
     const answer = answerHere(state);
-    if (answer && answers(answer, settings)) return null;
+    if (answer && answers(answer, question)) return null;
     question.tokenIds = tree.tokenIds(state.tree, state.current);
   }
-  question.key = JSON.stringify([model, question.text, question.tokenIds, ...Object.values(settings)]);
+  question.key = JSON.stringify([model, question.text, question.tokenIds, ...Object.values(settings), ...question.draws]);
   if (even) return question;
   const ready = state.models?.find((each) => each.name === model)?.state === "ready";
   return ready && state.lost === null && state.trouble?.key !== question.key ? question : null;
@@ -59,8 +60,9 @@ export function scene(state) {
   return held && { drawing: cut(answer, held, answer.temperature, state.settings), stale: true };
 }
 
-/** @param {Answer} answer @param {import("./state.js").Settings} settings @returns {boolean} it is the server's word on them */
-function answers(answer, settings) {
+/** @param {Answer} answer @param {Pick<Question, "settings" | "draws">} question @returns {boolean} it is the server's word on it */
+function answers(answer, { settings, draws }) {
   const enough = answer.topK >= settings.topK || answer.candidates.length >= answer.vocabSize;
-  return enough && /** @type {const} */ (["temperature", "topP", "minP"]).every((name) => answer[name] === settings[name]);
+  const same = /** @type {const} */ (["temperature", "topP", "minP"]).every((name) => answer[name] === settings[name]);
+  return enough && same && draws.every((draw, at) => answer.draws[at] === draw);
 }

@@ -7,12 +7,8 @@
  * @typedef {import("./distribution.js").Answer} Answer
  * @typedef {import("./distribution.js").Candidate} Candidate
  * @typedef {import("./wire.js").Model} Model
- *
- * @typedef {object} Settings
- * @property {number} topK
- * @property {number} temperature
- * @property {number} topP  1 cuts nothing
- * @property {number} minP  0 cuts nothing
+ * @typedef {import("./settings.js").Settings} Settings
+ * @typedef {import("./settings.js").Dice} Dice
  *
  * @typedef {object} Trouble  why the last question has no answer
  * @property {string} key  of the question
@@ -27,6 +23,11 @@
  * @property {string | null} text  typed text, or
  * @property {number[] | null} tokenIds  the tokens of the way here
  * @property {Settings} settings
+ * @property {readonly number[]} draws  to be answered each with a token
+ *
+ * @typedef {object} Play
+ * @property {"roll" | "write" | "tally"} kind  one token; token by token; many at one place, none appended
+ * @property {number} wrote  tokens so far
  *
  * @typedef {"more" | "steps" | "paths"} Panel
  *
@@ -40,6 +41,9 @@
  * @property {readonly Place[]} past
  * @property {readonly Place[]} future
  * @property {Settings} settings
+ * @property {Dice} dice
+ * @property {Play | null} play  what is being drawn
+ * @property {string | null} said  how that ended, in words
  * @property {Readonly<Record<Panel, boolean>>} open  which parts of the page are unfolded
  * @property {boolean} held  a control is being dragged; nothing is asked
  * @property {ReadonlyMap<string, Answer>} answers  by model and token ids, the newest last
@@ -52,16 +56,10 @@
  * @property {Trouble | null} trouble
  * @property {{model: string, message: string} | null} loadTrouble
  */
+import { FIRST_DICE, FIRST_SETTINGS, SETTINGS, fits } from "./settings.js";
 import * as tree from "./tree.js";
 
 export const FIRST_TEXT = "Once upon a time";
-export const LIMITS = {
-  topK: { least: 1, most: 1000 },
-  temperature: { least: 0, most: 100 },
-  topP: { least: 0.001, most: 1 },
-  minP: { least: 0, most: 1 },
-};
-export const SETTINGS = /** @type {(keyof Settings)[]} */ (Object.keys(LIMITS));
 const MOST_ANSWERS = 300;
 const MOST_PAST = 1000;
 
@@ -74,7 +72,10 @@ export function initial() {
     session: null,
     past: [],
     future: [],
-    settings: { topK: 10, temperature: 1, topP: 1, minP: 0 },
+    settings: FIRST_SETTINGS,
+    dice: FIRST_DICE,
+    play: null,
+    said: null,
     open: { more: false, steps: false, paths: false },
     held: false,
     answers: new Map(),
@@ -97,7 +98,7 @@ export function answerKey(model, ids) {
 /** @param {State} state @param {string} text @returns {State} the text is typed anew */
 export function edit(state, text) {
   if (text === (state.draft ?? textHere(state))) return state;
-  return { ...state, draft: text, session: state.session ?? "typing", trouble: null };
+  return { ...state, draft: text, session: state.session ?? "typing", trouble: null, play: null, said: null };
 }
 
 /** @param {State} state @returns {State} typing is over: the next typing is a step of its own for undo */
@@ -115,7 +116,8 @@ export function rest(state) {
 export function append(state, candidate, raw) {
   if (state.current === null || state.draft !== null) return state;
   const key = answerKey(tree.node(state.tree, state.current).model, tree.tokenIds(state.tree, state.current));
-  if (!state.answers.get(key)?.candidates.includes(candidate)) return state;
+  const answer = state.answers.get(key);
+  if (!answer?.candidates.includes(candidate) && !answer?.drawn.includes(candidate)) return state;
   const known = { probability: raw, rank: candidate.rank };
   const [grown, id] = tree.extend(state.tree, state.current, candidate.token, known);
   return goTo({ ...state, tree: grown }, id);
@@ -158,17 +160,11 @@ export function redo(state) {
   return { ...arrive(state, next), past, future };
 }
 
-/** @param {keyof Settings} name @param {unknown} value @returns {boolean} it is in range */
-export function fits(name, value) {
-  const { least, most } = LIMITS[name];
-  return typeof value === "number" && value >= least && value <= most && (name !== "topK" || Number.isInteger(value));
-}
-
 /** @param {State} state @param {Partial<Settings>} changes @param {boolean} [held] @returns {State} */
 export function set(state, changes, held = false) {
   const settings = { ...state.settings, ...changes };
   if (!SETTINGS.every((name) => fits(name, settings[name]))) return state;
-  return { ...state, settings, held, trouble: null };
+  return { ...state, settings, held, trouble: null, play: null, said: null };
 }
 
 /** @param {State} state @param {Panel} panel @param {boolean} open @returns {State} */
@@ -212,7 +208,7 @@ export function receive(state, question, answer) {
 
 /** @param {State} state @param {Trouble} trouble @returns {State} */
 export function fail(state, trouble) {
-  return { ...state, trouble };
+  return { ...state, trouble, play: null };
 }
 
 /** @param {State} state @returns {State} what failed is asked again */
@@ -232,7 +228,7 @@ function place(state) {
 
 /** @param {State} state @param {Place} to @returns {State} */
 function arrive(state, to) {
-  if (typeof to !== "number") return { ...state, draft: to.text, session: "typing", trouble: null };
+  if (typeof to !== "number") return { ...state, draft: to.text, session: "typing", trouble: null, play: null, said: null };
   const { model } = tree.node(state.tree, to);
   const key = answerKey(model, tree.tokenIds(state.tree, to));
   return {
@@ -242,6 +238,8 @@ function arrive(state, to) {
     draft: null,
     session: null,
     trouble: null,
+    play: null,
+    said: null,
     model,
     wish: model === state.model ? state.wish : model,
     drawn: state.answers.has(key) ? key : state.drawn,

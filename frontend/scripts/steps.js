@@ -6,7 +6,7 @@
  * @typedef {import("./state.js").Settings} Settings
  */
 import * as format from "./format.js";
-import { spell } from "./tokens.js";
+import { shown } from "./tokens.js";
 
 const EXAMPLES = 2;
 
@@ -15,7 +15,7 @@ export function steps(drawing, { temperature, topP, minP }) {
   const rows = drawing.rows.slice(0, EXAMPLES);
   const vocabulary = drawing.rows.length + drawing.otherCount;
   const each = (/** @type {(row: Drawing["rows"][number]) => string} */ words) =>
-    rows.map((row) => `${name(row)} ${words(row)}`).join(", ");
+    rows.map((row) => `${shown(row.candidate.token)} ${words(row)}`).join(", ");
   const logits = each((row) => row.candidate.logit.toFixed(2));
   const divided = each((row) => (row.candidate.logit / temperature).toFixed(2));
   const said = each((row) => format.percent(row.probability));
@@ -49,10 +49,4 @@ function cutWords(topP, minP) {
   const top = `Top-p ${topP} keeps the most likely tokens until they sum to ${format.percent(topP)}, the one that crosses the line included.`;
   const min = `Min-p ${minP} keeps those at least ${minP} times as likely as the first.`;
   return [topP < 1 ? top : "", minP > 0 ? min : ""].filter(Boolean).join(" ") || "Top-p at 1 and min-p at 0 cut nothing.";
-}
-
-/** @param {Drawing["rows"][number]} row @returns {string} its token with marks for what can't be seen, isolated in its direction */
-function name({ candidate: { token } }) {
-  const drawn = spell(token).pieces.map((piece) => piece.glyph || piece.text).join("");
-  return `“\u2068${drawn.length > 24 ? `${drawn.slice(0, 24).toWellFormed()}…` : drawn}\u2069”`;
 }

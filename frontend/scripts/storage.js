@@ -4,7 +4,8 @@
  * @typedef {import("./state.js").State} State
  * @typedef {import("./tree.js").Node} Node
  */
-import { SETTINGS, fits, initial } from "./state.js";
+import { SETTINGS, fitDice, fits } from "./settings.js";
+import { initial } from "./state.js";
 import * as tree from "./tree.js";
 import { fromBase64, toBase64 } from "./wire.js";
 
@@ -65,6 +66,7 @@ export function unpack(packed) {
     past: kept.past.filter(known),
     future: kept.future.filter(known),
     settings,
+    dice: kept.dice && fitDice(kept.dice) ? { ...state.dice, ...kept.dice } : state.dice,
     open: unfolded(state.open, kept.open),
     wish: typeof kept.wish === "string" ? kept.wish : null,
     model: typeof kept.model === "string" ? kept.model : null,
@@ -73,8 +75,8 @@ export function unpack(packed) {
 
 /** @param {State} state @param {readonly Node[]} nodes */
 function record(state, nodes) {
-  const { current, draft, past, future, settings, open, wish, model } = state;
-  return { version: VERSION, nodes: nodes.map(frozen), current, draft, past, future, settings, open, wish, model };
+  const { current, draft, past, future, settings, dice, open, wish, model } = state;
+  return { version: VERSION, nodes: nodes.map(frozen), current, draft, past, future, settings, dice, open, wish, model };
 }
 
 /** @param {State} state @returns {Node[]} the nodes on the way to the current one, with the root */

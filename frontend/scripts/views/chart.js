@@ -5,13 +5,16 @@
  * @typedef {import("../state.js").State} State
  * @typedef {import("../cuts.js").CutRow} Row
  */
+import { ROLLS } from "../dice.js";
 import * as format from "../format.js";
+import { dart, tally } from "../play.js";
 import { scene, wanted } from "../questions.js";
 import { hex, pending } from "../tokens.js";
 import * as tree from "../tree.js";
-import { createRow, moved, setText } from "./row.js";
+import { createRow, drawRolls, moved, setText } from "./row.js";
 
 const GLIDE_MS = 180;
+const QUICK_PACE = 4; // tokens a second, beyond which rows have no time to glide
 const PRECISION = 1e-4; // of what is computed here; smaller than that is only known to be small
 const EASE = "cubic-bezier(.2, .7, .2, 1)";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -23,6 +26,7 @@ export function mountChart(root, verbs) {
   const legend = part(".chart-legend");
   const [othersName, othersBar, othersPercent] = [".others-name", ".others .bar", ".others .percent"].map(part);
   const othersRaw = part(".others .bar-raw");
+  const othersRolls = { count: part(".others .count"), dart: part(".others .dart"), item: others };
   /** @type {Map<string, ReturnType<typeof createRow>>} */
   let rows = new Map();
   /** @type {Row[]} */
@@ -116,7 +120,11 @@ export function mountChart(root, verbs) {
     const before = stale ? new Uint8Array() : pending(tree.tokens(path.slice(-4)));
     const latest = state.current === null ? null : tree.node(state.tree, state.current).latest;
     const taken = stale || latest === null ? undefined : tree.node(state.tree, latest).token?.id;
-    const glide = !calm.matches && !state.held;
+    const hurried = state.play?.kind === "write" && state.dice.pace > QUICK_PACE;
+    const glide = !calm.matches && !state.held && !hurried;
+    const rolled = tally(state);
+    const fell = dart(state);
+    let [left, rolls] = [0, ROLLS];
     const places = glide ? new Map([...rows].map(([key, row]) => [key, row.item.offsetTop])) : new Map();
     /** @type {typeof rows} */
     const next = new Map();
@@ -125,9 +133,15 @@ export function mountChart(root, verbs) {
       const key = `${token.id}:${hex(token.bytes)}`;
       const row = rows.get(key) ?? createRow(each);
       next.set(key, row);
-      row.update(each, { index, selected: index === selected, taken: token.id === taken, stale, before, cutting });
+      const count = rolled ? (rolled.get(token.id) ?? 0) : null;
+      const dartAt = fell?.candidate.token.id === token.id ? Math.max(0, Math.min(each.share, fell.at - left)) : null;
+      row.update(each, { index, selected: index === selected, taken: token.id === taken, stale, before, cutting, rolled: count, dartAt });
+      left += each.share;
+      rolls -= count ?? 0;
       if (bars.children[index] !== row.item) bars.insertBefore(row.item, bars.children[index] ?? null);
     });
+    const beyond = fell && !shown.some((each) => each.candidate.token.id === fell.candidate.token.id);
+    drawRolls(othersRolls, rolled && rolls, beyond ? Math.max(0, fell.at - left) : null);
     for (const [key, row] of rows) if (!next.has(key)) row.item.remove();
     rows = next;
     if (glide) glideFrom(places);

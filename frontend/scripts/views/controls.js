@@ -7,7 +7,7 @@
 import { cuts } from "../cuts.js";
 import * as format from "../format.js";
 import { scene } from "../questions.js";
-import { LIMITS, fits } from "../state.js";
+import { LIMITS, fits } from "../settings.js";
 import { keptWords } from "../steps.js";
 import { setText } from "./row.js";
 

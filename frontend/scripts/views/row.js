@@ -3,6 +3,7 @@
  *
  * @typedef {import("../cuts.js").CutRow} Row
  */
+import { ROLLS } from "../dice.js";
 import * as format from "../format.js";
 import { hex, spell, spoken } from "../tokens.js";
 import { drawPieces } from "./pieces.js";
@@ -12,7 +13,9 @@ const VISIBLE = 5e-4;
 /**
  * @param {Row} first
  * @returns {{item: HTMLLIElement, button: HTMLButtonElement, update: (row: Row, shown: Shown) => void}}
- * @typedef {{index: number, selected: boolean, taken: boolean, stale: boolean, before: Uint8Array, cutting: boolean}} Shown
+ * @typedef {{index: number, selected: boolean, taken: boolean, stale: boolean, before: Uint8Array, cutting: boolean,
+ *   rolled: number | null, dartAt: number | null}} Shown
+ *   `rolled`: how many of a hundred rolls fell here; `dartAt`: where on the track the dart fell, in [0, 1]
  */
 export function createRow(first) {
   const item = document.createElement("li");
@@ -22,7 +25,8 @@ export function createRow(first) {
   const [rank, token, track, percent] = ["rank", "token", "track", "percent"].map(span);
   const [raw, bar] = ["bar-raw", "bar"].map(span);
   const fell = span("fell");
-  track.append(raw, bar, fell);
+  const [count, dart] = ["count", "dart"].map(span);
+  track.append(raw, bar, fell, count, dart);
   button.append(rank, token, track, percent);
   item.append(button);
   const words = spoken(first.candidate.token);
@@ -32,7 +36,7 @@ export function createRow(first) {
   let completed = "";
 
   /** @param {Row} row @param {Shown} shown */
-  function update(row, { index, selected, taken, stale, before, cutting }) {
+  function update(row, { index, selected, taken, stale, before, cutting, rolled, dartAt }) {
     const likely = format.percent(row.share);
     const pale = paleOf(row, cutting);
     const changed = moved(row, cutting);
@@ -53,7 +57,8 @@ export function createRow(first) {
       token.replaceChildren(drawPieces(pieces), ...(completes ? [completion(completes)] : []));
       completed = completes ? `, completes ${completes}` : "";
     }
-    const state = `${row.fell ? `, cut by ${row.fell}` : ""}${taken ? ", taken" : ""}`;
+    drawRolls({ count, dart, item }, rolled, dartAt);
+    const state = `${rolled === null ? "" : `, rolled ${rolled} times`}${row.fell ? `, cut by ${row.fell}` : ""}${taken ? ", taken" : ""}`;
     const label = `${words}${completed}, ${likely}, rank ${row.candidate.rank}${state}`;
     if (button.getAttribute("aria-label") !== label) button.setAttribute("aria-label", label);
     const title = changed ? `${likely}; ${cutting ? "before the cut" : "at temperature 1"}, ${format.percent(pale)}` : "";
@@ -61,6 +66,19 @@ export function createRow(first) {
   }
 
   return { item, button, update };
+}
+
+/**
+ * @param {{count: HTMLElement, dart: HTMLElement, item: HTMLElement}} parts @param {number | null} rolled of a hundred
+ * @param {number | null} dartAt where on the track the dart fell
+ */
+export function drawRolls({ count, dart, item }, rolled, dartAt) {
+  item.toggleAttribute("data-rolled", rolled !== null);
+  item.toggleAttribute("data-dart", dartAt !== null);
+  count.dataset.count = rolled === null ? "" : `${rolled}×`;
+  count.toggleAttribute("data-long", rolled !== null && rolled > 75);
+  count.style.setProperty("--share", String((rolled ?? 0) / ROLLS));
+  dart.style.setProperty("--share", String(dartAt ?? 0));
 }
 
 /** @param {Row} row @param {boolean} cutting @returns {number} what the model said, behind what remains */
