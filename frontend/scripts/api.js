@@ -26,15 +26,18 @@ export class CallFailed extends Error {
 
 /** @param {Question} question @param {AbortSignal} signal @returns {Promise<Answer>} @throws {CallFailed} */
 export async function nextToken(question, signal) {
-  const { model, text, tokenIds, settings } = question;
+  const { model, text, tokenIds, settings, draws } = question;
   const body = {
     ...(text !== null ? { text, include_prompt_tokens: true } : { token_ids: tokenIds }),
     model,
     top_k: settings.topK,
     temperature: settings.temperature,
+    ...(settings.topP < 1 && { top_p: settings.topP }),
+    ...(settings.minP > 0 && { min_p: settings.minP }),
+    ...(draws.length && { draws }),
     include_partition: true,
   };
-  return read(await call("api/next-token", body, signal), (json) => readAnswer(json, { model, text, ...settings }));
+  return read(await call("api/next-token", body, signal), (json) => readAnswer(json, { model, text, draws, ...settings }));
 }
 
 /** @param {string} name @returns {Promise<void>} when the server has begun @throws {CallFailed} */

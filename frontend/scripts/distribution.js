@@ -23,10 +23,15 @@
  * @property {string} model
  * @property {number} temperature  asked for
  * @property {number} topK  asked for
+ * @property {number} topP  asked for
+ * @property {number} minP  asked for
+ * @property {{count: number, probability: number}} kept  what these two leave, by the server's count
  * @property {Token[]} promptTokens
  * @property {number} tokenCount
  * @property {number} contextLimit
  * @property {Candidate[]} candidates  in order of rank
+ * @property {readonly number[]} draws  asked for
+ * @property {Candidate[]} drawn  the token at each of these points of what remains
  * @property {Point[]} partition  in order of b
  * @property {number} otherProbability
  * @property {number} entropyBits
@@ -51,11 +56,7 @@
  */
 export function redraw(answer, temperature, topK) {
   const shown = answer.candidates.slice(0, topK);
-  const rawPoint = pointAt(answer.partition, 1);
-  const raw = (/** @type {Candidate} */ candidate) => {
-    if (answer.temperature === 1) return candidate.probability;
-    return rawPoint ? share(candidate.logit, rawPoint) : NaN;
-  };
+  const raw = atOne(answer);
   const draw = (/** @type {(candidate: Candidate) => number} */ probability, /** @type {number} */ entropyBits) => {
     const rows = shown.map((candidate) => ({ candidate, probability: probability(candidate), raw: raw(candidate) }));
     const sum = rows.reduce((total, row) => total + row.probability, 0);
@@ -64,9 +65,9 @@ export function redraw(answer, temperature, topK) {
   };
   if (temperature === answer.temperature) {
     const drawing = draw((candidate) => candidate.probability, answer.entropyBits);
-    // All candidates shown: the server's own sum of the others carries digits that 1 - sum has lost.
-    const whole = shown.length === answer.candidates.length;
-    return { ...drawing, exact: true, ...(whole && { otherProbability: answer.otherProbability }) };
+    // The server's own sum of the others carries digits that 1 - sum has lost.
+    const hidden = answer.candidates.slice(shown.length).reduce((total, { probability }) => total + probability, 0);
+    return { ...drawing, exact: true, otherProbability: Math.min(1, answer.otherProbability + hidden) };
   }
   if (temperature === 0) {
     const best = answer.candidates.filter((candidate) => candidate.logit === answer.candidates[0].logit);
@@ -76,6 +77,15 @@ export function redraw(answer, temperature, topK) {
   const point = pointAt(answer.partition, 1 / temperature);
   if (!point) return null;
   return draw((candidate) => share(candidate.logit, point), entropyBits(point));
+}
+
+/** @param {Answer} answer @returns {(candidate: Candidate) => number} probability at temperature 1; NaN where unknown */
+export function atOne(answer) {
+  const point = pointAt(answer.partition, 1);
+  return (candidate) => {
+    if (answer.temperature === 1) return candidate.probability;
+    return point ? share(candidate.logit, point) : NaN;
+  };
 }
 
 /** @param {number} logit @param {Point} point @returns {number} the probability of that logit */

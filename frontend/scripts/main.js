@@ -1,9 +1,13 @@
 /** Wires the parts: one state, the views that draw it, the asker that asks for it, the storage that keeps it. */
 import { loadModel, nextToken, watchModels } from "./api.js";
 import { createAsker } from "./asker.js";
+import { setDice } from "./dice.js";
 import * as models from "./models.js";
+import * as play from "./play.js";
+import { createPlayer } from "./player.js";
 import * as states from "./state.js";
 import { load, save } from "./storage.js";
+import { mountActions } from "./views/actions.js";
 import { mountAnnouncer } from "./views/announcer.js";
 import { mountChart } from "./views/chart.js";
 import { mountControls } from "./views/controls.js";
@@ -11,6 +15,7 @@ import { mountKeys } from "./views/keys.js";
 import { mountModels } from "./views/models.js";
 import { mountPrompt } from "./views/prompt.js";
 import { mountStatus } from "./views/status.js";
+import { mountSteps } from "./views/steps.js";
 
 /**
  * @typedef {import("./state.js").State} State
@@ -26,11 +31,14 @@ let frame = 0;
 let saving;
 
 const asker = createAsker({ read: () => state, act, ask: nextToken });
+const player = createPlayer({ read: () => state, act });
 const actions = verbs();
 const views = [
   mountPrompt(element("prompt"), actions),
   mountChart(element("chart"), actions),
   mountControls(element("controls"), actions),
+  mountActions(element("actions"), element("dice"), actions),
+  mountSteps(element("steps"), actions),
   mountModels(element("models"), actions),
   mountStatus(element("status"), actions),
   mountAnnouncer(element("announcer")),
@@ -43,6 +51,7 @@ function act(transition) {
   if (next === state) return;
   state = next;
   asker.consider();
+  player.consider();
   frame ||= requestAnimationFrame(draw);
   clearTimeout(saving);
   saving = setTimeout(keep, SAVE_MS);
@@ -71,11 +80,21 @@ function verbs() {
     redo: () => act(states.redo),
     set: (/** @type {Partial<states.Settings>} */ changes, held = false) => act((now) => states.set(now, changes, held)),
     release: () => act(states.release),
+    unfold: (/** @type {states.Panel} */ panel, /** @type {boolean} */ open) => act((now) => states.unfold(now, panel, open)),
+    mostLikely: () => act(play.mostLikely),
+    play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(now, kind, newSeed())),
+    stop: () => act(play.stop),
+    setDice: (/** @type {Partial<states.Dice>} */ changes) => act((now) => setDice(now, changes)),
     retry: () => act(states.retry),
     choose: (/** @type {string} */ name) => act((now) => models.choose(now, name)),
     load: (/** @type {string} */ name) =>
       loadModel(name).catch((error) => act((now) => models.failLoad(now, name, error.message))),
   };
+}
+
+/** @returns {number} short enough to be read out and typed again */
+function newSeed() {
+  return crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
 }
 
 /** @param {string} id @returns {HTMLElement} */

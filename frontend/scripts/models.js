@@ -28,7 +28,7 @@ export function setModels(state, models, at) {
 
 /** @param {State} state @param {string} reason in words @returns {State} the server can't be reached */
 export function lose(state, reason) {
-  return state.lost === reason ? state : { ...state, lost: reason };
+  return state.lost === reason ? state : { ...state, lost: reason, play: null };
 }
 
 /** @param {State} state @param {string} name @returns {State} that model is wanted; it speaks as soon as it can */

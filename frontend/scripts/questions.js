@@ -4,15 +4,19 @@
  * @typedef {import("./state.js").State} State
  * @typedef {import("./state.js").Question} Question
  * @typedef {import("./distribution.js").Answer} Answer
- * @typedef {import("./distribution.js").Drawing} Drawing
+ * @typedef {import("./cuts.js").CutDrawing} Drawing
  *
  * @typedef {object} Scene
  * @property {Drawing} drawing
  * @property {boolean} stale  it belongs to another text or temperature than the one at hand
  */
+import { cut } from "./cuts.js";
+import { draws } from "./dice.js";
 import { redraw } from "./distribution.js";
 import { answerKey } from "./state.js";
 import * as tree from "./tree.js";
+
+const BREADTH = 200; // candidates at hand while cut-offs can be dragged, so that nearly every cut falls among them
 
 /**
  * @param {State} state
@@ -20,17 +24,18 @@ import * as tree from "./tree.js";
  * @returns {Question | null} null where nothing is to be asked now
  */
 export function wanted(state, even = false) {
-  const { model, settings } = state;
+  const { model } = state;
+  const settings = state.open.more ? { ...state.settings, topK: Math.max(BREADTH, state.settings.topK) } : state.settings;
   if (model === null || state.held) return null;
   /** @type {Question} */
-  const question = { key: "", model, text: state.draft, tokenIds: null, settings };
+  const question = { key: "", model, text: state.draft, tokenIds: null, settings, draws: draws(state) };
   if (state.draft === null) {
     if (state.current === null) return null;
     const answer = answerHere(state);
-    if (answer && answers(answer, settings.topK) && answer.temperature === settings.temperature) return null;
+    if (answer && answers(answer, question)) return null;
     question.tokenIds = tree.tokenIds(state.tree, state.current);
   }
-  question.key = JSON.stringify([model, question.text, question.tokenIds, settings.topK, settings.temperature]);
+  question.key = JSON.stringify([model, question.text, question.tokenIds, ...Object.values(settings), ...question.draws]);
   if (even) return question;
   const ready = state.models?.find((each) => each.name === model)?.state === "ready";
   return ready && state.lost === null && state.trouble?.key !== question.key ? question : null;
@@ -50,12 +55,14 @@ export function scene(state) {
   const answer = here ?? (state.drawn === null ? null : state.answers.get(state.drawn));
   if (!answer) return null;
   const drawing = redraw(answer, temperature, topK);
-  if (drawing) return { drawing, stale: here === null };
+  if (drawing) return { drawing: cut(answer, drawing, temperature, state.settings), stale: here === null };
   const held = redraw(answer, answer.temperature, topK);
-  return held && { drawing: held, stale: true };
+  return held && { drawing: cut(answer, held, answer.temperature, state.settings), stale: true };
 }
 
-/** @param {Answer} answer @param {number} topK @returns {boolean} it holds that many candidates, or all there are */
-function answers(answer, topK) {
-  return answer.topK >= topK || answer.candidates.length >= answer.vocabSize;
+/** @param {Answer} answer @param {Pick<Question, "settings" | "draws">} question @returns {boolean} it is the server's word on it */
+function answers(answer, { settings, draws }) {
+  const enough = answer.topK >= settings.topK || answer.candidates.length >= answer.vocabSize;
+  const same = /** @type {const} */ (["temperature", "topP", "minP"]).every((name) => answer[name] === settings[name]);
+  return enough && same && draws.every((draw, at) => answer.draws[at] === draw);
 }

@@ -7,10 +7,8 @@
  * @typedef {import("./distribution.js").Answer} Answer
  * @typedef {import("./distribution.js").Candidate} Candidate
  * @typedef {import("./wire.js").Model} Model
- *
- * @typedef {object} Settings
- * @property {number} topK
- * @property {number} temperature
+ * @typedef {import("./settings.js").Settings} Settings
+ * @typedef {import("./settings.js").Dice} Dice
  *
  * @typedef {object} Trouble  why the last question has no answer
  * @property {string} key  of the question
@@ -25,6 +23,13 @@
  * @property {string | null} text  typed text, or
  * @property {number[] | null} tokenIds  the tokens of the way here
  * @property {Settings} settings
+ * @property {readonly number[]} draws  to be answered each with a token
+ *
+ * @typedef {object} Play
+ * @property {"roll" | "write" | "tally"} kind  one token; token by token; many at one place, none appended
+ * @property {number} wrote  tokens so far
+ *
+ * @typedef {"more" | "steps" | "paths"} Panel
  *
  * @typedef {number | {text: string}} Place  a node, or a text that has no answer yet
  *
@@ -36,6 +41,10 @@
  * @property {readonly Place[]} past
  * @property {readonly Place[]} future
  * @property {Settings} settings
+ * @property {Dice} dice
+ * @property {Play | null} play  what is being drawn
+ * @property {string | null} said  how that ended, in words
+ * @property {Readonly<Record<Panel, boolean>>} open  which parts of the page are unfolded
  * @property {boolean} held  a control is being dragged; nothing is asked
  * @property {ReadonlyMap<string, Answer>} answers  by model and token ids, the newest last
  * @property {string | null} drawn  key of the answer last drawn, held while the next is awaited
@@ -47,10 +56,10 @@
  * @property {Trouble | null} trouble
  * @property {{model: string, message: string} | null} loadTrouble
  */
+import { FIRST_DICE, FIRST_SETTINGS, SETTINGS, fits } from "./settings.js";
 import * as tree from "./tree.js";
 
 export const FIRST_TEXT = "Once upon a time";
-export const LIMITS = { topK: { least: 1, most: 1000 }, temperature: { least: 0, most: 100 } };
 const MOST_ANSWERS = 300;
 const MOST_PAST = 1000;
 
@@ -63,7 +72,11 @@ export function initial() {
     session: null,
     past: [],
     future: [],
-    settings: { topK: 10, temperature: 1 },
+    settings: FIRST_SETTINGS,
+    dice: FIRST_DICE,
+    play: null,
+    said: null,
+    open: { more: false, steps: false, paths: false },
     held: false,
     answers: new Map(),
     drawn: null,
@@ -85,7 +98,7 @@ export function answerKey(model, ids) {
 /** @param {State} state @param {string} text @returns {State} the text is typed anew */
 export function edit(state, text) {
   if (text === (state.draft ?? textHere(state))) return state;
-  return { ...state, draft: text, session: state.session ?? "typing", trouble: null };
+  return { ...state, draft: text, session: state.session ?? "typing", trouble: null, play: null, said: null };
 }
 
 /** @param {State} state @returns {State} typing is over: the next typing is a step of its own for undo */
@@ -103,7 +116,8 @@ export function rest(state) {
 export function append(state, candidate, raw) {
   if (state.current === null || state.draft !== null) return state;
   const key = answerKey(tree.node(state.tree, state.current).model, tree.tokenIds(state.tree, state.current));
-  if (!state.answers.get(key)?.candidates.includes(candidate)) return state;
+  const answer = state.answers.get(key);
+  if (!answer?.candidates.includes(candidate) && !answer?.drawn.includes(candidate)) return state;
   const known = { probability: raw, rank: candidate.rank };
   const [grown, id] = tree.extend(state.tree, state.current, candidate.token, known);
   return goTo({ ...state, tree: grown }, id);
@@ -149,12 +163,13 @@ export function redo(state) {
 /** @param {State} state @param {Partial<Settings>} changes @param {boolean} [held] @returns {State} */
 export function set(state, changes, held = false) {
   const settings = { ...state.settings, ...changes };
-  for (const name of /** @type {(keyof Settings)[]} */ (Object.keys(LIMITS))) {
-    const { least, most } = LIMITS[name];
-    if (!(settings[name] >= least && settings[name] <= most)) return state;
-  }
-  if (!Number.isInteger(settings.topK)) return state;
-  return { ...state, settings, held, trouble: null };
+  if (!SETTINGS.every((name) => fits(name, settings[name]))) return state;
+  return { ...state, settings, held, trouble: null, play: null, said: null };
+}
+
+/** @param {State} state @param {Panel} panel @param {boolean} open @returns {State} */
+export function unfold(state, panel, open) {
+  return state.open[panel] === open ? state : { ...state, open: { ...state.open, [panel]: open } };
 }
 
 /** @param {State} state @returns {State} the control is let go */
@@ -193,7 +208,7 @@ export function receive(state, question, answer) {
 
 /** @param {State} state @param {Trouble} trouble @returns {State} */
 export function fail(state, trouble) {
-  return { ...state, trouble };
+  return { ...state, trouble, play: null };
 }
 
 /** @param {State} state @returns {State} what failed is asked again */
@@ -213,7 +228,7 @@ function place(state) {
 
 /** @param {State} state @param {Place} to @returns {State} */
 function arrive(state, to) {
-  if (typeof to !== "number") return { ...state, draft: to.text, session: "typing", trouble: null };
+  if (typeof to !== "number") return { ...state, draft: to.text, session: "typing", trouble: null, play: null, said: null };
   const { model } = tree.node(state.tree, to);
   const key = answerKey(model, tree.tokenIds(state.tree, to));
   return {
@@ -223,6 +238,8 @@ function arrive(state, to) {
     draft: null,
     session: null,
     trouble: null,
+    play: null,
+    said: null,
     model,
     wish: model === state.model ? state.wish : model,
     drawn: state.answers.has(key) ? key : state.drawn,

@@ -4,7 +4,8 @@
  * @typedef {import("./state.js").State} State
  * @typedef {import("./tree.js").Node} Node
  */
-import { LIMITS, initial } from "./state.js";
+import { SETTINGS, fitDice, fits } from "./settings.js";
+import { initial } from "./state.js";
 import * as tree from "./tree.js";
 import { fromBase64, toBase64 } from "./wire.js";
 
@@ -53,9 +54,8 @@ export function unpack(packed) {
   }
   const state = initial();
   const known = (/** @type {any} */ place) => typeof place?.text === "string" || nodes.has(place);
-  const { topK, temperature } = { ...state.settings, ...kept.settings };
-  const within = (/** @type {number} */ value, /** @type {{least: number, most: number}} */ { least, most }) =>
-    value >= least && value <= most;
+  const settings = { ...state.settings };
+  for (const name of SETTINGS) if (fits(name, kept.settings?.[name])) settings[name] = kept.settings[name];
   const current = nodes.has(kept.current) ? kept.current : null;
   return {
     ...state,
@@ -65,10 +65,9 @@ export function unpack(packed) {
     session: typeof kept.draft === "string" && current !== null ? "typing" : null,
     past: kept.past.filter(known),
     future: kept.future.filter(known),
-    settings: {
-      topK: within(topK, LIMITS.topK) && Number.isInteger(topK) ? topK : state.settings.topK,
-      temperature: within(temperature, LIMITS.temperature) ? temperature : state.settings.temperature,
-    },
+    settings,
+    dice: kept.dice && fitDice(kept.dice) ? { ...state.dice, ...kept.dice } : state.dice,
+    open: unfolded(state.open, kept.open),
     wish: typeof kept.wish === "string" ? kept.wish : null,
     model: typeof kept.model === "string" ? kept.model : null,
   };
@@ -76,8 +75,8 @@ export function unpack(packed) {
 
 /** @param {State} state @param {readonly Node[]} nodes */
 function record(state, nodes) {
-  const { current, draft, past, future, settings, wish, model } = state;
-  return { version: VERSION, nodes: nodes.map(frozen), current, draft, past, future, settings, wish, model };
+  const { current, draft, past, future, settings, dice, open, wish, model } = state;
+  return { version: VERSION, nodes: nodes.map(frozen), current, draft, past, future, settings, dice, open, wish, model };
 }
 
 /** @param {State} state @returns {Node[]} the nodes on the way to the current one, with the root */
@@ -98,4 +97,10 @@ function thawed(kept) {
   const { id, parent, model, token, probability, rank, typed, latest } = kept;
   const read = token && { id: token.id, bytes: fromBase64(token.bytes, "bytes"), special: Boolean(token.special) };
   return { id, parent, model, token: read, probability, rank, typed, latest, children: [] };
+}
+
+/** @param {State["open"]} fresh @param {any} kept @returns {State["open"]} */
+function unfolded(fresh, kept) {
+  const names = /** @type {(keyof State["open"])[]} */ (Object.keys(fresh));
+  return /** @type {any} */ (Object.fromEntries(names.map((name) => [name, kept?.[name] === true])));
 }

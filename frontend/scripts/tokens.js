@@ -107,6 +107,12 @@ export function pending(tokens) {
   return new Uint8Array();
 }
 
+/** @param {Token} token @returns {string} quoted within a sentence, with marks for what can't be seen, isolated in its direction */
+export function shown(token) {
+  const drawn = spell(token).pieces.map((piece) => piece.glyph || piece.text).join("");
+  return `“\u2068${drawn.length > 24 ? `${drawn.slice(0, 24).toWellFormed()}…` : drawn}\u2069”`;
+}
+
 /**
  * A token as drawn after `before`, the bytes that wait for the rest of a character.
  * @param {Token} token @param {Uint8Array} [before]

@@ -29,28 +29,34 @@ export class BadAnswer extends Error {}
 const STATES = new Set(["queued", "downloading", "loading", "ready", "failed"]);
 
 /**
- * @param {any} json @param {{model: string, text: string | null, temperature: number, topK: number}} asked
+ * @param {any} json @param {{model: string, text: string | null, temperature: number, topK: number, topP?: number, minP?: number, draws?: readonly number[]}} asked
  * @returns {Answer}
  * @throws {BadAnswer}
  */
 export function readAnswer(json, asked) {
   const prompt = object(json?.prompt, "prompt");
   const candidates = list(json.candidates, "candidates").slice(0, asked.topK);
+  const draws = asked.draws ?? [];
+  const drawn = list(json.drawn ?? [], "drawn");
+  if (drawn.length !== draws.length) throw new BadAnswer(`drawn holds ${drawn.length} tokens, not ${draws.length}`);
   if (json.model !== asked.model) throw new BadAnswer(`model is ${JSON.stringify(json.model)}, not ${asked.model}`);
   if (asked.text !== null && prompt.tokens?.length !== prompt.token_count) throw new BadAnswer("prompt.tokens is not whole");
   return {
     model: string(json.model, "model"),
     temperature: asked.temperature,
     topK: asked.topK,
+    topP: asked.topP ?? 1,
+    minP: asked.minP ?? 0,
+    kept: {
+      count: number(object(json.kept, "kept").count, "kept.count", 1),
+      probability: probability(json.kept.probability, "kept.probability"),
+    },
     promptTokens: list(prompt.tokens ?? [], "prompt.tokens").map((token, at) => readToken(token, `prompt.tokens[${at}]`)),
     tokenCount: number(prompt.token_count, "prompt.token_count", 0),
     contextLimit: number(prompt.context_limit, "prompt.context_limit", 0),
-    candidates: candidates.map((candidate, at) => ({
-      token: readToken(candidate, `candidates[${at}]`),
-      rank: number(candidate.rank, `candidates[${at}].rank`, 1),
-      logit: number(candidate.logit, `candidates[${at}].logit`),
-      probability: probability(candidate.probability, `candidates[${at}].probability`),
-    })),
+    candidates: candidates.map((candidate, at) => readCandidate(candidate, `candidates[${at}]`)),
+    draws,
+    drawn: drawn.map((candidate, at) => readCandidate(candidate, `drawn[${at}]`)),
     partition: list(json.partition ?? [], "partition").map((point, at) => ({
       b: number(point?.inverse_temperature, `partition[${at}].inverse_temperature`, 0),
       logSumExp: number(point.log_sum_exp, `partition[${at}].log_sum_exp`),
@@ -60,6 +66,16 @@ export function readAnswer(json, asked) {
     otherProbability: probability(json.other_probability, "other_probability"),
     entropyBits: number(json.entropy_bits, "entropy_bits"),
     vocabSize: number(json.vocab_size, "vocab_size", 1),
+  };
+}
+
+/** @param {any} json @param {string} field @returns {import("./distribution.js").Candidate} */
+function readCandidate(json, field) {
+  return {
+    token: readToken(json, field),
+    rank: number(json.rank, `${field}.rank`, 1),
+    logit: number(json.logit, `${field}.logit`),
+    probability: probability(json.probability, `${field}.probability`),
   };
 }
 

@@ -61,26 +61,30 @@ export function wireToken(id, text, special = false) {
 
 /**
  * @param {number[]} values the logits of the vocabulary
- * @param {{temperature?: number, topK?: number, tokens?: any[], model?: string}} [options]
+ * @param {{temperature?: number, topK?: number, topP?: number, minP?: number, draws?: number[], tokens?: any[], model?: string}} [options]
  * @returns {any} an answer as the server sends it
  */
-export function wireAnswer(values, { temperature = 1, topK = 10, tokens = undefined, model = "tiny" } = {}) {
+export function wireAnswer(values, { temperature = 1, topK = 10, topP = 1, minP = 0, draws = [], tokens = undefined, model = "tiny" } = {}) {
   const shares = softmax(values, temperature);
   const order = values.map((_, id) => id).sort((a, b) => values[b] - values[a] || a - b);
-  const candidates = order.slice(0, topK).map((id, at) => ({
+  const candidate = (/** @type {number} */ id) => ({
     ...wireToken(id, ` w${id}`),
-    rank: at + 1,
+    rank: order.indexOf(id) + 1,
     logit: values[id],
     probability: shares[id],
     logprob: Math.log(shares[id]),
-  }));
+  });
+  const left = kept(order.map((id) => shares[id]), topP, minP);
   return {
     model,
     prompt: { token_count: tokens?.length ?? 1, cached_tokens: 0, context_limit: 512, ...(tokens && { tokens }) },
-    candidates,
+    candidates: order.slice(0, topK).map(candidate),
     watched: [],
-    drawn: [],
-    kept: { count: values.length, probability: 1 },
+    drawn: draws.map((draw) => {
+      let point = draw * left.probability;
+      return candidate(order[order.slice(0, left.count - 1).findIndex((id) => (point -= shares[id]) < 0)] ?? order[left.count - 1]);
+    }),
+    kept: left,
     partition: partition(values),
     other_probability: order.slice(topK).reduce((total, id) => total + shares[id], 0),
     entropy_bits: entropy(shares),
@@ -88,4 +92,12 @@ export function wireAnswer(values, { temperature = 1, topK = 10, tokens = undefi
     lookahead_hit: false,
     timings_ms: { queue: 0, tokenize: 0, model: 0, total: 0 },
   };
+}
+
+/** @param {number[]} shares in descending order @param {number} topP @param {number} minP @returns {{count: number, probability: number}} */
+export function kept(shares, topP, minP) {
+  let count = 0;
+  let sum = 0;
+  while (count < shares.length && (topP === 1 || sum < topP - 1e-12) && shares[count] >= minP * shares[0]) sum += shares[count++];
+  return { count, probability: count === shares.length ? 1 : sum };
 }

@@ -19,8 +19,8 @@ export function answer(state, { settings = state.settings } = {}) {
   assert.ok(question, "nothing was asked");
   const words = question.text?.match(/\s*\S+/g) ?? [];
   const tokens = question.text === null ? undefined : words.map((word) => wireToken(1000 + [...word].reduce((sum, each) => sum * 7 + each.charCodeAt(0), 0), word));
-  const json = wireAnswer(VALUES, { ...question.settings, tokens, model: question.model });
-  return states.receive(state, question, readAnswer(json, { model: question.model, text: question.text, ...question.settings }));
+  const json = wireAnswer(VALUES, { ...question.settings, draws: [...question.draws], tokens, model: question.model });
+  return states.receive(state, question, readAnswer(json, { model: question.model, text: question.text, draws: question.draws, ...question.settings }));
 }
 
 /** @param {states.State} state @param {number} index */

@@ -18,8 +18,8 @@ function begun(text, words) {
 }
 
 /** @param {states.State} state what a reload must keep */
-const kept = ({ tree: { nodes }, current, draft, past, future, settings, wish, model }) =>
-  ({ nodes: [...nodes], current, draft, past, future, settings, wish, model });
+const kept = ({ tree: { nodes }, current, draft, past, future, settings, open, wish, model }) =>
+  ({ nodes: [...nodes], current, draft, past, future, settings, open, wish, model });
 
 test("a reload keeps text, branches, undo, settings and model", () => {
   let state = begun("Hi ✓", ["Hi", " ✓"]);
@@ -31,7 +31,8 @@ test("a reload keeps text, branches, undo, settings and model", () => {
     state = states.receive(state, question, readAnswer(json, { model: "tiny", text: null, ...question.settings }));
   }
   assert.equal(tree.path(state.tree, state.current).length, 5);
-  state = states.set(states.undo(state), { temperature: 0.35, topK: 7 });
+  state = states.set(states.undo(state), { temperature: 0.35, topK: 7, topP: 0.9, minP: 0.02 });
+  state = states.unfold(state, "more", true);
   assert.deepEqual(kept(unpack(pack(state))), kept(state));
 });
 
@@ -58,11 +59,13 @@ test("what can't be read is left aside, and the page starts fresh", () => {
 
 test("settings out of range and places that are gone are not believed", () => {
   const record = JSON.parse(pack(begun("One", ["One"])));
-  record.settings = { topK: 1e9, temperature: "hot" };
+  record.settings = { topK: 1e9, temperature: "hot", topP: 0, minP: null, more: 1 };
+  record.open = { more: "yes", strange: true };
   record.past = [999, 1];
   record.current = 12345;
   const state = unpack(JSON.stringify(record));
-  assert.deepEqual(state.settings, { topK: 10, temperature: 1 });
+  assert.deepEqual(state.settings, { topK: 10, temperature: 1, topP: 1, minP: 0 });
+  assert.deepEqual(state.open, states.initial().open);
   assert.deepEqual(state.past, [1]);
   assert.equal(state.current, null);
 });

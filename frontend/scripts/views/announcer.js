@@ -5,6 +5,7 @@
  */
 import * as format from "../format.js";
 import { find } from "../models.js";
+import { playWords } from "../play.js";
 import { answerHere } from "../questions.js";
 import { named } from "../status.js";
 import { spoken } from "../tokens.js";
@@ -16,12 +17,23 @@ export function mountAnnouncer(root) {
   /** @type {unknown} */
   let told = null;
   let news = "";
+  let play = "";
 
   return (state) => {
     const fresh = newsOf(state);
     if (fresh !== news) {
       news = fresh;
       if (fresh) return setText(root, fresh);
+    }
+    // While it writes on, only the end is told.
+    if (state.play?.kind === "write") {
+      told = state.current;
+      return;
+    }
+    const words = state.play?.kind === "roll" ? "" : playWords(state);
+    if (words !== play) {
+      play = words;
+      if (words) return setText(root, words);
     }
     const answer = answerHere(state);
     if (!answer || state.held || state.current === told || state.session !== null) return;

@@ -3,15 +3,18 @@
  *
  * @typedef {import("../main.js").Verbs} Verbs
  * @typedef {import("../state.js").State} State
- * @typedef {import("../distribution.js").Row} Row
+ * @typedef {import("../cuts.js").CutRow} Row
  */
+import { ROLLS } from "../dice.js";
 import * as format from "../format.js";
+import { dart, tally } from "../play.js";
 import { scene, wanted } from "../questions.js";
 import { hex, pending } from "../tokens.js";
 import * as tree from "../tree.js";
-import { createRow, moved, setText } from "./row.js";
+import { createRow, drawRolls, moved, setText } from "./row.js";
 
 const GLIDE_MS = 180;
+const QUICK_PACE = 4; // tokens a second, beyond which rows have no time to glide
 const PRECISION = 1e-4; // of what is computed here; smaller than that is only known to be small
 const EASE = "cubic-bezier(.2, .7, .2, 1)";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -22,11 +25,14 @@ export function mountChart(root, verbs) {
   const [bars, entropy, others, trouble] = [".bars", ".chart-entropy", ".others", ".chart-trouble"].map(part);
   const legend = part(".chart-legend");
   const [othersName, othersBar, othersPercent] = [".others-name", ".others .bar", ".others .percent"].map(part);
+  const othersRaw = part(".others .bar-raw");
+  const othersRolls = { count: part(".others .count"), dart: part(".others .dart"), item: others };
   /** @type {Map<string, ReturnType<typeof createRow>>} */
   let rows = new Map();
   /** @type {Row[]} */
   let shown = [];
   let stale = true;
+  let cutting = false;
   let selected = 0;
   /** @type {State["current"]} */
   let selectedAt = null;
@@ -93,15 +99,19 @@ export function mountChart(root, verbs) {
     }
     selected = Math.min(selected, Math.max(0, drawing.rows.length - 1));
     shown = drawing.rows;
+    cutting = drawing.cutting;
     drawRows(state);
     if (focused && (document.activeElement !== bars.children[selected]?.firstChild)) focus(selected);
     setText(entropy, `${format.bits(drawing.entropyBits)}: ${format.sureness(drawing.entropyBits)}`);
-    legend.hidden = !drawing.rows.some(moved);
+    legend.hidden = !drawing.rows.some((row) => moved(row, cutting));
+    setText(legend, cutting ? "before the cut" : "before temperature");
     others.hidden = drawing.otherCount === 0;
     setText(othersName, drawing.otherCount === 1 ? "1 other" : `${format.count(drawing.otherCount)} others`);
-    const unsaid = !drawing.exact && drawing.otherProbability < PRECISION;
-    setText(othersPercent, unsaid ? `<${format.percent(PRECISION)}` : format.percent(drawing.otherProbability));
-    othersBar.style.setProperty("--share", String(drawing.otherProbability));
+    const unsaid = !drawing.exact && drawing.otherShare < PRECISION && drawing.kept.count > shown.length;
+    setText(othersPercent, unsaid ? `<${format.percent(PRECISION)}` : format.percent(drawing.otherShare));
+    othersBar.style.setProperty("--share", String(drawing.otherShare));
+    othersRaw.style.setProperty("--share", String(cutting ? drawing.otherProbability : 0));
+    others.toggleAttribute("data-fell", cutting && drawing.otherShare === 0);
   }
 
   /** @param {State} state */
@@ -110,7 +120,11 @@ export function mountChart(root, verbs) {
     const before = stale ? new Uint8Array() : pending(tree.tokens(path.slice(-4)));
     const latest = state.current === null ? null : tree.node(state.tree, state.current).latest;
     const taken = stale || latest === null ? undefined : tree.node(state.tree, latest).token?.id;
-    const glide = !calm.matches && !state.held;
+    const hurried = state.play?.kind === "write" && state.dice.pace > QUICK_PACE;
+    const glide = !calm.matches && !state.held && !hurried;
+    const rolled = tally(state);
+    const fell = dart(state);
+    let [left, rolls] = [0, ROLLS];
     const places = glide ? new Map([...rows].map(([key, row]) => [key, row.item.offsetTop])) : new Map();
     /** @type {typeof rows} */
     const next = new Map();
@@ -119,9 +133,15 @@ export function mountChart(root, verbs) {
       const key = `${token.id}:${hex(token.bytes)}`;
       const row = rows.get(key) ?? createRow(each);
       next.set(key, row);
-      row.update(each, { index, selected: index === selected, taken: token.id === taken, stale, before });
+      const count = rolled ? (rolled.get(token.id) ?? 0) : null;
+      const dartAt = fell?.candidate.token.id === token.id ? Math.max(0, Math.min(each.share, fell.at - left)) : null;
+      row.update(each, { index, selected: index === selected, taken: token.id === taken, stale, before, cutting, rolled: count, dartAt });
+      left += each.share;
+      rolls -= count ?? 0;
       if (bars.children[index] !== row.item) bars.insertBefore(row.item, bars.children[index] ?? null);
     });
+    const beyond = fell && !shown.some((each) => each.candidate.token.id === fell.candidate.token.id);
+    drawRolls(othersRolls, rolled && rolls, beyond ? Math.max(0, fell.at - left) : null);
     for (const [key, row] of rows) if (!next.has(key)) row.item.remove();
     rows = next;
     if (glide) glideFrom(places);
@@ -139,7 +159,7 @@ export function mountChart(root, verbs) {
 
   /** @param {State} state */
   function showTrouble({ trouble: found }) {
-    const here = found && !["text", "token_ids", "top_k", "temperature"].includes(found.field ?? "") ? found : null;
+    const here = found && !["text", "token_ids", "top_k", "temperature", "top_p", "min_p"].includes(found.field ?? "") ? found : null;
     trouble.hidden = !here;
     if (!here) return;
     setText(part(".chart-trouble p"), here.again ? `${here.message} The page tries again by itself.` : here.message);

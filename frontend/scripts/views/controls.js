@@ -1,24 +1,36 @@
 /**
- * Temperature and top-k, each as a slider and as a number.
+ * The settings, each as a slider and as a number; the cut-offs behind “More”.
  *
  * @typedef {import("../main.js").Verbs} Verbs
  * @typedef {import("../state.js").State} State
- * @typedef {import("../state.js").Settings} Settings
  */
-import { beside } from "../format.js";
-import { LIMITS } from "../state.js";
+import { cuts } from "../cuts.js";
+import * as format from "../format.js";
+import { scene } from "../questions.js";
+import { LIMITS, fits } from "../settings.js";
+import { keptWords } from "../steps.js";
 import { setText } from "./row.js";
 
 const CONTROLS = /** @type {const} */ ([
   { name: "temperature", id: "temperature", label: "Temperature", field: "temperature", kind: "a number" },
   { name: "topK", id: "top-k", label: "Top-k", field: "top_k", kind: "a whole number" },
+  { name: "topP", id: "top-p", label: "Top-p", field: "top_p", kind: "a number" },
+  { name: "minP", id: "min-p", label: "Min-p", field: "min_p", kind: "a number" },
 ]);
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountControls(root, verbs) {
   const updates = CONTROLS.map((control) => mountControl(root, verbs, control));
+  const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
+  const [more, cutOffs, kept] = [".more-open", ".more", ".kept"].map(part);
+  more.addEventListener("click", () => verbs.unfold("more", more.ariaExpanded !== "true"));
   return (state) => {
     for (const update of updates) update(state);
+    more.ariaExpanded = String(state.open.more);
+    more.toggleAttribute("data-on", cuts(state.settings));
+    cutOffs.hidden = !state.open.more;
+    const drawing = scene(state)?.drawing;
+    if (drawing) setText(kept, keptWords(drawing.kept, drawing.rows.length + drawing.otherCount));
   };
 }
 
@@ -33,8 +45,7 @@ function mountControl(root, verbs, { name, id, label, field, kind }) {
   for (const event of ["change", "pointerup", "keyup", "blur"]) slider.addEventListener(event, verbs.release);
   number.addEventListener("input", () => {
     const value = number.valueAsNumber;
-    const fits = value >= least && value <= most && (name !== "topK" || Number.isInteger(value));
-    if (fits) accept(value, false);
+    if (fits(name, value)) accept(value, false);
     else say(`${label} is ${kind} from ${least} to ${most}.`);
   });
   number.addEventListener("blur", () => accept(NaN, false));
@@ -63,7 +74,7 @@ function mountControl(root, verbs, { name, id, label, field, kind }) {
     // What the user is typing stays as typed, such as "1." on the way to "1.5".
     if (number.valueAsNumber !== value && !refused && document.activeElement !== number) number.value = String(value);
     if (refused) return;
-    const words = found?.field === field ? beside(found.message, field) : "";
+    const words = found?.field === field ? format.beside(found.message, field) : "";
     setText(trouble, words);
     trouble.hidden = !words;
   };

@@ -4,12 +4,17 @@
  * @typedef {import("../main.js").Verbs} Verbs
  */
 
+/** @type {Record<string, string>} */
+const actions = { m: "most-likely", r: "roll", w: "write" };
+
 /** @param {Document} page @param {Verbs} verbs */
 export function mountKeys(page, verbs) {
   const list = /** @type {HTMLDialogElement} */ (page.getElementById("keys"));
   const editor = /** @type {HTMLTextAreaElement} */ (page.getElementById("text"));
   /** @param {string} selector @returns {HTMLButtonElement | null} */
   const bar = (selector) => page.querySelector(`.bars ${selector}`);
+  /** @param {string} verb @returns {HTMLButtonElement | null} */
+  const action = (verb) => page.querySelector(`.actions [data-verb='${verb}']`);
   page.getElementById("keys-open")?.addEventListener("click", () => list.showModal());
   list.addEventListener("click", (event) => event.target === list && list.close());
 
@@ -28,6 +33,7 @@ export function mountKeys(page, verbs) {
     if (event.key === "Escape" && target === editor) return bar("[tabindex='0']")?.focus();
     if (writing) return;
     if (/^\d$/.test(event.key)) bar(`[data-index='${(Number(event.key) + 9) % 10}']`)?.click();
+    else if (actions[event.key.toLowerCase()]) action(actions[event.key.toLowerCase()])?.click();
     else if (event.key === "?") list.showModal();
     else if (event.key === "e" || event.key === "E") editor.focus();
     else return;

@@ -1,16 +1,21 @@
 /**
  * One bar of the chart: rank, token, bar, percentage.
  *
- * @typedef {import("../distribution.js").Row} Row
+ * @typedef {import("../cuts.js").CutRow} Row
  */
+import { ROLLS } from "../dice.js";
 import * as format from "../format.js";
 import { hex, spell, spoken } from "../tokens.js";
 import { drawPieces } from "./pieces.js";
 
+const VISIBLE = 5e-4;
+
 /**
  * @param {Row} first
  * @returns {{item: HTMLLIElement, button: HTMLButtonElement, update: (row: Row, shown: Shown) => void}}
- * @typedef {{index: number, selected: boolean, taken: boolean, stale: boolean, before: Uint8Array}} Shown
+ * @typedef {{index: number, selected: boolean, taken: boolean, stale: boolean, before: Uint8Array, cutting: boolean,
+ *   rolled: number | null, dartAt: number | null}} Shown
+ *   `rolled`: how many of a hundred rolls fell here; `dartAt`: where on the track the dart fell, in [0, 1]
  */
 export function createRow(first) {
   const item = document.createElement("li");
@@ -19,7 +24,9 @@ export function createRow(first) {
   button.className = "row";
   const [rank, token, track, percent] = ["rank", "token", "track", "percent"].map(span);
   const [raw, bar] = ["bar-raw", "bar"].map(span);
-  track.append(raw, bar);
+  const fell = span("fell");
+  const [count, dart] = ["count", "dart"].map(span);
+  track.append(raw, bar, fell, count, dart);
   button.append(rank, token, track, percent);
   item.append(button);
   const words = spoken(first.candidate.token);
@@ -29,9 +36,10 @@ export function createRow(first) {
   let completed = "";
 
   /** @param {Row} row @param {Shown} shown */
-  function update(row, { index, selected, taken, stale, before }) {
-    const likely = format.percent(row.probability);
-    const changed = moved(row);
+  function update(row, { index, selected, taken, stale, before, cutting, rolled, dartAt }) {
+    const likely = format.percent(row.share);
+    const pale = paleOf(row, cutting);
+    const changed = moved(row, cutting);
     button.tabIndex = selected ? 0 : -1;
     button.dataset.index = String(index);
     button.setAttribute("aria-disabled", String(stale));
@@ -39,26 +47,49 @@ export function createRow(first) {
     item.toggleAttribute("data-changed", changed);
     setText(rank, String(row.candidate.rank));
     setText(percent, likely);
-    bar.style.setProperty("--share", String(row.probability));
-    raw.style.setProperty("--share", String(changed ? row.raw : 0));
+    bar.style.setProperty("--share", String(row.share));
+    raw.style.setProperty("--share", String(changed ? pale : 0));
+    item.toggleAttribute("data-fell", row.fell !== null);
+    setText(fell, row.fell ? `cut by ${row.fell}` : "");
     if (hex(before) !== spelledAfter) {
       spelledAfter = hex(before);
       const { pieces, completes } = spell(row.candidate.token, before);
       token.replaceChildren(drawPieces(pieces), ...(completes ? [completion(completes)] : []));
       completed = completes ? `, completes ${completes}` : "";
     }
-    const label = `${words}${completed}, ${likely}, rank ${row.candidate.rank}${taken ? ", taken" : ""}`;
+    drawRolls({ count, dart, item }, rolled, dartAt);
+    const state = `${rolled === null ? "" : `, rolled ${rolled} times`}${row.fell ? `, cut by ${row.fell}` : ""}${taken ? ", taken" : ""}`;
+    const label = `${words}${completed}, ${likely}, rank ${row.candidate.rank}${state}`;
     if (button.getAttribute("aria-label") !== label) button.setAttribute("aria-label", label);
-    const title = changed ? `${likely}; at temperature 1, ${format.percent(row.raw)}` : "";
+    const title = changed ? `${likely}; ${cutting ? "before the cut" : "at temperature 1"}, ${format.percent(pale)}` : "";
     if (button.title !== title) button.title = title;
   }
 
   return { item, button, update };
 }
 
-/** @param {Row} row @returns {boolean} whether temperature moved it so far that it shows */
-export function moved(row) {
-  return Math.abs(row.raw - row.probability) > 5e-4;
+/**
+ * @param {{count: HTMLElement, dart: HTMLElement, item: HTMLElement}} parts @param {number | null} rolled of a hundred
+ * @param {number | null} dartAt where on the track the dart fell
+ */
+export function drawRolls({ count, dart, item }, rolled, dartAt) {
+  item.toggleAttribute("data-rolled", rolled !== null);
+  item.toggleAttribute("data-dart", dartAt !== null);
+  count.dataset.count = rolled === null ? "" : `${rolled}×`;
+  count.toggleAttribute("data-long", rolled !== null && rolled > 75);
+  count.style.setProperty("--share", String((rolled ?? 0) / ROLLS));
+  dart.style.setProperty("--share", String(dartAt ?? 0));
+}
+
+/** @param {Row} row @param {boolean} cutting @returns {number} what the model said, behind what remains */
+export function paleOf(row, cutting) {
+  const said = cutting ? row.probability : row.raw;
+  return Number.isNaN(said) ? row.share : said;
+}
+
+/** @param {Row} row @param {boolean} cutting @returns {boolean} whether the two differ so far that it shows */
+export function moved(row, cutting) {
+  return Math.abs(paleOf(row, cutting) - row.share) > VISIBLE;
 }
 
 /** @param {string} text @returns {HTMLElement} */

@@ -1,0 +1,103 @@
+/**
+ * What top-p and min-p leave of a distribution. Pure. Where an answer was asked with the same settings its own count holds;
+ * else the count is read off the candidates at hand, which is exact as long as the cut falls among them.
+ *
+ * @typedef {import("./distribution.js").Answer} Answer
+ * @typedef {import("./distribution.js").Drawing} Drawing
+ * @typedef {import("./distribution.js").Row} Row
+ * @typedef {import("./state.js").Settings} Settings
+ *
+ * @typedef {"top-p" | "min-p"} Reason  which of the two a token fell by
+ *
+ * @typedef {object} Kept
+ * @property {number} count  tokens; where it is not known, as many at least
+ * @property {number} probability  their sum, after temperature and before the cut
+ * @property {boolean} known
+ *
+ * @typedef {object} CutPart
+ * @property {number} share  what remains: 0 for what fell, the rest scaled to sum to 1
+ * @property {Reason | null} fell
+ * @typedef {Row & CutPart} CutRow
+ *
+ * @typedef {Omit<Drawing, "rows"> & CutDrawingPart} CutDrawing
+ * @typedef {object} CutDrawingPart
+ * @property {CutRow[]} rows
+ * @property {boolean} cutting  something may fall
+ * @property {Kept} kept
+ * @property {number} otherShare
+ */
+import { redraw } from "./distribution.js";
+
+const ROUNDING = 1e-12;
+
+/** @param {Settings} settings @returns {boolean} */
+export function cuts({ topP, minP }) {
+  return topP < 1 || minP > 0;
+}
+
+/**
+ * @param {Answer} answer @param {Drawing} drawing of it @param {number} temperature it is drawn at
+ * @param {Settings} settings
+ * @returns {CutDrawing}
+ */
+export function cut(answer, drawing, temperature, settings) {
+  if (!cuts(settings)) {
+    const rows = drawing.rows.map((row) => ({ ...row, share: row.probability, fell: null }));
+    const kept = { count: answer.vocabSize, probability: 1, known: true };
+    return { ...drawing, rows, cutting: false, kept, otherShare: drawing.otherProbability };
+  }
+  const all = redraw(answer, temperature, answer.candidates.length)?.rows ?? drawing.rows;
+  const lines = linesOf(all, temperature, settings);
+  const kept = keptOf(answer, all, lines, temperature, settings);
+  const rows = drawing.rows.map((row, at) => {
+    const stays = at < kept.count;
+    const share = stays ? Math.min(1, row.probability / kept.probability) : 0;
+    return { ...row, share, fell: stays ? null : reason(lines, at) };
+  });
+  const shown = drawing.rows.slice(0, kept.count).reduce((total, row) => total + row.probability, 0);
+  const beyond = kept.count > rows.length ? Math.max(0, kept.probability - shown) / kept.probability : 0;
+  return { ...drawing, rows, cutting: true, kept, otherShare: beyond };
+}
+
+/**
+ * @param {readonly Row[]} all candidates in order @param {number} temperature @param {Settings} settings
+ * @returns {{"top-p": number, "min-p": number}} how many each leaves; infinite where that is beyond the candidates
+ */
+function linesOf(all, temperature, { topP, minP }) {
+  let sum = 0;
+  let top = Infinity;
+  let min = Infinity;
+  all.forEach((row, at) => {
+    if (top === Infinity && topP < 1 && sum >= topP - ROUNDING) top = at;
+    sum += row.probability;
+    if (min === Infinity && minP > 0 && likeness(row, all[0], temperature) < minP) min = at;
+  });
+  if (top === Infinity && topP < 1 && sum >= topP - ROUNDING) top = all.length;
+  return { "top-p": Math.max(1, top), "min-p": Math.max(1, min) };
+}
+
+/** @param {Row} row @param {Row} first @param {number} temperature @returns {number} how likely beside the first, in [0, 1] */
+function likeness(row, first, temperature) {
+  const below = row.candidate.logit - first.candidate.logit;
+  if (temperature === 0) return below < 0 ? 0 : 1;
+  return Math.exp(below / temperature);
+}
+
+/**
+ * @param {Answer} answer @param {readonly Row[]} all @param {ReturnType<typeof linesOf>} lines @param {number} temperature
+ * @param {Settings} settings @returns {Kept}
+ */
+function keptOf(answer, all, lines, temperature, { topP, minP }) {
+  if (answer.temperature === temperature && answer.topP === topP && answer.minP === minP) return { ...answer.kept, known: true };
+  const count = Math.min(lines["top-p"], lines["min-p"], answer.vocabSize);
+  const sum = all.slice(0, count).reduce((total, row) => total + row.probability, 0);
+  if (count <= all.length) return { count, probability: sum, known: true };
+  // The cut falls among the others: top-p leaves its own sum or a little more, min-p anything up to all of it.
+  const probability = topP < 1 && minP === 0 ? Math.max(sum, topP) : (sum + Math.max(sum, Math.min(1, topP))) / 2;
+  return { count: all.length + 1, probability, known: false };
+}
+
+/** @param {ReturnType<typeof linesOf>} lines @param {number} at @returns {Reason} */
+function reason(lines, at) {
+  return at >= lines["min-p"] && lines["min-p"] < lines["top-p"] ? "min-p" : lines["top-p"] === Infinity ? "min-p" : "top-p";
+}

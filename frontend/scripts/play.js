@@ -1,0 +1,104 @@
+/**
+ * Drawing tokens: the most likely one, one by the dice, many at one place, or one after the other. Pure transitions beside
+ * those of `state.js`; the numbers are drawn in `dice.js`, the tokens they fall on are the server's answer.
+ *
+ * @typedef {import("./state.js").State} State
+ * @typedef {import("./state.js").Play} Play
+ * @typedef {import("./distribution.js").Candidate} Candidate
+ */
+import { draws } from "./dice.js";
+import { atOne } from "./distribution.js";
+import * as format from "./format.js";
+import { answerHere, scene, wanted } from "./questions.js";
+import { append } from "./state.js";
+import { shown } from "./tokens.js";
+
+/** @param {State} state @returns {State} the first bar joins the text */
+export function mostLikely(state) {
+  const now = scene(state);
+  const first = now && !now.stale ? now.drawing.rows[0] : undefined;
+  return first ? append(state, first.candidate, Number.isNaN(first.raw) ? null : first.raw) : state;
+}
+
+/** @param {State} state @param {Play["kind"]} kind @param {number} seed taken where each roll has a new one @returns {State} */
+export function begin(state, kind, seed) {
+  if (kind === "roll" && state.play?.kind === "roll") return land(state);
+  if (state.current === null || state.draft !== null || state.lost !== null) return state;
+  const dice = state.dice.fresh ? { ...state.dice, seed } : state.dice;
+  return { ...state, dice, play: { kind, wrote: 0 }, said: null, trouble: null };
+}
+
+/** @param {State} state @returns {State} the user's hand is on it */
+export function stop(state) {
+  if (!state.play) return state;
+  const { kind, wrote } = state.play;
+  return { ...state, play: null, said: kind === "write" ? `Stopped after ${tokens(wrote)}.` : null };
+}
+
+/** @param {State} state @returns {{candidate: Candidate, at: number} | null} where the dart fell, of what remains, in [0, 1) */
+export function dart(state) {
+  if (!state.play || state.play.kind === "tally") return null;
+  const answer = answerToDraws(state);
+  return answer && { candidate: answer.drawn[0], at: answer.draws[0] };
+}
+
+/** @param {State} state @returns {ReadonlyMap<number, number> | null} how often each token was drawn, by its id */
+export function tally(state) {
+  const answer = state.play?.kind === "tally" ? answerToDraws(state) : null;
+  if (!answer) return null;
+  /** @type {Map<number, number>} */
+  const counts = new Map();
+  for (const { token } of answer.drawn) counts.set(token.id, (counts.get(token.id) ?? 0) + 1);
+  return counts;
+}
+
+/** @param {State} state @returns {State} the token under the dart joins the text; writing on goes on, or says why not */
+export function land(state) {
+  const fell = dart(state);
+  const answer = answerHere(state);
+  if (!fell || !answer || !state.play) return state;
+  const raw = atOne(answer)(fell.candidate);
+  const next = append(state, fell.candidate, Number.isNaN(raw) ? null : raw);
+  if (next === state || state.play.kind === "roll") return next;
+  const wrote = state.play.wrote + 1;
+  const end = endOf(fell.candidate, answer.tokenCount + 1, answer.contextLimit);
+  return end ? { ...next, said: `${end} ${tokens(wrote)} written.` } : { ...next, play: { kind: "write", wrote } };
+}
+
+/** @param {State} state @returns {string} what the dice do, in words */
+export function playWords(state) {
+  const { play, said, dice } = state;
+  if (!play) return said ?? "";
+  const fell = dart(state);
+  if (play.kind === "write") return `Writing, ${tokens(play.wrote)} so far. Any key or click stops.`;
+  if (play.kind === "roll") {
+    if (!fell) return "";
+    const { token, rank, probability } = fell.candidate;
+    return `The dart fell at ${format.percent(fell.at)}: ${shown(token)}, rank ${format.count(rank)}, ${format.percent(probability)}.`;
+  }
+  const counts = tally(state);
+  const rows = scene(state)?.drawing.rows ?? [];
+  if (!counts) return "";
+  const among = rows.reduce((total, row) => total + (counts.get(row.candidate.token.id) ?? 0), 0);
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  return `${total} rolls with seed ${dice.seed}: ${among} fell on these bars, ${total - among} on the others.`;
+}
+
+/** @param {State} state @returns {ReturnType<typeof answerHere>} the answer here, once it holds what the dice ask */
+function answerToDraws(state) {
+  const answer = answerHere(state);
+  const asked = draws(state);
+  const fits = asked.length > 0 && asked.every((draw, at) => answer?.draws[at] === draw);
+  return fits && wanted(state, true) === null ? answer : null;
+}
+
+/** @param {Candidate} candidate @param {number} count tokens with it @param {number} limit @returns {string | null} */
+function endOf({ token }, count, limit) {
+  if (token.special) return `The text has ended: ${shown(token)}.`;
+  return limit > 0 && count >= limit ? `The text fills the model’s ${format.count(limit)} tokens.` : null;
+}
+
+/** @param {number} count */
+function tokens(count) {
+  return count === 1 ? "1 token" : `${format.count(count)} tokens`;
+}

@@ -1,0 +1,40 @@
+/**
+ * What can be set, and in which range. Pure.
+ *
+ * @typedef {object} Settings
+ * @property {number} topK
+ * @property {number} temperature
+ * @property {number} topP  1 cuts nothing
+ * @property {number} minP  0 cuts nothing
+ *
+ * @typedef {object} Dice  how tokens are drawn
+ * @property {number} seed  that of the last roll; the same seed at the same text draws the same
+ * @property {boolean} fresh  each roll takes a new seed
+ * @property {number} pace  tokens a second while writing on
+ */
+
+/** @type {Settings} */
+export const FIRST_SETTINGS = { topK: 10, temperature: 1, topP: 1, minP: 0 };
+/** @type {Dice} */
+export const FIRST_DICE = { seed: 1, fresh: true, pace: 2 };
+export const LIMITS = {
+  topK: { least: 1, most: 1000 },
+  temperature: { least: 0, most: 100 },
+  topP: { least: 0.001, most: 1 },
+  minP: { least: 0, most: 1 },
+};
+export const SETTINGS = /** @type {(keyof Settings)[]} */ (Object.keys(LIMITS));
+export const DICE_LIMITS = { seed: { least: 0, most: 2 ** 32 - 1 }, pace: { least: 0.5, most: 20 } };
+
+/** @param {keyof Settings} name @param {unknown} value @returns {boolean} it is in range */
+export function fits(name, value) {
+  const { least, most } = LIMITS[name];
+  return typeof value === "number" && value >= least && value <= most && (name !== "topK" || Number.isInteger(value));
+}
+
+/** @param {Partial<Dice>} changes @returns {boolean} all in range */
+export function fitDice({ seed = 0, pace = 1, fresh = true }) {
+  const { seed: seeds, pace: paces } = DICE_LIMITS;
+  const good = Number.isInteger(seed) && seed >= seeds.least && seed <= seeds.most;
+  return good && typeof fresh === "boolean" && pace >= paces.least && pace <= paces.most;
+}

@@ -1,0 +1,25 @@
+/**
+ * How the numbers come about, unfolded on request.
+ *
+ * @typedef {import("../main.js").Verbs} Verbs
+ * @typedef {import("../state.js").State} State
+ */
+import { scene } from "../questions.js";
+import { steps } from "../steps.js";
+import { setText } from "./row.js";
+
+/** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountSteps(root, verbs) {
+  const folder = /** @type {HTMLDetailsElement} */ (root);
+  const list = /** @type {HTMLElement} */ (root.querySelector("ol"));
+  folder.addEventListener("toggle", () => verbs.unfold("steps", folder.open));
+
+  return (state) => {
+    if (folder.open !== state.open.steps) folder.open = state.open.steps;
+    const drawing = folder.open ? scene(state)?.drawing : null;
+    if (!drawing) return;
+    steps(drawing, state.settings).forEach((words, index) => {
+      setText(/** @type {HTMLElement} */ (list.children[index] ?? list.appendChild(document.createElement("li"))), words);
+    });
+  };
+}
