@@ -3,6 +3,7 @@ import { loadModel, nextToken, watchModels } from "./api.js";
 import { createAsker } from "./asker.js";
 import { setDice } from "./dice.js";
 import * as models from "./models.js";
+import * as paths from "./paths.js";
 import * as play from "./play.js";
 import { createPlayer } from "./player.js";
 import * as states from "./state.js";
@@ -13,6 +14,7 @@ import { mountChart } from "./views/chart.js";
 import { mountControls } from "./views/controls.js";
 import { mountKeys } from "./views/keys.js";
 import { mountModels } from "./views/models.js";
+import { mountPaths } from "./views/paths.js";
 import { mountPrompt } from "./views/prompt.js";
 import { mountStatus } from "./views/status.js";
 import { mountSteps } from "./views/steps.js";
@@ -38,6 +40,7 @@ const views = [
   mountChart(element("chart"), actions),
   mountControls(element("controls"), actions),
   mountActions(element("actions"), element("dice"), actions),
+  mountPaths(element("paths"), actions),
   mountSteps(element("steps"), actions),
   mountModels(element("models"), actions),
   mountStatus(element("status"), actions),
@@ -49,7 +52,7 @@ mountKeys(document, actions);
 function act(transition) {
   const next = transition(state);
   if (next === state) return;
-  state = next;
+  state = next.tree === state.tree ? next : paths.trim(next);
   asker.consider();
   player.consider();
   frame ||= requestAnimationFrame(draw);
@@ -75,6 +78,8 @@ function verbs() {
     append: (/** @type {import("./distribution.js").Row} */ row) =>
       act((now) => states.append(now, row.candidate, Number.isNaN(row.raw) ? null : row.raw)),
     goTo: (/** @type {number} */ id) => act((now) => states.goTo(now, id)),
+    remove: (/** @type {number} */ start) => act((now) => paths.remove(now, start)),
+    restore: () => act(paths.restore),
     takeBack: () => act(states.takeBack),
     undo: () => act(states.undo),
     redo: () => act(states.redo),

@@ -44,6 +44,7 @@
  * @property {Dice} dice
  * @property {Play | null} play  what is being drawn
  * @property {string | null} said  how that ended, in words
+ * @property {import("./paths.js").Removed | null} removed  the branch deleted last
  * @property {Readonly<Record<Panel, boolean>>} open  which parts of the page are unfolded
  * @property {boolean} held  a control is being dragged; nothing is asked
  * @property {ReadonlyMap<string, Answer>} answers  by model and token ids, the newest last
@@ -76,6 +77,7 @@ export function initial() {
     dice: FIRST_DICE,
     play: null,
     said: null,
+    removed: null,
     open: { more: false, steps: false, paths: false },
     held: false,
     answers: new Map(),

@@ -12,6 +12,11 @@ import { setText } from "./row.js";
 export function mountSteps(root, verbs) {
   const folder = /** @type {HTMLDetailsElement} */ (root);
   const list = /** @type {HTMLElement} */ (root.querySelector("ol"));
+  // The state leads; what unfolds without a click, such as a search of the browser's, is followed.
+  folder.querySelector("summary")?.addEventListener("click", (event) => {
+    event.preventDefault();
+    verbs.unfold("steps", !folder.open);
+  });
   folder.addEventListener("toggle", () => verbs.unfold("steps", folder.open));
 
   return (state) => {

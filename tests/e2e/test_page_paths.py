@@ -1,0 +1,95 @@
+"""Everything tried, as a tree: go there, delete, bring back; and it survives a reload."""
+
+import re
+
+import pytest
+from pages import OpenPage, Stack, click_bar, rows, settled, shoot, write
+from playwright.sync_api import Locator, Page, expect
+
+TEXT = "The little girl was very"
+
+
+def paths(page: Page) -> Locator:
+    return page.locator("#paths .path")
+
+
+def branch_out(page: Page) -> list[str]:
+    """Two branches after the text, the second one at hand; their texts."""
+    write(page, TEXT)
+    page.keyboard.press("Escape")
+    click_bar(page, 0)
+    click_bar(page, 1)
+    texts = [page.locator("#text").input_value()]
+    page.locator("#prompt .token").nth(6).click()
+    settled(page)
+    click_bar(page, 2)
+    texts.append(page.locator("#text").input_value())
+    page.locator("#paths summary").click()
+    expect(paths(page).last).to_be_visible()
+    return texts
+
+
+def test_each_branch_with_its_words_and_probability_leads_there(page: Page) -> None:
+    first, second = branch_out(page)
+    expect(page.locator("#text")).to_have_value(second)
+    count = paths(page).count()
+    expect(page.locator("#paths [aria-current=true]")).to_have_count(1)
+    expect(page.locator("#paths [aria-current=true] .path-total")).to_have_text(re.compile(r"^[\d.]+\s%$"))
+    paths(page).nth(count - 2).click()
+    expect(page.locator("#text")).to_have_value(first)
+    settled(page)
+    expect(paths(page).nth(count - 2)).to_have_attribute("aria-current", "true")
+    shoot(page, "paths-1440")
+    page.reload()
+    settled(page)
+    expect(paths(page)).to_have_count(count)
+    paths(page).last.click()
+    expect(page.locator("#text")).to_have_value(second)
+
+
+def test_a_deleted_branch_is_brought_back_by_keyboard(page: Page) -> None:
+    _, second = branch_out(page)
+    count = paths(page).count()
+    page.locator("#paths .path-remove").last.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#text")).to_have_value(TEXT)
+    expect(paths(page)).to_have_count(count - 1)
+    back = page.get_by_role("button", name="Undo delete")
+    expect(back).to_be_focused()
+    shoot(page, "path-deleted-1440")
+    page.keyboard.press("Enter")
+    expect(page.locator("#text")).to_have_value(second)
+    expect(paths(page)).to_have_count(count)
+    expect(back).to_be_hidden()
+    settled(page)
+
+
+def test_paths_grow_with_every_click_and_stay_folded_when_folded(page: Page) -> None:
+    branch_out(page)
+    page.locator("#prompt .token").nth(6).click()
+    count = paths(page).count()
+    click_bar(page, 4)
+    expect(paths(page)).to_have_count(count + 1)
+    page.locator("#paths summary").click()
+    expect(paths(page).first).to_be_hidden()
+    page.reload()
+    settled(page)
+    expect(paths(page).first).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(360, 740), (1440, 900), (1920, 1080)])
+def test_at_every_width(open_page: OpenPage, stack: Stack, width: int, height: int, scheme: str) -> None:
+    page = open_page(stack.url, viewport={"width": width, "height": height}, color_scheme=scheme)
+    branch_out(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.locator("#paths").scroll_into_view_if_needed()
+    shoot(page, f"paths-{width}-{scheme}")
+    tree, chart = page.locator("#paths").bounding_box(), page.locator("#chart").bounding_box()
+    assert tree
+    assert chart
+    if width >= 1800:
+        assert tree["x"] >= chart["x"] + chart["width"], "beside the chart"
+        expect(rows(page).first).to_be_in_viewport(ratio=1)
+    else:
+        assert tree["y"] >= chart["y"] + chart["height"], "beneath the chart"

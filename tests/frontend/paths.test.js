@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { MOST_BRANCHES, outline, remove, restore, trim } from "../../frontend/scripts/paths.js";
+import { wanted } from "../../frontend/scripts/questions.js";
+import * as states from "../../frontend/scripts/state.js";
+import { pack, unpack } from "../../frontend/scripts/storage.js";
+import * as tree from "../../frontend/scripts/tree.js";
+import { answer, begun, pick } from "./steps.js";
+
+const told = (/** @type {states.State} */ state) => (wanted(state) ? answer(state) : state);
+/** Picks bars one after the other. @param {states.State} state @param {...number} indexes */
+const picks = (state, ...indexes) => indexes.reduce((now, index) => told(pick(told(now), index)), state);
+const lines = (/** @type {states.State} */ state) => outline(state).map(({ depth, words }) => `${"-".repeat(depth)}${words}`);
+/** A text with two branches, one of them forked. */
+function forked() {
+  const start = begun("One two");
+  let state = picks(start, 0, 1);
+  state = picks(states.goTo(state, start.current), 2, 3);
+  return { start, state: picks(states.takeBack(state), 4) };
+}
+
+test("each stretch without a fork is one line, under the one it grew from", () => {
+  const { state } = forked();
+  const words = lines(state);
+  assert.equal(words.length, 5);
+  assert.match(words[0], /^One·two$/);
+  assert.match(words[1], /^-·w\d+·w\d+$/);
+  assert.match(words[2], /^-·w\d+$/);
+  assert.match(words[3], /^--·w\d+$/);
+  assert.deepEqual(outline(state).map((branch) => branch.here), [false, false, false, false, true]);
+});
+
+test("a branch's probability is the product of all tokens picked on its way, none for what was typed", () => {
+  const { state } = forked();
+  const [typed, , third, , last] = outline(state);
+  assert.equal(typed.probability, null);
+  const way = tree.path(state.tree, last.end).map((node) => node.probability).filter((each) => each !== null);
+  assert.equal(way.length, 2);
+  assert.equal(third.probability, way[0]);
+  assert.equal(last.probability, way[0] * way[1]);
+});
+
+test("going to a branch's end makes it the text", () => {
+  const { state } = forked();
+  const second = outline(state)[1];
+  assert.equal(states.goTo(state, second.end).current, second.end);
+});
+
+test("a deleted branch is gone with what follows, and comes back whole", () => {
+  const { state } = forked();
+  const [, other, third] = outline(state);
+  const less = remove(state, third.start);
+  assert.equal(lines(less).length, 2);
+  assert.equal(less.current, tree.node(state.tree, third.start).parent, "the text falls back to where it forked");
+  assert.ok(less.past.every((place) => typeof place !== "number" || less.tree.nodes.has(place)));
+  const back = restore(less);
+  assert.deepEqual(lines(back), lines(state));
+  assert.equal(states.textHere(back), states.textHere(state));
+  assert.deepEqual(outline(back).map((branch) => branch.probability), outline(state).map((branch) => branch.probability));
+  assert.equal(restore(back), back);
+  const elsewhere = remove(state, other.start);
+  assert.equal(elsewhere.current, state.current, "a branch the text is not on leaves it alone");
+});
+
+test("a branch comes back beside what was tried since, without twins", () => {
+  const { start, state } = forked();
+  const first = outline(state)[1];
+  let less = remove(state, first.start);
+  less = picks(states.goTo(less, start.current), 0);
+  assert.deepEqual(lines(restore(less)).sort(), lines(state).sort());
+});
+
+test("the branch that holds the whole text at hand can't be deleted", () => {
+  const { state } = forked();
+  assert.deepEqual(outline(state).map((branch) => branch.removable), [false, true, true, true, true]);
+});
+
+test("branches survive a reload", () => {
+  const { state } = forked();
+  assert.deepEqual(outline(unpack(pack(state))), outline(state));
+});
+
+test("no more branches are kept than fit: the oldest go, the text at hand stays", () => {
+  const start = begun("One");
+  let state = start;
+  for (let first = 0; first < 10; first++) {
+    state = picks(states.goTo(state, start.current), first);
+    const fork = state.current;
+    for (let second = 0; second < 10; second++) for (let third = 0; third < 3; third++) {
+      state = trim(picks(states.goTo(state, fork), second, third));
+    }
+  }
+  const leaves = [...state.tree.nodes.values()].filter((node) => !node.children.length);
+  assert.ok(leaves.length <= MOST_BRANCHES + 1, `${leaves.length} branches`);
+  assert.ok(state.tree.nodes.has(state.current));
+  assert.ok(state.past.every((place) => typeof place !== "number" || state.tree.nodes.has(place)));
+  let back = state;
+  while (back.past.length) back = states.undo(back);
+  assert.ok(tree.path(back.tree, back.current));
+});
+
+test("a long stretch is shortened in its middle, with its marks", () => {
+  const state = begun(Array.from({ length: 4000 }, (_, at) => ` w${at}`).join(""));
+  const [{ words }] = outline(state);
+  assert.match(words, /^·w0·w1.* … .*·w3999$/);
+  assert.ok(words.length < 70);
+});
