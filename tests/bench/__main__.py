@@ -3,11 +3,11 @@
 import asyncio
 import json
 
-from bench import overhead, startup
+from bench import clicks, overhead, startup, step
 
 
 async def main() -> None:
-    figures = {**await overhead.measure(), **await startup.measure()}
+    figures = {**await overhead.measure(), **await startup.measure(), **step.measure(), **await clicks.measure()}
     print(json.dumps(figures))
 
 

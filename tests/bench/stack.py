@@ -33,27 +33,30 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def wait_ready(session: aiohttp.ClientSession, url: str) -> None:
-    """Returns once the bundled model answers; raises TimeoutError after PATIENCE_S."""
+async def wait_ready(session: aiohttp.ClientSession, url: str, model: str = "bundled") -> None:
+    """Returns once a model answers; raises TimeoutError after PATIENCE_S."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             with contextlib.suppress(aiohttp.ClientError):
-                async with session.post(f"{url}/api/next-token", json={"text": "Once", "model": "bundled"}) as answer:
+                async with session.post(f"{url}/api/next-token", json={"text": "Once", "model": model}) as answer:
                     if answer.status == 200:
                         return
             await asyncio.sleep(0.05)
 
 
 @contextlib.asynccontextmanager
-async def running(cores: tuple[int, int] | None = None) -> AsyncIterator[Stack]:
-    """Both services with the bundled model as the default; `cores` holds (inference, gateway) to one core each."""
+async def running(
+    cores: tuple[int, int] | None = None, model: str = "bundled", **settings: str
+) -> AsyncIterator[Stack]:
+    """Both services, once the default model answers; `cores` holds (inference, gateway) to one core each."""
     grpc_port, port = free_port(), free_port()
     environment = os.environ | {
-        "NEXTTOKEN_MODEL": "bundled",
+        "NEXTTOKEN_MODEL": model,
         "NEXTTOKEN_GRPC_PORT": str(grpc_port),
         "NEXTTOKEN_PORT": str(port),
         "NEXTTOKEN_INFERENCE_TARGET": f"127.0.0.1:{grpc_port}",
         "NEXTTOKEN_LOG_LEVEL": "warning",
+        **settings,
     }
     processes = [
         await asyncio.create_subprocess_exec(
@@ -69,7 +72,7 @@ async def running(cores: tuple[int, int] | None = None) -> AsyncIterator[Stack]:
     try:
         url = f"http://127.0.0.1:{port}"
         async with aiohttp.ClientSession() as session:
-            await wait_ready(session, url)
+            await wait_ready(session, url, model)
         inference, gateway = (psutil.Process(process.pid) for process in processes)
         yield Stack(url, inference, gateway)
     finally:
