@@ -105,11 +105,6 @@ def running(work: Pass) -> Iterator[None]:
         _current.value = None
 
 
-def current() -> Pass | None:
-    """The pass in flight in this thread."""
-    return _current.value
-
-
 def ragged_attention(
     module: nn.Module,
     query: Tensor,
