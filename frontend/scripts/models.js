@@ -4,7 +4,7 @@
  * @typedef {import("./state.js").State} State
  * @typedef {import("./wire.js").Model} Model
  */
-import { FIRST_TEXT, textHere } from "./state.js";
+import { FIRST_TEXT, ending, textHere } from "./state.js";
 import { wanted } from "./questions.js";
 import * as tree from "./tree.js";
 
@@ -82,13 +82,14 @@ function settle(state) {
 
 /** @param {State} state @returns {boolean} the text at hand was typed, and no bar was picked since */
 function movable(state) {
-  return state.draft !== null || state.current === null || tree.node(state.tree, state.current).typed !== null;
+  const end = ending(state);
+  return state.draft !== null || end === null || tree.node(state.tree, end).typed !== null;
 }
 
 /** @param {State} state @param {string} name @returns {State} that model reads the text anew */
 function speak(state, name) {
   const draft = state.draft ?? (state.current === null ? FIRST_TEXT : textHere(state));
-  return { ...state, model: name, draft, session: state.draft === null ? null : state.session, trouble: null };
+  return { ...state, model: name, current: ending(state), end: null, draft, session: state.draft === null ? null : state.session, trouble: null };
 }
 
 /** @param {State} state @param {Model} model @param {number} at @returns {{at: number, done: number, rate: number}} */

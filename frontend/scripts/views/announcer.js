@@ -5,6 +5,7 @@
  */
 import * as format from "../format.js";
 import { find } from "../models.js";
+import { placeWords } from "../place.js";
 import { playWords } from "../play.js";
 import { answerHere } from "../questions.js";
 import { named } from "../status.js";
@@ -40,7 +41,7 @@ export function mountAnnouncer(root) {
     told = state.current;
     const [best] = answer.candidates;
     const { token } = tree.node(state.tree, /** @type {number} */ (state.current));
-    const after = token ? `After ${spoken(token)}: ` : "";
+    const after = placeWords(state, true) || (token ? `After ${spoken(token)}: ` : "");
     if (best) setText(root, `${after}most likely ${spoken(best.token)}, ${format.percent(best.probability)}.`);
   };
 }
