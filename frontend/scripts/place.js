@@ -6,6 +6,7 @@
 import * as format from "./format.js";
 import { chosen } from "./look.js";
 import { scene } from "./questions.js";
+import { hidden } from "./room.js";
 import { shown, spoken } from "./tokens.js";
 import * as tree from "./tree.js";
 
@@ -19,7 +20,7 @@ export function placeWords(state, aloud = false) {
   const count = tree.path(state.tree, state.end).length;
   const number = tree.path(state.tree, state.current).length + 1;
   const name = `Token ${format.count(number)} of ${format.count(count)} is ${aloud ? spoken(token) : shown(token)}`;
-  const now = scene(state);
+  const now = hidden(state) ? null : scene(state);
   const row = now && !now.stale ? now.drawing.rows.find(({ candidate }) => candidate.token.id === token.id) : undefined;
   if (!row) return `${name}.`;
   const likely = row.fell ? `${format.percent(row.probability)}, cut by ${row.fell}` : format.percent(row.share);

@@ -10,7 +10,10 @@ ROOT = Path(__file__).parents[2]
 INFERENCE_PATH = (
     "__main__",
     "server",
+    "monitor",
     "service",
+    "metrics",
+    "readiness",
     "wire",
     "registry",
     "hub",
@@ -19,6 +22,7 @@ INFERENCE_PATH = (
     "vocabulary",
     "spelling",
     "scheduler",
+    "progress",
     "jobs",
     "reader",
     "lookahead",

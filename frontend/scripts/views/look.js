@@ -17,7 +17,8 @@ export function mountLook(root, verbs) {
   part(".look button").addEventListener("click", verbs.leave);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !looking || event.defaultPrevented) return;
-    if (document.querySelector("dialog[open], [popover=auto]:popover-open")) return;
+    if (/** @type {Element} */ (event.target).matches("textarea") || document.querySelector("dialog[open], [popover=auto]:popover-open")) return;
+    event.preventDefault();
     verbs.leave();
   });
 
