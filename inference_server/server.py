@@ -172,16 +172,17 @@ class InferenceServer:
         """Keeps gRPC's health in step with what holds: once started always so, ready only while models move."""
         started = ready = False
         while True:
+            fault = self.readiness.not_ready()
+            if ready == bool(fault):
+                ready = not ready
+                await self._say(ready, *READY_NAMES)
+                if fault:
+                    logger.error("not ready", reason=fault)
+                elif started:
+                    logger.info("ready again")
             if not started and not self.readiness.not_started():
                 started = True
                 await self._say(True, STARTED_NAME)
-            if ready == bool(self.readiness.not_ready()):
-                ready = not ready
-                await self._say(ready, *READY_NAMES)
-                if ready:
-                    logger.info("ready")
-                else:
-                    logger.error("not ready", reason=self.readiness.not_ready())
             await asyncio.sleep(min(LOOK_EVERY_S, self.settings.stall_s / 4) if started else STARTING_EVERY_S)
 
     async def _say(self, serving: bool, *names: str) -> None:
