@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from nexttoken.v1 import next_token_pb2, next_token_pb2_grpc
 
 from inference_server import errors, memory
+from inference_server.gauges import Gauges
 from inference_server.memory import divide
 from inference_server.prefix_cache import PrefixCache
 from inference_server.registry import BUNDLED, Engine, Fetch, Load, ModelState, OnProgress, Registry
@@ -96,8 +97,9 @@ class InferenceServer:
     The number of calls is bounded by the scheduler's gate alone: gRPC's own limit would refuse health checks too.
     """
 
-    def __init__(self, settings: Settings, registry: Registry, scheduler: Scheduler) -> None:
+    def __init__(self, settings: Settings, registry: Registry, scheduler: Scheduler, kept: PrefixCache[Any]) -> None:
         self.settings = settings
+        self.kept = kept
         self.registry = registry
         self.scheduler = scheduler
         self.port = 0
@@ -127,6 +129,10 @@ class InferenceServer:
         self._health.end_watches()
         grace_s = self.settings.grace_s
         await asyncio.gather(self._reporting, self.scheduler.close(grace_s), self._grpc.stop(grace_s + LAST_WORDS_S))
+
+    def gauges(self) -> Gauges:
+        """What the server counts of itself, as it is now."""
+        return Gauges(self.scheduler.gauges, self.kept.gauges, self.registry.gauges())
 
     def _listen(self) -> int:
         host = self.settings.grpc_host
@@ -160,25 +166,27 @@ def bring_files(name: str, on_progress: OnProgress) -> Path:
     return hub.fetch(name, on_progress, lambda config: model.check_architecture(checkpoint.read_json(config)))
 
 
-def loading(settings: Settings, scheduler: Scheduler) -> Load:
+def loading(settings: Settings, scheduler: Scheduler, kept: PrefixCache[Any], stored_by_each: int) -> Load:
     """How folders become engines that share one scheduler and one cache."""
-    names = {settings.model, *settings.models, BUNDLED}
-    shares = divide(min(settings.cache_mb << 20, (memory.available() or settings.cache_mb << 21) // 2), len(names))
-    cache: PrefixCache[Any] = PrefixCache(shares.distributions)
 
     def load(name: str, folder: Path) -> Engine:
         from inference_server import engine  # imports torch and transformers: not before the port answers
 
-        return engine.load(name, folder, scheduler, cache, shares.stored_by_each, settings)
+        return engine.load(name, folder, scheduler, kept, stored_by_each, settings)
 
     return load
 
 
 def assemble(settings: Settings, fetch: Fetch = bring_files, load: Load | None = None) -> InferenceServer:
     """The server as the settings describe it."""
-    scheduler = Scheduler(settings.queue_limit, settings.batch_size, settings.batch_tokens)
-    registry = Registry(settings.model, settings.models, fetch, load or loading(settings, scheduler))
-    return InferenceServer(settings, registry, scheduler)
+    client_limit = max(1, int(settings.queue_limit * settings.client_share))
+    scheduler = Scheduler(settings.queue_limit, settings.batch_size, settings.batch_tokens, client_limit)
+    names = {settings.model, *settings.models, BUNDLED}
+    shares = divide(min(settings.cache_mb << 20, (memory.available() or settings.cache_mb << 21) // 2), len(names))
+    kept: PrefixCache[Any] = PrefixCache(shares.distributions)
+    load = load or loading(settings, scheduler, kept, shares.stored_by_each)
+    registry = Registry(settings.model, settings.models, fetch, load)
+    return InferenceServer(settings, registry, scheduler, kept)
 
 
 async def serve(settings: Settings) -> None:

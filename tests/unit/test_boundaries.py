@@ -20,6 +20,7 @@ INFERENCE_PATH = (
     "spelling",
     "scheduler",
     "jobs",
+    "gate",
     "reader",
     "lookahead",
     "prefix_cache",
@@ -40,6 +41,7 @@ INFERENCE_PATH = (
     "processors",
     "memory",
     "distribution",
+    "gauges",
 )
 GATEWAY_PATH = (
     "__main__",
