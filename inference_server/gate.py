@@ -42,6 +42,7 @@ class Gate:
         """At most `limit` slots at a time, and at most `client_limit` of one client."""
         self.limit = limit
         self.client_limit = client_limit
+        self.refused = 0  # so far
         self._clients: Counter[str] = Counter()
         self._stopping = False
         self._on_empty: Callable[[], object] | None = None
@@ -68,6 +69,8 @@ class Gate:
             if self._stopping:
                 raise Stopping(STOPPING)
             everybody, own = self._clients.total(), self._clients[client]
+            if everybody >= self.limit or own >= self.client_limit:
+                self.refused += 1
             if everybody >= self.limit:
                 words = f"{everybody} requests are in flight, as many as may be; try again later"
                 raise Overloaded(words, _bounded(turn_s * everybody))

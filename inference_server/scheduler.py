@@ -17,10 +17,11 @@ from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
-from inference_server.errors import ComputeFailed, DeadlineExpired, Overloaded, ServingError, Stopping
+from inference_server.errors import ComputeFailed, DeadlineExpired, ServingError, Stopping
 from inference_server.gate import STOPPING, Gate, Slot
 from inference_server.gauges import QueueGauges
 from inference_server.jobs import EXPIRED, A, Job, Lane, Outcome, Q, Queue, before, call_soon
+from inference_server.progress import Progress
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -38,11 +39,12 @@ class Scheduler:
 
     def __init__(self, queue_limit: int, batch_size: int, batch_tokens: int, client_limit: int | None = None) -> None:
         """At most `queue_limit` requests are in flight, `client_limit` of one client (None: all)."""
+        self.progress = Progress()
         self._gate = Gate(queue_limit, queue_limit if client_limit is None else client_limit)
         self._batch_size = batch_size
         self._batch_tokens = batch_tokens
         self._mean_s = FIRST_GUESS_S
-        self._refused = self._expired = self._failed = 0
+        self._expired = self._failed = 0  # so far
         self._batch_sizes: Counter[int] = Counter()
         self._stopping = False
         self._ended = False
@@ -68,7 +70,7 @@ class Scheduler:
             limit=self._gate.limit,
             clients=self._gate.clients,
             waiting=len(self._waiting),
-            refused=self._refused,
+            refused=self._gate.refused,
             expired=self._expired,
             failed=self._failed,
             batch_sizes=dict(self._batch_sizes),
@@ -80,12 +82,7 @@ class Scheduler:
 
         Raises Overloaded when all are taken or the client's share is, Stopping after close.
         """
-        with contextlib.ExitStack() as stack:
-            try:
-                slot = stack.enter_context(self._gate.admit(client, self._mean_s))
-            except Overloaded:
-                self._refused += 1
-                raise
+        with self._gate.admit(client, self._mean_s) as slot:
             yield slot
 
     async def aside(
@@ -117,6 +114,7 @@ class Scheduler:
                 slot.release()
                 raise Stopping(STOPPING)
             self._waiting.add(job)
+            self.progress.wait()
             self._changed.notify()
         try:
             return await before(deadline, job.future)
@@ -168,11 +166,13 @@ class Scheduler:
     def _work(self) -> None:
         """The worker thread: batch after batch, until closed."""
         while (batch := self._next_batch()) is not None:
-            if not batch:
+            if batch:
+                self._spare_left = True
+                self._compute(batch)
+            else:
                 self._spare_left = self._do_spare()
-                continue
-            self._spare_left = True
-            self._compute(batch)
+            with self._changed:
+                self.progress.end(more=len(self._waiting) > 0)
 
     def _do_spare(self) -> bool:
         """One step of work that nobody waits for; says whether there may be more."""
@@ -194,9 +194,12 @@ class Scheduler:
                     self._expired += 1
                     late.finish(DeadlineExpired(EXPIRED))
                 if batch := self._waiting.take(self._batch_size, self._batch_tokens):
+                    self.progress.begin()
                     return batch
                 if self._spare_left and self._spare and not self._stopping:
+                    self.progress.begin()
                     return []
+                self.progress.end(more=False)
                 self._changed.wait()
         return None
 
@@ -214,6 +217,7 @@ class Scheduler:
             logger.warning("batch failed, its requests go one by one", lane=batch[0].lane.name, error=repr(error)[:300])
             for job in batch:
                 if job.wanted(time.monotonic()):
+                    self.progress.begin()
                     self._compute([job])
                 else:
                     self._expired += 1

@@ -68,6 +68,7 @@ export function unpack(packed) {
     settings,
     dice: kept.dice && fitDice(kept.dice) ? { ...state.dice, ...kept.dice } : state.dice,
     open: unfolded(state.open, kept.open),
+    room: { ...state.room, ...roomOf(kept.room) },
     wish: typeof kept.wish === "string" ? kept.wish : null,
     model: typeof kept.model === "string" ? kept.model : null,
   };
@@ -76,7 +77,9 @@ export function unpack(packed) {
 /** @param {State} state @param {readonly Node[]} nodes */
 function record(state, nodes) {
   const { current, draft, past, future, settings, dice, open, wish, model } = state;
-  return { version: VERSION, nodes: nodes.map(frozen), current, draft, past, future, settings, dice, open, wish, model };
+  const { guessing, seen, keys, tour } = state.room;
+  const room = { guessing, seen, keys, offered: tour.offered };
+  return { version: VERSION, nodes: nodes.map(frozen), current, draft, past, future, settings, dice, open, wish, model, room };
 }
 
 /** @param {State} state @returns {Node[]} the nodes on the way to the current one, with the root */
@@ -97,6 +100,16 @@ function thawed(kept) {
   const { id, parent, model, token, probability, rank, typed, latest } = kept;
   const read = token && { id: token.id, bytes: fromBase64(token.bytes, "bytes"), special: Boolean(token.special) };
   return { id, parent, model, token: read, probability, rank, typed, latest, children: [] };
+}
+
+/** @param {any} kept @returns {Partial<State["room"]>} nobody presents, and nobody walks, after a reload */
+function roomOf(kept) {
+  return {
+    guessing: kept?.guessing === true,
+    seen: typeof kept?.seen === "number" ? kept.seen : null,
+    keys: kept?.keys !== false,
+    tour: { at: null, offered: kept?.offered !== false, mark: null },
+  };
 }
 
 /** @param {State["open"]} fresh @param {any} kept @returns {State["open"]} */

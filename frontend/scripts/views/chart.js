@@ -10,6 +10,7 @@ import * as format from "../format.js";
 import { dart, tally } from "../play.js";
 import { scene, wanted } from "../questions.js";
 import { hex, pending } from "../tokens.js";
+import { hidden } from "../room.js";
 import * as tree from "../tree.js";
 import { createRow, drawRolls, moved, setText } from "./row.js";
 
@@ -88,7 +89,7 @@ export function mountChart(root, verbs) {
     root.toggleAttribute("data-empty", !now);
     root.setAttribute("aria-busy", String(busy));
     showTrouble(state);
-    if (!now) return;
+    if (!now) return hidden(state) ? clear() : undefined;
     stale = now.stale;
     root.toggleAttribute("data-stale", stale);
     const { drawing } = now;
@@ -112,6 +113,15 @@ export function mountChart(root, verbs) {
     othersBar.style.setProperty("--share", String(drawing.otherShare));
     othersRaw.style.setProperty("--share", String(cutting ? drawing.otherProbability : 0));
     others.toggleAttribute("data-fell", cutting && drawing.otherShare === 0);
+  }
+
+  /** Nothing of the bars stays on the page. */
+  function clear() {
+    for (const { item } of rows.values()) item.remove();
+    rows = new Map();
+    shown = [];
+    for (const each of [entropy, othersName, othersPercent]) setText(each, "");
+    others.hidden = legend.hidden = true;
   }
 
   /** @param {State} state */
