@@ -6,18 +6,28 @@ import * as models from "./models.js";
 import * as paths from "./paths.js";
 import * as play from "./play.js";
 import { createPlayer } from "./player.js";
+import { leave, look } from "./look.js";
+import { retry } from "./outcomes.js";
 import * as states from "./state.js";
+import * as room from "./room.js";
+import { start } from "./starters.js";
 import { load, save } from "./storage.js";
+import * as tour from "./tour.js";
 import { mountActions } from "./views/actions.js";
 import { mountAnnouncer } from "./views/announcer.js";
 import { mountChart } from "./views/chart.js";
 import { mountControls } from "./views/controls.js";
+import { mountExamples } from "./views/examples.js";
+import { mountExplain } from "./views/explain.js";
 import { mountKeys } from "./views/keys.js";
+import { mountLook } from "./views/look.js";
 import { mountModels } from "./views/models.js";
 import { mountPaths } from "./views/paths.js";
 import { mountPrompt } from "./views/prompt.js";
+import { mountRoom } from "./views/room.js";
 import { mountStatus } from "./views/status.js";
 import { mountSteps } from "./views/steps.js";
+import { mountTour } from "./views/tour.js";
 
 /**
  * @typedef {import("./state.js").State} State
@@ -38,15 +48,20 @@ const actions = verbs();
 const views = [
   mountPrompt(element("prompt"), actions),
   mountChart(element("chart"), actions),
+  mountLook(element("chart"), actions),
   mountControls(element("controls"), actions),
   mountActions(element("actions"), element("dice"), actions),
   mountPaths(element("paths"), actions),
   mountSteps(element("steps"), actions),
   mountModels(element("models"), actions),
   mountStatus(element("status"), actions),
+  mountExamples(element("examples"), actions),
+  mountRoom(document, actions),
+  mountExplain(element("explain"), document),
+  mountTour(element("tour"), element("tour-offer"), actions),
+  mountKeys(document, actions),
   mountAnnouncer(element("announcer")),
 ];
-mountKeys(document, actions);
 
 /** @param {Transition} transition */
 function act(transition) {
@@ -78,6 +93,8 @@ function verbs() {
     append: (/** @type {import("./distribution.js").Row} */ row) =>
       act((now) => states.append(now, row.candidate, Number.isNaN(row.raw) ? null : row.raw)),
     goTo: (/** @type {number} */ id) => act((now) => states.goTo(now, id)),
+    look: (/** @type {number} */ id) => act((now) => look(now, id)),
+    leave: () => act(leave),
     remove: (/** @type {number} */ start) => act((now) => paths.remove(now, start)),
     restore: () => act(paths.restore),
     takeBack: () => act(states.takeBack),
@@ -86,11 +103,20 @@ function verbs() {
     set: (/** @type {Partial<states.Settings>} */ changes, held = false) => act((now) => states.set(now, changes, held)),
     release: () => act(states.release),
     unfold: (/** @type {states.Panel} */ panel, /** @type {boolean} */ open) => act((now) => states.unfold(now, panel, open)),
-    mostLikely: () => act(play.mostLikely),
-    play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(now, kind, newSeed())),
+    // Where the bars are hidden, the first press shows them.
+    mostLikely: () => act((now) => (room.hidden(now) ? room.reveal(now) : play.mostLikely(now))),
+    play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(kind === "write" ? now : room.reveal(now), kind, newSeed())),
     stop: () => act(play.stop),
     setDice: (/** @type {Partial<states.Dice>} */ changes) => act((now) => setDice(now, changes)),
-    retry: () => act(states.retry),
+    retry: () => act(retry),
+    start: (/** @type {string} */ text) => act((now) => start(now, text)),
+    present: (/** @type {boolean} */ on) => act((now) => room.present(now, on)),
+    guess: (/** @type {boolean} */ on) => act((now) => room.guess(now, on)),
+    reveal: () => act(room.reveal),
+    setKeys: (/** @type {boolean} */ on) => act((now) => room.setKeys(now, on)),
+    beginTour: () => act(tour.begin),
+    walk: (/** @type {number} */ by) => act((now) => tour.walk(now, by)),
+    endTour: () => act(tour.end),
     choose: (/** @type {string} */ name) => act((now) => models.choose(now, name)),
     load: (/** @type {string} */ name) =>
       loadModel(name).catch((error) => act((now) => models.failLoad(now, name, error.message))),
