@@ -27,6 +27,7 @@ INFERENCE_PATH = (
     "scheduler",
     "progress",
     "jobs",
+    "gate",
     "reader",
     "lookahead",
     "prefix_cache",
@@ -49,6 +50,7 @@ INFERENCE_PATH = (
     "processors",
     "memory",
     "distribution",
+    "gauges",
 )
 GATEWAY_PATH = (
     "__main__",
