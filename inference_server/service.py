@@ -146,6 +146,8 @@ async def refuse(
         delay.FromMilliseconds(milliseconds)
         status.details.append(packed(error_details_pb2.RetryInfo(retry_delay=delay)))
         trailers = (*trailers, (PUSHBACK_KEY, str(milliseconds)))
+    if isinstance(error, errors.ModelNotReady):
+        trailers = (*trailers, (PUSHBACK_KEY, "-1"))  # loading takes longer than any retry waits
     rich = rpc_status.to_status(status)
     await context.abort(code, words, (*trailers, *rich.trailing_metadata))
 

@@ -8,7 +8,7 @@
  */
 import { CallFailed } from "./api.js";
 import { answerHere, wanted } from "./questions.js";
-import { fail, receive, retry } from "./state.js";
+import { fail, receive, retry } from "./outcomes.js";
 
 const TYPING_MS = 120;
 const SETTING_MS = 80;

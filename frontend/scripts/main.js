@@ -6,6 +6,8 @@ import * as models from "./models.js";
 import * as paths from "./paths.js";
 import * as play from "./play.js";
 import { createPlayer } from "./player.js";
+import { leave, look } from "./look.js";
+import { retry } from "./outcomes.js";
 import * as states from "./state.js";
 import * as room from "./room.js";
 import { start } from "./starters.js";
@@ -18,6 +20,7 @@ import { mountControls } from "./views/controls.js";
 import { mountExamples } from "./views/examples.js";
 import { mountExplain } from "./views/explain.js";
 import { mountKeys } from "./views/keys.js";
+import { mountLook } from "./views/look.js";
 import { mountModels } from "./views/models.js";
 import { mountPaths } from "./views/paths.js";
 import { mountPrompt } from "./views/prompt.js";
@@ -45,6 +48,7 @@ const actions = verbs();
 const views = [
   mountPrompt(element("prompt"), actions),
   mountChart(element("chart"), actions),
+  mountLook(element("chart"), actions),
   mountControls(element("controls"), actions),
   mountActions(element("actions"), element("dice"), actions),
   mountPaths(element("paths"), actions),
@@ -89,6 +93,8 @@ function verbs() {
     append: (/** @type {import("./distribution.js").Row} */ row) =>
       act((now) => states.append(now, row.candidate, Number.isNaN(row.raw) ? null : row.raw)),
     goTo: (/** @type {number} */ id) => act((now) => states.goTo(now, id)),
+    look: (/** @type {number} */ id) => act((now) => look(now, id)),
+    leave: () => act(leave),
     remove: (/** @type {number} */ start) => act((now) => paths.remove(now, start)),
     restore: () => act(paths.restore),
     takeBack: () => act(states.takeBack),
@@ -102,7 +108,7 @@ function verbs() {
     play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(kind === "write" ? now : room.reveal(now), kind, newSeed())),
     stop: () => act(play.stop),
     setDice: (/** @type {Partial<states.Dice>} */ changes) => act((now) => setDice(now, changes)),
-    retry: () => act(states.retry),
+    retry: () => act(retry),
     start: (/** @type {string} */ text) => act((now) => start(now, text)),
     present: (/** @type {boolean} */ on) => act((now) => room.present(now, on)),
     guess: (/** @type {boolean} */ on) => act((now) => room.guess(now, on)),

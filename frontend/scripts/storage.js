@@ -5,7 +5,7 @@
  * @typedef {import("./tree.js").Node} Node
  */
 import { SETTINGS, fitDice, fits } from "./settings.js";
-import { initial } from "./state.js";
+import { ending, initial, textHere } from "./state.js";
 import * as tree from "./tree.js";
 import { fromBase64, toBase64 } from "./wire.js";
 
@@ -39,8 +39,7 @@ export function pack(state) {
   const alone = { ...state, past: [], future: [] };
   const way = JSON.stringify(record(alone, wayTo(state)));
   if (way.length <= MOST_CHARACTERS) return way;
-  const text = state.draft ?? (state.current === null ? "" : tree.text(state.tree, state.current));
-  return JSON.stringify(record({ ...alone, current: null, draft: text }, []));
+  return JSON.stringify(record({ ...alone, current: null, end: null, draft: state.draft ?? textHere(state) }, []));
 }
 
 /** @param {string} packed @returns {State} @throws where it is not of this format */
@@ -76,17 +75,18 @@ export function unpack(packed) {
 
 /** @param {State} state @param {readonly Node[]} nodes */
 function record(state, nodes) {
-  const { current, draft, past, future, settings, dice, open, wish, model } = state;
+  const { draft, past, future, settings, dice, open, wish, model } = state;
   const { guessing, seen, keys, tour } = state.room;
   const room = { guessing, seen, keys, offered: tour.offered };
-  return { version: VERSION, nodes: nodes.map(frozen), current, draft, past, future, settings, dice, open, wish, model, room };
+  return { version: VERSION, nodes: nodes.map(frozen), current: ending(state), draft, past, future, settings, dice, open, wish, model, room };
 }
 
 /** @param {State} state @returns {Node[]} the nodes on the way to the current one, with the root */
 function wayTo(state) {
-  if (state.current === null) return [];
-  const way = tree.path(state.tree, state.current);
-  const root = tree.node(state.tree, way[0]?.parent ?? state.current);
+  const end = ending(state);
+  if (end === null) return [];
+  const way = tree.path(state.tree, end);
+  const root = tree.node(state.tree, way[0]?.parent ?? end);
   return [root, ...way];
 }
 
