@@ -19,7 +19,7 @@ HUB_HOST = "host.docker.internal"
 @contextlib.contextmanager
 def container(*arguments: str) -> Iterator[Container]:
     """A container of docker run's arguments, removed at the end."""
-    started = Container(docker("run", "--detach", *arguments).strip())
+    started = Container(docker("run", "--detach", "--env", "NEXTTOKEN_ALLOW_PLAINTEXT=1", *arguments).strip())
     try:
         yield started
     finally:
@@ -37,9 +37,8 @@ def reason(server: Container, model: str) -> str:
     """Why a model failed to load, once it has; the bundled one answers all the same."""
 
     def entries(event: str, name: str) -> list[str]:
-        return [
-            entry.get("reason", "here") for entry in server.log() if (entry["event"], entry.get("model")) == (event, name)
-        ]
+        found = [entry for entry in server.log() if (entry["event"], entry.get("model")) == (event, name)]
+        return [entry.get("reason", "here") for entry in found]
 
     until(lambda: entries("model not loaded", model) and entries("model ready", "bundled"), server.text)
     return entries("model not loaded", model)[0]
@@ -75,7 +74,7 @@ def test_the_volume_keeps_what_was_downloaded(hub: tuple[str, ...]) -> None:
     try:
         for further in (hub, ("--network", "none", "--env", "NEXTTOKEN_MODEL=owner/model")):
             with container(*further, "--volume", f"{volume}:/models", SERVER_IMAGE) as server:
-                until(lambda: ready(server, "owner/model"), server.text)  # noqa: B023
+                until(lambda: ready(server, "owner/model"), server.text)
     finally:
         docker("volume", "rm", volume)
 
@@ -117,6 +116,12 @@ def test_the_port_is_taken_outside() -> None:
         finally:
             stack.down()
     assert "address already in use" in said
+
+
+def test_plaintext_beyond_the_machine_wants_a_word() -> None:
+    status, said = ended("--env", "NEXTTOKEN_ALLOW_PLAINTEXT=0", SERVER_IMAGE)
+    assert status == 1
+    assert "set NEXTTOKEN_TLS_CERT and NEXTTOKEN_TLS_KEY, or NEXTTOKEN_ALLOW_PLAINTEXT=1" in said
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,11 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
 from containers import GATEWAY, SERVER, Container, Stack, docker, running, until
-from readers import readers
+from readers import Answer, readers
 from servers import ROOT
 
 
@@ -45,7 +44,7 @@ def test_delay_and_loss_cost_time_and_nothing_else(stack: Stack) -> None:
     print(f"\nmedian_s {median(usual):.3f}, with 200 ms and 5 % loss {median(slowed):.3f}")  # noqa: T201
 
 
-def median(answers: list[Any]) -> float:
+def median(answers: list[Answer]) -> float:
     return sorted(answer.seconds for answer in answers)[len(answers) // 2]
 
 
