@@ -31,6 +31,9 @@ picture: $(VENV)/.dev  ## take the README's picture of the page anew
 bench: $(VENV)/.dev  ## measure the tiers; the last line is JSON
 	PYTHONPATH=tests $(BIN)/python -m bench
 
+bench-gpu: $(VENV)/.dev  ## measure steps on a CUDA GPU; the last line is JSON
+	PYTHONPATH=tests $(BIN)/python -m bench.gpu
+
 check: $(VENV)/.dev proto-check  ## format, lint, types, contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
