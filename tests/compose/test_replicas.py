@@ -30,7 +30,7 @@ def load(stack: Stack) -> Iterator[Readers]:
 
 
 def homes(load: Readers, stack: Stack) -> dict[str, str]:
-    """session → the replica that answers it, once each has one: while the name's addresses change, some may have two."""
+    """session → the replica that answers it, once each has one: while addresses come and go some may have two."""
     found: dict[str, set[str]] = {}
 
     def settled() -> bool:
