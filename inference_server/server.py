@@ -15,6 +15,7 @@ from nexttoken.v1 import next_token_pb2, next_token_pb2_grpc
 
 from inference_server import guard, memory
 from inference_server.connections import options
+from inference_server.gauges import Gauges
 from inference_server.memory import divide
 from inference_server.metrics import Current, Metrics
 from inference_server.monitor import Monitor
@@ -85,8 +86,9 @@ class InferenceServer:
     Raises SettingsError where files that settings name don't fit.
     """
 
-    def __init__(self, settings: Settings, registry: Registry, scheduler: Scheduler) -> None:
+    def __init__(self, settings: Settings, registry: Registry, scheduler: Scheduler, kept: PrefixCache[Any]) -> None:
         self.settings = settings
+        self.kept = kept
         self.registry = registry
         self.scheduler = scheduler
         self.port = 0
@@ -129,6 +131,10 @@ class InferenceServer:
         grace_s = self.settings.grace_s
         await asyncio.gather(self.scheduler.close(grace_s), self._grpc.stop(grace_s + LAST_WORDS_S))
         self.monitor.stop()
+
+    def gauges(self) -> Gauges:
+        """What the server counts of itself, as it is now."""
+        return Gauges(self.scheduler.gauges, self.kept.gauges, self.registry.gauges())
 
     def _listen(self) -> int:
         host = self.settings.grpc_host
@@ -193,30 +199,32 @@ def bring_files(name: str, on_progress: OnProgress) -> Path:
     return hub.fetch(name, on_progress, lambda config: model.check_architecture(checkpoint.read_json(config)))
 
 
-def loading(settings: Settings, scheduler: Scheduler) -> Load:
+def loading(settings: Settings, scheduler: Scheduler, kept: PrefixCache[Any], stored_by_each: int) -> Load:
     """How folders become engines that share one scheduler and one cache."""
-    names = {settings.model, *settings.models, BUNDLED}
-    shares = divide(min(settings.cache_mb << 20, (memory.available() or settings.cache_mb << 21) // 2), len(names))
-    cache: PrefixCache[Any] = PrefixCache(shares.distributions)
 
     def load(name: str, folder: Path) -> Engine:
         from inference_server import engine  # imports torch and transformers: not before the port answers
 
-        return engine.load(name, folder, scheduler, cache, shares.stored_by_each, settings)
+        return engine.load(name, folder, scheduler, kept, stored_by_each, settings)
 
     return load
 
 
 def assemble(settings: Settings, fetch: Fetch = bring_files, load: Load | None = None) -> InferenceServer:
     """The server as the settings describe it."""
-    scheduler = Scheduler(settings.queue_limit, settings.batch_size, settings.batch_tokens)
-    registry = Registry(settings.model, settings.models, fetch, load or loading(settings, scheduler))
-    return InferenceServer(settings, registry, scheduler)
+    client_limit = max(1, int(settings.queue_limit * settings.client_share))
+    scheduler = Scheduler(settings.queue_limit, settings.batch_size, settings.batch_tokens, client_limit)
+    names = {settings.model, *settings.models, BUNDLED}
+    shares = divide(min(settings.cache_mb << 20, (memory.available() or settings.cache_mb << 21) // 2), len(names))
+    kept: PrefixCache[Any] = PrefixCache(shares.distributions)
+    load = load or loading(settings, scheduler, kept, shares.stored_by_each)
+    registry = Registry(settings.model, settings.models, fetch, load)
+    return InferenceServer(settings, registry, scheduler, kept)
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, fetch: Fetch = bring_files, load: Load | None = None) -> None:
     """Serves until SIGTERM or SIGINT, then stops. Raises CannotListen and SettingsError."""
-    server = assemble(settings)
+    server = assemble(settings, fetch, load)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

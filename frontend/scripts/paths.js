@@ -73,11 +73,11 @@ export function restore(state) {
   let all = state.tree;
   /** @type {Map<number | null, number>} */
   const ids = new Map();
-  for (const { id, parent, token, probability, rank, typed } of removed.nodes) {
+  for (const { id, parent, token, probability, rank, score, typed } of removed.nodes) {
     const above = ids.get(parent) ?? parent;
     if (above === null || token === null || !all.nodes.has(above)) return { ...state, removed: null };
     const [grown, now] = tree.extendAll(all, above, [token]);
-    all = all.nodes.has(now) ? grown : tree.change(grown, now, { probability, rank, typed });
+    all = all.nodes.has(now) ? grown : tree.change(grown, now, { probability, rank, score, typed });
     ids.set(id, now);
   }
   const back = { ...state, tree: all, removed: null };

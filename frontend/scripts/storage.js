@@ -4,6 +4,7 @@
  * @typedef {import("./state.js").State} State
  * @typedef {import("./tree.js").Node} Node
  */
+import { SHADES } from "./scores.js";
 import { SETTINGS, fitDice, fits } from "./settings.js";
 import { ending, initial, textHere } from "./state.js";
 import * as tree from "./tree.js";
@@ -66,6 +67,7 @@ export function unpack(packed) {
     future: kept.future.filter(known),
     settings,
     dice: kept.dice && fitDice(kept.dice) ? { ...state.dice, ...kept.dice } : state.dice,
+    shading: { ...state.shading, by: SHADES.find((each) => each === kept.shade) ?? state.shading.by },
     open: unfolded(state.open, kept.open),
     room: { ...state.room, ...roomOf(kept.room) },
     wish: typeof kept.wish === "string" ? kept.wish : null,
@@ -78,7 +80,7 @@ function record(state, nodes) {
   const { draft, past, future, settings, dice, open, wish, model } = state;
   const { guessing, seen, keys, tour } = state.room;
   const room = { guessing, seen, keys, offered: tour.offered };
-  return { version: VERSION, nodes: nodes.map(frozen), current: ending(state), draft, past, future, settings, dice, open, wish, model, room };
+  return { version: VERSION, nodes: nodes.map(frozen), current: ending(state), draft, past, future, settings, dice, open, wish, model, room, shade: state.shading.by };
 }
 
 /** @param {State} state @returns {Node[]} the nodes on the way to the current one, with the root */
@@ -97,9 +99,9 @@ function frozen({ children: _, token, ...rest }) {
 
 /** @param {any} kept @returns {any} */
 function thawed(kept) {
-  const { id, parent, model, token, probability, rank, typed, latest } = kept;
+  const { id, parent, model, token, probability, rank, score, typed, latest } = kept;
   const read = token && { id: token.id, bytes: fromBase64(token.bytes, "bytes"), special: Boolean(token.special) };
-  return { id, parent, model, token: read, probability, rank, typed, latest, children: [] };
+  return { id, parent, model, token: read, probability, rank, score: scoreKept(score), typed, latest, children: [] };
 }
 
 /** @param {any} kept @returns {Partial<State["room"]>} nobody presents, and nobody walks, after a reload */
@@ -110,6 +112,13 @@ function roomOf(kept) {
     keys: kept?.keys !== false,
     tour: { at: null, offered: kept?.offered !== false, mark: null },
   };
+}
+
+/** @param {any} kept @returns {tree.Score | null} */
+function scoreKept(kept) {
+  if (typeof kept?.rank !== "number" || typeof kept.entropy !== "number") return null;
+  // JSON knows no infinity.
+  return { rank: kept.rank, entropy: kept.entropy, logprob: typeof kept.logprob === "number" ? kept.logprob : -Infinity };
 }
 
 /** @param {State["open"]} fresh @param {any} kept @returns {State["open"]} */

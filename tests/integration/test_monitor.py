@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import fakes
+import gateways
 import grpc
 import httpx
 import pytest
@@ -55,12 +56,7 @@ async def health(here: Any) -> list[int]:
 
 
 def sample(text: str, name: str, **labels: str) -> float:
-    """One number of the metrics, 0 where there is none yet."""
-    for line in text.splitlines():
-        found = re.fullmatch(rf"nexttoken_inference_{name}(?:\{{(?P<labels>.*)\}})? (?P<value>\S+)", line)
-        if found and dict(re.findall(r'(\w+)="([^"]*)"', found["labels"] or "")) == labels:
-            return float(found["value"])
-    return 0.0
+    return gateways.sample(text, f"nexttoken_inference_{name}", **labels)
 
 
 async def metrics(here: Any) -> str:
@@ -166,7 +162,7 @@ async def test_the_queue_is_seen_while_it_is_long() -> None:
         await ready(here.stub, "bundled")
         async with busy(here.server.scheduler):
             waiting = [asyncio.ensure_future(here.stub.TopK(pb.TopKRequest(text=text))) for text in ("one", "two")]
-            await until(lambda: here.server.scheduler.queue_depth == 2)
+            await until(lambda: here.server.scheduler.gauges.waiting == 2)
             text = await metrics(here)
             assert [sample(text, name) for name in ("queue_depth", "requests_in_flight", "queue_limit")] == [2, 3, 9]
         await asyncio.gather(*waiting)

@@ -27,6 +27,7 @@ INFERENCE_PATH = (
     "scheduler",
     "progress",
     "jobs",
+    "gate",
     "reader",
     "lookahead",
     "prefix_cache",
@@ -34,9 +35,11 @@ INFERENCE_PATH = (
     "trial",
     "capability",
     "runner",
+    "fixed_step",
     "fused_step",
     "row_attention",
     "ragged",
+    "replay",
     "batch",
     "prefix_tree",
     "page_pool",
@@ -47,11 +50,13 @@ INFERENCE_PATH = (
     "processors",
     "memory",
     "distribution",
+    "gauges",
 )
 GATEWAY_PATH = (
     "__main__",
     "server",
     "app",
+    "edge",
     "handlers",
     "feed",
     "body",
@@ -67,6 +72,7 @@ PROTOBUF = {"nexttoken", "google", "grpc_status", "grpc_health", "grpc_reflectio
 TORCH = {
     *("model.py", "distribution.py", "train.py", "evaluate.py"),
     *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
+    *("fixed_step.py", "replay.py"),
     *("held.py", "fused_step.py", "row_attention.py", "precision.py", "team.py"),
 }
 HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
