@@ -3,11 +3,12 @@
 import asyncio
 import json
 
-from bench import clicks, overhead, startup, step
+from bench import clicks, overhead, page, startup, step
 
 
 async def main() -> None:
     figures = {**await overhead.measure(), **await startup.measure(), **step.measure(), **await clicks.measure()}
+    figures |= await page.measure()
     print(json.dumps(figures))
 
 
