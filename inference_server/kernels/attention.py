@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from inference_server.kernels.team import here, size
-from inference_server.kernels.vectors import PAGE, exponential, floats, page_mix, page_scores
+from inference_server.kernels.vectors import PAGE, exponential, floats, highest, page_mix, page_scores
 
 ROW = 3  # numbers that describe a new token: where its pages are listed, how many tokens come before it, its slot
 
@@ -57,18 +57,16 @@ def _mix(
 
 
 @njit(nogil=True, fastmath={"reassoc", "contract", "nsz", "nnan"})
-def _soften(scores: Any, first: int, last: int, scaling: float) -> None:
-    """Scores to weights that sum to 1, over first…last."""
-    top = np.float32(-np.inf)
-    for j in range(first, last):
-        top = max(top, scores[j])
+def _soften(address: int, count: int, scaling: Any) -> None:
+    """Scores to weights that sum to 1; a float32 scaling."""
+    top, scores = highest(address, count), floats(address, count)
     total = np.float32(0)
-    for j in range(first, last):
+    for j in range(count):
         weight = exponential((scores[j] - top) * scaling)
         scores[j] = weight
         total += weight
     inverse = np.float32(1) / total
-    for j in range(first, last):
+    for j in range(count):
         scores[j] *= inverse
 
 
@@ -112,7 +110,7 @@ def attend(
         for d in range(key_width):
             total += row[d] * own_key[d]
         scores[prefix] = total
-        _soften(scores, first, prefix + 1, scaling)
+        _soften(scratch + (h * stride + first) * 4, prefix + 1 - first, scaling)
         for j in range(first // PAGE * PAGE, first):
             scores[j] = np.float32(0)
         for d in range(value_width):

@@ -71,12 +71,13 @@ def _rotate(row: int, cosines: int, sines: int, width: int) -> None:
         x[i + half] = high * c[i + half] + low * s[i + half]
 
 
-@njit(nogil=True, fastmath={"reassoc", "contract"})
+@njit(nogil=True, fastmath={"reassoc", "contract"}, error_model="numpy")
 def _gate(gate: int, up: int, rows: int, count: int, first: int, last: int) -> None:
     """gate = silu(gate) · up, in columns first…last."""
     for m in range(rows):
-        g, u = floats(gate + m * count * 4, count), floats(up + m * count * 4, count)
-        for i in range(first, last):
+        start, length = (m * count + first) * 4, last - first
+        g, u = floats(gate + start, length), floats(up + start, length)
+        for i in range(length):
             g[i] = g[i] / (np.float32(1) + exponential(-g[i])) * u[i]
 
 
