@@ -17,9 +17,10 @@ def main() -> None:
     )  # the Hub is asked for models and told nothing of this machine
     chosen = settings.read_or_exit(Settings, os.environ)
     logs.configure("inference", chosen.log_format, chosen.log_level)
+    logs.obey_signals(chosen.log_level)
     try:
         asyncio.run(serve(chosen))
-    except CannotListen as error:
+    except (CannotListen, settings.SettingsError) as error:
         sys.exit(f"cannot start: {error}")
     # The interpreter's own end would wait for a library in the middle of a download, may crash on a thread inside
     # torch, and takes seconds to take torch down. All that had to finish has finished.

@@ -47,6 +47,7 @@ class KvStore:
         layers, page_tokens, dtype = layout.layers, layout.page_tokens, layout.dtype
         self.page_tokens = page_tokens
         self.page_bytes = layout.page_bytes
+        self.layer_bytes = max(layer.numbers for layer in layers) * dtype.itemsize * page_tokens  # of a page, at most
         self.windows = [layer.window for layer in layers]
         self.keys = [
             torch.empty(pages, each.heads, each.key_width, page_tokens, dtype=dtype, device=device) for each in layers
@@ -76,3 +77,37 @@ class KvStore:
             keys[target[0], :, :, target[1]] = keys[source[0], :, :, source[1]]
         for values in self.values:
             values[target[0], :, target[1]] = values[source[0], :, source[1]]
+
+
+class TokenStore(KvStore):
+    """Per layer, keys and values alike as (pages, page_tokens, heads, width): a whole token's lie side by side.
+
+    So pages of many prompts are gathered at once into what attention reads, on any device. Starts as zeros: what no
+    token has written may be read, with a weight of zero.
+    """
+
+    def __init__(self, layout: Layout, pages: int, device: torch.device) -> None:
+        super().__init__(layout, 0, device)
+
+        def zeros(heads: int, width: int) -> Tensor:
+            return torch.zeros(pages, layout.page_tokens, heads, width, dtype=layout.dtype, device=device)
+
+        self.keys = [zeros(each.heads, each.key_width) for each in layout.layers]
+        self.values = [zeros(each.heads, each.value_width) for each in layout.layers]
+
+    def write(self, layer: int, pages: Tensor, slots: Tensor, key: Tensor, value: Tensor) -> None:
+        self.keys[layer][pages, slots] = key
+        self.values[layer][pages, slots] = value
+
+    def read(self, layer: int, pages: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        keys, values = (each[layer][pages].flatten(0, 1)[:count] for each in (self.keys, self.values))
+        return keys.transpose(0, 1), values.transpose(0, 1)
+
+    def gather(self, layer: int, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (prompts, heads, pages · page_tokens, width) of a table (prompts, pages) of int64."""
+        keys, values = (each[layer][table].flatten(1, 2) for each in (self.keys, self.values))
+        return keys.transpose(1, 2), values.transpose(1, 2)
+
+    def copy_slot(self, source: tuple[int, int], target: tuple[int, int]) -> None:
+        for tensor in (*self.keys, *self.values):
+            tensor[target] = tensor[source]

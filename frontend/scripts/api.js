@@ -5,10 +5,12 @@
  * @typedef {import("./distribution.js").Answer} Answer
  * @typedef {import("./wire.js").Model} Model
  */
-import { BadAnswer, readAnswer, readModels } from "./wire.js";
+import { createSession } from "./session.js";
+import { BadAnswer, readAnswer, readModels, readScores } from "./wire.js";
 
 const PATIENCE_MS = 60_000;
 const REOPEN_MS = 2_000;
+const session = createSession(() => sessionStorage);
 
 /** A call that failed, in words for the reader. */
 export class CallFailed extends Error {
@@ -26,7 +28,7 @@ export class CallFailed extends Error {
 
 /** @param {Question} question @param {AbortSignal} signal @returns {Promise<Answer>} @throws {CallFailed} */
 export async function nextToken(question, signal) {
-  const { model, text, tokenIds, settings, draws } = question;
+  const { model, text, tokenIds, settings, draws, watch } = question;
   const body = {
     ...(text !== null ? { text, include_prompt_tokens: true } : { token_ids: tokenIds }),
     model,
@@ -35,9 +37,19 @@ export async function nextToken(question, signal) {
     ...(settings.topP < 1 && { top_p: settings.topP }),
     ...(settings.minP > 0 && { min_p: settings.minP }),
     ...(draws.length && { draws }),
+    ...(watch.length && { watch_token_ids: watch }),
     include_partition: true,
   };
-  return read(await call("api/next-token", body, signal), (json) => readAnswer(json, { model, text, draws, ...settings }));
+  return read(await call("api/next-token", body, signal), (json) => readAnswer(json, { model, text, draws, watch, ...settings }));
+}
+
+/**
+ * @param {import("./scores.js").Asked} asked @param {AbortSignal} signal
+ * @returns {Promise<import("./tree.js").Score[]>} @throws {CallFailed}
+ */
+export async function scores({ model, tokenIds }, signal) {
+  const json = await call("api/score", { model, token_ids: tokenIds }, signal);
+  return read(json, () => readScores(json, { model, tokenIds }));
 }
 
 /** @param {string} name @returns {Promise<void>} when the server has begun @throws {CallFailed} */
@@ -51,11 +63,13 @@ export async function loadModel(name) {
  * @returns {() => void} closes
  */
 export function watchModels(onModels, onLost) {
-  /** @type {EventSource} */
+  /** @type {EventSource | undefined} */
   let source;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   const open = () => {
+    clearTimeout(timer);
+    source?.close();
     source = new EventSource("api/models/events");
     source.addEventListener("models", (event) => {
       try {
@@ -67,14 +81,17 @@ export function watchModels(onModels, onLost) {
     source.addEventListener("unreachable", (event) => onLost(reasonOf(event.data)));
     source.addEventListener("error", () => {
       source.close();
-      onLost("The page has lost its own server");
+      onLost(navigator.onLine ? "The page has lost its own server" : "This device is offline");
       timer = setTimeout(open, REOPEN_MS);
     });
   };
+  // Whether the server is still reached is known once it is tried: it may be this device.
+  for (const event of ["online", "offline"]) addEventListener(event, open);
   open();
   return () => {
+    for (const event of ["online", "offline"]) removeEventListener(event, open);
     clearTimeout(timer);
-    source.close();
+    source?.close();
   };
 }
 
@@ -86,7 +103,7 @@ async function call(path, body, signal) {
   try {
     response = await fetch(path, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", "x-session": session() },
       body: JSON.stringify(body),
       signal: signal ? AbortSignal.any([signal, patience]) : patience,
     });

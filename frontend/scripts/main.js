@@ -1,23 +1,36 @@
 /** Wires the parts: one state, the views that draw it, the asker that asks for it, the storage that keeps it. */
-import { loadModel, nextToken, watchModels } from "./api.js";
+import { loadModel, nextToken, scores as askScores, watchModels } from "./api.js";
 import { createAsker } from "./asker.js";
 import { setDice } from "./dice.js";
 import * as models from "./models.js";
 import * as paths from "./paths.js";
 import * as play from "./play.js";
 import { createPlayer } from "./player.js";
+import { leave, look } from "./look.js";
+import { retry, think } from "./outcomes.js";
+import * as scores from "./scores.js";
 import * as states from "./state.js";
+import * as room from "./room.js";
+import { start } from "./starters.js";
 import { load, save } from "./storage.js";
+import * as tour from "./tour.js";
 import { mountActions } from "./views/actions.js";
 import { mountAnnouncer } from "./views/announcer.js";
 import { mountChart } from "./views/chart.js";
 import { mountControls } from "./views/controls.js";
+import { mountDetail } from "./views/detail.js";
+import { mountExamples } from "./views/examples.js";
+import { mountExplain } from "./views/explain.js";
 import { mountKeys } from "./views/keys.js";
+import { mountLook } from "./views/look.js";
 import { mountModels } from "./views/models.js";
 import { mountPaths } from "./views/paths.js";
 import { mountPrompt } from "./views/prompt.js";
+import { mountRoom } from "./views/room.js";
+import { mountShade } from "./views/shade.js";
 import { mountStatus } from "./views/status.js";
 import { mountSteps } from "./views/steps.js";
+import { mountTour } from "./views/tour.js";
 
 /**
  * @typedef {import("./state.js").State} State
@@ -26,27 +39,45 @@ import { mountSteps } from "./views/steps.js";
  */
 
 const SAVE_MS = 300;
+const SCORE_MS = 250;
 
 let state = load(localStorage);
 let frame = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let saving;
 
-const asker = createAsker({ read: () => state, act, ask: nextToken });
+const asker = createAsker({ read: () => state, act, ask: nextToken, think });
+const scorer = createAsker({
+  read: () => state,
+  act,
+  ask: askScores,
+  wanted: scores.wantedScores,
+  receive: scores.receiveScores,
+  fail: scores.failScores,
+  retry: scores.retryScores,
+  delay: (now) => (now.shading.curious ? 0 : SCORE_MS),
+});
 const player = createPlayer({ read: () => state, act });
 const actions = verbs();
 const views = [
   mountPrompt(element("prompt"), actions),
+  mountShade(element("shade"), /** @type {HTMLSelectElement} */ (element("shade-choice")), actions),
+  mountDetail(element("detail"), element("tokens"), actions),
   mountChart(element("chart"), actions),
+  mountLook(element("chart"), actions),
   mountControls(element("controls"), actions),
   mountActions(element("actions"), element("dice"), actions),
   mountPaths(element("paths"), actions),
   mountSteps(element("steps"), actions),
   mountModels(element("models"), actions),
   mountStatus(element("status"), actions),
+  mountExamples(element("examples"), actions),
+  mountRoom(document, actions),
+  mountExplain(element("explain"), document),
+  mountTour(element("tour"), element("tour-offer"), actions),
+  mountKeys(document, actions),
   mountAnnouncer(element("announcer")),
 ];
-mountKeys(document, actions);
 
 /** @param {Transition} transition */
 function act(transition) {
@@ -54,6 +85,7 @@ function act(transition) {
   if (next === state) return;
   state = next.tree === state.tree ? next : paths.trim(next);
   asker.consider();
+  scorer.consider();
   player.consider();
   frame ||= requestAnimationFrame(draw);
   clearTimeout(saving);
@@ -78,6 +110,11 @@ function verbs() {
     append: (/** @type {import("./distribution.js").Row} */ row) =>
       act((now) => states.append(now, row.candidate, Number.isNaN(row.raw) ? null : row.raw)),
     goTo: (/** @type {number} */ id) => act((now) => states.goTo(now, id)),
+    look: (/** @type {number} */ id) => act((now) => look(now, id)),
+    leave: () => act(leave),
+    shade: (/** @type {scores.Shade} */ by) => act((now) => scores.shade(now, { by })),
+    inspect: (/** @type {boolean} */ curious) => act((now) => scores.inspect(now, curious)),
+    retryScores: () => act(scores.retryScores),
     remove: (/** @type {number} */ start) => act((now) => paths.remove(now, start)),
     restore: () => act(paths.restore),
     takeBack: () => act(states.takeBack),
@@ -86,11 +123,20 @@ function verbs() {
     set: (/** @type {Partial<states.Settings>} */ changes, held = false) => act((now) => states.set(now, changes, held)),
     release: () => act(states.release),
     unfold: (/** @type {states.Panel} */ panel, /** @type {boolean} */ open) => act((now) => states.unfold(now, panel, open)),
-    mostLikely: () => act(play.mostLikely),
-    play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(now, kind, newSeed())),
+    // Where the bars are hidden, the first press shows them.
+    mostLikely: () => act((now) => (room.hidden(now) ? room.reveal(now) : play.mostLikely(now))),
+    play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(kind === "write" ? now : room.reveal(now), kind, newSeed())),
     stop: () => act(play.stop),
     setDice: (/** @type {Partial<states.Dice>} */ changes) => act((now) => setDice(now, changes)),
-    retry: () => act(states.retry),
+    retry: () => act(retry),
+    start: (/** @type {string} */ text) => act((now) => start(now, text)),
+    present: (/** @type {boolean} */ on) => act((now) => room.present(now, on)),
+    guess: (/** @type {boolean} */ on) => act((now) => room.guess(now, on)),
+    reveal: () => act(room.reveal),
+    setKeys: (/** @type {boolean} */ on) => act((now) => room.setKeys(now, on)),
+    beginTour: () => act(tour.begin),
+    walk: (/** @type {number} */ by) => act((now) => tour.walk(now, by)),
+    endTour: () => act(tour.end),
     choose: (/** @type {string} */ name) => act((now) => models.choose(now, name)),
     load: (/** @type {string} */ name) =>
       loadModel(name).catch((error) => act((now) => models.failLoad(now, name, error.message))),

@@ -11,7 +11,8 @@
  * @property {{verb: "choose" | "load", model: string, label: string} | null} action
  */
 import * as format from "./format.js";
-import { find, offered, standIn, wished } from "./models.js";
+import { find, offered, reread, standIn, wished } from "./models.js";
+import { wanted } from "./questions.js";
 
 /** @param {State} state @returns {Line} */
 export function statusLine(state) {
@@ -29,12 +30,30 @@ export function statusLine(state) {
     return { tone: "bad", words: answering ? `${words} ${first(answering.name)} answers.` : words, progress: null, action };
   }
   if (want.state !== "ready") return waiting(state, want, answering);
+  const thinking = thinkingWords(state, speaker);
+  if (thinking) return { ...calm(thinking), tone: "busy" };
   if (offered(state)) {
     const action = { verb: /** @type {const} */ ("choose"), model: want.name, label: `Use ${named(want.name)}` };
     const words = `${first(want.name)} is ready. ${speaker ? `${first(speaker.name)} answers until you switch.` : ""}`;
     return { ...calm(words.trim()), action };
   }
-  return calm(`${first(want.name)} answers${want.facts ? ` (${factsOf(want)})` : ""}.`);
+  return calm(`${first(want.name)} answers${want.facts ? ` (${factsOf(want)})` : ""}. ${rereadWords(state)}`.trim());
+}
+
+/** @param {State} state @param {Model | undefined} speaker @returns {string} empty where nothing takes long */
+function thinkingWords(state, speaker) {
+  if (!speaker || !state.thinking || state.thinking.key !== wanted(state)?.key) return "";
+  const long = "is still thinking: the text is long, or its server is busy. Your text is kept.";
+  return `${first(speaker.name)} ${state.thinking.long ? long : "is thinking…"}`;
+}
+
+/** @param {State} state @returns {string} that the text was kept and cut into other tokens; empty where it was not */
+export function rereadWords(state) {
+  const again = reread(state);
+  if (!again) return "";
+  if (again.now === null) return "It reads the text anew.";
+  const tokens = (/** @type {number} */ number) => (number === 1 ? "1 token" : `${format.count(number)} tokens`);
+  return `It has read the same text anew: ${tokens(again.now)}; for ${named(again.model)} it was ${tokens(again.count)}.`;
 }
 
 /** @param {Model} model @returns {string} its state, in words */

@@ -4,8 +4,9 @@
  * @typedef {import("./state.js").State} State
  * @typedef {import("./tree.js").Node} Node
  */
+import { SHADES } from "./scores.js";
 import { SETTINGS, fitDice, fits } from "./settings.js";
-import { initial } from "./state.js";
+import { ending, initial, textHere } from "./state.js";
 import * as tree from "./tree.js";
 import { fromBase64, toBase64 } from "./wire.js";
 
@@ -39,8 +40,7 @@ export function pack(state) {
   const alone = { ...state, past: [], future: [] };
   const way = JSON.stringify(record(alone, wayTo(state)));
   if (way.length <= MOST_CHARACTERS) return way;
-  const text = state.draft ?? (state.current === null ? "" : tree.text(state.tree, state.current));
-  return JSON.stringify(record({ ...alone, current: null, draft: text }, []));
+  return JSON.stringify(record({ ...alone, current: null, end: null, draft: state.draft ?? textHere(state) }, []));
 }
 
 /** @param {string} packed @returns {State} @throws where it is not of this format */
@@ -67,7 +67,9 @@ export function unpack(packed) {
     future: kept.future.filter(known),
     settings,
     dice: kept.dice && fitDice(kept.dice) ? { ...state.dice, ...kept.dice } : state.dice,
+    shading: { ...state.shading, by: SHADES.find((each) => each === kept.shade) ?? state.shading.by },
     open: unfolded(state.open, kept.open),
+    room: { ...state.room, ...roomOf(kept.room) },
     wish: typeof kept.wish === "string" ? kept.wish : null,
     model: typeof kept.model === "string" ? kept.model : null,
   };
@@ -75,15 +77,18 @@ export function unpack(packed) {
 
 /** @param {State} state @param {readonly Node[]} nodes */
 function record(state, nodes) {
-  const { current, draft, past, future, settings, dice, open, wish, model } = state;
-  return { version: VERSION, nodes: nodes.map(frozen), current, draft, past, future, settings, dice, open, wish, model };
+  const { draft, past, future, settings, dice, open, wish, model } = state;
+  const { guessing, seen, keys, tour } = state.room;
+  const room = { guessing, seen, keys, offered: tour.offered };
+  return { version: VERSION, nodes: nodes.map(frozen), current: ending(state), draft, past, future, settings, dice, open, wish, model, room, shade: state.shading.by };
 }
 
 /** @param {State} state @returns {Node[]} the nodes on the way to the current one, with the root */
 function wayTo(state) {
-  if (state.current === null) return [];
-  const way = tree.path(state.tree, state.current);
-  const root = tree.node(state.tree, way[0]?.parent ?? state.current);
+  const end = ending(state);
+  if (end === null) return [];
+  const way = tree.path(state.tree, end);
+  const root = tree.node(state.tree, way[0]?.parent ?? end);
   return [root, ...way];
 }
 
@@ -94,9 +99,26 @@ function frozen({ children: _, token, ...rest }) {
 
 /** @param {any} kept @returns {any} */
 function thawed(kept) {
-  const { id, parent, model, token, probability, rank, typed, latest } = kept;
+  const { id, parent, model, token, probability, rank, score, typed, latest } = kept;
   const read = token && { id: token.id, bytes: fromBase64(token.bytes, "bytes"), special: Boolean(token.special) };
-  return { id, parent, model, token: read, probability, rank, typed, latest, children: [] };
+  return { id, parent, model, token: read, probability, rank, score: scoreKept(score), typed, latest, children: [] };
+}
+
+/** @param {any} kept @returns {Partial<State["room"]>} nobody presents, and nobody walks, after a reload */
+function roomOf(kept) {
+  return {
+    guessing: kept?.guessing === true,
+    seen: typeof kept?.seen === "number" ? kept.seen : null,
+    keys: kept?.keys !== false,
+    tour: { at: null, offered: kept?.offered !== false, mark: null },
+  };
+}
+
+/** @param {any} kept @returns {tree.Score | null} */
+function scoreKept(kept) {
+  if (typeof kept?.rank !== "number" || typeof kept.entropy !== "number") return null;
+  // JSON knows no infinity.
+  return { rank: kept.rank, entropy: kept.entropy, logprob: typeof kept.logprob === "number" ? kept.logprob : -Infinity };
 }
 
 /** @param {State["open"]} fresh @param {any} kept @returns {State["open"]} */

@@ -11,9 +11,15 @@
  * @property {Token | null} token  null for a root
  * @property {number | null} probability  the model's own, at temperature 1; null where nobody asked
  * @property {number | null} rank
+ * @property {Score | null} score  what the model said of it at temperature 1; null where nobody asked
  * @property {string | null} typed  the text as typed, where typing ended exactly here
  * @property {number | null} latest  the child gone to last
  * @property {readonly number[]} children
+ *
+ * @typedef {object} Score  all null for a first token that nothing stands before
+ * @property {number | null} logprob  in nats; -Infinity where it was impossible
+ * @property {number | null} rank
+ * @property {number | null} entropy  of the distribution at its place, in bits
  *
  * @typedef {object} Tree
  * @property {ReadonlyMap<number, Node>} nodes
@@ -41,7 +47,7 @@ export function rootFor(tree, model) {
 /**
  * The node that follows `parent` with that token, made where there is none.
  * @param {Tree} tree @param {number} parent @param {Token} token
- * @param {{probability: number | null, rank: number | null}} known
+ * @param {{probability: number | null, rank: number | null, score?: Score | null}} known
  * @returns {[Tree, number]}
  */
 export function extend(tree, parent, token, known) {
@@ -97,6 +103,20 @@ export function text(tree, id) {
   return (nodes[end]?.typed ?? "") + textOf(tokens(nodes.slice(end + 1)));
 }
 
+/** @param {Tree} tree @param {number} id @returns {boolean} a mark at the very beginning: nothing stands before it, nobody chose it */
+export function isFirstMark(tree, id) {
+  const { parent, token } = node(tree, id);
+  return parent !== null && token?.special === true && node(tree, parent).parent === null;
+}
+
+/** @param {Tree} tree @param {number} id @param {number} end @returns {boolean} the way to `end` leads through `id` */
+export function leadsTo(tree, id, end) {
+  /** @type {number | null} */
+  let at = end;
+  while (at !== null && at !== id) at = node(tree, at).parent;
+  return at === id;
+}
+
 /** @param {Tree} tree @param {number} id @param {number} [most] @returns {Node[]} what followed when last here */
 export function onward(tree, id, most = 200) {
   /** @type {Node[]} */
@@ -139,5 +159,5 @@ export function prune(tree, id, kept) {
 
 /** @param {Pick<Node, "id" | "parent" | "model" | "token">} fields @returns {Node} */
 function blank(fields) {
-  return { ...fields, probability: null, rank: null, typed: null, latest: null, children: [] };
+  return { ...fields, probability: null, rank: null, score: null, typed: null, latest: null, children: [] };
 }

@@ -29,7 +29,7 @@ export class BadAnswer extends Error {}
 const STATES = new Set(["queued", "downloading", "loading", "ready", "failed"]);
 
 /**
- * @param {any} json @param {{model: string, text: string | null, temperature: number, topK: number, topP?: number, minP?: number, draws?: readonly number[]}} asked
+ * @param {any} json @param {{model: string, text: string | null, temperature: number, topK: number, topP?: number, minP?: number, draws?: readonly number[], watch?: readonly number[]}} asked
  * @returns {Answer}
  * @throws {BadAnswer}
  */
@@ -38,6 +38,8 @@ export function readAnswer(json, asked) {
   const candidates = list(json.candidates, "candidates").slice(0, asked.topK);
   const draws = asked.draws ?? [];
   const drawn = list(json.drawn ?? [], "drawn");
+  const watched = list(json.watched ?? [], "watched");
+  if (watched.length !== (asked.watch ?? []).length) throw new BadAnswer(`watched holds ${watched.length} tokens`);
   if (drawn.length !== draws.length) throw new BadAnswer(`drawn holds ${drawn.length} tokens, not ${draws.length}`);
   if (json.model !== asked.model) throw new BadAnswer(`model is ${JSON.stringify(json.model)}, not ${asked.model}`);
   if (asked.text !== null && prompt.tokens?.length !== prompt.token_count) throw new BadAnswer("prompt.tokens is not whole");
@@ -57,6 +59,7 @@ export function readAnswer(json, asked) {
     candidates: candidates.map((candidate, at) => readCandidate(candidate, `candidates[${at}]`)),
     draws,
     drawn: drawn.map((candidate, at) => readCandidate(candidate, `drawn[${at}]`)),
+    watched: watched.map((candidate, at) => readCandidate(candidate, `watched[${at}]`)),
     partition: list(json.partition ?? [], "partition").map((point, at) => ({
       b: number(point?.inverse_temperature, `partition[${at}].inverse_temperature`, 0),
       logSumExp: number(point.log_sum_exp, `partition[${at}].log_sum_exp`),
@@ -77,6 +80,27 @@ function readCandidate(json, field) {
     logit: number(json.logit, `${field}.logit`),
     probability: probability(json.probability, `${field}.probability`),
   };
+}
+
+/**
+ * @param {any} json @param {{model: string, tokenIds: readonly number[]}} asked
+ * @returns {import("./tree.js").Score[]} one for each token
+ * @throws {BadAnswer}
+ */
+export function readScores(json, { model, tokenIds }) {
+  const tokens = list(json?.tokens, "tokens");
+  if (json.model !== model) throw new BadAnswer(`model is ${JSON.stringify(json.model)}, not ${model}`);
+  if (tokens.length !== tokenIds.length) throw new BadAnswer(`tokens holds ${tokens.length}, not ${tokenIds.length}`);
+  return tokens.map((token, at) => {
+    if (token?.token_id !== tokenIds[at]) throw new BadAnswer(`tokens[${at}].token_id is ${token?.token_id}, not ${tokenIds[at]}`);
+    if (token.unconditioned) return { logprob: null, rank: null, entropy: null };
+    return {
+      // JSON knows no infinity: the logarithm of an impossible token is null.
+      logprob: token.logprob === null ? -Infinity : number(token.logprob, `tokens[${at}].logprob`),
+      rank: number(token.rank, `tokens[${at}].rank`, 1),
+      entropy: number(token.entropy_bits, `tokens[${at}].entropy_bits`),
+    };
+  });
 }
 
 /** @param {any} json @returns {Model[]} @throws {BadAnswer} */

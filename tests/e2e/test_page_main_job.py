@@ -38,13 +38,16 @@ def test_three_clicks_then_undo_then_redo(page: Page) -> None:
     write(page, "Once upon a time")
     texts = [page.locator("#text").input_value()]
     ids: list[list[int]] = []
+    pages: set[str] = set()
     for index in (0, 2, 1):
         with page.expect_request("**/api/next-token") as asked:
             rows(page).nth(index).click()
         assert "text" not in body(asked.value), "a click never sends text"
         ids.append(body(asked.value)["token_ids"])
+        pages.add(asked.value.headers["x-session"])
         settled(page)
         texts.append(page.locator("#text").input_value())
+    assert len(pages) == 1
     assert [len(each) for each in ids] == [6, 7, 8]
     assert ids[2][:7] == ids[1]
     assert ids[1][:6] == ids[0]
@@ -132,21 +135,6 @@ def test_a_reload_keeps_everything(page: Page) -> None:
     assert percents(page) == shares
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("#text")).to_have_value("Tom and his dog went to the")
-
-
-def test_an_earlier_token_is_a_way_back_and_another_pick_a_branch(page: Page) -> None:
-    write(page, "Once upon a time")
-    click_bar(page, 0)
-    click_bar(page, 0)
-    whole = page.locator("#text").input_value()
-    page.locator("#prompt .token").nth(5).click()
-    expect(page.locator("#text")).to_have_value("Once upon a time")
-    settled(page)
-    page.locator("#prompt .token.onward").last.click()
-    expect(page.locator("#text")).to_have_value(whole)
-    page.locator("#prompt .token").nth(5).click()
-    click_bar(page, 3)
-    expect(page.locator("#prompt .token.onward")).to_have_count(0)
 
 
 def test_an_empty_text_starts_from_the_beginning_of_sequence(page: Page) -> None:

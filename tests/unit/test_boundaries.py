@@ -9,8 +9,14 @@ ROOT = Path(__file__).parents[2]
 
 INFERENCE_PATH = (
     "__main__",
+    "probe",
     "server",
+    "guard",
+    "connections",
+    "monitor",
     "service",
+    "metrics",
+    "readiness",
     "wire",
     "registry",
     "hub",
@@ -19,7 +25,9 @@ INFERENCE_PATH = (
     "vocabulary",
     "spelling",
     "scheduler",
+    "progress",
     "jobs",
+    "gate",
     "reader",
     "lookahead",
     "prefix_cache",
@@ -27,9 +35,11 @@ INFERENCE_PATH = (
     "trial",
     "capability",
     "runner",
+    "fixed_step",
     "fused_step",
     "row_attention",
     "ragged",
+    "replay",
     "batch",
     "prefix_tree",
     "page_pool",
@@ -40,6 +50,7 @@ INFERENCE_PATH = (
     "processors",
     "memory",
     "distribution",
+    "gauges",
 )
 GATEWAY_PATH = (
     "__main__",
@@ -50,6 +61,8 @@ GATEWAY_PATH = (
     "body",
     "schemas",
     "client",
+    "channel",
+    "diagnosis",
     "wire",
     "errors",
     "values",
@@ -58,6 +71,7 @@ PROTOBUF = {"nexttoken", "google", "grpc_status", "grpc_health", "grpc_reflectio
 TORCH = {
     *("model.py", "distribution.py", "train.py", "evaluate.py"),
     *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
+    *("fixed_step.py", "replay.py"),
     *("held.py", "fused_step.py", "row_attention.py", "precision.py", "team.py"),
 }
 HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
@@ -113,8 +127,8 @@ def test_packages_that_must_not_meet(package: str, strangers: set[str]) -> None:
 @pytest.mark.parametrize(
     ("package", "of", "allowed"),
     [
-        ("web_gateway", PROTOBUF | {"grpc"}, {"client.py", "wire.py"}),
-        ("inference_server", PROTOBUF | {"grpc"}, {"service.py", "wire.py", "server.py"}),
+        ("web_gateway", PROTOBUF | {"grpc"}, {"client.py", "channel.py", "wire.py"}),
+        ("inference_server", PROTOBUF | {"grpc"}, {"service.py", "wire.py", "server.py", "guard.py", "probe.py"}),
         ("inference_server", {"torch"}, TORCH),
     ],
 )

@@ -7,9 +7,11 @@
  */
 import { ROLLS } from "../dice.js";
 import * as format from "../format.js";
+import { following } from "../look.js";
 import { dart, tally } from "../play.js";
 import { scene, wanted } from "../questions.js";
 import { hex, pending } from "../tokens.js";
+import { hidden } from "../room.js";
 import * as tree from "../tree.js";
 import { createRow, drawRolls, moved, setText } from "./row.js";
 
@@ -88,7 +90,7 @@ export function mountChart(root, verbs) {
     root.toggleAttribute("data-empty", !now);
     root.setAttribute("aria-busy", String(busy));
     showTrouble(state);
-    if (!now) return;
+    if (!now) return hidden(state) ? clear() : undefined;
     stale = now.stale;
     root.toggleAttribute("data-stale", stale);
     const { drawing } = now;
@@ -114,12 +116,20 @@ export function mountChart(root, verbs) {
     others.toggleAttribute("data-fell", cutting && drawing.otherShare === 0);
   }
 
+  /** Nothing of the bars stays on the page. */
+  function clear() {
+    for (const { item } of rows.values()) item.remove();
+    rows = new Map();
+    shown = [];
+    for (const each of [entropy, othersName, othersPercent]) setText(each, "");
+    others.hidden = legend.hidden = true;
+  }
+
   /** @param {State} state */
   function drawRows(state) {
     const path = state.current === null ? [] : tree.path(state.tree, state.current);
     const before = stale ? new Uint8Array() : pending(tree.tokens(path.slice(-4)));
-    const latest = state.current === null ? null : tree.node(state.tree, state.current).latest;
-    const taken = stale || latest === null ? undefined : tree.node(state.tree, latest).token?.id;
+    const taken = stale ? undefined : following(state)?.token?.id;
     const hurried = state.play?.kind === "write" && state.dice.pace > QUICK_PACE;
     const glide = !calm.matches && !state.held && !hurried;
     const rolled = tally(state);

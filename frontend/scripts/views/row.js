@@ -44,8 +44,9 @@ export function createRow(first) {
     button.dataset.index = String(index);
     button.setAttribute("aria-disabled", String(stale));
     item.toggleAttribute("data-taken", taken);
+    item.toggleAttribute("data-far", row.candidate.rank > index + 1);
     item.toggleAttribute("data-changed", changed);
-    setText(rank, String(row.candidate.rank));
+    setText(rank, format.count(row.candidate.rank));
     setText(percent, likely);
     bar.style.setProperty("--share", String(row.share));
     raw.style.setProperty("--share", String(changed ? pale : 0));
