@@ -166,7 +166,8 @@ def block(rows: int, outputs: int, depth: int = 1, ahead: bool = False) -> Calla
         code = _KIND_TYPES[kind]
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _block(builder, *arguments[1:], rows, outputs, code, depth, ahead)
+            _, x, w, width, y, y_stride, following, pace = arguments
+            _block(builder, x, w, width, y, y_stride, following, pace, rows, outputs, code, depth, ahead)
             return context.get_dummy_value()
 
         return types.void(kind, *[types.intp] * 7), generate

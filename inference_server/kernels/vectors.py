@@ -48,6 +48,12 @@ def floats(address: int, count: int) -> Any:
 
 
 @njit(nogil=True)
+def doubles(address: int, count: int) -> Any:
+    """The `count` float64 numbers at an address."""
+    return carray(_pointer(address), (count,), dtype=np.float64)
+
+
+@njit(nogil=True)
 def integers(address: int, count: int) -> Any:
     """The `count` int64 numbers at an address."""
     return carray(_pointer(address), (count,), dtype=np.int64)
