@@ -29,9 +29,10 @@ OPTIONS = (
     ("grpc.dns_min_time_between_resolutions_ms", 5_000),  # the default of 30 s would hide a new replica for as long
     ("grpc.enable_http_proxy", 0),  # the inference server is a neighbour
     ("grpc.http2.max_pings_without_data", 0),  # no limit: a watch may be quiet for days
+    ("grpc.http2.ping_timeout_ms", 4_000),  # of any ping: while one is on its way, none is sent to keep alive
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.keepalive_time_ms", 5_000),  # with the next: a host that vanished is noticed within 10 s
+    ("grpc.keepalive_time_ms", 4_000),  # with the next: a host that vanished is noticed within 10 s
     ("grpc.keepalive_timeout_ms", 4_000),
     ("grpc.max_receive_message_length", MAX_ANSWER_MIB * 2**20),
     ("grpc.max_reconnect_backoff_ms", 2_000),  # back soon after the server is

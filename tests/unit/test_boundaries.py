@@ -57,6 +57,7 @@ GATEWAY_PATH = (
     "__main__",
     "server",
     "app",
+    "edge",
     "handlers",
     "feed",
     "body",
