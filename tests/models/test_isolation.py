@@ -1,4 +1,4 @@
-"""A prompt that makes the forward pass fail, among others in one ragged pass: it fails alone, and nothing stays held."""
+"""A prompt that makes a forward pass fail, among others in one ragged pass: it fails alone, and nothing stays held."""
 
 import asyncio
 from collections.abc import Iterator, Sequence

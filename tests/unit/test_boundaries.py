@@ -12,9 +12,10 @@ INFERENCE_PATH = (
     "probe",
     "server",
     "guard",
-    "connections",
     "monitor",
     "service",
+    "about",
+    "connections",
     "metrics",
     "readiness",
     "wire",
@@ -53,6 +54,7 @@ INFERENCE_PATH = (
     "memory",
     "scored_rows",
     "distribution",
+    "partition",
     "gauges",
 )
 GATEWAY_PATH = (
@@ -68,6 +70,7 @@ GATEWAY_PATH = (
     "channel",
     "diagnosis",
     "wire",
+    "about",
     "errors",
     "values",
 )
@@ -76,7 +79,7 @@ TORCH = {
     *("model.py", "distribution.py", "scored_rows.py", "train.py", "evaluate.py"),
     *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
     *("fixed_step.py", "replay.py"),
-    *("held.py", "fused_step.py", "row_attention.py", "precision.py", "team.py"),
+    *("held.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py", "team.py"),
 }
 HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
 
