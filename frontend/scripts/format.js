@@ -26,6 +26,13 @@ function percentDigits(probability) {
   return `${digits}×10⁻${exponent.replace(/\d/g, (digit) => EXPONENTS[Number(digit)])}`;
 }
 
+/** @param {number} value @returns {string} such as "−0.49", with a minus as wide as a digit; "−∞" where nothing is left */
+export function signed(value) {
+  if (value === -Infinity) return "−∞";
+  const digits = Math.abs(value).toFixed(2);
+  return value < 0 && Number(digits) !== 0 ? `−${digits}` : digits;
+}
+
 /** @param {number} value @returns {string} such as 49,142 */
 export function count(value) {
   return Math.round(value).toLocaleString("en-US");

@@ -12,9 +12,10 @@ INFERENCE_PATH = (
     "probe",
     "server",
     "guard",
-    "connections",
     "monitor",
     "service",
+    "about",
+    "connections",
     "metrics",
     "readiness",
     "wire",
@@ -51,12 +52,14 @@ INFERENCE_PATH = (
     "processors",
     "memory",
     "distribution",
+    "partition",
     "gauges",
 )
 GATEWAY_PATH = (
     "__main__",
     "server",
     "app",
+    "edge",
     "handlers",
     "feed",
     "body",
@@ -65,6 +68,7 @@ GATEWAY_PATH = (
     "channel",
     "diagnosis",
     "wire",
+    "about",
     "errors",
     "values",
 )
@@ -73,7 +77,7 @@ TORCH = {
     *("model.py", "distribution.py", "train.py", "evaluate.py"),
     *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
     *("fixed_step.py", "replay.py"),
-    *("held.py", "calibration.py", "fused_step.py", "row_attention.py", "precision.py", "team.py"),
+    *("held.py", "calibration.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py", "team.py"),
 }
 HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
 
