@@ -1,5 +1,5 @@
 /**
- * Keeps one question in flight: the one the state wants. A newer question aborts the older, and no reply but the newest
+ * Keeps one question in flight: the one the state wants, be it the chart's or another's. A newer question aborts the older, and no reply but the newest
  * is ever heard.
  *
  * @typedef {import("./state.js").State} State
@@ -7,8 +7,8 @@
  * @typedef {import("./distribution.js").Answer} Answer
  */
 import { CallFailed } from "./api.js";
-import { answerHere, wanted } from "./questions.js";
-import { fail, receive, retry } from "./state.js";
+import * as questions from "./questions.js";
+import * as states from "./state.js";
 
 const TYPING_MS = 120;
 const SETTING_MS = 80;
@@ -19,9 +19,23 @@ const LONGEST_WAIT_MS = 10_000;
  * @param {() => State} parts.read
  * @param {(transition: (state: State) => State) => void} parts.act
  * @param {(question: Question, signal: AbortSignal) => Promise<Answer>} parts.ask
+ * @param {(state: State) => Question | null} [parts.wanted]
+ * @param {(state: State, question: Question, answer: Answer) => State} [parts.receive]
+ * @param {(state: State, trouble: import("./state.js").Trouble) => State} [parts.fail]
+ * @param {(state: State) => State} [parts.retry]
+ * @param {(state: State, question: Question) => number} [parts.delay]  milliseconds to wait for a better question
  * @returns {{consider: () => void, asking: () => boolean}} `consider` is called after every change of the state
  */
-export function createAsker({ read, act, ask }) {
+export function createAsker({
+  read,
+  act,
+  ask,
+  wanted = questions.wanted,
+  receive = states.receive,
+  fail = states.fail,
+  retry = states.retry,
+  delay: delayOf = delayOfBars,
+}) {
   /** @type {{key: string, controller: AbortController, timer: ReturnType<typeof setTimeout> | undefined} | null} */
   let flight = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -75,7 +89,7 @@ export function createAsker({ read, act, ask }) {
 }
 
 /** @param {State} state @param {Question} question @returns {number} milliseconds to wait for a better question */
-function delayOf(state, question) {
+function delayOfBars(state, question) {
   if (question.text !== null) return state.session === null ? 0 : TYPING_MS;
-  return answerHere(state) ? SETTING_MS : 0;
+  return questions.answerHere(state) ? SETTING_MS : 0;
 }

@@ -32,6 +32,7 @@
  * @property {Candidate[]} candidates  in order of rank
  * @property {readonly number[]} draws  asked for
  * @property {Candidate[]} drawn  the token at each of these points of what remains
+ * @property {Candidate[]} watched  the tokens asked for by id
  * @property {Point[]} partition  in order of b
  * @property {number} otherProbability
  * @property {number} entropyBits
@@ -76,7 +77,7 @@ export function redraw(answer, temperature, topK) {
   }
   const point = pointAt(answer.partition, 1 / temperature);
   if (!point) return null;
-  return draw((candidate) => share(candidate.logit, point), entropyBits(point));
+  return draw((candidate) => shareAt(candidate.logit, point), entropyBits(point));
 }
 
 /** @param {Answer} answer @returns {(candidate: Candidate) => number} probability at temperature 1; NaN where unknown */
@@ -84,12 +85,12 @@ export function atOne(answer) {
   const point = pointAt(answer.partition, 1);
   return (candidate) => {
     if (answer.temperature === 1) return candidate.probability;
-    return point ? share(candidate.logit, point) : NaN;
+    return point ? shareAt(candidate.logit, point) : NaN;
   };
 }
 
 /** @param {number} logit @param {Point} point @returns {number} the probability of that logit */
-function share(logit, point) {
+export function shareAt(logit, point) {
   return Math.min(1, Math.exp(logit * point.b - point.logSumExp));
 }
 

@@ -2,8 +2,12 @@
 import { loadModel, nextToken, watchModels } from "./api.js";
 import { createAsker } from "./asker.js";
 import { setDice } from "./dice.js";
+import { setDisplay } from "./display.js";
+import * as likely from "./likely.js";
+import * as link from "./link.js";
 import * as models from "./models.js";
 import * as paths from "./paths.js";
+import * as pins from "./pins.js";
 import * as play from "./play.js";
 import { createPlayer } from "./player.js";
 import * as states from "./state.js";
@@ -12,10 +16,14 @@ import { mountActions } from "./views/actions.js";
 import { mountAnnouncer } from "./views/announcer.js";
 import { mountChart } from "./views/chart.js";
 import { mountControls } from "./views/controls.js";
+import { mountDisplay } from "./views/display.js";
 import { mountKeys } from "./views/keys.js";
+import { mountLikely } from "./views/likely.js";
 import { mountModels } from "./views/models.js";
 import { mountPaths } from "./views/paths.js";
+import { mountPins } from "./views/pins.js";
 import { mountPrompt } from "./views/prompt.js";
+import { mountShare } from "./views/share.js";
 import { mountStatus } from "./views/status.js";
 import { mountSteps } from "./views/steps.js";
 
@@ -26,6 +34,7 @@ import { mountSteps } from "./views/steps.js";
  */
 
 const SAVE_MS = 300;
+const LIKELY_MS = 200;
 
 let state = load(localStorage);
 let frame = 0;
@@ -33,15 +42,29 @@ let frame = 0;
 let saving;
 
 const asker = createAsker({ read: () => state, act, ask: nextToken });
+const prober = createAsker({
+  read: () => state,
+  act,
+  ask: nextToken,
+  wanted: likely.nextProbe,
+  receive: likely.tell,
+  fail: likely.failProbe,
+  retry: (now) => likely.failProbe(now, null),
+  delay: (_, { text }) => (text === null ? 0 : LIKELY_MS),
+});
 const player = createPlayer({ read: () => state, act });
 const actions = verbs();
 const views = [
   mountPrompt(element("prompt"), actions),
   mountChart(element("chart"), actions),
+  mountDisplay(element("display"), actions),
+  mountPins(element("pins"), actions),
   mountControls(element("controls"), actions),
   mountActions(element("actions"), element("dice"), actions),
   mountPaths(element("paths"), actions),
+  mountLikely(element("likely"), actions),
   mountSteps(element("steps"), actions),
+  mountShare(element("share-panel")),
   mountModels(element("models"), actions),
   mountStatus(element("status"), actions),
   mountAnnouncer(element("announcer")),
@@ -52,8 +75,10 @@ mountKeys(document, actions);
 function act(transition) {
   const next = transition(state);
   if (next === state) return;
-  state = next.tree === state.tree ? next : paths.trim(next);
+  const deeper = next.answers === state.answers ? next : pins.deepen(next);
+  state = next.tree === state.tree ? deeper : paths.trim(deeper);
   asker.consider();
+  prober.consider();
   player.consider();
   frame ||= requestAnimationFrame(draw);
   clearTimeout(saving);
@@ -86,6 +111,11 @@ function verbs() {
     set: (/** @type {Partial<states.Settings>} */ changes, held = false) => act((now) => states.set(now, changes, held)),
     release: () => act(states.release),
     unfold: (/** @type {states.Panel} */ panel, /** @type {boolean} */ open) => act((now) => states.unfold(now, panel, open)),
+    show: (/** @type {Partial<import("./display.js").Display>} */ changes) => act((now) => setDisplay(now, changes)),
+    pin: () => act(pins.pin),
+    unpin: (/** @type {string} */ name) => act((now) => pins.unpin(now, name)),
+    versus: (/** @type {string} */ name) => act((now) => pins.versus(now, name)),
+    askLikely: (/** @type {string} */ typed) => act((now) => likely.ask(now, typed)),
     mostLikely: () => act(play.mostLikely),
     play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(now, kind, newSeed())),
     stop: () => act(play.stop),
@@ -102,6 +132,13 @@ function newSeed() {
   return crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
 }
 
+/** Goes where the address's fragment leads, and takes it off: what is done from here on is another place. */
+function followLink() {
+  const { hash, pathname, search } = location;
+  act((now) => link.follow(now, hash));
+  if (hash) history.replaceState(null, "", pathname + search);
+}
+
 /** @param {string} id @returns {HTMLElement} */
 function element(id) {
   const found = document.getElementById(id);
@@ -114,4 +151,6 @@ watchModels(
   (reason) => act((now) => models.lose(now, reason)),
 );
 addEventListener("pagehide", keep);
+addEventListener("hashchange", followLink);
+followLink();
 draw();

@@ -24,12 +24,14 @@
  * @property {number[] | null} tokenIds  the tokens of the way here
  * @property {Settings} settings
  * @property {readonly number[]} draws  to be answered each with a token
+ * @property {readonly number[]} watch  ids to report wherever they rank
+ * @property {boolean} whole  the prompt's tokens are wanted too
  *
  * @typedef {object} Play
  * @property {"roll" | "write" | "tally"} kind  one token; token by token; many at one place, none appended
  * @property {number} wrote  tokens so far
  *
- * @typedef {"more" | "steps" | "paths"} Panel
+ * @typedef {"more" | "steps" | "paths" | "likely"} Panel
  *
  * @typedef {number | {text: string}} Place  a node, or a text that has no answer yet
  *
@@ -42,6 +44,15 @@
  * @property {readonly Place[]} future
  * @property {Settings} settings
  * @property {Dice} dice
+ * @property {import("./display.js").Display} display
+ * @property {readonly import("./pins.js").Pin[]} pins
+ * @property {string | null} versus  name of the pin that the numbers are compared with
+ * @property {string} likely  the text whose probability is asked
+ * @property {ReadonlyMap<string, import("./likely.js").Spelling>} spellings  of such texts
+ * @property {ReadonlyMap<string, import("./likely.js").Told>} told  of their tokens
+ * @property {Trouble | null} probeTrouble  why it can't be told
+ * @property {import("./link.js").Linked | null} linked  the tokens a link brought, until they have an answer
+ * @property {string | null} linkTrouble  why a link could not be followed, in words
  * @property {Play | null} play  what is being drawn
  * @property {string | null} said  how that ended, in words
  * @property {import("./paths.js").Removed | null} removed  the branch deleted last
@@ -57,6 +68,7 @@
  * @property {Trouble | null} trouble
  * @property {{model: string, message: string} | null} loadTrouble
  */
+import { FIRST_DISPLAY } from "./display.js";
 import { FIRST_DICE, FIRST_SETTINGS, SETTINGS, fits } from "./settings.js";
 import * as tree from "./tree.js";
 
@@ -75,10 +87,19 @@ export function initial() {
     future: [],
     settings: FIRST_SETTINGS,
     dice: FIRST_DICE,
+    display: FIRST_DISPLAY,
+    pins: [],
+    versus: null,
+    likely: "",
+    spellings: new Map(),
+    told: new Map(),
+    probeTrouble: null,
+    linked: null,
+    linkTrouble: null,
     play: null,
     said: null,
     removed: null,
-    open: { more: false, steps: false, paths: false },
+    open: { more: false, steps: false, paths: false, likely: false },
     held: false,
     answers: new Map(),
     drawn: null,
@@ -100,7 +121,7 @@ export function answerKey(model, ids) {
 /** @param {State} state @param {string} text @returns {State} the text is typed anew */
 export function edit(state, text) {
   if (text === (state.draft ?? textHere(state))) return state;
-  return { ...state, draft: text, session: state.session ?? "typing", trouble: null, play: null, said: null };
+  return { ...state, draft: text, linked: null, linkTrouble: null, session: state.session ?? "typing", trouble: null, play: null, said: null };
 }
 
 /** @param {State} state @returns {State} typing is over: the next typing is a step of its own for undo */
@@ -182,10 +203,11 @@ export function release(state) {
 /** @param {State} state @param {Question} question @param {Answer} answer @returns {State} */
 export function receive(state, question, answer) {
   let { tree: grown, current, past, session } = state;
-  if (question.text !== null) {
+  if (question.whole) {
     [grown, current] = tree.rootFor(grown, question.model);
     [grown, current] = tree.extendAll(grown, current, answer.promptTokens);
-    grown = tree.goneTo(tree.change(grown, current, { typed: question.text }), current);
+    if (question.text !== null) grown = tree.change(grown, current, { typed: question.text });
+    grown = tree.goneTo(grown, current);
     const before = state.current;
     if (before !== null && before !== current) {
       if (session === "typed") {
@@ -204,8 +226,9 @@ export function receive(state, question, answer) {
     if (answers.size <= MOST_ANSWERS) break;
     answers.delete(oldest);
   }
-  const future = question.text === null ? state.future : [];
-  return { ...state, tree: grown, current, past, future, session, draft: null, answers, drawn: key, trouble: null };
+  const future = question.whole ? [] : state.future;
+  const linked = question.whole && question.text === null ? null : state.linked;
+  return { ...state, tree: grown, current, past, future, session, draft: null, linked, answers, drawn: key, trouble: null };
 }
 
 /** @param {State} state @param {Trouble} trouble @returns {State} */
@@ -230,7 +253,8 @@ function place(state) {
 
 /** @param {State} state @param {Place} to @returns {State} */
 function arrive(state, to) {
-  if (typeof to !== "number") return { ...state, draft: to.text, session: "typing", trouble: null, play: null, said: null };
+  const fresh = { linked: null, linkTrouble: null, trouble: null, play: null, said: null };
+  if (typeof to !== "number") return { ...state, ...fresh, draft: to.text, session: "typing" };
   const { model } = tree.node(state.tree, to);
   const key = answerKey(model, tree.tokenIds(state.tree, to));
   return {
@@ -239,9 +263,7 @@ function arrive(state, to) {
     current: to,
     draft: null,
     session: null,
-    trouble: null,
-    play: null,
-    said: null,
+    ...fresh,
     model,
     wish: model === state.model ? state.wish : model,
     drawn: state.answers.has(key) ? key : state.drawn,

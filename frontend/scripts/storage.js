@@ -4,6 +4,9 @@
  * @typedef {import("./state.js").State} State
  * @typedef {import("./tree.js").Node} Node
  */
+import { readDisplay } from "./display.js";
+import { MOST_TYPED } from "./likely.js";
+import { NAMES } from "./pins.js";
 import { SETTINGS, fitDice, fits } from "./settings.js";
 import { initial } from "./state.js";
 import * as tree from "./tree.js";
@@ -56,6 +59,7 @@ export function unpack(packed) {
   const known = (/** @type {any} */ place) => typeof place?.text === "string" || nodes.has(place);
   const settings = { ...state.settings };
   for (const name of SETTINGS) if (fits(name, kept.settings?.[name])) settings[name] = kept.settings[name];
+  const pins = thawedPins(kept.pins);
   const current = nodes.has(kept.current) ? kept.current : null;
   return {
     ...state,
@@ -67,6 +71,10 @@ export function unpack(packed) {
     future: kept.future.filter(known),
     settings,
     dice: kept.dice && fitDice(kept.dice) ? { ...state.dice, ...kept.dice } : state.dice,
+    display: readDisplay(kept.display),
+    pins,
+    versus: pins.find((pin) => pin.name === kept.versus)?.name ?? pins.at(-1)?.name ?? null,
+    likely: typeof kept.likely === "string" ? kept.likely.slice(0, MOST_TYPED) : "",
     open: unfolded(state.open, kept.open),
     wish: typeof kept.wish === "string" ? kept.wish : null,
     model: typeof kept.model === "string" ? kept.model : null,
@@ -75,8 +83,10 @@ export function unpack(packed) {
 
 /** @param {State} state @param {readonly Node[]} nodes */
 function record(state, nodes) {
-  const { current, draft, past, future, settings, dice, open, wish, model } = state;
-  return { version: VERSION, nodes: nodes.map(frozen), current, draft, past, future, settings, dice, open, wish, model };
+  const { current, draft, past, future, settings, dice, display, versus, likely, open, wish, model } = state;
+  const pins = state.pins.map((pin) => ({ ...pin, cells: pin.cells.map(({ token, share }) => ({ ...frozenToken(token), share })) }));
+  const rest = { current, draft, past, future, settings, dice, display, pins, versus, likely, open, wish, model };
+  return { version: VERSION, nodes: nodes.map(frozen), ...rest };
 }
 
 /** @param {State} state @returns {Node[]} the nodes on the way to the current one, with the root */
@@ -89,14 +99,38 @@ function wayTo(state) {
 
 /** @param {Node} node */
 function frozen({ children: _, token, ...rest }) {
-  return { ...rest, token: token && { id: token.id, bytes: toBase64(token.bytes), special: token.special } };
+  return { ...rest, token: token && frozenToken(token) };
 }
 
 /** @param {any} kept @returns {any} */
 function thawed(kept) {
   const { id, parent, model, token, probability, rank, typed, latest } = kept;
-  const read = token && { id: token.id, bytes: fromBase64(token.bytes, "bytes"), special: Boolean(token.special) };
-  return { id, parent, model, token: read, probability, rank, typed, latest, children: [] };
+  return { id, parent, model, token: token && thawedToken(token), probability, rank, typed, latest, children: [] };
+}
+
+/** @param {import("./tokens.js").Token} token */
+function frozenToken({ id, bytes, special }) {
+  return { id, bytes: toBase64(bytes), special };
+}
+
+/** @param {any} kept @returns {import("./tokens.js").Token} */
+function thawedToken({ id, bytes, special }) {
+  return { id, bytes: fromBase64(bytes, "bytes"), special: Boolean(special) };
+}
+
+/** @param {any} kept @returns {import("./pins.js").Pin[]} those that are whole, each name once */
+function thawedPins(kept) {
+  /** @type {import("./pins.js").Pin[]} */
+  const pins = [];
+  for (const pin of Array.isArray(kept) ? kept : []) {
+    const { name, key, text, model, settings, whole, entropyBits, cells } = pin ?? {};
+    const words = [key, text, model].every((each) => typeof each === "string") && NAMES.includes(name) && Array.isArray(cells);
+    const good = words && Number.isFinite(entropyBits) && SETTINGS.every((each) => fits(each, settings?.[each]));
+    if (!good || pins.some((each) => each.name === name) || !cells.every(({ share }) => share >= 0 && share <= 1)) continue;
+    const read = cells.map((/** @type {any} */ cell) => ({ token: thawedToken(cell), share: cell.share }));
+    pins.push({ name, key, text, model, settings, whole: whole === true, entropyBits, cells: read });
+  }
+  return pins;
 }
 
 /** @param {State["open"]} fresh @param {any} kept @returns {State["open"]} */

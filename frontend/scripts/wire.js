@@ -29,7 +29,7 @@ export class BadAnswer extends Error {}
 const STATES = new Set(["queued", "downloading", "loading", "ready", "failed"]);
 
 /**
- * @param {any} json @param {{model: string, text: string | null, temperature: number, topK: number, topP?: number, minP?: number, draws?: readonly number[]}} asked
+ * @param {any} json @param {{model: string, text: string | null, temperature: number, topK: number, topP?: number, minP?: number, draws?: readonly number[], watch?: readonly number[], whole?: boolean}} asked
  * @returns {Answer}
  * @throws {BadAnswer}
  */
@@ -37,10 +37,13 @@ export function readAnswer(json, asked) {
   const prompt = object(json?.prompt, "prompt");
   const candidates = list(json.candidates, "candidates").slice(0, asked.topK);
   const draws = asked.draws ?? [];
+  const watch = asked.watch ?? [];
   const drawn = list(json.drawn ?? [], "drawn");
+  const watched = list(json.watched ?? [], "watched");
   if (drawn.length !== draws.length) throw new BadAnswer(`drawn holds ${drawn.length} tokens, not ${draws.length}`);
+  if (watched.length !== watch.length || watch.some((id, at) => watched[at]?.token_id !== id)) throw new BadAnswer("watched is not what was asked for");
   if (json.model !== asked.model) throw new BadAnswer(`model is ${JSON.stringify(json.model)}, not ${asked.model}`);
-  if (asked.text !== null && prompt.tokens?.length !== prompt.token_count) throw new BadAnswer("prompt.tokens is not whole");
+  if ((asked.whole ?? asked.text !== null) && prompt.tokens?.length !== prompt.token_count) throw new BadAnswer("prompt.tokens is not whole");
   return {
     model: string(json.model, "model"),
     temperature: asked.temperature,
@@ -57,6 +60,7 @@ export function readAnswer(json, asked) {
     candidates: candidates.map((candidate, at) => readCandidate(candidate, `candidates[${at}]`)),
     draws,
     drawn: drawn.map((candidate, at) => readCandidate(candidate, `drawn[${at}]`)),
+    watched: watched.map((candidate, at) => readCandidate(candidate, `watched[${at}]`)),
     partition: list(json.partition ?? [], "partition").map((point, at) => ({
       b: number(point?.inverse_temperature, `partition[${at}].inverse_temperature`, 0),
       logSumExp: number(point.log_sum_exp, `partition[${at}].log_sum_exp`),
