@@ -11,7 +11,7 @@ import structlog
 LogFormat = Literal["auto", "text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def configure(service: str, log_format: LogFormat, level: LogLevel) -> None:
@@ -53,6 +53,9 @@ def configure(service: str, log_format: LogFormat, level: LogLevel) -> None:
 
 def request_id(offered: str | None) -> str:
     """The caller's request id where it is usable, else a fresh one."""
-    if offered is not None and REQUEST_ID.fullmatch(offered):
-        return offered
-    return uuid.uuid4().hex
+    return usable_id(offered) or uuid.uuid4().hex
+
+
+def usable_id(offered: str | None) -> str | None:
+    """An id that a caller chose, where it is 1 to 64 of the characters A-Z a-z 0-9 . _ -; else None."""
+    return offered if offered is not None and ID.fullmatch(offered) else None

@@ -21,6 +21,8 @@ from web_gateway import errors, values, wire
 from web_gateway.settings import Settings
 
 REQUEST_ID_KEY = "x-request-id"
+SESSION_KEY = "x-session"
+CLIENT_KEY = "x-client"
 DETAILS_KEY = "grpc-status-details-bin"
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 READY_WITHIN_S = 2.0  # a health check that takes longer is an answer too
@@ -55,10 +57,15 @@ logger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What goes with a question: the id that joins the logs, and the time.monotonic() at which nobody waits."""
+    """What goes with a question: the id that joins the logs, the time.monotonic() at which nobody waits, and who asks.
+
+    The inference server deals fairly among those who ask: by the session they name, else by their address.
+    """
 
     request_id: str
     deadline: float | None
+    session: str | None = None
+    address: str | None = None
 
     @classmethod
     def endless(cls) -> "Call":
@@ -133,7 +140,8 @@ class InferenceClient:
 
 def terms(call: Call) -> dict[str, Any]:
     """The time and the metadata of a call."""
-    return {"timeout": call.remaining_s(), "metadata": ((REQUEST_ID_KEY, call.request_id),)}
+    named = ((REQUEST_ID_KEY, call.request_id), (SESSION_KEY, call.session), (CLIENT_KEY, call.address))
+    return {"timeout": call.remaining_s(), "metadata": tuple((key, value) for key, value in named if value)}
 
 
 @contextmanager

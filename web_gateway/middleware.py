@@ -9,9 +9,9 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service_kit.logs import request_id
+from service_kit.logs import request_id, usable_id
 from web_gateway import errors
-from web_gateway.client import REQUEST_ID_KEY, Call
+from web_gateway.client import REQUEST_ID_KEY, SESSION_KEY, Call
 from web_gateway.metrics import Metrics
 
 CLIENT_LEFT = 499  # no such status is ever sent: nobody was there to read it
@@ -73,7 +73,13 @@ class RequestRecord:
         started = time.monotonic()
         begun: float | None = None
         status = CLIENT_LEFT
-        call = Call(request_id(Headers(scope=scope).get(REQUEST_ID_KEY)), started + self.timeout_s)
+        headers = Headers(scope=scope)
+        call = Call(
+            request_id(headers.get(REQUEST_ID_KEY)),
+            started + self.timeout_s,
+            session=usable_id(headers.get(SESSION_KEY)),
+            address=scope["client"][0] if scope.get("client") else None,
+        )
         scope.setdefault("state", {})["call"] = call
 
         async def send_with_id(message: Message) -> None:

@@ -52,8 +52,9 @@ def document() -> dict[str, Any]:
             "version": "1.0.0",
             "description": "Which tokens a language model thinks come next, and how likely each is. Send an "
             "`x-request-id` of at most 64 characters from [A-Za-z0-9._-] to find a request in the logs; every answer "
-            "returns the one it ran under. Whole numbers are written without a decimal point: 10, not 10.0. Every "
-            "failure is a `Problem`.",
+            "returns the one it ran under. An `x-session` of the same form says which requests are one visitor's: the "
+            "queue is shared fairly among visitors, or addresses where none is named. Whole numbers are written "
+            "without a decimal point: 10, not 10.0. Every failure is a `Problem`.",
         },
         "paths": {
             "/api/next-token": {

@@ -5,10 +5,12 @@
  * @typedef {import("./distribution.js").Answer} Answer
  * @typedef {import("./wire.js").Model} Model
  */
+import { createSession } from "./session.js";
 import { BadAnswer, readAnswer, readModels } from "./wire.js";
 
 const PATIENCE_MS = 60_000;
 const REOPEN_MS = 2_000;
+const session = createSession(() => sessionStorage);
 
 /** A call that failed, in words for the reader. */
 export class CallFailed extends Error {
@@ -88,7 +90,7 @@ async function call(path, body, signal) {
   try {
     response = await fetch(path, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", "x-session": session() },
       body: JSON.stringify(body),
       signal: signal ? AbortSignal.any([signal, patience]) : patience,
     });

@@ -38,13 +38,16 @@ def test_three_clicks_then_undo_then_redo(page: Page) -> None:
     write(page, "Once upon a time")
     texts = [page.locator("#text").input_value()]
     ids: list[list[int]] = []
+    pages: set[str] = set()
     for index in (0, 2, 1):
         with page.expect_request("**/api/next-token") as asked:
             rows(page).nth(index).click()
         assert "text" not in body(asked.value), "a click never sends text"
         ids.append(body(asked.value)["token_ids"])
+        pages.add(asked.value.headers["x-session"])
         settled(page)
         texts.append(page.locator("#text").input_value())
+    assert len(pages) == 1
     assert [len(each) for each in ids] == [6, 7, 8]
     assert ids[2][:7] == ids[1]
     assert ids[1][:6] == ids[0]

@@ -1,0 +1,33 @@
+"""Whom the inference server is told of, so that it can deal fairly: the visitor's session, and the address."""
+
+from typing import Any
+
+import grpc
+import pytest
+from calls import trailers
+from gateways import gateway_here, problem, scripted_server
+
+CHOSEN = {"x-session": "Visitor_1.a-b"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({}, {"x-client": "127.0.0.1"}),
+        (CHOSEN, {"x-client": "127.0.0.1", "x-session": "Visitor_1.a-b"}),
+        ({"x-session": "a b"}, {"x-client": "127.0.0.1"}),
+        ({"x-session": "a" * 65}, {"x-client": "127.0.0.1"}),
+        ({"x-client": "made-up"}, {"x-client": "127.0.0.1"}),
+    ],
+)
+async def test_who_asks_is_told(headers: dict[str, str], told: dict[str, str]) -> None:
+    seen: dict[str, Any] = {}
+
+    async def script(request: Any, context: Any) -> None:
+        seen.update(trailers(context.invocation_metadata()))
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "enough")
+
+    async with scripted_server() as server, gateway_here(server.target) as gateway:
+        server.service.script = script
+        problem(await gateway.web.post("/api/next-token", json={"text": "hi"}, headers=headers), 500, "internal")
+    assert {key: seen[key] for key in ("x-client", "x-session") if key in seen} == told
