@@ -7,7 +7,7 @@
 // Characters that could make code read otherwise than it runs; as escapes they mean the same to JSON and to Python.
 const UNSEEN = /[\u007f-\u00a0\u00ad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
-/** @param {Snapshot} now @param {string} origin of the page, such as http://localhost:5005 @returns {string} */
+/** @param {Snapshot} now @param {string} origin of the page @returns {string} */
 export function curl(now, origin) {
   const { settings } = now;
   const body = {

@@ -68,7 +68,8 @@ export function nextProbe(state) {
   const { model, ids } = place;
   const texts = variants(state.likely);
   for (const text of texts) {
-    const spelling = state.spellings.get(spellingKey(model, text)) ?? 0;
+    const key = spellingKey(model, text);
+    const spelling = state.spellings.has(key) ? state.spellings.get(key) : 0;
     if (typeof spelling === "number") return probe(state, { model, text: BEHIND[spelling] + text, tokenIds: null, watch: [] });
   }
   const spelled = texts.map((text) => state.spellings.get(spellingKey(model, text))).filter(Array.isArray);

@@ -24,6 +24,11 @@ const LONGEST_NAME = 1000;
 /** The link is not one of ours; the message says why. */
 export class BadLink extends Error {}
 
+/** @param {string} fragment of an address @returns {boolean} it is meant for this module */
+export function isLink(fragment) {
+  return fragment.startsWith(START);
+}
+
 /** @param {State} state @returns {string | null} the fragment; null where it would be longer than links can be */
 export function linkOf(state) {
   const { model, current, draft, settings } = state;
@@ -41,7 +46,7 @@ export function linkOf(state) {
  * @throws {BadLink}
  */
 export function readLink(fragment) {
-  if (!fragment.startsWith(START)) return null;
+  if (!isLink(fragment)) return null;
   if (fragment.length > LONGEST_LINK) throw new BadLink("it is longer than any that this page makes");
   const said = unpack(fragment.slice(START.length));
   if (typeof said !== "object" || said === null) throw new BadLink("it holds no settings");

@@ -135,8 +135,9 @@ function newSeed() {
 /** Goes where the address's fragment leads, and takes it off: what is done from here on is another place. */
 function followLink() {
   const { hash, pathname, search } = location;
+  if (!link.isLink(hash)) return;
   act((now) => link.follow(now, hash));
-  if (hash) history.replaceState(null, "", pathname + search);
+  history.replaceState(null, "", pathname + search);
 }
 
 /** @param {string} id @returns {HTMLElement} */

@@ -7,7 +7,7 @@
 import { figure, lengthOf, ticks } from "./display.js";
 import * as format from "./format.js";
 import { drawn } from "./snapshot.js";
-import { marks } from "./tokens.js";
+import { oneLine } from "./tokens.js";
 
 const WIDTH = 960;
 const EDGE = 32;
@@ -43,10 +43,10 @@ export function svg(now, display, scheme = "both") {
   const axis = display.scale === "log" ? ticks().map(({ at, words }) => text(x(at), HEAD - 8, words, "quiet small middle")) : [];
   const height = HEAD + lines.length * ROW + (axis.length ? 0 : -8) + EDGE;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escape(`What may come next after: ${shorten(plain(now.text), LONGEST_TEXT)}`)}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escape(`What may come next after: ${shorten(oneLine(now.text), LONGEST_TEXT)}`)}">`,
     `<style>${style(scheme)}</style>`,
     `<rect class="surface" width="${WIDTH}" height="${height}"/>`,
-    text(EDGE, 44, shorten(plain(now.text), LONGEST_TEXT) || "(no text)", "ink mono"),
+    text(EDGE, 44, shorten(oneLine(now.text), LONGEST_TEXT) || "(no text)", "ink mono"),
     text(EDGE, 72, subtitle(now), "quiet small"),
     ...axis,
     ...lines,
@@ -57,7 +57,7 @@ export function svg(now, display, scheme = "both") {
 /** @param {Snapshot} now @returns {string} */
 function subtitle({ model, settings: { temperature, topP, minP }, drawing }) {
   const cuts = `${topP < 1 ? `, top-p ${topP}` : ""}${minP > 0 ? `, min-p ${minP}` : ""}`;
-  return `${shorten(plain(format.shortName(model)), 40)}, temperature ${temperature}${cuts} · ${format.bits(drawing.entropyBits)}: ${format.sureness(drawing.entropyBits)}`;
+  return `${shorten(oneLine(format.shortName(model)), 40)}, temperature ${temperature}${cuts} · ${format.bits(drawing.entropyBits)}: ${format.sureness(drawing.entropyBits)}`;
 }
 
 /**
@@ -101,11 +101,6 @@ function style(scheme) {
   };
   const type = "text{font:16px system-ui,sans-serif;white-space:pre}.mono{font-family:ui-monospace,'DejaVu Sans Mono',monospace}.small{font-size:13px}.end{text-anchor:end}.middle{text-anchor:middle}";
   return type + (scheme === "both" ? `${colours("light")}@media (prefers-color-scheme:dark){${colours("dark")}}` : colours(scheme));
-}
-
-/** @param {string} words @returns {string} on one line, with marks for what can't be seen, single blanks aside */
-function plain(words) {
-  return marks(words.slice(-400).toWellFormed()).map((piece) => (piece.text === " " ? " " : piece.glyph || piece.text)).join("");
 }
 
 /** @param {string} words @param {number} most characters @returns {string} a text's end says more than its beginning; a token's beginning does */

@@ -37,12 +37,12 @@
 import { cut } from "./cuts.js";
 import { redraw } from "./distribution.js";
 import { BREADTH, answerHere } from "./questions.js";
-import { answerKey } from "./state.js";
-import { groups, hex } from "./tokens.js";
+import { answerKey, textHere } from "./state.js";
+import { hex, oneLine } from "./tokens.js";
 import * as tree from "./tree.js";
 
 export const NAMES = ["A", "B", "C"];
-const LONGEST_TEXT = 24;
+const LONGEST_TEXT = 28;
 
 /** @param {State} state @returns {Spread | null} all that is at hand of what the bars show; null while they wait for an answer */
 export function present(state) {
@@ -60,9 +60,8 @@ export function pin(state) {
   const now = present(state);
   const name = NAMES.find((each) => state.pins.every((pin) => pin.name !== each));
   if (!now || !name || state.current === null) return state;
-  const way = tree.path(state.tree, state.current);
   const key = answerKey(now.model, tree.tokenIds(state.tree, state.current));
-  const made = { ...now, name, key, text: ending(tree.tokens(way.slice(-LONGEST_TEXT))), settings: state.settings };
+  const made = { ...now, name, key, text: ending(textHere(state)), settings: state.settings };
   return { ...state, pins: [...state.pins, made], versus: name };
 }
 
@@ -167,8 +166,8 @@ function spread(answer, settings) {
   return { model: answer.model, cells, whole: otherCount === 0 || otherShare === 0, entropyBits };
 }
 
-/** @param {readonly Token[]} tokens @returns {string} */
-function ending(tokens) {
-  const drawn = groups(tokens).flatMap((group) => group.pieces).map((piece) => piece.glyph || piece.text).join("");
+/** @param {string} text @returns {string} */
+function ending(text) {
+  const drawn = oneLine(text);
   return drawn.length > LONGEST_TEXT ? `…${drawn.slice(-LONGEST_TEXT).toWellFormed()}` : drawn;
 }

@@ -61,10 +61,10 @@ export function wireToken(id, text, special = false) {
 
 /**
  * @param {number[]} values the logits of the vocabulary
- * @param {{temperature?: number, topK?: number, topP?: number, minP?: number, draws?: number[], tokens?: any[], model?: string}} [options]
+ * @param {{temperature?: number, topK?: number, topP?: number, minP?: number, draws?: number[], watch?: readonly number[], tokens?: any[], model?: string}} [options]
  * @returns {any} an answer as the server sends it
  */
-export function wireAnswer(values, { temperature = 1, topK = 10, topP = 1, minP = 0, draws = [], tokens = undefined, model = "tiny" } = {}) {
+export function wireAnswer(values, { temperature = 1, topK = 10, topP = 1, minP = 0, draws = [], watch = [], tokens = undefined, model = "tiny" } = {}) {
   const shares = softmax(values, temperature);
   const order = values.map((_, id) => id).sort((a, b) => values[b] - values[a] || a - b);
   const candidate = (/** @type {number} */ id) => ({
@@ -79,7 +79,7 @@ export function wireAnswer(values, { temperature = 1, topK = 10, topP = 1, minP 
     model,
     prompt: { token_count: tokens?.length ?? 1, cached_tokens: 0, context_limit: 512, ...(tokens && { tokens }) },
     candidates: order.slice(0, topK).map(candidate),
-    watched: [],
+    watched: watch.map(candidate),
     drawn: draws.map((draw) => {
       let point = draw * left.probability;
       return candidate(order[order.slice(0, left.count - 1).findIndex((id) => (point -= shares[id]) < 0)] ?? order[left.count - 1]);

@@ -51,7 +51,7 @@ export function mountPins(root, verbs) {
     state.pins.forEach((pin, index) => {
       const chip = chips.get(pin.name) ?? createChip(pin.name);
       chips.set(pin.name, chip);
-      chip.update(pin, pin.name === state.versus);
+      chip.update(pin, pin.name === state.versus, pin.model !== state.model);
       if (list.children[index] !== chip.item) list.insertBefore(chip.item, list.children[index] ?? null);
     });
     const against = state.pins.find((pin) => pin.name === state.versus);
@@ -117,11 +117,11 @@ function createChip(name) {
   remove.ariaLabel = `Take ${name} off`;
   item.append(choose, remove);
 
-  /** @param {Pin} pin @param {boolean} chosen */
-  function update(pin, chosen) {
+  /** @param {Pin} pin @param {boolean} chosen @param {boolean} foreign another model than the present one */
+  function update(pin, chosen, foreign) {
     const { temperature, topP, minP } = pin.settings;
     setText(text, pin.text || "∅");
-    setText(how, [format.shortName(pin.model), `T ${temperature}`, topP < 1 ? `top-p ${topP}` : "", minP > 0 ? `min-p ${minP}` : ""].filter(Boolean).join(", "));
+    setText(how, [foreign ? format.shortName(pin.model) : "", `T ${temperature}`, topP < 1 ? `top-p ${topP}` : "", minP > 0 ? `min-p ${minP}` : ""].filter(Boolean).join(", "));
     choose.setAttribute("aria-pressed", String(chosen));
   }
 
