@@ -22,6 +22,9 @@ test: $(VENV)/.dev  ## unit, integration and truth tests, and the page's pure co
 e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to artifacts/
 	$(BIN)/pytest tests/e2e
 
+e2e-compose: $(VENV)/.dev  ## both images and the stack of containers, on a real Docker engine
+	$(BIN)/pytest tests/compose
+
 picture: $(VENV)/.dev  ## take the README's picture of the page anew
 	PYTHONPATH=tests $(BIN)/python -m e2e.picture
 
@@ -52,11 +55,11 @@ train: $(VENV)/.run  ## train the bundled model anew: make train CORPUS=stories.
 clean:  ## remove what was installed and built
 	rm -rf $(VENV) build artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/.run: pyproject.toml constraints.txt tools/install
+$(VENV)/.run: pyproject.toml constraints.txt tools/install tools/torch
 	PYTHON=$(PYTHON) tools/install $(VENV) gateway,inference,run
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt tools/install
+$(VENV)/.dev: pyproject.toml constraints.txt tools/install tools/torch
 	PYTHON=$(PYTHON) tools/install $(VENV) gateway,inference,run,dev,bench
 	@touch $@ $(VENV)/.run
 
@@ -64,4 +67,4 @@ $(NODE_TOOLS)/node_modules/.bin/buf: $(VENV)/.dev
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/npm install --silent --no-save --no-audit --no-fund --prefix $(NODE_TOOLS) @bufbuild/buf@$(BUF_VERSION)
 	@touch $@
 
-.PHONY: help run test e2e picture bench check format proto proto-check train clean
+.PHONY: help run test e2e e2e-compose picture bench check format proto proto-check train clean

@@ -17,6 +17,7 @@ def main() -> None:
     )  # the Hub is asked for models and told nothing of this machine
     chosen = settings.read_or_exit(Settings, os.environ)
     logs.configure("inference", chosen.log_format, chosen.log_level)
+    logs.obey_signals(chosen.log_level)
     try:
         asyncio.run(serve(chosen))
     except CannotListen as error:

@@ -18,6 +18,7 @@ import structlog
 
 from inference_server.errors import ComputeFailed, DeadlineExpired, Overloaded, ServingError, Stopping
 from inference_server.jobs import EXPIRED, A, Job, Lane, Outcome, Q, Queue, Slot, before, call_soon
+from inference_server.progress import Progress
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -40,6 +41,7 @@ class Scheduler:
         self.batch_size = batch_size
         self.batch_tokens = batch_tokens
         self.in_flight = 0
+        self.progress = Progress()
         self._mean_s = FIRST_GUESS_S
         self._stopping = False
         self._ended = False
@@ -52,6 +54,11 @@ class Scheduler:
         # A daemon: a forward pass that outlasts the grace period must not keep the process alive.
         self._worker = threading.Thread(target=self._work, name="models", daemon=True)
         self._worker.start()
+
+    @property
+    def queue_depth(self) -> int:
+        """Jobs that wait for the worker."""
+        return len(self._waiting)
 
     @contextlib.contextmanager
     def admit(self) -> Iterator[Slot]:
@@ -103,6 +110,7 @@ class Scheduler:
                 slot.release()
                 raise Stopping(STOPPING)
             self._waiting.add(job)
+            self.progress.wait()
             self._changed.notify()
         try:
             return await before(deadline, job.future)
@@ -167,13 +175,15 @@ class Scheduler:
     def _work(self) -> None:
         """The worker thread: batch after batch, until closed."""
         while (batch := self._next_batch()) is not None:
-            if not batch:
+            if batch:
+                self._spare_left = True
+                started = time.monotonic()
+                self._compute(batch)
+                self._mean_s += RECENT * ((time.monotonic() - started) / len(batch) - self._mean_s)
+            else:
                 self._spare_left = self._do_spare()
-                continue
-            self._spare_left = True
-            started = time.monotonic()
-            self._compute(batch)
-            self._mean_s += RECENT * ((time.monotonic() - started) / len(batch) - self._mean_s)
+            with self._changed:
+                self.progress.end(more=len(self._waiting) > 0)
 
     def _do_spare(self) -> bool:
         """One step of work that nobody waits for; says whether there may be more."""
@@ -194,9 +204,12 @@ class Scheduler:
                     self._waiting.remove(late)
                     late.finish(DeadlineExpired(EXPIRED))
                 if batch := self._waiting.take(self.batch_size, self.batch_tokens):
+                    self.progress.begin()
                     return batch
                 if self._spare_left and self._spare and not self._stopping:
+                    self.progress.begin()
                     return []
+                self.progress.end(more=False)
                 self._changed.wait()
         return None
 
@@ -213,6 +226,7 @@ class Scheduler:
             logger.warning("batch failed, its requests go one by one", lane=batch[0].lane.name, error=repr(error)[:300])
             for job in batch:
                 if job.wanted(time.monotonic()):
+                    self.progress.begin()
                     self._compute([job])
                 else:
                     job.finish(DeadlineExpired(EXPIRED))

@@ -13,16 +13,22 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from nexttoken.v1 import next_token_pb2, next_token_pb2_grpc
 
-from inference_server import errors, memory
+from inference_server import memory
 from inference_server.memory import divide
+from inference_server.metrics import Current, Metrics
+from inference_server.monitor import Monitor
 from inference_server.prefix_cache import PrefixCache
-from inference_server.registry import BUNDLED, Engine, Fetch, Load, ModelState, OnProgress, Registry
+from inference_server.readiness import Readiness
+from inference_server.registry import BUNDLED, Engine, Fetch, Load, OnProgress, Registry
 from inference_server.scheduler import Scheduler
 from inference_server.service import NextTokenService
 from inference_server.settings import Settings
 
 SERVICE = next_token_pb2.DESCRIPTOR.services_by_name["NextTokenService"].full_name
-HEALTH_NAMES = ("", SERVICE)  # overall, and the one clients with a healthCheckConfig name
+READY_NAMES = ("", SERVICE)  # gRPC health: overall, and the one clients with a healthCheckConfig name
+LIVE_NAME, STARTED_NAME = "live", "startup"  # for orchestrators that ask these questions over gRPC
+LOOK_EVERY_S = 1.0  # at what is ready
+STARTING_EVERY_S = 0.05  # until the start is over
 
 REQUEST_ROOM_BYTES = 1 << 20  # of a message beside its text: ids of a long prompt, watched ids, draws
 LEAST_REQUEST_BYTES = 4 << 20  # gRPC's own default
@@ -101,18 +107,24 @@ class InferenceServer:
         self.registry = registry
         self.scheduler = scheduler
         self.port = 0
+        self.readiness = Readiness(registry, scheduler.progress, settings.ready_when, settings.stall_s)
+        self.metrics = Metrics(Current(registry, scheduler, self.readiness))
+        self.monitor = Monitor(self.readiness, self.metrics)
         self._health = Health()
         self._grpc = grpc.aio.server(interceptors=(Decoding(),), options=options(settings))
 
     async def start(self) -> None:
         """Listens, and starts to load models. Raises CannotListen."""
-        next_token_pb2_grpc.add_NextTokenServiceServicer_to_server(NextTokenService(self.registry), self._grpc)  # type: ignore[no-untyped-call]
+        next_token_pb2_grpc.add_NextTokenServiceServicer_to_server(  # type: ignore[no-untyped-call]
+            NextTokenService(self.registry, self.metrics, self.settings.log_text), self._grpc
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._grpc)
-        for name in HEALTH_NAMES:  # a new servicer says SERVING
-            await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._say(False, STARTED_NAME, *READY_NAMES)  # a new servicer says SERVING
+        await self._say(True, LIVE_NAME)
         self.port = self._listen()
+        self._monitor()
         await self._grpc.start()
         self.registry.start()
         self._reporting = asyncio.create_task(self._report_health())
@@ -121,12 +133,15 @@ class InferenceServer:
     async def stop(self) -> None:
         """Says NOT_SERVING, serves on until clients have noticed, then finishes what is in flight."""
         logger.info("stopping", drain_s=self.settings.drain_s, grace_s=self.settings.grace_s)
-        await self._health.enter_graceful_shutdown()
+        self.readiness.stopping = True
+        self._reporting.cancel()
+        await self._say(False, *READY_NAMES)
         await asyncio.sleep(self.settings.drain_s)
         self.registry.stop()
         self._health.end_watches()
         grace_s = self.settings.grace_s
-        await asyncio.gather(self._reporting, self.scheduler.close(grace_s), self._grpc.stop(grace_s + LAST_WORDS_S))
+        await asyncio.gather(self.scheduler.close(grace_s), self._grpc.stop(grace_s + LAST_WORDS_S))
+        self.monitor.stop()
 
     def _listen(self) -> int:
         host = self.settings.grpc_host
@@ -139,16 +154,41 @@ class InferenceServer:
             " this machine's; set NEXTTOKEN_GRPC_PORT or NEXTTOKEN_GRPC_HOST to another"
         )
 
+    def _monitor(self) -> None:
+        """Opens the port for metrics and probes, where one is wanted."""
+        host, port = self.settings.metrics_host, self.settings.metrics_port
+        if port is None:
+            return
+        try:
+            self.monitor.start(host, port)
+        except OSError as error:
+            raise CannotListen(
+                f"can't serve metrics on {host} port {port}: {error.strerror}; set NEXTTOKEN_METRICS_PORT or"
+                " NEXTTOKEN_METRICS_HOST to another, or leave the port empty"
+            ) from error
+        logger.info("monitoring", host=host, port=self.monitor.port)
+
     async def _report_health(self) -> None:
-        """Says SERVING once a model that counts is ready; a model once ready stays so."""
-        with contextlib.suppress(errors.Stopping):
-            async with contextlib.aclosing(self.registry.watch(interval_s=0)) as changes:
-                async for models in changes:
-                    ready = [model for model in models if model.state is ModelState.READY]
-                    if any(self.settings.ready_when == "any" or model.is_default for model in ready):
-                        break
-            for name in HEALTH_NAMES:
-                await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        """Keeps gRPC's health in step with what holds: once started always so, ready only while models move."""
+        started = ready = False
+        while True:
+            fault = self.readiness.not_ready()
+            if ready == bool(fault):
+                ready = not ready
+                await self._say(ready, *READY_NAMES)
+                if fault:
+                    logger.error("not ready", reason=fault)
+                elif started:
+                    logger.info("ready again")
+            if not started and not self.readiness.not_started():
+                started = True
+                await self._say(True, STARTED_NAME)
+            await asyncio.sleep(min(LOOK_EVERY_S, self.settings.stall_s / 4) if started else STARTING_EVERY_S)
+
+    async def _say(self, serving: bool, *names: str) -> None:
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in names:
+            await self._health.set(name, status)
 
 
 def bring_files(name: str, on_progress: OnProgress) -> Path:

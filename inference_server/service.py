@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import partial
 from typing import Any, NoReturn
 
@@ -19,6 +19,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
 from inference_server import errors, wire
+from inference_server.metrics import Metrics
 from inference_server.registry import Registry
 from service_kit import logs
 
@@ -47,46 +48,56 @@ Context = ServicerContext[Any, Any]
 class NextTokenService(pb_grpc.NextTokenServiceServicer):
     """The contract's five calls, each: read the request, ask, write the answer."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, metrics: Metrics, log_text: bool) -> None:
+        """`log_text`: whether the log may hold what users write."""
         self.registry = registry
+        self.metrics = metrics
+        self._log_text = log_text
 
     async def TopK(self, request: pb.TopKRequest, context: Context) -> pb.TopKResponse:
-        async with answering("TopK", request, context) as notes:
+        async with self._answering("TopK", request, context) as notes:
             notes["model"], engine = self.registry.engine(request.model)
+            notes |= prompt(request) if self._log_text else {}
             answer = await engine.top_k(wire.read_top_k(request), deadline(context))
             notes["tokens"] = answer.token_count
+            self.metrics.answered_top_k(notes["model"], answer)
             return wire.write_top_k(notes["model"], answer)
 
     async def Score(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:
-        async with answering("Score", request, context) as notes:
+        async with self._answering("Score", request, context) as notes:
             notes["model"], engine = self.registry.engine(request.model)
+            notes |= prompt(request) if self._log_text else {}
             answer = await engine.score(wire.read_score(request), deadline(context))
             notes["tokens"] = len(answer.tokens)
+            self.metrics.answered_score(notes["model"], answer)
             write = partial(wire.write_score, notes["model"], answer)
             large = len(answer.tokens) * (request.top_k + 1) > LARGE_SCORE
             return await asyncio.to_thread(write) if large else write()
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
-        async with answering("ListModels", request, context):
+        async with self._answering("ListModels", request, context):
             return pb.ListModelsResponse(models=map(wire.write_model, self.registry.models()))
 
     async def WatchModels(
         self, request: pb.WatchModelsRequest, context: Context
     ) -> AsyncIterator[pb.WatchModelsResponse]:
-        async with answering("WatchModels", request, context), aclosing(self.registry.watch()) as changes:
+        async with self._answering("WatchModels", request, context), aclosing(self.registry.watch()) as changes:
             async for models in changes:
                 yield pb.WatchModelsResponse(models=map(wire.write_model, models))
 
     async def LoadModel(self, request: pb.LoadModelRequest, context: Context) -> pb.LoadModelResponse:
-        async with answering("LoadModel", request, context) as notes:
+        async with self._answering("LoadModel", request, context) as notes:
             status = self.registry.retry(request.name)
             notes["model"] = status.name
             return pb.LoadModelResponse(model=wire.write_model(status))
 
+    def _answering(self, rpc: str, request: object, context: Context) -> AbstractAsyncContextManager[dict[str, Any]]:
+        return answering(rpc, request, context, self.metrics)
+
 
 @asynccontextmanager
-async def answering(rpc: str, request: object, context: Context) -> AsyncIterator[dict[str, Any]]:
-    """One call, from its request id to its line in the log; what goes wrong leaves with its status code.
+async def answering(rpc: str, request: object, context: Context, metrics: Metrics) -> AsyncIterator[dict[str, Any]]:
+    """One call, from its request id to its place in log and metrics; what goes wrong leaves with its status code.
 
     The caller may add to the notes it is given: they join the log line. A cancelled call stays cancelled. A request
     that is None was no message at all.
@@ -116,6 +127,7 @@ async def answering(rpc: str, request: object, context: Context) -> AsyncIterato
         await context.abort(code, words, echo)
     finally:
         milliseconds = round((time.monotonic() - started) * 1000, 2)
+        metrics.ended(rpc, notes.get("model", ""), code.name)
         logger.info("call", rpc=rpc, code=code.name, ms=milliseconds, **notes)
 
 
@@ -143,6 +155,12 @@ def packed(detail: error_details_pb2.BadRequest | error_details_pb2.RetryInfo) -
     wrapped = AnyDetail()
     wrapped.Pack(detail)
     return wrapped
+
+
+def prompt(request: pb.TopKRequest | pb.ScoreRequest) -> dict[str, Any]:
+    """What a user wrote, for the log."""
+    kind = request.WhichOneof("prompt")
+    return {"token_ids": list(request.token_ids.ids)} if kind == "token_ids" else {"text": request.text}
 
 
 def deadline(context: Context) -> float | None:

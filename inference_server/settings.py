@@ -25,6 +25,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     grpc_port: Annotated[int, Meta(ge=0, le=65535, description="port of the inference server; 0 picks a free one")] = (
         50051
     )
+    metrics_host: Annotated[str, Meta(description="address of the port for metrics and probes")] = "127.0.0.1"
+    metrics_port: Annotated[
+        Annotated[int, Meta(ge=0, le=65535)] | None,
+        Meta(description="port for metrics and probes; 0 picks a free one, empty: none"),
+    ] = None
+    stall_s: Annotated[
+        float,
+        Meta(gt=0, description="seconds for one step of the model thread; then readiness goes off until it moves"),
+    ] = 60.0
     queue_limit: Annotated[int, Meta(ge=1, le=10_000, description="requests in flight before new ones are refused")] = (
         64
     )
@@ -49,3 +58,4 @@ class Settings(Struct, frozen=True, kw_only=True):
     grace_s: Annotated[float, Meta(ge=0, description="seconds that work in flight may take at a stop")] = 10.0
     log_format: Annotated[LogFormat, Meta(description="`auto`, `text` or `json`")] = "auto"
     log_level: Annotated[LogLevel, Meta(description="`debug`, `info`, `warning` or `error`")] = "info"
+    log_text: Annotated[bool, Meta(description="`true`: write the prompts of calls into the log too")] = False

@@ -2,9 +2,10 @@
 
 import logging
 import re
+import signal
 import sys
 import uuid
-from typing import Literal
+from typing import Literal, get_args
 
 import structlog
 
@@ -12,6 +13,9 @@ LogFormat = Literal["auto", "text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)  # from many words to few
+
+logger = structlog.get_logger()
 
 
 def configure(service: str, log_format: LogFormat, level: LogLevel) -> None:
@@ -33,9 +37,13 @@ def configure(service: str, log_format: LogFormat, level: LogLevel) -> None:
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,  # the root logger's, which may change while the service runs
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -49,6 +57,29 @@ def configure(service: str, log_format: LogFormat, level: LogLevel) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def obey_signals(level: LogLevel) -> None:
+    """From now on SIGUSR1 makes the log one level wordier, and SIGUSR2 takes it back to `level`.
+
+    Signals come from this process's own user alone, so they need no port and no password. Main thread only.
+    """
+    signal.signal(signal.SIGUSR1, lambda *_: _set_level(LEVELS[max(0, LEVELS.index(current_level()) - 1)]))
+    signal.signal(signal.SIGUSR2, lambda *_: _set_level(level))
+
+
+def current_level() -> LogLevel:
+    """The level in force."""
+    name = logging.getLevelName(logging.getLogger().level).lower()
+    return next((level for level in LEVELS if level == name), "warning")
+
+
+def _set_level(level: LogLevel) -> None:
+    before = current_level()
+    root = logging.getLogger()
+    root.setLevel(min(root.level, logging.INFO))  # so that the change is told, whichever way it goes
+    logger.info("log level changed", before=before, now=level)
+    root.setLevel(level.upper())
 
 
 def request_id(offered: str | None) -> str:

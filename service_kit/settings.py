@@ -38,6 +38,9 @@ def read(settings: type[S], environment: Mapping[str, str]) -> S:
         hint = get_type_hints(settings)[name]
         if get_origin(hint) is Literal:
             fault = f"Expected one of {', '.join(map(repr, get_args(hint)))}"
+        elif hint is bool:
+            fault = "Expected true or false"
+        fault = fault.replace(" | null", "")  # a blank line is how null is said
         raise SettingsError(f"{variable(name)}={given[name]!r}: {fault.replace('`', '')}") from error
 
 
@@ -57,6 +60,18 @@ def describe(settings: type[msgspec.Struct]) -> list[tuple[str, str, str]]:
         hint = hints[field.name]
         metas = [m for m in get_args(hint)[1:] if isinstance(m, msgspec.Meta)] if get_origin(hint) is Annotated else []
         meaning = next((m.description for m in metas if m.description), "")
-        default = ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
-        rows.append((variable(field.name), default, meaning))
+        rows.append((variable(field.name), _as_text(field.default), meaning))
     return rows
+
+
+def _as_text(default: object) -> str:
+    """A default as one would write it into the environment."""
+    match default:
+        case None:
+            return ""
+        case bool():
+            return str(default).lower()
+        case tuple():
+            return ",".join(map(str, default))
+        case _:
+            return str(default)

@@ -18,6 +18,7 @@ def main() -> None:
         signal.signal(wanted, lambda *_: sys.exit(0))
     settings = read_or_exit(Settings, os.environ)
     logs.configure("web_gateway", settings.log_format, settings.log_level)
+    logs.obey_signals(settings.log_level)
     try:
         bound = listen(settings)
     except CannotListen as error:

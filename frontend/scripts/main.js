@@ -11,21 +11,28 @@ import * as pins from "./pins.js";
 import * as play from "./play.js";
 import { createPlayer } from "./player.js";
 import * as states from "./state.js";
+import * as room from "./room.js";
+import { start } from "./starters.js";
 import { load, save } from "./storage.js";
+import * as tour from "./tour.js";
 import { mountActions } from "./views/actions.js";
 import { mountAnnouncer } from "./views/announcer.js";
 import { mountChart } from "./views/chart.js";
 import { mountControls } from "./views/controls.js";
 import { mountDisplay } from "./views/display.js";
+import { mountExamples } from "./views/examples.js";
+import { mountExplain } from "./views/explain.js";
 import { mountKeys } from "./views/keys.js";
 import { mountLikely } from "./views/likely.js";
 import { mountModels } from "./views/models.js";
 import { mountPaths } from "./views/paths.js";
 import { mountPins } from "./views/pins.js";
 import { mountPrompt } from "./views/prompt.js";
+import { mountRoom } from "./views/room.js";
 import { mountShare } from "./views/share.js";
 import { mountStatus } from "./views/status.js";
 import { mountSteps } from "./views/steps.js";
+import { mountTour } from "./views/tour.js";
 
 /**
  * @typedef {import("./state.js").State} State
@@ -67,9 +74,13 @@ const views = [
   mountShare(element("share-panel")),
   mountModels(element("models"), actions),
   mountStatus(element("status"), actions),
+  mountExamples(element("examples"), actions),
+  mountRoom(document, actions),
+  mountExplain(element("explain"), document),
+  mountTour(element("tour"), element("tour-offer"), actions),
+  mountKeys(document, actions),
   mountAnnouncer(element("announcer")),
 ];
-mountKeys(document, actions);
 
 /** @param {Transition} transition */
 function act(transition) {
@@ -116,11 +127,20 @@ function verbs() {
     unpin: (/** @type {string} */ name) => act((now) => pins.unpin(now, name)),
     versus: (/** @type {string} */ name) => act((now) => pins.versus(now, name)),
     askLikely: (/** @type {string} */ typed) => act((now) => likely.ask(now, typed)),
-    mostLikely: () => act(play.mostLikely),
-    play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(now, kind, newSeed())),
+    // Where the bars are hidden, the first press shows them.
+    mostLikely: () => act((now) => (room.hidden(now) ? room.reveal(now) : play.mostLikely(now))),
+    play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(kind === "write" ? now : room.reveal(now), kind, newSeed())),
     stop: () => act(play.stop),
     setDice: (/** @type {Partial<states.Dice>} */ changes) => act((now) => setDice(now, changes)),
     retry: () => act(states.retry),
+    start: (/** @type {string} */ text) => act((now) => start(now, text)),
+    present: (/** @type {boolean} */ on) => act((now) => room.present(now, on)),
+    guess: (/** @type {boolean} */ on) => act((now) => room.guess(now, on)),
+    reveal: () => act(room.reveal),
+    setKeys: (/** @type {boolean} */ on) => act((now) => room.setKeys(now, on)),
+    beginTour: () => act(tour.begin),
+    walk: (/** @type {number} */ by) => act((now) => tour.walk(now, by)),
+    endTour: () => act(tour.end),
     choose: (/** @type {string} */ name) => act((now) => models.choose(now, name)),
     load: (/** @type {string} */ name) =>
       loadModel(name).catch((error) => act((now) => models.failLoad(now, name, error.message))),

@@ -3,6 +3,11 @@
  *
  * @typedef {import("./state.js").State} State
  * @typedef {import("./wire.js").Model} Model
+ *
+ * @typedef {object} Reread  the text at hand, as another model read it
+ * @property {string} model
+ * @property {string} text
+ * @property {number} count  tokens
  */
 import { FIRST_TEXT, textHere } from "./state.js";
 import { wanted } from "./questions.js";
@@ -85,10 +90,21 @@ function movable(state) {
   return state.draft !== null || state.current === null || tree.node(state.tree, state.current).typed !== null;
 }
 
+/** @param {State} state @returns {(Reread & {now: number | null}) | null} while nothing else has happened; `now` once it is read */
+export function reread(state) {
+  const { reread: before, current, draft } = state;
+  if (!before || before.model === state.model || before.text !== (draft ?? textHere(state))) return null;
+  if (draft !== null) return { ...before, now: null };
+  const { model, typed } = tree.node(state.tree, /** @type {number} */ (current));
+  return model === state.model && typed === before.text ? { ...before, now: tree.path(state.tree, /** @type {number} */ (current)).length } : null;
+}
+
 /** @param {State} state @param {string} name @returns {State} that model reads the text anew */
 function speak(state, name) {
   const draft = state.draft ?? (state.current === null ? FIRST_TEXT : textHere(state));
-  return { ...state, model: name, draft, session: state.draft === null ? null : state.session, trouble: null };
+  const read = state.draft === null && state.current !== null ? tree.node(state.tree, state.current).model : null;
+  const reread = read === null ? state.reread : { model: read, text: draft, count: tree.path(state.tree, /** @type {number} */ (state.current)).length };
+  return { ...state, model: name, draft, reread, session: state.draft === null ? null : state.session, trouble: null };
 }
 
 /** @param {State} state @param {Model} model @param {number} at @returns {{at: number, done: number, rate: number}} */

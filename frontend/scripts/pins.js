@@ -36,7 +36,7 @@
  */
 import { cut } from "./cuts.js";
 import { redraw } from "./distribution.js";
-import { BREADTH, answerHere } from "./questions.js";
+import { BREADTH, answerHere, scene } from "./questions.js";
 import { answerKey, textHere } from "./state.js";
 import { hex, oneLine } from "./tokens.js";
 import * as tree from "./tree.js";
@@ -52,7 +52,7 @@ export function present(state) {
 
 /** @param {State} state @returns {boolean} there is something to pin, and room for it */
 export function pinnable(state) {
-  return state.pins.length < NAMES.length && present(state) !== null;
+  return state.pins.length < NAMES.length && scene(state) !== null && present(state) !== null;
 }
 
 /** @param {State} state @returns {State} the present distribution is set aside */

@@ -13,6 +13,7 @@
 import { cut } from "./cuts.js";
 import { draws } from "./dice.js";
 import { redraw } from "./distribution.js";
+import { hidden } from "./room.js";
 import { answerKey } from "./state.js";
 import * as tree from "./tree.js";
 
@@ -51,8 +52,9 @@ export function answerHere(state) {
   return state.answers.get(answerKey(model, tree.tokenIds(state.tree, state.current))) ?? null;
 }
 
-/** @param {State} state @returns {Scene | null} what the chart shows; null before the first answer */
+/** @param {State} state @returns {Scene | null} what the chart shows; null before the first answer, and where it may not be told */
 export function scene(state) {
+  if (hidden(state)) return null;
   const { topK, temperature } = state.settings;
   const here = answerHere(state);
   const answer = here ?? (state.drawn === null ? null : state.answers.get(state.drawn));

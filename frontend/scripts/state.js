@@ -67,8 +67,11 @@
  * @property {string | null} lost  why the server can't be reached, in words
  * @property {Trouble | null} trouble
  * @property {{model: string, message: string} | null} loadTrouble
+ * @property {import("./models.js").Reread | null} reread  how another model read the text at hand before
+ * @property {import("./room.js").Room} room
  */
 import { FIRST_DISPLAY } from "./display.js";
+import { FIRST_ROOM } from "./room.js";
 import { FIRST_DICE, FIRST_SETTINGS, SETTINGS, fits } from "./settings.js";
 import * as tree from "./tree.js";
 
@@ -110,6 +113,8 @@ export function initial() {
     lost: null,
     trouble: null,
     loadTrouble: null,
+    reread: null,
+    room: FIRST_ROOM,
   };
 }
 

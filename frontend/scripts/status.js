@@ -11,7 +11,7 @@
  * @property {{verb: "choose" | "load", model: string, label: string} | null} action
  */
 import * as format from "./format.js";
-import { find, offered, standIn, wished } from "./models.js";
+import { find, offered, reread, standIn, wished } from "./models.js";
 
 /** @param {State} state @returns {Line} */
 export function statusLine(state) {
@@ -34,7 +34,16 @@ export function statusLine(state) {
     const words = `${first(want.name)} is ready. ${speaker ? `${first(speaker.name)} answers until you switch.` : ""}`;
     return { ...calm(words.trim()), action };
   }
-  return calm(`${first(want.name)} answers${want.facts ? ` (${factsOf(want)})` : ""}.`);
+  return calm(`${first(want.name)} answers${want.facts ? ` (${factsOf(want)})` : ""}. ${rereadWords(state)}`.trim());
+}
+
+/** @param {State} state @returns {string} that the text was kept and cut into other tokens; empty where it was not */
+export function rereadWords(state) {
+  const again = reread(state);
+  if (!again) return "";
+  if (again.now === null) return "It reads the text anew.";
+  const tokens = (/** @type {number} */ number) => (number === 1 ? "1 token" : `${format.count(number)} tokens`);
+  return `It has read the same text anew: ${tokens(again.now)}; for ${named(again.model)} it was ${tokens(again.count)}.`;
 }
 
 /** @param {Model} model @returns {string} its state, in words */

@@ -76,6 +76,7 @@ export function unpack(packed) {
     versus: pins.find((pin) => pin.name === kept.versus)?.name ?? pins.at(-1)?.name ?? null,
     likely: typeof kept.likely === "string" ? kept.likely.slice(0, MOST_TYPED) : "",
     open: unfolded(state.open, kept.open),
+    room: { ...state.room, ...roomOf(kept.room) },
     wish: typeof kept.wish === "string" ? kept.wish : null,
     model: typeof kept.model === "string" ? kept.model : null,
   };
@@ -84,8 +85,10 @@ export function unpack(packed) {
 /** @param {State} state @param {readonly Node[]} nodes */
 function record(state, nodes) {
   const { current, draft, past, future, settings, dice, display, versus, likely, open, wish, model } = state;
+  const { guessing, seen, keys, tour } = state.room;
+  const room = { guessing, seen, keys, offered: tour.offered };
   const pins = state.pins.map((pin) => ({ ...pin, cells: pin.cells.map(({ token, share }) => ({ ...frozenToken(token), share })) }));
-  const rest = { current, draft, past, future, settings, dice, display, pins, versus, likely, open, wish, model };
+  const rest = { current, draft, past, future, settings, dice, display, pins, versus, likely, open, wish, model, room };
   return { version: VERSION, nodes: nodes.map(frozen), ...rest };
 }
 
@@ -131,6 +134,16 @@ function thawedPins(kept) {
     pins.push({ name, key, text, model, settings, whole: whole === true, entropyBits, cells: read });
   }
   return pins;
+}
+
+/** @param {any} kept @returns {Partial<State["room"]>} nobody presents, and nobody walks, after a reload */
+function roomOf(kept) {
+  return {
+    guessing: kept?.guessing === true,
+    seen: typeof kept?.seen === "number" ? kept.seen : null,
+    keys: kept?.keys !== false,
+    tour: { at: null, offered: kept?.offered !== false, mark: null },
+  };
 }
 
 /** @param {State["open"]} fresh @param {any} kept @returns {State["open"]} */

@@ -9,8 +9,12 @@ ROOT = Path(__file__).parents[2]
 
 INFERENCE_PATH = (
     "__main__",
+    "probe",
     "server",
+    "monitor",
     "service",
+    "metrics",
+    "readiness",
     "wire",
     "registry",
     "hub",
@@ -19,6 +23,7 @@ INFERENCE_PATH = (
     "vocabulary",
     "spelling",
     "scheduler",
+    "progress",
     "jobs",
     "reader",
     "lookahead",
@@ -114,7 +119,7 @@ def test_packages_that_must_not_meet(package: str, strangers: set[str]) -> None:
     ("package", "of", "allowed"),
     [
         ("web_gateway", PROTOBUF | {"grpc"}, {"client.py", "wire.py"}),
-        ("inference_server", PROTOBUF | {"grpc"}, {"service.py", "wire.py", "server.py"}),
+        ("inference_server", PROTOBUF | {"grpc"}, {"service.py", "wire.py", "server.py", "probe.py"}),
         ("inference_server", {"torch"}, TORCH),
     ],
 )

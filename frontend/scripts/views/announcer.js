@@ -7,7 +7,8 @@ import * as format from "../format.js";
 import { find } from "../models.js";
 import { playWords } from "../play.js";
 import { answerHere } from "../questions.js";
-import { named } from "../status.js";
+import { hidden } from "../room.js";
+import { named, rereadWords } from "../status.js";
 import { spoken } from "../tokens.js";
 import * as tree from "../tree.js";
 import { setText } from "./row.js";
@@ -27,7 +28,7 @@ export function mountAnnouncer(root) {
     }
     // While it writes on, only the end is told.
     if (state.play?.kind === "write") {
-      told = state.current;
+      told = `${state.current} ${hidden(state)}`;
       return;
     }
     const words = state.play?.kind === "roll" ? "" : playWords(state);
@@ -36,11 +37,13 @@ export function mountAnnouncer(root) {
       if (words) return setText(root, words);
     }
     const answer = answerHere(state);
-    if (!answer || state.held || state.current === told || state.session !== null) return;
-    told = state.current;
+    const guessing = hidden(state);
+    if (!answer || state.held || told === `${state.current} ${guessing}` || state.session !== null) return;
+    told = `${state.current} ${guessing}`;
     const [best] = answer.candidates;
     const { token } = tree.node(state.tree, /** @type {number} */ (state.current));
     const after = token ? `After ${spoken(token)}: ` : "";
+    if (guessing) return setText(root, `${after}the bars are hidden until you show them.`);
     if (best) setText(root, `${after}most likely ${spoken(best.token)}, ${format.percent(best.probability)}.`);
   };
 }
@@ -50,5 +53,5 @@ function newsOf(state) {
   if (state.lost !== null) return "The server can’t be reached. Your text is kept.";
   if (state.trouble) return state.trouble.message;
   const speaker = find(state, state.model);
-  return speaker?.state === "ready" ? `${named(speaker.name)} answers.` : "";
+  return speaker?.state === "ready" ? `${named(speaker.name)} answers. ${rereadWords(state)}`.trim() : "";
 }

@@ -11,6 +11,7 @@ import * as format from "../format.js";
 import { dart, tally } from "../play.js";
 import { scene, wanted } from "../questions.js";
 import { hex, pending } from "../tokens.js";
+import { hidden } from "../room.js";
 import * as tree from "../tree.js";
 import { stripsOf } from "./pins.js";
 import { createRow, drawRolls, moved, setLength, setText } from "./row.js";
@@ -90,7 +91,7 @@ export function mountChart(root, verbs) {
     root.toggleAttribute("data-empty", !now);
     root.setAttribute("aria-busy", String(busy));
     showTrouble(state);
-    if (!now) return;
+    if (!now) return hidden(state) ? clear() : undefined;
     stale = now.stale;
     root.toggleAttribute("data-stale", stale);
     const { drawing } = now;
@@ -118,6 +119,15 @@ export function mountChart(root, verbs) {
     bars.toggleAttribute("data-line", least > 0);
     bars.style.setProperty("--line", String(lengthOf(least, scale)));
     others.toggleAttribute("data-fell", cutting && drawing.otherShare === 0);
+  }
+
+  /** Nothing of the bars stays on the page. */
+  function clear() {
+    for (const { item } of rows.values()) item.remove();
+    rows = new Map();
+    shown = [];
+    for (const each of [entropy, othersName, othersPercent]) setText(each, "");
+    others.hidden = legend.hidden = true;
   }
 
   /** @param {State} state */

@@ -7,6 +7,7 @@
 import { cuts } from "../cuts.js";
 import * as format from "../format.js";
 import { scene } from "../questions.js";
+import { hidden } from "../room.js";
 import { LIMITS, fits } from "../settings.js";
 import { keptWords } from "../steps.js";
 import { setText } from "./row.js";
@@ -30,6 +31,7 @@ export function mountControls(root, verbs) {
     more.toggleAttribute("data-on", cuts(state.settings));
     cutOffs.hidden = !state.open.more;
     const drawing = scene(state)?.drawing;
+    if (!drawing && hidden(state)) setText(kept, "");
     if (drawing) setText(kept, keptWords(drawing.kept, drawing.rows.length + drawing.otherCount));
   };
 }

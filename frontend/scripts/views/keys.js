@@ -3,11 +3,14 @@
  *
  * @typedef {import("../main.js").Verbs} Verbs
  */
+import { LIMITS } from "../settings.js";
 
 /** @type {Record<string, string>} */
 const actions = { m: "most-likely", r: "roll", w: "write" };
 
-/** @param {Document} page @param {Verbs} verbs */
+const TEMPERATURE_STEP = 0.1;
+
+/** @param {Document} page @param {Verbs} verbs @returns {(state: import("../state.js").State) => void} */
 export function mountKeys(page, verbs) {
   const list = /** @type {HTMLDialogElement} */ (page.getElementById("keys"));
   const editor = /** @type {HTMLTextAreaElement} */ (page.getElementById("text"));
@@ -15,8 +18,38 @@ export function mountKeys(page, verbs) {
   const bar = (selector) => page.querySelector(`.bars ${selector}`);
   /** @param {string} verb @returns {HTMLButtonElement | null} */
   const action = (verb) => page.querySelector(`.actions [data-verb='${verb}']`);
-  page.getElementById("keys-open")?.addEventListener("click", () => list.showModal());
+  const single = /** @type {HTMLInputElement} */ (page.getElementById("single-keys"));
+  /** @type {import("../state.js").State} */
+  let state;
+  page.getElementById("keys-open")?.addEventListener("click", () => {
+    page.getElementById("extras")?.hidePopover();
+    list.showModal();
+  });
+  single.addEventListener("change", () => verbs.setKeys(single.checked));
   list.addEventListener("click", (event) => event.target === list && list.close());
+
+  const first = () => bar("[tabindex='0']");
+  const warm = (/** @type {number} */ by) => {
+    const { least } = LIMITS.temperature;
+    verbs.set({ temperature: Math.max(least, Math.round((state.settings.temperature + by) * 100) / 100) });
+  };
+  /** @type {Record<string, () => unknown>} where nothing has the focus */
+  const MOVES = {
+    ArrowUp: () => first()?.focus(),
+    ArrowDown: () => first()?.focus(),
+    ArrowRight: () => first()?.click(),
+    ArrowLeft: verbs.takeBack,
+  };
+  /** @type {Record<string, () => unknown>} */
+  const VERBS = {
+    "+": () => warm(TEMPERATURE_STEP),
+    "=": () => warm(TEMPERATURE_STEP),
+    "-": () => warm(-TEMPERATURE_STEP),
+    p: () => verbs.present(!state.room.presenting),
+    g: () => verbs.guess(!state.room.guessing),
+    v: verbs.reveal,
+    h: () => page.getElementById("explain")?.togglePopover(),
+  };
 
   page.addEventListener("keydown", (event) => {
     if (list.open || event.defaultPrevented || event.altKey) return;
@@ -31,12 +64,27 @@ export function mountKeys(page, verbs) {
       return;
     }
     if (event.key === "Escape" && target === editor) return bar("[tabindex='0']")?.focus();
-    if (writing) return;
+    if (event.key === "Escape" && !page.querySelector(":popover-open:not(#tour)")) {
+      if (state.room.tour.at !== null) return verbs.endTour();
+      if (state.room.presenting) return verbs.present(false);
+    }
+    const body = target === page.body || target.matches(".tour, main");
+    if (body && MOVES[event.key]) {
+      event.preventDefault();
+      return MOVES[event.key]();
+    }
+    if (writing || !state.room.keys) return;
     if (/^\d$/.test(event.key)) bar(`[data-index='${(Number(event.key) + 9) % 10}']`)?.click();
     else if (actions[event.key.toLowerCase()]) action(actions[event.key.toLowerCase()])?.click();
     else if (event.key === "?") list.showModal();
+    else if (VERBS[event.key.toLowerCase()]) VERBS[event.key.toLowerCase()]();
     else if (event.key === "e" || event.key === "E") editor.focus();
     else return;
     event.preventDefault();
   });
+
+  return (now) => {
+    state = now;
+    single.checked = now.room.keys;
+  };
 }

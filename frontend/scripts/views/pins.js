@@ -13,6 +13,7 @@
  */
 import * as format from "../format.js";
 import { NAMES, difference, pinnable, present, shareIn } from "../pins.js";
+import { hidden } from "../room.js";
 import { shown } from "../tokens.js";
 import { setLength, setText } from "./row.js";
 
@@ -40,7 +41,7 @@ export function mountPins(root, verbs) {
   return (state) => {
     open.disabled = !pinnable(state);
     open.title = state.pins.length === NAMES.length ? `${NAMES.length} are pinned; take one off first` : "Set these bars aside, to compare others with them";
-    root.hidden = !state.pins.length;
+    root.hidden = !state.pins.length || hidden(state);
     chart.style.setProperty("--pins", String(state.pins.length));
     chart.toggleAttribute("data-pinned", state.pins.length > 0);
     for (const [name, { item }] of chips) {

@@ -5,6 +5,7 @@
  * @typedef {import("../state.js").State} State
  */
 import { scene } from "../questions.js";
+import { hidden } from "../room.js";
 import { steps } from "../steps.js";
 import { setText } from "./row.js";
 
@@ -22,6 +23,7 @@ export function mountSteps(root, verbs) {
   return (state) => {
     if (folder.open !== state.open.steps) folder.open = state.open.steps;
     const drawing = folder.open ? scene(state)?.drawing : null;
+    if (hidden(state)) list.replaceChildren();
     if (!drawing) return;
     steps(drawing, state.settings).forEach((words, index) => {
       setText(/** @type {HTMLElement} */ (list.children[index] ?? list.appendChild(document.createElement("li"))), words);

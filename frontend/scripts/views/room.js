@@ -1,0 +1,52 @@
+/**
+ * Presenting and guessing first: the page large and bare, and the bars behind a button.
+ *
+ * @typedef {import("../main.js").Verbs} Verbs
+ * @typedef {import("../state.js").State} State
+ */
+import { shortName } from "../format.js";
+import { hidden } from "../room.js";
+import { setText } from "./row.js";
+
+/** @param {Document} page @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountRoom(page, verbs) {
+  const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (page.querySelector(selector));
+  const [extras, line, words, curtain] = ["#extras", "#room-line", "#room-line span", "#guess"].map(part);
+  const [present, guess, tour, reveal] = ["#extras [data-verb=present]", "#extras [data-verb=guess]", "#extras [data-verb=tour]", "#guess [data-verb=reveal]"].map(part);
+  const root = page.documentElement;
+  let presenting = false;
+
+  extras.addEventListener("click", (event) => {
+    if (/** @type {Element} */ (event.target).closest("button")) extras.hidePopover();
+  });
+  present.addEventListener("click", () => verbs.present(true));
+  guess.addEventListener("click", () => verbs.guess(guess.ariaPressed !== "true"));
+  tour.addEventListener("click", verbs.beginTour);
+  reveal.addEventListener("click", verbs.reveal);
+  part("#room-line [data-verb=leave]").addEventListener("click", () => verbs.present(false));
+  // Escape leaves the full screen before the page hears of it.
+  page.addEventListener("fullscreenchange", () => {
+    if (!page.fullscreenElement) verbs.present(false);
+  });
+
+  return (state) => {
+    const { room, settings, model } = state;
+    if (room.presenting !== presenting) {
+      presenting = room.presenting;
+      root.toggleAttribute("data-presenting", presenting);
+      // Where the browser refuses, the page presents within its window.
+      if (presenting) root.requestFullscreen?.().catch(() => {});
+      else if (page.fullscreenElement) page.exitFullscreen().catch(() => {});
+    }
+    line.hidden = !presenting;
+    const cut = [settings.topP < 1 ? `top-p ${settings.topP}` : "", settings.minP > 0 ? `min-p ${settings.minP}` : ""].filter(Boolean);
+    setText(words, [model === null ? "" : shortName(model), `temperature ${settings.temperature}`, ...cut].filter(Boolean).join(" · "));
+    guess.ariaPressed = String(room.guessing);
+    const behind = hidden(state);
+    const focused = curtain.contains(page.activeElement);
+    root.toggleAttribute("data-guessing", behind);
+    curtain.hidden = !behind;
+    /** @type {HTMLButtonElement} */ (reveal).disabled = state.draft !== null;
+    if (focused && !behind) /** @type {HTMLElement | null} */ (page.querySelector(".bars [tabindex='0']"))?.focus();
+  };
+}

@@ -1,0 +1,52 @@
+"""Whether this server has started, and whether it can answer now, with the reason where it can't. Knows no gRPC."""
+
+from typing import Literal
+
+from inference_server.progress import Progress
+from inference_server.registry import ModelState, ModelStatus, Registry
+
+STOPPING = "the server is stopping"
+
+
+class Readiness:
+    """Asked from any thread. What is ready may stop being so; what has started stays started."""
+
+    def __init__(
+        self, registry: Registry, progress: Progress, ready_when: Literal["any", "default"], stall_s: float
+    ) -> None:
+        """`stall_s`: seconds that the model thread may take for one step before it counts as stuck."""
+        self._registry = registry
+        self._progress = progress
+        self._ready_when = ready_when
+        self.stall_s = stall_s
+        self._started = False
+        self.stopping = False
+
+    def not_started(self) -> str:
+        """Why no model that counts has ever been ready; empty once one was."""
+        if not self._started:
+            counting = [model for model in self._registry.models() if self._counts(model)]
+            if not any(model.state is ModelState.READY for model in counting):
+                return "; ".join(_words(model) for model in counting)
+            self._started = True
+        return ""
+
+    def not_ready(self) -> str:
+        """Why requests can't be answered now; empty where they can."""
+        if self.stopping:
+            return STOPPING
+        return self.not_started() or self.stalled()
+
+    def stalled(self) -> str:
+        """What keeps the model thread from moving, as far as can be told; empty where it moves or has nothing to do."""
+        still_s = self._progress.still_s()
+        if still_s <= self.stall_s:
+            return ""
+        return f"the model thread has work and has not made a step for {still_s:.0f} s"
+
+    def _counts(self, model: ModelStatus) -> bool:
+        return self._ready_when == "any" or model.is_default
+
+
+def _words(model: ModelStatus) -> str:
+    return f"{model}: {model.reason}" if model.reason else str(model)

@@ -1,0 +1,69 @@
+"""The Compose files as Compose reads them; no container runs here."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from containers import GATEWAY, SERVER, Stack
+from servers import ROOT
+
+import inference_server.settings
+import web_gateway.settings
+from service_kit.settings import describe
+
+OVERRIDES = sorted(path.name for path in ROOT.glob("docker-compose.*.yml"))
+
+
+def read(*overrides: str) -> dict[str, Any]:
+    return dict(json.loads(Stack(*overrides).compose("config", "--format", "json")))
+
+
+@pytest.mark.parametrize("override", OVERRIDES)
+def test_every_override_is_valid(override: str) -> None:
+    services = read(override)["services"]
+    assert {SERVER, GATEWAY} <= set(services)
+    for name in (SERVER, GATEWAY):
+        assert services[name]["read_only"]
+        assert services[name]["cap_drop"] == ["ALL"]
+
+
+def test_all_overrides_go_together() -> None:
+    assert {SERVER, GATEWAY} <= set(read(*OVERRIDES)["services"])
+
+
+@pytest.mark.parametrize(
+    ("service", "settings"),
+    [(SERVER, inference_server.settings.Settings), (GATEWAY, web_gateway.settings.Settings)],
+)
+def test_every_setting_reaches_its_container(service: str, settings: type[msgspec.Struct]) -> None:
+    """A setting that docker-compose.yml forgets would be set by an operator in vain."""
+    passed = read()["services"][service]["environment"]
+    assert {variable for variable, _, _ in describe(settings)} <= set(passed)
+
+
+def test_only_the_page_is_published_beyond_loopback() -> None:
+    ports = {
+        (name, port["target"]): port.get("host_ip")
+        for name, service in read()["services"].items()
+        for port in service.get("ports", [])
+    }
+    assert ports == {(SERVER, 50051): "127.0.0.1", (GATEWAY, 5005): "127.0.0.1"}  # the latter as this test's stack asks
+
+
+def test_a_stop_waits_longer_than_the_services_take() -> None:
+    services = read()["services"]
+    server = inference_server.settings.Settings()
+    assert seconds(services[SERVER]["stop_grace_period"]) > server.drain_s + server.grace_s + 0.5
+    assert seconds(services[GATEWAY]["stop_grace_period"]) > web_gateway.settings.Settings().grace_s
+
+
+def seconds(period: str) -> float:
+    assert period.endswith("s")
+    return float(period[:-1])
+
+
+def test_replicas_share_no_port() -> None:
+    service = read("docker-compose.scale.yml")["services"][SERVER]
+    assert not service.get("ports")
+    assert service["scale"] == 3
