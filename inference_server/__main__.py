@@ -20,7 +20,7 @@ def main() -> None:
     logs.obey_signals(chosen.log_level)
     try:
         asyncio.run(serve(chosen))
-    except CannotListen as error:
+    except (CannotListen, settings.SettingsError) as error:
         sys.exit(f"cannot start: {error}")
     # The interpreter's own end would wait for a library in the middle of a download, may crash on a thread inside
     # torch, and takes seconds to take torch down. All that had to finish has finished.

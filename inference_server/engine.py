@@ -10,7 +10,9 @@ from typing import Any
 from inference_server.checks import check_ids, check_length, check_score, check_top_k
 from inference_server.distribution import Distribution, Place
 from inference_server.errors import InvalidField
-from inference_server.jobs import Lane, Outcome, Slot
+from inference_server.gate import Slot
+from inference_server.gauges import ModelGauges
+from inference_server.jobs import Lane, Outcome
 from inference_server.lookahead import Ids
 from inference_server.model import Model
 from inference_server.prefix_cache import PrefixCache
@@ -77,20 +79,25 @@ class Engine:
             scheduler.when_idle(lambda: self._reader.look_ahead(self._likeliest))
         self._score_lane = Lane(f"{name} score", self._score_each, batched=False)
 
-    async def top_k(self, query: TopKQuery, deadline: float | None) -> TopKAnswer:
-        """Answers a query before `deadline` (time.monotonic seconds; None: no deadline).
+    @property
+    def gauges(self) -> ModelGauges:
+        """What the model counts, from any thread."""
+        return self._reader.gauges
+
+    async def top_k(self, query: TopKQuery, deadline: float | None, client: str = "") -> TopKAnswer:
+        """Answers a client's query before `deadline` (time.monotonic seconds; None: no deadline).
 
         Raises InvalidField, Overloaded, DeadlineExpired, Stopping or ComputeFailed.
         """
         arrived = time.monotonic()
         check_top_k(query, self.facts.vocab_size, self._max_text_bytes)
-        with self._scheduler.admit() as slot:
+        with self._scheduler.admit(client) as slot:
             ids, read_s = await self._read(query, slot, deadline)
             ask = Ask(query, Reading(ids))
             outcome = await self._scheduler.run(slot, self._top_k_lane, ask, len(ids), deadline)
         return replace(outcome.answer, timings=_timings(arrived, read_s, outcome))
 
-    async def score(self, query: ScoreQuery, deadline: float | None) -> ScoreAnswer:
+    async def score(self, query: ScoreQuery, deadline: float | None, client: str = "") -> ScoreAnswer:
         """As top_k, for every token of a text.
 
         Each token is told from the distribution that top_k gives for the ids before it. So the first one follows the
@@ -98,7 +105,7 @@ class Engine:
         """
         arrived = time.monotonic()
         check_score(query, self.facts.vocab_size, self._max_text_bytes)
-        with self._scheduler.admit() as slot:
+        with self._scheduler.admit(client) as slot:
             ids, read_s = await self._read(query, slot, deadline)
             ask = self._score_ask(ids, query.top_k)
             outcome = await self._scheduler.run(slot, self._score_lane, ask, len(ids), deadline)

@@ -1,17 +1,17 @@
-"""What waits for the worker: jobs in lanes, the slots they hold, and which of them are next. Starts no thread."""
+"""What waits for the worker: jobs in lanes, in the order of turns, and which of them are next. Starts no thread."""
 
 import asyncio
 import contextlib
 import contextvars
 import itertools
-import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from inference_server.errors import DeadlineExpired
+from inference_server.gate import Slot
 
 Q = TypeVar("Q")
 T = TypeVar("T")
@@ -42,28 +42,6 @@ class Outcome(Generic[A]):
     compute_s: float
 
 
-class Slot:
-    """Permission to be in flight. Its holders share it; the last one to let go frees it."""
-
-    def __init__(self, free: Callable[[], None]) -> None:
-        self._free = free
-        self._holders = 1
-        self._lock = threading.Lock()
-
-    def hold(self) -> None:
-        """Adds a holder."""
-        with self._lock:
-            self._holders += 1
-
-    def release(self) -> None:
-        """Removes a holder."""
-        with self._lock:
-            self._holders -= 1
-            free = self._holders == 0
-        if free:
-            self._free()
-
-
 class Job(Generic[Q, A]):
     """A query on its way through a lane, and the future that its request awaits."""
 
@@ -80,6 +58,7 @@ class Job(Generic[Q, A]):
         self.left = False  # nobody waits for the answer any more
         self.began: float | None = None  # when its first batch began
         self.computed_s = 0.0  # how long its batches computed
+        self.share_s = 0.0  # of that, its share among the jobs of each batch
 
     def wanted(self, now: float) -> bool:
         """Whether computing it is still of use."""
@@ -102,12 +81,55 @@ class Job(Generic[Q, A]):
             self.future.set_result(result)
 
 
-class Queue:
-    """The jobs that wait: those not begun, and those that go on. Within each the first come are served first."""
+class Line:
+    """Jobs of one class. Clients take turns; of one client, those who arrived first are served first."""
 
     def __init__(self) -> None:
-        self._new: deque[Job[Any, Any]] = deque()
-        self._begun: deque[Job[Any, Any]] = deque()
+        self._clients: OrderedDict[str, deque[Job[Any, Any]]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._clients.values()))
+
+    def __iter__(self) -> Iterator[Job[Any, Any]]:
+        """The jobs in the order of their turns: one of each client, then another of each, and so on."""
+        rounds = itertools.zip_longest(*self._clients.values())
+        return (job for one_of_each in rounds for job in one_of_each if job is not None)
+
+    def add(self, job: Job[Any, Any]) -> None:
+        """Adds a job behind those of its client that arrived before it."""
+        own = self._clients.setdefault(job.slot.client, deque())
+        own.insert(next((at for at, other in enumerate(own) if other.arrived > job.arrived), len(own)), job)
+
+    def remove(self, job: Job[Any, Any]) -> bool:
+        """Takes a job out; says whether it was there."""
+        own = self._clients.get(job.slot.client, deque())
+        if job not in own:
+            return False
+        own.remove(job)
+        return True
+
+    def take(self, batch_size: int, batch_tokens: int) -> list[Job[Any, Any]]:
+        """The next batch, out of the line. Its clients go behind the others, and who led it behind those.
+
+        They keep that place until the next batch, though nothing of theirs waits: what goes on comes back by then.
+        """
+        for client in [client for client, own in self._clients.items() if not own]:
+            del self._clients[client]
+        batch = pick(list(self), batch_size, batch_tokens)
+        for job in batch:
+            self.remove(job)
+        leader, *others = dict.fromkeys(job.slot.client for job in batch)
+        for client in (*others, leader):
+            self._clients.move_to_end(client)
+        return batch
+
+
+class Queue:
+    """The jobs that wait: those not begun, and those that go on, each in a line of its own."""
+
+    def __init__(self) -> None:
+        self._new = Line()
+        self._begun = Line()
         self._turn = self._begun  # who goes first when both wait: they take turns, so that neither waits for long
 
     def __len__(self) -> int:
@@ -117,39 +139,28 @@ class Queue:
         return itertools.chain(self._new, self._begun)
 
     def add(self, job: Job[Any, Any]) -> None:
-        """Adds a job behind those of its kind; jobs that go on keep the order in which they arrived."""
-        if job.began is None:
-            self._new.append(job)
-            return
-        at = next((i for i, other in enumerate(self._begun) if other.arrived > job.arrived), len(self._begun))
-        self._begun.insert(at, job)
+        """Adds a job to those of its class."""
+        (self._new if job.began is None else self._begun).add(job)
 
     def remove(self, job: Job[Any, Any]) -> bool:
         """Takes a job out; says whether it was there."""
-        for jobs in (self._new, self._begun):
-            if job in jobs:
-                jobs.remove(job)
-                return True
-        return False
+        return self._new.remove(job) or self._begun.remove(job)
 
     def take(self, batch_size: int, batch_tokens: int) -> list[Job[Any, Any]]:
         """The next batch, out of the queue; empty where nothing waits."""
-        jobs, others = (self._new, self._begun) if self._turn is self._new else (self._begun, self._new)
-        jobs = jobs or others
-        if not jobs:
+        line, other = (self._new, self._begun) if self._turn is self._new else (self._begun, self._new)
+        line = line if len(line) else other
+        if not len(line):
             return []
-        self._turn = self._begun if jobs is self._new else self._new
-        batch = pick(jobs, batch_size, batch_tokens)
-        for job in batch:
-            jobs.remove(job)
-        return batch
+        self._turn = self._begun if line is self._new else self._new
+        return line.take(batch_size, batch_tokens)
 
 
 def pick(waiting: Sequence[Job[Any, Any]], batch_size: int, batch_tokens: int) -> list[Job[Any, Any]]:
-    """The next batch: the oldest job, and in order of arrival those of its lane that fit beside it.
+    """The next batch: the first job, and in order those of its lane that fit beside it.
 
     A batch holds at most `batch_size` jobs, and where its lane pads at most `batch_tokens` tokens, padding included;
-    the oldest job goes whatever its length.
+    the first job goes whatever its length.
     """
     first = waiting[0]
     batch, longest = [first], first.tokens

@@ -96,9 +96,10 @@ class Current:
 
     def collect(self) -> Iterator[Metric]:
         """Each number now."""
-        yield _gauge("requests_in_flight", "Requests admitted and not yet answered.", self._scheduler.in_flight)
-        yield _gauge("queue_depth", "Jobs that wait for the model thread.", self._scheduler.queue_depth)
-        yield _gauge("queue_limit", "Requests in flight before new ones are refused.", self._scheduler.queue_limit)
+        queue = self._scheduler.gauges
+        yield _gauge("requests_in_flight", "Requests admitted and not yet answered.", queue.in_flight)
+        yield _gauge("queue_depth", "Jobs that wait for the model thread.", queue.waiting)
+        yield _gauge("queue_limit", "Requests in flight before new ones are refused.", queue.limit)
         yield _gauge("ready", "1 where requests can be answered, else 0.", not self._readiness.not_ready())
         yield _gauge("still_seconds", "How long work has waited for a step.", self._scheduler.progress.still_s())
         yield self._states()

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import Generic, Protocol, TypeVar
 
+from inference_server.gauges import KeptGauges
+
 
 class Sized(Protocol):
     """A value that knows its size in memory."""
@@ -33,17 +35,25 @@ class PrefixCache(Generic[V]):
         self.evictions = 0
         self._held: OrderedDict[Key, V] = OrderedDict()
 
+    @property
+    def gauges(self) -> KeptGauges:
+        """What is counted, from any thread."""
+        return KeptGauges(self.hits, self.misses, self.evictions, len(self), self.held_bytes, self.limit_bytes)
+
     def __len__(self) -> int:
         return len(self._held)
 
-    def get(self, owner: Hashable, token_ids: Sequence[int]) -> V | None:
-        """The value kept for these ids, which becomes the most recently used; None where there is none."""
+    def get(self, owner: Hashable, token_ids: Sequence[int], counted: bool = True) -> V | None:
+        """The value kept for these ids, which becomes the most recently used; None where there is none.
+
+        `counted` look-ups are hits or misses; others, such as a second one for the same request, are neither.
+        """
         key = _key(owner, token_ids)
         value = self._held.get(key)
         if value is None:
-            self.misses += 1
+            self.misses += counted
             return None
-        self.hits += 1
+        self.hits += counted
         self._held.move_to_end(key)
         return value
 
@@ -59,11 +69,6 @@ class PrefixCache(Generic[V]):
             self.evictions += 1
         self._held[key] = value
         self.held_bytes += cost
-
-    def forget(self, owner: Hashable) -> None:
-        """Drops everything kept for an owner that is no more."""
-        for key in [key for key in self._held if key[0] == owner]:
-            self._drop(key)
 
     def _drop(self, key: Key) -> None:
         value = self._held.pop(key, None)

@@ -1,10 +1,12 @@
 """Asks the server of this machine whether it can answer: `python -m inference_server.probe` ends with 0 if so, else 1.
 
-For a container's healthcheck. Knows the health service and the settings, nothing else.
+For a container's healthcheck. Knows the health service, the operators' port and the settings, nothing else.
 """
 
 import os
 import sys
+import urllib.error
+import urllib.request
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -18,6 +20,9 @@ WITHIN_S = 5.0
 def main() -> None:
     """Says on standard error what it found."""
     settings = read_or_exit(Settings, os.environ)
+    if settings.tls_cert:
+        ask_operators_port(settings)
+        return
     with grpc.insecure_channel(f"localhost:{settings.grpc_port}", [("grpc.enable_http_proxy", 0)]) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=WITHIN_S)
@@ -26,6 +31,19 @@ def main() -> None:
     status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
     sys.stderr.write(f"{status}\n")
     sys.exit(answer.status != health_pb2.HealthCheckResponse.SERVING)
+
+
+def ask_operators_port(settings: Settings) -> None:
+    """The same where gRPC wants a certificate, which a probe has none of."""
+    if settings.metrics_port is None:
+        sys.exit("under TLS this asks the port for operators: set NEXTTOKEN_METRICS_PORT")
+    try:
+        with urllib.request.urlopen(f"http://localhost:{settings.metrics_port}/readyz", timeout=WITHIN_S):
+            sys.stderr.write("SERVING\n")
+    except urllib.error.HTTPError as error:
+        sys.exit(f"NOT_SERVING: {error.read().decode(errors='replace')}")
+    except OSError as error:
+        sys.exit(f"no answer: {error}")
 
 
 if __name__ == "__main__":

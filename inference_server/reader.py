@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from inference_server.batch import Segment
+from inference_server.gauges import ModelGauges
 from inference_server.lookahead import Ids, Lookahead
 from inference_server.model import LOGITS_BYTES, Model
 from inference_server.page_pool import CacheFull
@@ -57,6 +58,10 @@ class Reader:
         self._kept = kept
         self._step_tokens = step_tokens
         self._ahead = Lookahead[Stored]()
+        self.prompts = 0  # answered
+        self.lookahead_hits = 0
+        self.lookahead_passes = 0
+        self.computed_tokens = 0
 
     def step(self, readings: Sequence[Reading]) -> None:
         """Answers from memory what it can, and takes the others a step further: single tokens first, then in order."""
@@ -70,6 +75,16 @@ class Reader:
             leader = leaders[reading.ids]
             reading.logits, reading.cached_tokens = leader.logits, leader.cached_tokens
             reading.looked_ahead = leader.looked_ahead
+            if reading.logits is not None:
+                self.prompts += 1
+                self.lookahead_hits += reading.looked_ahead
+
+    @property
+    def gauges(self) -> ModelGauges:
+        """What is counted, from any thread."""
+        runner = self._model.runner
+        store = None if runner is None else runner.gauges
+        return ModelGauges(self.prompts, self.lookahead_hits, self.lookahead_passes, self.computed_tokens, store)
 
     def expect(self, ids: Ids) -> None:
         """A prompt's answer has gone out: one of its likeliest tokens may be asked for next."""
@@ -83,7 +98,7 @@ class Reader:
         runner, plan = self._model.runner, self._ahead.next()
         if runner is None or plan is None:
             return False
-        logits = self._kept.get(self, plan.ids)
+        logits = self._kept.get(self, plan.ids, counted=False)
         stored = runner.open(plan.ids)
         self._ahead.drop(plan)
         try:
@@ -98,6 +113,7 @@ class Reader:
         except BaseException:
             runner.close(stored)
             raise
+        self.lookahead_passes += 1
         for choice, row in zip(choices, rows.cpu(), strict=True):
             self._kept.put(self, (*plan.ids, choice), row.clone())
         self._ahead.ready(plan, choices, stored)
@@ -117,6 +133,7 @@ class Reader:
                     segment = Segment(stored, ids[at : at + min(rows, self._step_tokens)], every_row=True)
                 logits = runner.run([segment])
                 scoring.computed += len(segment.token_ids)
+                self.computed_tokens += len(segment.token_ids)
                 if segment.every_row:
                     scoring.told += [scoring.describe(place, row) for place, row in enumerate(logits.cpu(), at)]
             except CacheFull:
@@ -125,11 +142,12 @@ class Reader:
                 return
             finally:
                 runner.close(stored)
+        self.computed_tokens += len(ids)
         places = iter(range(len(ids)))
         scoring.told[:] = self._model.map_logits(lambda row: scoring.describe(next(places), row), ids)
 
     def _remember(self, reading: Reading) -> bool:
-        reading.logits = self._kept.get(self, reading.ids)
+        reading.logits = self._kept.get(self, reading.ids, counted=reading.computed == 0)
         if reading.logits is None:
             return False
         reading.cached_tokens = max(0, len(reading.ids) - reading.computed)
@@ -179,6 +197,7 @@ class Reader:
         else:
             for (reading, part), row, end in zip(chosen, rows.cpu(), ends, strict=True):
                 reading.computed += len(part.token_ids)
+                self.computed_tokens += len(part.token_ids)
                 if end:
                     self._keep(reading, row.clone() if len(chosen) > 1 else row)
 
@@ -199,6 +218,7 @@ class Reader:
     def _compute_whole(self, readings: Sequence[Reading]) -> None:
         for reading, row in zip(readings, self._model.last_logits([each.ids for each in readings]), strict=True):
             reading.computed = len(reading.ids)
+            self.computed_tokens += len(reading.ids)
             self._keep(reading, row)
 
     def _keep(self, reading: Reading, logits: Any) -> None:

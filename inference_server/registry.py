@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from inference_server import errors
+from inference_server.gauges import ModelGauges
 from inference_server.values import ModelFacts, ScoreAnswer, ScoreQuery, TopKAnswer, TopKQuery
 
 BUNDLED = "bundled"
@@ -63,9 +64,12 @@ class Engine(Protocol):
     @property
     def facts(self) -> ModelFacts: ...
 
-    async def top_k(self, query: TopKQuery, deadline: float | None) -> TopKAnswer: ...
+    @property
+    def gauges(self) -> ModelGauges: ...
 
-    async def score(self, query: ScoreQuery, deadline: float | None) -> ScoreAnswer: ...
+    async def top_k(self, query: TopKQuery, deadline: float | None, client: str = "") -> TopKAnswer: ...
+
+    async def score(self, query: ScoreQuery, deadline: float | None, client: str = "") -> ScoreAnswer: ...
 
 
 class Cancelled(Exception):
@@ -141,6 +145,10 @@ class Registry:
         if status.state is not ModelState.READY:
             raise errors.ModelNotReady(str(status))
         return status.name, self._engines[status.name]
+
+    def gauges(self) -> dict[str, ModelGauges]:
+        """What each model that is ready counts, by name."""
+        return {name: engine.gauges for name, engine in list(self._engines.items())}
 
     def retry(self, name: str) -> ModelStatus:
         """Queues a model that failed; leaves one in any other state alone. Returns its status.

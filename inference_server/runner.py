@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from inference_server.batch import Batch, Segment
+from inference_server.gauges import StoreGauges
 from inference_server.kv_store import KvStore, Layout
 from inference_server.page_pool import PagePool
 from inference_server.prefix_tree import PrefixTree, Stored
@@ -60,9 +61,10 @@ class RaggedRunner:
         return self._step is not None
 
     @property
-    def used_bytes(self) -> int:
-        """Bytes of the pages that hold something."""
-        return self.pool.used * self.store.page_bytes
+    def gauges(self) -> StoreGauges:
+        """What is counted, from any thread."""
+        tree, pool = self.tree, self.pool
+        return StoreGauges(tree.hit_tokens, tree.evicted_pages, pool.used, pool.total, self.store.page_bytes)
 
     @property
     def capacity(self) -> int:

@@ -1,33 +1,34 @@
-"""Who may come in, what waits, and what runs next on the one thread that owns the models. Knows neither torch nor gRPC.
+"""What waits, and what runs next on the one thread that owns the models. Knows neither torch nor gRPC.
 
 A request first takes a `Slot` (or is refused), may use the helper thread with it, then waits as a `Job` in its model's
-`Lane`. Whenever the worker is free it takes the oldest job and those of the same lane that fit beside it. A job that
-is not done after its turn goes on later; those that go on and those not begun take turns. A slot is free again when
-its request and every thread that works for it are done.
+`Lane`. Whenever the worker is free it takes the job whose turn it is and those of the same lane that fit beside it. A
+job that is not done after its turn goes on later; those that go on and those not begun take turns, and in both classes
+the clients. A slot is free again when its request and every thread that works for it are done.
 """
 
 import asyncio
 import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
-from inference_server.errors import ComputeFailed, DeadlineExpired, Overloaded, ServingError, Stopping
-from inference_server.jobs import EXPIRED, A, Job, Lane, Outcome, Q, Queue, Slot, before, call_soon
+from inference_server.errors import ComputeFailed, DeadlineExpired, ServingError, Stopping
+from inference_server.gate import STOPPING, Gate, Slot
+from inference_server.gauges import QueueGauges
+from inference_server.jobs import EXPIRED, A, Job, Lane, Outcome, Q, Queue, before, call_soon
 from inference_server.progress import Progress
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
-RETRY_AFTER_S = (0.1, 60.0)  # what a refused caller may be told, at least and at most
 FIRST_GUESS_S = 0.1  # of a job's time, until one is done
 RECENT = 0.2  # weight of the newest job in the mean time of a job
 
-STOPPING = "the server is stopping; try again in a moment"
 FAILED = "the model failed on this prompt; the server's log says why"
 
 logger = structlog.get_logger()
@@ -36,18 +37,19 @@ logger = structlog.get_logger()
 class Scheduler:
     """The gate, the queue and the worker thread that all models of a server share."""
 
-    def __init__(self, queue_limit: int, batch_size: int, batch_tokens: int) -> None:
-        self.queue_limit = queue_limit
-        self.batch_size = batch_size
-        self.batch_tokens = batch_tokens
-        self.in_flight = 0
+    def __init__(self, queue_limit: int, batch_size: int, batch_tokens: int, client_limit: int | None = None) -> None:
+        """At most `queue_limit` requests are in flight, `client_limit` of one client (None: all)."""
         self.progress = Progress()
+        self._gate = Gate(queue_limit, queue_limit if client_limit is None else client_limit)
+        self._batch_size = batch_size
+        self._batch_tokens = batch_tokens
         self._mean_s = FIRST_GUESS_S
+        self._expired = self._failed = 0  # so far
+        self._batch_sizes: Counter[int] = Counter()
         self._stopping = False
         self._ended = False
         self._waiting = Queue()
-        self._changed = threading.Condition()  # guards all of the above
-        self._on_idle: Callable[[], object] | None = None
+        self._changed = threading.Condition()  # guards the queue and its end
         self._spare: list[Callable[[], bool]] = []
         self._spare_left = False  # whether spare work may have something to do
         self._helper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="helper")
@@ -56,30 +58,32 @@ class Scheduler:
         self._worker.start()
 
     @property
-    def queue_depth(self) -> int:
-        """Jobs that wait for the worker."""
-        return len(self._waiting)
+    def in_flight(self) -> int:
+        """Requests that hold a slot."""
+        return self._gate.in_flight
+
+    @property
+    def gauges(self) -> QueueGauges:
+        """What is counted, from any thread."""
+        return QueueGauges(
+            in_flight=self._gate.in_flight,
+            limit=self._gate.limit,
+            clients=self._gate.clients,
+            waiting=len(self._waiting),
+            refused=self._gate.refused,
+            expired=self._expired,
+            failed=self._failed,
+            batch_sizes=dict(self._batch_sizes),
+        )
 
     @contextlib.contextmanager
-    def admit(self) -> Iterator[Slot]:
-        """A slot for one request.
+    def admit(self, client: str = "") -> Iterator[Slot]:
+        """A slot for one request of a client.
 
-        Raises Overloaded when all are taken, Stopping after close.
+        Raises Overloaded when all are taken or the client's share is, Stopping after close.
         """
-        with self._changed:
-            if self._stopping:
-                raise Stopping(STOPPING)
-            if self.in_flight >= self.queue_limit:
-                raise Overloaded(
-                    f"{self.in_flight} requests are in flight, as many as may be; try again later",
-                    self._retry_after_s(),
-                )
-            self.in_flight += 1
-        slot = Slot(self._leave)
-        try:
+        with self._gate.admit(client, self._mean_s) as slot:
             yield slot
-        finally:
-            slot.release()
 
     async def aside(
         self, slot: Slot, deadline: float | None, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
@@ -135,13 +139,10 @@ class Scheduler:
         idle = asyncio.Event()
         with self._changed:
             self._stopping = True
-            self._on_idle = lambda: call_soon(loop, idle.set)
-            if self.in_flight == 0:
-                idle.set()
+        self._gate.stop(lambda: call_soon(loop, idle.set))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(idle.wait(), grace_s)
         with self._changed:
-            self._on_idle = None
             self._ended = True
             left = list(self._waiting)
             self._waiting = Queue()
@@ -153,23 +154,13 @@ class Scheduler:
             self._worker.join()
         return idle.is_set()
 
-    def _retry_after_s(self) -> float:
-        least, most = RETRY_AFTER_S
-        return min(most, max(least, self._mean_s * (len(self._waiting) + 1)))
-
-    def _leave(self) -> None:
-        with self._changed:
-            self.in_flight -= 1
-            on_idle = self._on_idle if self.in_flight == 0 else None
-        if on_idle:
-            on_idle()
-
     def _abandon(self, job: Job[Any, Any]) -> None:
         """After a request stopped waiting: takes its job out of the queue, unless the worker has it or had it."""
         with self._changed:
             job.left = True
             if not self._waiting.remove(job):
                 return
+            self._expired += 1
         job.slot.release()
 
     def _work(self) -> None:
@@ -177,9 +168,7 @@ class Scheduler:
         while (batch := self._next_batch()) is not None:
             if batch:
                 self._spare_left = True
-                started = time.monotonic()
                 self._compute(batch)
-                self._mean_s += RECENT * ((time.monotonic() - started) / len(batch) - self._mean_s)
             else:
                 self._spare_left = self._do_spare()
             with self._changed:
@@ -202,8 +191,9 @@ class Scheduler:
                 now = time.monotonic()
                 for late in [job for job in self._waiting if not job.wanted(now)]:
                     self._waiting.remove(late)
+                    self._expired += 1
                     late.finish(DeadlineExpired(EXPIRED))
-                if batch := self._waiting.take(self.batch_size, self.batch_tokens):
+                if batch := self._waiting.take(self._batch_size, self._batch_tokens):
                     self.progress.begin()
                     return batch
                 if self._spare_left and self._spare and not self._stopping:
@@ -221,6 +211,7 @@ class Scheduler:
             answered = list(zip(batch, answers, strict=True))
         except BaseException as error:  # a panic in a native library is no Exception, and must not end the thread
             if len(batch) == 1:
+                self._failed += 1
                 batch[0].context.run(_fail, batch[0], error)
                 return
             logger.warning("batch failed, its requests go one by one", lane=batch[0].lane.name, error=repr(error)[:300])
@@ -229,15 +220,19 @@ class Scheduler:
                     self.progress.begin()
                     self._compute([job])
                 else:
+                    self._expired += 1
                     job.finish(DeadlineExpired(EXPIRED))
             return
         spent = time.monotonic() - started
+        self._batch_sizes[len(batch)] += 1
         for job, answer in answered:
             job.began = started if job.began is None else job.began
             job.computed_s += spent
+            job.share_s += spent / len(batch)
             if answer is None:
                 self._go_on(job)
             else:
+                self._mean_s += RECENT * (job.share_s - self._mean_s)
                 job.finish(Outcome(answer, job.began - job.arrived, job.computed_s))
 
     def _go_on(self, job: Job[Any, Any]) -> None:

@@ -13,7 +13,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from nexttoken.v1 import next_token_pb2, next_token_pb2_grpc
 
-from inference_server import memory
+from inference_server import guard, memory
+from inference_server.connections import options
+from inference_server.gauges import Gauges
 from inference_server.memory import divide
 from inference_server.metrics import Current, Metrics
 from inference_server.monitor import Monitor
@@ -23,6 +25,7 @@ from inference_server.registry import BUNDLED, Engine, Fetch, Load, OnProgress, 
 from inference_server.scheduler import Scheduler
 from inference_server.service import NextTokenService
 from inference_server.settings import Settings
+from service_kit import bearer
 
 SERVICE = next_token_pb2.DESCRIPTOR.services_by_name["NextTokenService"].full_name
 READY_NAMES = ("", SERVICE)  # gRPC health: overall, and the one clients with a healthCheckConfig name
@@ -30,13 +33,7 @@ LIVE_NAME, STARTED_NAME = "live", "startup"  # for orchestrators that ask these 
 LOOK_EVERY_S = 1.0  # at what is ready
 STARTING_EVERY_S = 0.05  # until the start is over
 
-REQUEST_ROOM_BYTES = 1 << 20  # of a message beside its text: ids of a long prompt, watched ids, draws
-LEAST_REQUEST_BYTES = 4 << 20  # gRPC's own default
-MAX_RESPONSE_BYTES = 64 << 20  # a score of 8,192 tokens with 100 alternatives each takes about 45 MB
 LAST_WORDS_S = 0.5  # after the grace, for telling those whose request is given up; gRPC alone would say CANCELLED
-KEEPALIVE_MS = 60_000  # a watcher that vanished without a word is found and let go
-KEEPALIVE_TIMEOUT_MS = 20_000
-LEAST_PING_INTERVAL_MS = 10_000  # the default of 5 minutes would cut off clients that ping every 30 s
 
 logger = structlog.get_logger()
 
@@ -82,28 +79,16 @@ class Decoding(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic
         return handler._replace(request_deserializer=decode)
 
 
-def options(settings: Settings) -> list[tuple[str, int]]:
-    """The gRPC server's options."""
-    return [
-        ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share its calls
-        ("grpc.max_receive_message_length", max(LEAST_REQUEST_BYTES, settings.max_text_bytes + REQUEST_ROOM_BYTES)),
-        ("grpc.max_send_message_length", MAX_RESPONSE_BYTES),
-        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),
-    ]
-
-
 class InferenceServer:
     """The registry, the scheduler and the calls, on one port.
 
     The number of calls is bounded by the scheduler's gate alone: gRPC's own limit would refuse health checks too.
+    Raises SettingsError where files that settings name don't fit.
     """
 
-    def __init__(self, settings: Settings, registry: Registry, scheduler: Scheduler) -> None:
+    def __init__(self, settings: Settings, registry: Registry, scheduler: Scheduler, kept: PrefixCache[Any]) -> None:
         self.settings = settings
+        self.kept = kept
         self.registry = registry
         self.scheduler = scheduler
         self.port = 0
@@ -111,7 +96,10 @@ class InferenceServer:
         self.metrics = Metrics(Current(registry, scheduler, self.readiness))
         self.monitor = Monitor(self.readiness, self.metrics)
         self._health = Health()
-        self._grpc = grpc.aio.server(interceptors=(Decoding(),), options=options(settings))
+        self._certificates = guard.certificates(settings)
+        secrets = bearer.read(settings.auth_token, settings.auth_token_file)
+        interceptors = (*((guard.Access(secrets),) if secrets else ()), Decoding())
+        self._grpc = grpc.aio.server(interceptors=interceptors, options=options(settings))
 
     async def start(self) -> None:
         """Listens, and starts to load models. Raises CannotListen."""
@@ -128,7 +116,8 @@ class InferenceServer:
         await self._grpc.start()
         self.registry.start()
         self._reporting = asyncio.create_task(self._report_health())
-        logger.info("listening", host=self.settings.grpc_host, port=self.port)
+        encrypted = self._certificates is not None
+        logger.info("listening", host=self.settings.grpc_host, port=self.port, tls=encrypted)
 
     async def stop(self) -> None:
         """Says NOT_SERVING, serves on until clients have noticed, then finishes what is in flight."""
@@ -143,11 +132,21 @@ class InferenceServer:
         await asyncio.gather(self.scheduler.close(grace_s), self._grpc.stop(grace_s + LAST_WORDS_S))
         self.monitor.stop()
 
+    def gauges(self) -> Gauges:
+        """What the server counts of itself, as it is now."""
+        return Gauges(self.scheduler.gauges, self.kept.gauges, self.registry.gauges())
+
     def _listen(self) -> int:
         host = self.settings.grpc_host
         address = f"[{host}]" if ":" in host else host
+        at = f"{address}:{self.settings.grpc_port}"
+        kept = self._certificates
         with contextlib.suppress(RuntimeError):
-            if port := self._grpc.add_insecure_port(f"{address}:{self.settings.grpc_port}"):
+            if kept is None:
+                port = self._grpc.add_insecure_port(at)
+            else:
+                port = self._grpc.add_secure_port(at, guard.credentials(kept))
+            if port:
                 return int(port)
         raise CannotListen(
             f"can't listen on {address}:{self.settings.grpc_port}: another process has the port, or the address is not"
@@ -200,29 +199,31 @@ def bring_files(name: str, on_progress: OnProgress) -> Path:
     return hub.fetch(name, on_progress, lambda config: model.check_architecture(checkpoint.read_json(config)))
 
 
-def loading(settings: Settings, scheduler: Scheduler) -> Load:
+def loading(settings: Settings, scheduler: Scheduler, kept: PrefixCache[Any], stored_by_each: int) -> Load:
     """How folders become engines that share one scheduler and one cache."""
-    names = {settings.model, *settings.models, BUNDLED}
-    shares = divide(min(settings.cache_mb << 20, (memory.available() or settings.cache_mb << 21) // 2), len(names))
-    cache: PrefixCache[Any] = PrefixCache(shares.distributions)
 
     def load(name: str, folder: Path) -> Engine:
         from inference_server import engine  # imports torch and transformers: not before the port answers
 
-        return engine.load(name, folder, scheduler, cache, shares.stored_by_each, settings)
+        return engine.load(name, folder, scheduler, kept, stored_by_each, settings)
 
     return load
 
 
 def assemble(settings: Settings, fetch: Fetch = bring_files, load: Load | None = None) -> InferenceServer:
     """The server as the settings describe it."""
-    scheduler = Scheduler(settings.queue_limit, settings.batch_size, settings.batch_tokens)
-    registry = Registry(settings.model, settings.models, fetch, load or loading(settings, scheduler))
-    return InferenceServer(settings, registry, scheduler)
+    client_limit = max(1, int(settings.queue_limit * settings.client_share))
+    scheduler = Scheduler(settings.queue_limit, settings.batch_size, settings.batch_tokens, client_limit)
+    names = {settings.model, *settings.models, BUNDLED}
+    shares = divide(min(settings.cache_mb << 20, (memory.available() or settings.cache_mb << 21) // 2), len(names))
+    kept: PrefixCache[Any] = PrefixCache(shares.distributions)
+    load = load or loading(settings, scheduler, kept, shares.stored_by_each)
+    registry = Registry(settings.model, settings.models, fetch, load)
+    return InferenceServer(settings, registry, scheduler, kept)
 
 
 async def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then stops. Raises CannotListen."""
+    """Serves until SIGTERM or SIGINT, then stops. Raises CannotListen and SettingsError."""
     server = assemble(settings)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -24,9 +24,11 @@ from inference_server.registry import Registry
 from service_kit import logs
 
 REQUEST_ID_KEY = "x-request-id"
+CLIENT_KEYS = ("x-session", "x-client")  # who asks, the surest first
 PUSHBACK_KEY = "grpc-retry-pushback-ms"  # gRPC's retry design (A6): clients that retry wait this long
 
 LARGE_SCORE = 4_000  # candidates that take some 10 ms to write: more are written beside the event loop
+MAX_NAME = 64  # characters of a client's name; a longer one is none
 MAX_WORDS = 500  # characters of a message: trailers hold 8 KiB in all, and have it two or three times, encoded
 
 STATUS = {
@@ -58,7 +60,7 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
         async with self._answering("TopK", request, context) as notes:
             notes["model"], engine = self.registry.engine(request.model)
             notes |= prompt(request) if self._log_text else {}
-            answer = await engine.top_k(wire.read_top_k(request), deadline(context))
+            answer = await engine.top_k(wire.read_top_k(request), deadline(context), client(context))
             notes["tokens"] = answer.token_count
             self.metrics.answered_top_k(notes["model"], answer)
             return wire.write_top_k(notes["model"], answer)
@@ -67,7 +69,7 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
         async with self._answering("Score", request, context) as notes:
             notes["model"], engine = self.registry.engine(request.model)
             notes |= prompt(request) if self._log_text else {}
-            answer = await engine.score(wire.read_score(request), deadline(context))
+            answer = await engine.score(wire.read_score(request), deadline(context), client(context))
             notes["tokens"] = len(answer.tokens)
             self.metrics.answered_score(notes["model"], answer)
             write = partial(wire.write_score, notes["model"], answer)
@@ -146,6 +148,8 @@ async def refuse(
         delay.FromMilliseconds(milliseconds)
         status.details.append(packed(error_details_pb2.RetryInfo(retry_delay=delay)))
         trailers = (*trailers, (PUSHBACK_KEY, str(milliseconds)))
+    if isinstance(error, errors.ModelNotReady):
+        trailers = (*trailers, (PUSHBACK_KEY, "-1"))  # loading takes longer than any retry waits
     rich = rpc_status.to_status(status)
     await context.abort(code, words, (*trailers, *rich.trailing_metadata))
 
@@ -167,3 +171,13 @@ def deadline(context: Context) -> float | None:
     """When the caller stops waiting, in time.monotonic seconds; None: never."""
     remaining: float | None = context.time_remaining()
     return None if remaining is None else time.monotonic() + remaining
+
+
+def client(context: Context) -> str:
+    """Who asks: the session or client that the caller names, else its address, whatever its port."""
+    metadata = dict(context.invocation_metadata() or ())
+    for key in CLIENT_KEYS:
+        named = metadata.get(key)
+        if isinstance(named, str) and 0 < len(named) <= MAX_NAME:
+            return named
+    return str(context.peer()).rpartition(":")[0]

@@ -25,6 +25,27 @@ class Settings(Struct, frozen=True, kw_only=True):
     grpc_port: Annotated[int, Meta(ge=0, le=65535, description="port of the inference server; 0 picks a free one")] = (
         50051
     )
+    connection_age_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86400,
+            description="seconds until a connection is renewed, so that new replicas are found; 0: never",
+        ),
+    ] = 30.0
+    tls_cert: Annotated[str, Meta(description="PEM file of the inference server's certificate; unset: plaintext")] = ""
+    tls_key: Annotated[str, Meta(description="PEM file of that certificate's key")] = ""
+    tls_client_ca: Annotated[
+        str,
+        Meta(description="PEM file of the authorities that callers' certificates must come from; unset: any caller"),
+    ] = ""
+    auth_token: Annotated[str, Meta(description="secret that the gateway shows and the inference server asks for")] = ""
+    auth_token_file: Annotated[
+        str, Meta(description="file of that secret; the server accepts each line, the gateway shows the first")
+    ] = ""
+    allow_plaintext: Annotated[
+        bool, Meta(description="`1`: gRPC between the tiers may go unencrypted beyond this machine")
+    ] = False
     metrics_host: Annotated[str, Meta(description="address of the port for metrics and probes")] = "127.0.0.1"
     metrics_port: Annotated[
         Annotated[int, Meta(ge=0, le=65535)] | None,
@@ -37,6 +58,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     queue_limit: Annotated[int, Meta(ge=1, le=10_000, description="requests in flight before new ones are refused")] = (
         64
     )
+    client_share: Annotated[
+        float,
+        Meta(gt=0, le=1, description="how much of the queue one client may fill, as a part of 1; at least one request"),
+    ] = 0.5
     batch_size: Annotated[int, Meta(ge=1, le=256, description="most requests in one forward pass")] = 16
     batch_tokens: Annotated[int, Meta(ge=1, description="most tokens in one forward pass of several requests")] = 4096
     step_tokens: Annotated[

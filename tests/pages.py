@@ -77,6 +77,21 @@ def click_bar(page: Page, index: int) -> str:
     return after[len(before) :]
 
 
+def look_at(page: Page, token: int) -> None:
+    """Clicks a token of the text and waits for the bars of its place."""
+    page.locator("#prompt .token").nth(token).click()
+    expect(page.locator("#chart[data-looking]")).to_be_visible()
+    settled(page)
+
+
+def branch_at(page: Page, token: int, bar: int) -> None:
+    """Puts another bar in the place of a token of the text; waits for the next bars."""
+    look_at(page, token)
+    rows(page).nth(bar).click()
+    expect(page.locator("#prompt .token")).to_have_count(token + 1)
+    settled(page)
+
+
 def percents(page: Page) -> list[float]:
     """The bars' percentages as printed, in their order, the others last."""
     printed = page.locator("#chart .percent:visible").all_inner_texts()

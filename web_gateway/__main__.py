@@ -5,7 +5,8 @@ import signal
 import sys
 
 from service_kit import logs
-from service_kit.settings import read_or_exit
+from service_kit.settings import SettingsError, read_or_exit
+from web_gateway import channel
 from web_gateway.app import create_app
 from web_gateway.server import CannotListen, Server, listen
 from web_gateway.settings import Settings
@@ -20,8 +21,9 @@ def main() -> None:
     logs.configure("web_gateway", settings.log_format, settings.log_level)
     logs.obey_signals(settings.log_level)
     try:
+        channel.check(settings)
         bound = listen(settings)
-    except CannotListen as error:
+    except (CannotListen, SettingsError) as error:
         sys.exit(f"cannot start: {error}")
     Server(create_app(settings), settings).run([bound])
 

@@ -1,10 +1,9 @@
-"""The inference server as plain calls: channel, deadlines, refusals. The one file that knows gRPC; it knows no HTTP."""
+"""The inference server as plain calls: deadlines, retries, refusals. Knows gRPC's calls; knows no HTTP."""
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,40 +11,23 @@ import grpc
 import structlog
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from nexttoken.v1 import next_token_pb2 as pb
-from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
 from service_kit.logs import request_id
 from web_gateway import errors, values, wire
+from web_gateway.channel import MAX_ANSWER_MIB, SESSION_KEY, Line, Link, linked
 from web_gateway.settings import Settings
 
 REQUEST_ID_KEY = "x-request-id"
-SESSION_KEY = "x-session"
 CLIENT_KEY = "x-client"
 DETAILS_KEY = "grpc-status-details-bin"
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 READY_WITHIN_S = 2.0  # a health check that takes longer is an answer too
-MAX_ANSWER_MIB = 16
 LONG_ANSWER_BYTES = 2**18
 
-OPTIONS = (
-    ("grpc.enable_http_proxy", 0),  # the inference server is a neighbour
-    ("grpc.http2.max_pings_without_data", 0),  # no limit: a watch may be quiet for days
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.keepalive_time_ms", 30_000),  # finds a dead peer under a quiet watch
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.max_receive_message_length", MAX_ANSWER_MIB * 2**20),
-    ("grpc.max_reconnect_backoff_ms", 2_000),  # back soon after the server is
-    ("grpc.min_reconnect_backoff_ms", 2_000),  # an attempt's own time limit
-)
-SEVERAL = ("dns:", "ipv4:", "ipv6:")  # targets that name every address of a kind: each gets its share of the calls
-SEVERAL_SERVERS = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "healthCheckConfig": {"serviceName": ""},
-}
-
 UNREACHABLE = "The inference server can't be reached. It may be starting or stopped; try again in a moment."
+UNWELCOME = "The inference server refuses this gateway: {words}. NEXTTOKEN_AUTH_TOKEN must be the same for both."
 NOT_READY = "The inference server runs, but no model can answer yet."
 STOPPED = "The inference server is stopping; try again in a moment."
 TOO_LATE = "The answer took longer than this server waits; try again, or with a shorter text."
@@ -79,87 +61,128 @@ class Call:
 
 @asynccontextmanager
 async def connect(settings: Settings) -> AsyncIterator["InferenceClient"]:
-    """A client whose channel opens at the first call and whenever the server returns; closed at the end."""
-    options: list[tuple[str, Any]] = list(OPTIONS)
-    if settings.inference_target.startswith(SEVERAL):
-        options.append(("grpc.service_config", json.dumps(SEVERAL_SERVERS)))
-    async with grpc.aio.insecure_channel(settings.inference_target, options) as channel:
-        yield InferenceClient(channel)
+    """A client of the inference server; closed at the end. Raises SettingsError."""
+    async with linked(settings) as link:
+        yield InferenceClient(link)
 
 
 class InferenceClient:
     """Each call answers in plain values or raises a GatewayError. Cancelling it cancels the call in the server."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._calls = pb_grpc.NextTokenServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
-        self._health = health_pb2_grpc.HealthStub(channel)
+    def __init__(self, link: Link) -> None:
+        self._link = link
 
     async def next_token(self, query: values.NextTokenRequest, call: Call) -> values.NextTokenAnswer:
         """The most likely next tokens of a prompt."""
-        answer = await self._ask(self._calls.TopK, wire.top_k_request(query), call)
+        answer = await self._ask("TopK", wire.top_k_request(query), call)
         return wire.next_token_answer(answer, query.include_prompt_tokens)
 
     async def score(self, query: values.ScoreRequest, call: Call) -> values.ScoreAnswer:
         """How likely the model found each token of a text."""
-        answer = await self._ask(self._calls.Score, wire.score_request(query), call)
+        answer = await self._ask("Score", wire.score_request(query), call)
         if answer.ByteSize() < LONG_ANSWER_BYTES:
             return wire.score_answer(answer)
         return await asyncio.to_thread(wire.score_answer, answer)  # seconds, while others wait
 
     async def models(self, call: Call) -> values.ModelList:
         """Every model and its state."""
-        return wire.model_list((await self._ask(self._calls.ListModels, pb.ListModelsRequest(), call)).models)
+        return wire.model_list((await self._ask("ListModels", pb.ListModelsRequest(), call)).models)
 
     async def load(self, name: str, call: Call) -> values.Model:
         """Starts loading a model that failed; its state now."""
-        return wire.model((await self._ask(self._calls.LoadModel, pb.LoadModelRequest(name=name), call)).model)
+        return wire.model((await self._ask("LoadModel", pb.LoadModelRequest(name=name), call)).model)
 
     async def watch(self, call: Call) -> AsyncIterator[values.ModelList]:
-        """Every model now and at each change. Ends only by an error, Unavailable where the server stops."""
-        with refusals("WatchModels", quiet=True):
-            async for change in self._calls.WatchModels(pb.WatchModelsRequest(), **terms(call)):
-                yield wire.model_list(change.models)
-        raise errors.Unavailable(STOPPED)
+        """Every model now and at each change. Ends only by an error, Unavailable where the server stops.
+
+        A watch that was under way and breaks off is taken up again at once: the server it was on may be one of several,
+        and connections are renewed.
+        """
+        while True:
+            heard = False
+            try:
+                async with self._line("WatchModels", quiet=True) as line:
+                    changes = line.calls.WatchModels(pb.WatchModelsRequest(), **self._terms(call))
+                    async for change in until(line.replaced, changes):
+                        heard = True
+                        yield wire.model_list(change.models)
+            except errors.Unavailable:
+                if not heard:
+                    raise
+            else:
+                if not heard and not line.replaced.is_set():
+                    raise errors.Unavailable(STOPPED)
 
     async def check_ready(self, call: Call, quiet: bool = False) -> None:
         """Returns when the server can answer; else raises Unavailable."""
         left = call.remaining_s()
         within = READY_WITHIN_S if left is None else min(left, READY_WITHIN_S)
         try:
-            with refusals("Check", quiet):
-                answer = await self._health.Check(health_pb2.HealthCheckRequest(), **{**terms(call), "timeout": within})
+            async with self._line("Check", quiet) as line:
+                terms = {**self._terms(call), "timeout": within}
+                answer = await line.health.Check(health_pb2.HealthCheckRequest(), **terms)
+                if (
+                    answer.status == health_pb2.HealthCheckResponse.SERVING
+                ):  # health is open to all; the rest may not be
+                    await line.calls.ListModels(pb.ListModelsRequest(), **terms)
+        except errors.Unavailable:
+            raise
         except errors.GatewayError as error:
             raise errors.Unavailable(UNREACHABLE) from error
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
             raise errors.Unavailable(NOT_READY)
 
-    async def _ask(self, method: Any, request: Any, call: Call) -> Any:
-        with refusals(type(request).__name__.removesuffix("Request")):
-            return await method(request, **terms(call))
+    async def _ask(self, rpc: str, request: Any, call: Call) -> Any:
+        async with self._line(rpc) as line:
+            return await getattr(line.calls, rpc)(request, **self._terms(call))
+
+    def _terms(self, call: Call) -> dict[str, Any]:
+        """The time and the metadata of a call."""
+        named = ((REQUEST_ID_KEY, call.request_id), (SESSION_KEY, call.session), (CLIENT_KEY, call.address))
+        metadata = (*((key, value) for key, value in named if value), *self._link.headers)
+        return {"timeout": call.remaining_s(), "metadata": metadata}
+
+    @asynccontextmanager
+    async def _line(self, rpc: str, quiet: bool = False) -> AsyncIterator[Line]:
+        """The line to make a call on; turns the call's failure into the GatewayError it stands for.
+
+        Only words that came with google.rpc.Status details are passed on: the inference server meant them for the
+        caller. Whatever else gRPC says is for the log; `quiet` is for calls that are made again and again.
+        """
+        line = self._link.line
+        try:
+            with line.busy():
+                yield line
+        except grpc.aio.AioRpcError as failure:
+            trailers: dict[str, Any] = dict(cast(Any, failure.trailing_metadata() or ()))
+            if DETAILS_KEY in trailers:
+                raise told(failure, trailers) from None
+            log = logger.debug if quiet else logger.warning
+            log("call failed", rpc=rpc, code=failure.code().name, details=failure.details())
+            fault = await self._link.fault() if failure.code() is StatusCode.UNAVAILABLE else None
+            raise errors.Unavailable(fault) if fault else untold(failure.code()) from None
 
 
-def terms(call: Call) -> dict[str, Any]:
-    """The time and the metadata of a call."""
-    named = ((REQUEST_ID_KEY, call.request_id), (SESSION_KEY, call.session), (CLIENT_KEY, call.address))
-    return {"timeout": call.remaining_s(), "metadata": tuple((key, value) for key, value in named if value)}
-
-
-@contextmanager
-def refusals(rpc: str, quiet: bool = False) -> Iterator[None]:
-    """Turns a call's failure into the GatewayError it stands for.
-
-    Only words that came with google.rpc.Status details are passed on: the inference server meant them for the caller.
-    Whatever else gRPC says is for the log; `quiet` is for calls that are made again and again.
-    """
+async def until(over: asyncio.Event, stream: Any) -> AsyncIterator[Any]:
+    """The stream's messages, up to its end or until something is over; then the stream is cancelled."""
+    ending = asyncio.ensure_future(over.wait())
     try:
-        yield
-    except grpc.aio.AioRpcError as failure:
-        trailers: dict[str, Any] = dict(cast(Any, failure.trailing_metadata() or ()))
-        if DETAILS_KEY in trailers:
-            raise told(failure, trailers) from None
-        log = logger.debug if quiet else logger.warning
-        log("call failed", rpc=rpc, code=failure.code().name, details=failure.details())
-        raise untold(failure.code()) from None
+        while True:
+            reading = asyncio.ensure_future(stream.read())
+            try:
+                await asyncio.wait((reading, ending), return_when=asyncio.FIRST_COMPLETED)
+                if not reading.done():
+                    return
+            finally:
+                if not reading.done():
+                    reading.cancel()
+            message = reading.result()
+            if message is grpc.aio.EOF:  # type: ignore[attr-defined]  # the stubs lack it
+                return
+            yield message
+    finally:
+        ending.cancel()
+        stream.cancel()
 
 
 def told(failure: grpc.aio.AioRpcError, trailers: dict[str, Any]) -> errors.GatewayError:
@@ -174,6 +197,9 @@ def told(failure: grpc.aio.AioRpcError, trailers: dict[str, Any]) -> errors.Gate
             return errors.ModelFailed(words)
         case StatusCode.UNAVAILABLE:
             return errors.Unavailable(words)
+        case StatusCode.UNAUTHENTICATED:
+            logger.error("the inference server refuses this gateway", reason=words)
+            return errors.Unavailable(UNWELCOME.format(words=words))
         case StatusCode.DEADLINE_EXCEEDED:
             return errors.DeadlineExceeded(words)
         case StatusCode.RESOURCE_EXHAUSTED:

@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_kit.logs import request_id, usable_id
 from web_gateway import errors
-from web_gateway.client import REQUEST_ID_KEY, SESSION_KEY, Call
+from web_gateway.channel import SESSION_KEY
+from web_gateway.client import REQUEST_ID_KEY, Call
 from web_gateway.metrics import Metrics
 
 CLIENT_LEFT = 499  # no such status is ever sent: nobody was there to read it

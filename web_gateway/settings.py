@@ -15,6 +15,27 @@ class Settings(Struct, frozen=True, kw_only=True):
     inference_target: Annotated[
         str, Meta(min_length=1, description="the gateway's gRPC target (`dns:///host:port` for several)")
     ] = "localhost:50051"
+    tls_ca: Annotated[
+        str,
+        Meta(
+            description="PEM file of the authorities the inference server's certificate must come from; `public`: those"
+            " gRPC knows; unset: plaintext"
+        ),
+    ] = ""
+    tls_client_cert: Annotated[str, Meta(description="PEM file of the gateway's certificate, for servers that ask")] = (
+        ""
+    )
+    tls_client_key: Annotated[str, Meta(description="PEM file of the gateway's key")] = ""
+    tls_server_name: Annotated[
+        str, Meta(description="name the server's certificate must hold, where it is not the target's")
+    ] = ""
+    auth_token: Annotated[str, Meta(description="secret that the gateway shows and the inference server asks for")] = ""
+    auth_token_file: Annotated[
+        str, Meta(description="file of that secret; the server accepts each line, the gateway shows the first")
+    ] = ""
+    allow_plaintext: Annotated[
+        bool, Meta(description="`1`: gRPC between the tiers may go unencrypted beyond this machine")
+    ] = False
     timeout_s: Annotated[float, Meta(gt=0, le=600, description="seconds a request may take before 504")] = 30.0
     max_body_bytes: Annotated[int, Meta(ge=1, description="longest request body, in bytes")] = 1_100_000
     grace_s: Annotated[float, Meta(ge=0, description="seconds that work in flight may take at a stop")] = 10.0

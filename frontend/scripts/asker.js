@@ -7,8 +7,8 @@
  * @typedef {import("./distribution.js").Answer} Answer
  */
 import { CallFailed } from "./api.js";
+import * as outcomes from "./outcomes.js";
 import * as questions from "./questions.js";
-import * as states from "./state.js";
 
 const TYPING_MS = 120;
 const SETTING_MS = 80;
@@ -31,9 +31,9 @@ export function createAsker({
   act,
   ask,
   wanted = questions.wanted,
-  receive = states.receive,
-  fail = states.fail,
-  retry = states.retry,
+  receive = outcomes.receive,
+  fail = outcomes.fail,
+  retry = outcomes.retry,
   delay: delayOf = delayOfBars,
 }) {
   /** @type {{key: string, controller: AbortController, timer: ReturnType<typeof setTimeout> | undefined} | null} */

@@ -13,10 +13,11 @@ export function curl(now, origin) {
   const body = {
     ...(now.typed === null ? { token_ids: ids(now) } : { text: now.typed }),
     model: now.model,
-    top_k: now.drawing.rows.length,
+    top_k: ranked(now),
     temperature: settings.temperature,
     ...(settings.topP < 1 && { top_p: settings.topP }),
     ...(settings.minP > 0 && { min_p: settings.minP }),
+    ...(beyond(now).length && { watch_token_ids: beyond(now) }),
   };
   return [
     `curl -s ${quoted(`${origin}/api/next-token`)} \\`,
@@ -33,10 +34,11 @@ export function python(now, target = "localhost:50051") {
   const fields = [
     `model=${literal(now.model)}`,
     prompt,
-    `top_k=${now.drawing.rows.length}`,
+    `top_k=${ranked(now)}`,
     `temperature=${settings.temperature}`,
     ...(settings.topP < 1 ? [`top_p=${settings.topP}`] : []),
     ...(settings.minP > 0 ? [`min_p=${settings.minP}`] : []),
+    ...(beyond(now).length ? [`watch_token_ids=[${beyond(now).join(", ")}]`] : []),
   ];
   return `import grpc
 from nexttoken.v1 import next_token_pb2 as pb
@@ -48,11 +50,21 @@ with grpc.insecure_channel(${literal(target)}) as channel:  # the inference serv
 ${fields.map((field) => `        ${field},\n`).join("")}    )
     answer = stub.TopK(request, timeout=30)
 
-for candidate in answer.candidates:
+for candidate in [*answer.candidates, *answer.watched]:
     kept = candidate.rank <= answer.kept.count
     share = candidate.probability / answer.kept.probability if kept else 0.0
     print(f"{candidate.rank:4} {candidate.token.token_id:6} {share:12.6%} {candidate.token.bytes!r}")
 `;
+}
+
+/** @param {Snapshot} now @returns {number} how many bars stand in order of rank */
+function ranked({ drawing }) {
+  return drawing.rows.filter(({ candidate }, at) => candidate.rank === at + 1).length;
+}
+
+/** @param {Snapshot} now @returns {number[]} ids of the tokens that have a bar further out */
+function beyond(now) {
+  return now.drawing.rows.slice(ranked(now)).map(({ candidate }) => candidate.token.id);
 }
 
 /** @param {Snapshot} now @returns {number[]} */

@@ -49,12 +49,13 @@ export function cut(answer, drawing, temperature, settings) {
   const all = redraw(answer, temperature, answer.candidates.length)?.rows ?? drawing.rows;
   const lines = linesOf(all, temperature, settings);
   const kept = keptOf(answer, all, lines, temperature, settings);
-  const rows = drawing.rows.map((row, at) => {
-    const stays = at < kept.count;
+  const rows = drawing.rows.map((row) => {
+    const { rank } = row.candidate;
+    const stays = rank <= kept.count || (!kept.known && likeness(row, all[0], temperature) >= settings.minP);
     const share = stays ? Math.min(1, row.probability / kept.probability) : 0;
-    return { ...row, share, fell: stays ? null : reason(lines, at) };
+    return { ...row, share, fell: stays ? null : reason(lines, rank - 1) };
   });
-  const shown = drawing.rows.slice(0, kept.count).reduce((total, row) => total + row.probability, 0);
+  const shown = rows.reduce((total, row) => (row.fell ? total : total + row.probability), 0);
   const beyond = kept.count > rows.length ? Math.max(0, kept.probability - shown) / kept.probability : 0;
   return { ...drawing, rows, cutting: true, kept, otherShare: beyond };
 }

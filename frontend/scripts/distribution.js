@@ -32,7 +32,7 @@
  * @property {Candidate[]} candidates  in order of rank
  * @property {readonly number[]} draws  asked for
  * @property {Candidate[]} drawn  the token at each of these points of what remains
- * @property {Candidate[]} watched  the tokens asked for by id
+ * @property {Candidate[]} watched  asked for by id, wherever they rank
  * @property {Point[]} partition  in order of b
  * @property {number} otherProbability
  * @property {number} entropyBits
@@ -53,10 +53,12 @@
 
 /**
  * @param {Answer} answer @param {number} temperature @param {number} topK rows wanted
+ * @param {readonly Candidate[]} [also] these of its candidates or watched tokens too, behind the others where not among them
  * @returns {Drawing | null} null where only the server can say
  */
-export function redraw(answer, temperature, topK) {
-  const shown = answer.candidates.slice(0, topK);
+export function redraw(answer, temperature, topK, also = []) {
+  const first = answer.candidates.slice(0, topK);
+  const shown = [...first, ...also.filter(({ token }) => !first.some((each) => each.token.id === token.id))];
   const raw = atOne(answer);
   const draw = (/** @type {(candidate: Candidate) => number} */ probability, /** @type {number} */ entropyBits) => {
     const rows = shown.map((candidate) => ({ candidate, probability: probability(candidate), raw: raw(candidate) }));
@@ -67,8 +69,9 @@ export function redraw(answer, temperature, topK) {
   if (temperature === answer.temperature) {
     const drawing = draw((candidate) => candidate.probability, answer.entropyBits);
     // The server's own sum of the others carries digits that 1 - sum has lost.
-    const hidden = answer.candidates.slice(shown.length).reduce((total, { probability }) => total + probability, 0);
-    return { ...drawing, exact: true, otherProbability: Math.min(1, answer.otherProbability + hidden) };
+    const hidden = answer.candidates.slice(first.length).reduce((total, { probability }) => total + probability, 0);
+    const beside = shown.slice(first.length).reduce((total, { probability }) => total + probability, 0);
+    return { ...drawing, exact: true, otherProbability: Math.max(0, Math.min(1, answer.otherProbability + hidden - beside)) };
   }
   if (temperature === 0) {
     const best = answer.candidates.filter((candidate) => candidate.logit === answer.candidates[0].logit);

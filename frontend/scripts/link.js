@@ -11,7 +11,7 @@
 import { SETTINGS, LIMITS, fits } from "./settings.js";
 import { find } from "./models.js";
 import { shortName } from "./format.js";
-import { textHere } from "./state.js";
+import { ending, textHere } from "./state.js";
 import * as tree from "./tree.js";
 import { fromBase64, toBase64 } from "./wire.js";
 
@@ -31,10 +31,10 @@ export function isLink(fragment) {
 
 /** @param {State} state @returns {string | null} the fragment; null where it would be longer than links can be */
 export function linkOf(state) {
-  const { model, current, draft, settings } = state;
-  const known = draft === null && current !== null;
-  const ids = known ? tree.tokenIds(state.tree, current) : null;
-  const said = { version: VERSION, model: known ? tree.node(state.tree, current).model : model, text: draft ?? textHere(state), ids, settings };
+  const { model, draft, settings } = state;
+  const end = draft === null ? ending(state) : null;
+  const ids = end === null ? null : tree.tokenIds(state.tree, end);
+  const said = { version: VERSION, model: end === null ? model : tree.node(state.tree, end).model, text: draft ?? textHere(state), ids, settings };
   const fragment = START + pack(JSON.stringify(said));
   return fragment.length <= LONGEST_LINK ? fragment : null;
 }
@@ -65,7 +65,7 @@ export function follow(state, fragment) {
     const link = readLink(fragment);
     if (!link) return state;
     const linked = link.ids && link.model ? { model: link.model, ids: link.ids } : null;
-    const fresh = { ...state, draft: link.text, session: null, linked, linkTrouble: null, trouble: null, play: null, said: null };
+    const fresh = { ...state, current: ending(state), end: null, draft: link.text, session: null, linked, linkTrouble: null, trouble: null, play: null, said: null };
     const wish = link.model ?? state.wish;
     const speaks = wish !== null && find(state, wish)?.state === "ready" ? wish : state.model;
     return { ...fresh, settings: link.settings, wish, model: speaks };

@@ -10,6 +10,8 @@ import * as paths from "./paths.js";
 import * as pins from "./pins.js";
 import * as play from "./play.js";
 import { createPlayer } from "./player.js";
+import { leave, look } from "./look.js";
+import { retry } from "./outcomes.js";
 import * as states from "./state.js";
 import * as room from "./room.js";
 import { start } from "./starters.js";
@@ -24,6 +26,7 @@ import { mountExamples } from "./views/examples.js";
 import { mountExplain } from "./views/explain.js";
 import { mountKeys } from "./views/keys.js";
 import { mountLikely } from "./views/likely.js";
+import { mountLook } from "./views/look.js";
 import { mountModels } from "./views/models.js";
 import { mountPaths } from "./views/paths.js";
 import { mountPins } from "./views/pins.js";
@@ -64,6 +67,7 @@ const actions = verbs();
 const views = [
   mountPrompt(element("prompt"), actions),
   mountChart(element("chart"), actions),
+  mountLook(element("chart"), actions),
   mountDisplay(element("display"), actions),
   mountPins(element("pins"), actions),
   mountControls(element("controls"), actions),
@@ -114,6 +118,8 @@ function verbs() {
     append: (/** @type {import("./distribution.js").Row} */ row) =>
       act((now) => states.append(now, row.candidate, Number.isNaN(row.raw) ? null : row.raw)),
     goTo: (/** @type {number} */ id) => act((now) => states.goTo(now, id)),
+    look: (/** @type {number} */ id) => act((now) => look(now, id)),
+    leave: () => act(leave),
     remove: (/** @type {number} */ start) => act((now) => paths.remove(now, start)),
     restore: () => act(paths.restore),
     takeBack: () => act(states.takeBack),
@@ -132,7 +138,7 @@ function verbs() {
     play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(kind === "write" ? now : room.reveal(now), kind, newSeed())),
     stop: () => act(play.stop),
     setDice: (/** @type {Partial<states.Dice>} */ changes) => act((now) => setDice(now, changes)),
-    retry: () => act(states.retry),
+    retry: () => act(retry),
     start: (/** @type {string} */ text) => act((now) => start(now, text)),
     present: (/** @type {boolean} */ on) => act((now) => room.present(now, on)),
     guess: (/** @type {boolean} */ on) => act((now) => room.guess(now, on)),

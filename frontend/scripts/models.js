@@ -9,7 +9,7 @@
  * @property {string} text
  * @property {number} count  tokens
  */
-import { FIRST_TEXT, textHere } from "./state.js";
+import { FIRST_TEXT, ending, textHere } from "./state.js";
 import { wanted } from "./questions.js";
 import * as tree from "./tree.js";
 
@@ -87,7 +87,8 @@ function settle(state) {
 
 /** @param {State} state @returns {boolean} the text at hand was typed, and no bar was picked since */
 function movable(state) {
-  return state.draft !== null || state.current === null || tree.node(state.tree, state.current).typed !== null;
+  const end = ending(state);
+  return state.draft !== null || end === null || tree.node(state.tree, end).typed !== null;
 }
 
 /** @param {State} state @returns {(Reread & {now: number | null}) | null} while nothing else has happened; `now` once it is read */
@@ -102,9 +103,10 @@ export function reread(state) {
 /** @param {State} state @param {string} name @returns {State} that model reads the text anew */
 function speak(state, name) {
   const draft = state.draft ?? (state.current === null ? FIRST_TEXT : textHere(state));
-  const read = state.draft === null && state.current !== null ? tree.node(state.tree, state.current).model : null;
-  const reread = read === null ? state.reread : { model: read, text: draft, count: tree.path(state.tree, /** @type {number} */ (state.current)).length };
-  return { ...state, model: name, draft, reread, session: state.draft === null ? null : state.session, trouble: null };
+  const end = ending(state);
+  const read = state.draft === null && end !== null ? tree.node(state.tree, end).model : null;
+  const reread = read === null ? state.reread : { model: read, text: draft, count: tree.path(state.tree, /** @type {number} */ (end)).length };
+  return { ...state, model: name, current: end, end: null, draft, reread, session: state.draft === null ? null : state.session, trouble: null };
 }
 
 /** @param {State} state @param {Model} model @param {number} at @returns {{at: number, done: number, rate: number}} */

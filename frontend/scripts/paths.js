@@ -21,7 +21,7 @@
  * @property {number | null} current  the node the text ended at, where that was one of them
  * @property {string} words
  */
-import { goTo } from "./state.js";
+import { ending, goTo } from "./state.js";
 import { groups } from "./tokens.js";
 import * as tree from "./tree.js";
 
@@ -29,7 +29,9 @@ export const MOST_BRANCHES = 200;
 const [HEAD, TAIL] = [36, 20]; // characters shown of a long stretch
 
 /** @param {State} state @returns {Branch[]} parents before their children, in the order they were tried */
-export function outline({ tree: all, current }) {
+export function outline(state) {
+  const { tree: all } = state;
+  const current = ending(state);
   /** @type {Branch[]} */
   const found = [];
   const way = new Set(current === null ? [] : tree.path(all, current).map((node) => node.id));
@@ -56,9 +58,10 @@ export function remove(state, start) {
   if (parent === null) return state;
   const nodes = subtree(state.tree, start);
   const gone = new Set(nodes.map((node) => node.id));
-  const inside = state.current !== null && gone.has(state.current);
+  const end = ending(state);
+  const inside = end !== null && gone.has(end);
   const words = outline(state).find((branch) => branch.start === start)?.words ?? "";
-  const removed = { nodes, current: inside ? state.current : null, words };
+  const removed = { nodes, current: inside ? end : null, words };
   const moved = inside ? goTo(state, parent) : state;
   return without({ ...moved, removed }, gone);
 }
@@ -84,10 +87,11 @@ export function restore(state) {
 
 /** @param {State} state @returns {State} with no more branches than fit: the oldest go first, never the text at hand */
 export function trim(state) {
-  const leaves = [...state.tree.nodes.values()].filter((node) => node.parent !== null && !node.children.length && node.id !== state.current);
+  const end = ending(state);
+  const leaves = [...state.tree.nodes.values()].filter((node) => node.parent !== null && !node.children.length && node.id !== end);
   const excess = leaves.length - MOST_BRANCHES;
   if (excess <= 0) return state;
-  const kept = new Set(state.current === null ? [] : [state.current]);
+  const kept = new Set(end === null ? [] : [end]);
   let all = state.tree;
   for (const leaf of leaves.sort((a, b) => a.id - b.id).slice(0, excess)) all = tree.prune(all, leaf.id, kept);
   return cleaned({ ...state, tree: all });

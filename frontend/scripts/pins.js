@@ -37,7 +37,7 @@
 import { cut } from "./cuts.js";
 import { redraw } from "./distribution.js";
 import { BREADTH, answerHere, scene } from "./questions.js";
-import { answerKey, textHere } from "./state.js";
+import { answerKey } from "./state.js";
 import { hex, oneLine } from "./tokens.js";
 import * as tree from "./tree.js";
 
@@ -61,7 +61,7 @@ export function pin(state) {
   const name = NAMES.find((each) => state.pins.every((pin) => pin.name !== each));
   if (!now || !name || state.current === null) return state;
   const key = answerKey(now.model, tree.tokenIds(state.tree, state.current));
-  const made = { ...now, name, key, text: ending(textHere(state)), settings: state.settings };
+  const made = { ...now, name, key, text: ending(tree.text(state.tree, state.current)), settings: state.settings };
   return { ...state, pins: [...state.pins, made], versus: name };
 }
 

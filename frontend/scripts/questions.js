@@ -13,6 +13,7 @@
 import { cut } from "./cuts.js";
 import { draws } from "./dice.js";
 import { redraw } from "./distribution.js";
+import { chosen, watched } from "./look.js";
 import { hidden } from "./room.js";
 import { answerKey } from "./state.js";
 import * as tree from "./tree.js";
@@ -35,11 +36,12 @@ export function wanted(state, even = false) {
   } else if (state.draft === null) {
     if (state.current === null) return null;
     question.whole = false;
+    question.watch = watched(state);
     const answer = answerHere(state);
     if (answer && answers(answer, question)) return null;
     question.tokenIds = tree.tokenIds(state.tree, state.current);
   }
-  question.key = JSON.stringify([model, question.text, question.tokenIds, ...Object.values(settings), ...question.draws]);
+  question.key = JSON.stringify([model, question.text, question.tokenIds, settings, question.draws, question.watch]);
   if (even) return question;
   const ready = state.models?.find((each) => each.name === model)?.state === "ready";
   return ready && state.lost === null && state.trouble?.key !== question.key ? question : null;
@@ -59,15 +61,19 @@ export function scene(state) {
   const here = answerHere(state);
   const answer = here ?? (state.drawn === null ? null : state.answers.get(state.drawn));
   if (!answer) return null;
-  const drawing = redraw(answer, temperature, topK);
+  // The token that the text has here has a bar of its own, wherever it ranks.
+  const id = here ? chosen(state)?.token?.id : undefined;
+  const also = [...answer.candidates, ...answer.watched].filter(({ token }) => token.id === id).slice(0, 1);
+  const drawing = redraw(answer, temperature, topK, also);
   if (drawing) return { drawing: cut(answer, drawing, temperature, state.settings), stale: here === null };
   const held = redraw(answer, answer.temperature, topK);
   return held && { drawing: cut(answer, held, answer.temperature, state.settings), stale: true };
 }
 
-/** @param {Answer} answer @param {Pick<Question, "settings" | "draws">} question @returns {boolean} it is the server's word on it */
-function answers(answer, { settings, draws }) {
+/** @param {Answer} answer @param {Pick<Question, "settings" | "draws" | "watch">} question @returns {boolean} it is the server's word on it */
+function answers(answer, { settings, draws, watch }) {
   const enough = answer.topK >= settings.topK || answer.candidates.length >= answer.vocabSize;
   const same = /** @type {const} */ (["temperature", "topP", "minP"]).every((name) => answer[name] === settings[name]);
-  return enough && same && draws.every((draw, at) => answer.draws[at] === draw);
+  const seen = watch.every((id) => [...answer.candidates, ...answer.watched].some(({ token }) => token.id === id));
+  return enough && same && seen && draws.every((draw, at) => answer.draws[at] === draw);
 }

@@ -17,7 +17,6 @@
  */
 import * as format from "./format.js";
 import { scene } from "./questions.js";
-import { textHere } from "./state.js";
 import { decode, hex, spell } from "./tokens.js";
 import * as tree from "./tree.js";
 import { toBase64 } from "./wire.js";
@@ -29,7 +28,7 @@ export function snapshot(state) {
   const { model, typed } = tree.node(state.tree, state.current);
   const { drawing } = now;
   const tokens = tree.tokens(tree.path(state.tree, state.current));
-  return { model, text: textHere(state), typed, tokens, settings: state.settings, drawing, vocabulary: drawing.rows.length + drawing.otherCount };
+  return { model, text: tree.text(state.tree, state.current), typed, tokens, settings: state.settings, drawing, vocabulary: drawing.rows.length + drawing.otherCount };
 }
 
 /** @param {Snapshot} now @returns {string} in the words of the HTTP contract */

@@ -24,7 +24,7 @@
  * @property {number[] | null} tokenIds  the tokens of the way here
  * @property {Settings} settings
  * @property {readonly number[]} draws  to be answered each with a token
- * @property {readonly number[]} watch  ids to report wherever they rank
+ * @property {readonly number[]} watch  ids of tokens wanted wherever they rank
  * @property {boolean} whole  the prompt's tokens are wanted too
  *
  * @typedef {object} Play
@@ -37,7 +37,8 @@
  *
  * @typedef {object} State
  * @property {Tree} tree
- * @property {number | null} current  the node at the end of the text; null before the first answer
+ * @property {number | null} current  the node whose next token the chart shows; null before the first answer
+ * @property {number | null} end  the node at the end of the text, while the chart stands at an earlier place of it
  * @property {string | null} draft  a text that has no answer yet
  * @property {"typing" | "typed" | null} session  typing: since the last move; typed: and an answer has landed since
  * @property {readonly Place[]} past
@@ -76,14 +77,14 @@ import { FIRST_DICE, FIRST_SETTINGS, SETTINGS, fits } from "./settings.js";
 import * as tree from "./tree.js";
 
 export const FIRST_TEXT = "Once upon a time";
-const MOST_ANSWERS = 300;
-const MOST_PAST = 1000;
+export const MOST_PAST = 1000;
 
 /** @returns {State} */
 export function initial() {
   return {
     tree: tree.EMPTY,
     current: null,
+    end: null,
     draft: FIRST_TEXT,
     session: null,
     past: [],
@@ -126,7 +127,8 @@ export function answerKey(model, ids) {
 /** @param {State} state @param {string} text @returns {State} the text is typed anew */
 export function edit(state, text) {
   if (text === (state.draft ?? textHere(state))) return state;
-  return { ...state, draft: text, linked: null, linkTrouble: null, session: state.session ?? "typing", trouble: null, play: null, said: null };
+  const current = ending(state);
+  return { ...state, current, end: null, draft: text, linked: null, linkTrouble: null, session: state.session ?? "typing", trouble: null, play: null, said: null };
 }
 
 /** @param {State} state @returns {State} typing is over: the next typing is a step of its own for undo */
@@ -137,7 +139,8 @@ export function rest(state) {
 }
 
 /**
- * The candidate joins the text, if it is one of those the text at hand has: a click on bars of another text is none.
+ * The candidate joins the text where the chart stands, if it is one of those the text at hand has there: a click on bars
+ * of another text is none.
  * @param {State} state @param {Candidate} candidate @param {number | null} raw its probability at temperature 1
  * @returns {State}
  */
@@ -145,17 +148,30 @@ export function append(state, candidate, raw) {
   if (state.current === null || state.draft !== null) return state;
   const key = answerKey(tree.node(state.tree, state.current).model, tree.tokenIds(state.tree, state.current));
   const answer = state.answers.get(key);
-  if (!answer?.candidates.includes(candidate) && !answer?.drawn.includes(candidate)) return state;
+  if (!answer || ![answer.candidates, answer.drawn, answer.watched].some((all) => all.includes(candidate))) return state;
   const known = { probability: raw, rank: candidate.rank };
   const [grown, id] = tree.extend(state.tree, state.current, candidate.token, known);
-  return goTo({ ...state, tree: grown }, id);
+  const next = { ...state, tree: grown };
+  // The token that the text has here anyway: the chart moves on along the text. Writing leaves the text behind.
+  const along = state.end !== null && state.play?.kind !== "write" && tree.leadsTo(grown, id, state.end);
+  return along ? stand(next, id) : goTo(next, id);
 }
 
 /** @param {State} state @param {number} id @returns {State} the text ends at that node */
 export function goTo(state, id) {
-  if (id === state.current && state.draft === null) return state;
+  if (id === ending(state) && state.draft === null) return stand(state, id);
   const here = place(state);
   return { ...arrive(state, id), past: here === null ? state.past : [...state.past, here].slice(-MOST_PAST), future: [] };
+}
+
+/** @param {State} state @param {number} id on the way to the end @returns {State} the chart stands there; the text stays */
+export function stand(state, id) {
+  const end = ending(state);
+  if (id === state.current && state.draft === null) return state;
+  const { model } = tree.node(state.tree, id);
+  const key = answerKey(model, tree.tokenIds(state.tree, id));
+  const drawn = state.answers.has(key) ? key : state.drawn;
+  return { ...state, current: id, end: id === end ? null : end, drawn, trouble: null, play: null, said: null };
 }
 
 /** @param {State} state @returns {State} one token less; the token stays on its branch */
@@ -163,6 +179,7 @@ export function takeBack(state) {
   if (state.current === null || state.draft !== null) return state;
   const { parent } = tree.node(state.tree, state.current);
   if (parent === null) return state;
+  if (state.end !== null) return tree.isFirstMark(state.tree, state.current) ? state : stand(state, parent);
   return state.past.at(-1) === parent ? undo(state) : goTo(state, parent);
 }
 
@@ -205,55 +222,20 @@ export function release(state) {
   return state.held ? { ...state, held: false } : state;
 }
 
-/** @param {State} state @param {Question} question @param {Answer} answer @returns {State} */
-export function receive(state, question, answer) {
-  let { tree: grown, current, past, session } = state;
-  if (question.whole) {
-    [grown, current] = tree.rootFor(grown, question.model);
-    [grown, current] = tree.extendAll(grown, current, answer.promptTokens);
-    if (question.text !== null) grown = tree.change(grown, current, { typed: question.text });
-    grown = tree.goneTo(grown, current);
-    const before = state.current;
-    if (before !== null && before !== current) {
-      if (session === "typed") {
-        const places = [...past, ...state.future].filter((each) => typeof each === "number");
-        grown = tree.prune(grown, before, new Set([current, .../** @type {number[]} */ (places)]));
-      } else past = [...past, before].slice(-MOST_PAST);
-    }
-    session = session === null ? null : "typed";
-  }
-  if (current === null) return state;
-  const key = answerKey(question.model, question.tokenIds ?? tree.tokenIds(grown, current));
-  const answers = new Map(state.answers);
-  answers.delete(key);
-  answers.set(key, answer);
-  for (const oldest of answers.keys()) {
-    if (answers.size <= MOST_ANSWERS) break;
-    answers.delete(oldest);
-  }
-  const future = question.whole ? [] : state.future;
-  const linked = question.whole && question.text === null ? null : state.linked;
-  return { ...state, tree: grown, current, past, future, session, draft: null, linked, answers, drawn: key, trouble: null };
-}
-
-/** @param {State} state @param {Trouble} trouble @returns {State} */
-export function fail(state, trouble) {
-  return { ...state, trouble, play: null };
-}
-
-/** @param {State} state @returns {State} what failed is asked again */
-export function retry(state) {
-  return { ...state, trouble: null };
+/** @param {State} state @returns {number | null} the node at the end of the text */
+export function ending(state) {
+  return state.end ?? state.current;
 }
 
 /** @param {State} state @returns {string} the text at hand, without an unanswered draft */
 export function textHere(state) {
-  return state.current === null ? "" : tree.text(state.tree, state.current);
+  const end = ending(state);
+  return end === null ? "" : tree.text(state.tree, end);
 }
 
 /** @param {State} state @returns {Place | null} */
 function place(state) {
-  return state.draft !== null && state.session !== null ? { text: state.draft } : state.current;
+  return state.draft !== null && state.session !== null ? { text: state.draft } : ending(state);
 }
 
 /** @param {State} state @param {Place} to @returns {State} */
@@ -266,6 +248,7 @@ function arrive(state, to) {
     ...state,
     tree: tree.goneTo(state.tree, to),
     current: to,
+    end: null,
     draft: null,
     session: null,
     ...fresh,

@@ -8,7 +8,7 @@ import { readDisplay } from "./display.js";
 import { MOST_TYPED } from "./likely.js";
 import { NAMES } from "./pins.js";
 import { SETTINGS, fitDice, fits } from "./settings.js";
-import { initial } from "./state.js";
+import { ending, initial, textHere } from "./state.js";
 import * as tree from "./tree.js";
 import { fromBase64, toBase64 } from "./wire.js";
 
@@ -42,8 +42,7 @@ export function pack(state) {
   const alone = { ...state, past: [], future: [] };
   const way = JSON.stringify(record(alone, wayTo(state)));
   if (way.length <= MOST_CHARACTERS) return way;
-  const text = state.draft ?? (state.current === null ? "" : tree.text(state.tree, state.current));
-  return JSON.stringify(record({ ...alone, current: null, draft: text }, []));
+  return JSON.stringify(record({ ...alone, current: null, end: null, draft: state.draft ?? textHere(state) }, []));
 }
 
 /** @param {string} packed @returns {State} @throws where it is not of this format */
@@ -84,19 +83,20 @@ export function unpack(packed) {
 
 /** @param {State} state @param {readonly Node[]} nodes */
 function record(state, nodes) {
-  const { current, draft, past, future, settings, dice, display, versus, likely, open, wish, model } = state;
+  const { draft, past, future, settings, dice, display, versus, likely, open, wish, model } = state;
   const { guessing, seen, keys, tour } = state.room;
   const room = { guessing, seen, keys, offered: tour.offered };
   const pins = state.pins.map((pin) => ({ ...pin, cells: pin.cells.map(({ token, share }) => ({ ...frozenToken(token), share })) }));
-  const rest = { current, draft, past, future, settings, dice, display, pins, versus, likely, open, wish, model, room };
+  const rest = { current: ending(state), draft, past, future, settings, dice, display, pins, versus, likely, open, wish, model, room };
   return { version: VERSION, nodes: nodes.map(frozen), ...rest };
 }
 
 /** @param {State} state @returns {Node[]} the nodes on the way to the current one, with the root */
 function wayTo(state) {
-  if (state.current === null) return [];
-  const way = tree.path(state.tree, state.current);
-  const root = tree.node(state.tree, way[0]?.parent ?? state.current);
+  const end = ending(state);
+  if (end === null) return [];
+  const way = tree.path(state.tree, end);
+  const root = tree.node(state.tree, way[0]?.parent ?? end);
   return [root, ...way];
 }
 

@@ -97,6 +97,20 @@ export function text(tree, id) {
   return (nodes[end]?.typed ?? "") + textOf(tokens(nodes.slice(end + 1)));
 }
 
+/** @param {Tree} tree @param {number} id @returns {boolean} a mark at the very beginning: nothing stands before it, nobody chose it */
+export function isFirstMark(tree, id) {
+  const { parent, token } = node(tree, id);
+  return parent !== null && token?.special === true && node(tree, parent).parent === null;
+}
+
+/** @param {Tree} tree @param {number} id @param {number} end @returns {boolean} the way to `end` leads through `id` */
+export function leadsTo(tree, id, end) {
+  /** @type {number | null} */
+  let at = end;
+  while (at !== null && at !== id) at = node(tree, at).parent;
+  return at === id;
+}
+
 /** @param {Tree} tree @param {number} id @param {number} [most] @returns {Node[]} what followed when last here */
 export function onward(tree, id, most = 200) {
   /** @type {Node[]} */

@@ -137,21 +137,6 @@ def test_a_reload_keeps_everything(page: Page) -> None:
     expect(page.locator("#text")).to_have_value("Tom and his dog went to the")
 
 
-def test_an_earlier_token_is_a_way_back_and_another_pick_a_branch(page: Page) -> None:
-    write(page, "Once upon a time")
-    click_bar(page, 0)
-    click_bar(page, 0)
-    whole = page.locator("#text").input_value()
-    page.locator("#prompt .token").nth(5).click()
-    expect(page.locator("#text")).to_have_value("Once upon a time")
-    settled(page)
-    page.locator("#prompt .token.onward").last.click()
-    expect(page.locator("#text")).to_have_value(whole)
-    page.locator("#prompt .token").nth(5).click()
-    click_bar(page, 3)
-    expect(page.locator("#prompt .token.onward")).to_have_count(0)
-
-
 def test_an_empty_text_starts_from_the_beginning_of_sequence(page: Page) -> None:
     write(page, "")
     expect(page.locator("#prompt .token.special")).to_have_count(1)

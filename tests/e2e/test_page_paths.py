@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from pages import OpenPage, Stack, click_bar, rows, settled, shoot, write
+from pages import OpenPage, Stack, branch_at, click_bar, rows, settled, shoot, write
 from playwright.sync_api import Locator, Page, expect
 
 TEXT = "The little girl was very"
@@ -20,9 +20,7 @@ def branch_out(page: Page) -> list[str]:
     click_bar(page, 0)
     click_bar(page, 1)
     texts = [page.locator("#text").input_value()]
-    page.locator("#prompt .token").nth(6).click()
-    settled(page)
-    click_bar(page, 2)
+    branch_at(page, 6, 2)
     texts.append(page.locator("#text").input_value())
     page.locator("#paths summary").click()
     expect(paths(page).last).to_be_visible()
@@ -66,9 +64,8 @@ def test_a_deleted_branch_is_brought_back_by_keyboard(page: Page) -> None:
 
 def test_paths_grow_with_every_click_and_stay_folded_when_folded(page: Page) -> None:
     branch_out(page)
-    page.locator("#prompt .token").nth(6).click()
     count = paths(page).count()
-    click_bar(page, 4)
+    branch_at(page, 6, 4)
     expect(paths(page)).to_have_count(count + 1)
     page.locator("#paths summary").click()
     expect(paths(page).first).to_be_hidden()

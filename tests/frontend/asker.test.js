@@ -4,6 +4,7 @@ import { CallFailed } from "../../frontend/scripts/api.js";
 import { createAsker } from "../../frontend/scripts/asker.js";
 import { setModels } from "../../frontend/scripts/models.js";
 import { answerHere } from "../../frontend/scripts/questions.js";
+import * as outcomes from "../../frontend/scripts/outcomes.js";
 import * as states from "../../frontend/scripts/state.js";
 import { readAnswer, readModels } from "../../frontend/scripts/wire.js";
 import { logits, wireAnswer, wireToken } from "./make.js";
@@ -99,6 +100,6 @@ test("a refusal for good is not asked again by itself", async (context) => {
   context.mock.timers.tick(60_000);
   assert.equal(asked.length, 1);
   assert.deepEqual([state().trouble.field, state().draft], ["text", states.FIRST_TEXT]);
-  act(states.retry);
+  act(outcomes.retry);
   assert.equal(asked.length, 2);
 });

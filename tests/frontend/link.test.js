@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { LONGEST_LINK, follow, isLink, linkOf, linkWords, readLink } from "../../frontend/scripts/link.js";
 import { choose, setModels } from "../../frontend/scripts/models.js";
+import { receive } from "../../frontend/scripts/outcomes.js";
 import { wanted } from "../../frontend/scripts/questions.js";
 import * as states from "../../frontend/scripts/state.js";
 import * as tree from "../../frontend/scripts/tree.js";
@@ -20,7 +21,7 @@ function readBack(state, words) {
   const question = wanted(state);
   assert.deepEqual([question.text, question.whole], [null, true]);
   const tokens = question.tokenIds.map((id, at) => wireToken(id, words[at]));
-  return states.receive(state, question, readAnswer(wireAnswer(VALUES, { ...question.settings, tokens, model: question.model }), { ...question, ...question.settings }));
+  return receive(state, question, readAnswer(wireAnswer(VALUES, { ...question.settings, tokens, model: question.model }), { ...question, ...question.settings }));
 }
 
 test("a link brings back text, tokens, settings and model, on a page that never saw them", () => {

@@ -5,6 +5,7 @@ import { lose } from "../../frontend/scripts/models.js";
 import * as play from "../../frontend/scripts/play.js";
 import { createPlayer } from "../../frontend/scripts/player.js";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
+import * as outcomes from "../../frontend/scripts/outcomes.js";
 import * as states from "../../frontend/scripts/state.js";
 import { pack, unpack } from "../../frontend/scripts/storage.js";
 import * as tree from "../../frontend/scripts/tree.js";
@@ -136,7 +137,7 @@ test("writing on stops where the user moves, types or sets something, at an erro
     states.edit(state, "else"),
     states.set(state, { temperature: 0.5 }),
     states.takeBack(state),
-    states.fail(state, { key: "x", message: "no", code: "internal", field: null, again: false }),
+    outcomes.fail(state, { key: "x", message: "no", code: "internal", field: null, again: false }),
     lose(state, "gone"),
   ];
   for (const next of others) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
+import * as outcomes from "../../frontend/scripts/outcomes.js";
 import * as states from "../../frontend/scripts/state.js";
 import * as tree from "../../frontend/scripts/tree.js";
 import { answer, begun, pick } from "./steps.js";
@@ -138,11 +139,11 @@ test("a second pick of the same bars does nothing: they belong to the text befor
 test("an error keeps text and bars, is not asked again by itself, and goes when the question changes", () => {
   let state = states.edit(begun("One"), "Two");
   const question = wanted(state);
-  state = states.fail(state, { key: question.key, message: "too long", code: "invalid_argument", field: "text", again: false });
+  state = outcomes.fail(state, { key: question.key, message: "too long", code: "invalid_argument", field: "text", again: false });
   assert.equal(wanted(state), null);
   assert.equal(state.draft, "Two");
   assert.equal(scene(state).drawing.rows.length, 10);
-  assert.equal(wanted(states.retry(state)).key, question.key);
+  assert.equal(wanted(outcomes.retry(state)).key, question.key);
   const changed = states.edit(state, "Tw");
   assert.equal(changed.trouble, null);
   assert.ok(wanted(changed));

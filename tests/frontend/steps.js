@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { setModels } from "../../frontend/scripts/models.js";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
+import * as outcomes from "../../frontend/scripts/outcomes.js";
 import * as states from "../../frontend/scripts/state.js";
 import { readAnswer, readModels } from "../../frontend/scripts/wire.js";
 import { logits, wireAnswer, wireToken } from "./make.js";
@@ -19,8 +20,8 @@ export function answer(state, { settings = state.settings } = {}) {
   assert.ok(question, "nothing was asked");
   const words = question.text?.match(/\s*\S+/g) ?? [];
   const tokens = question.text === null ? undefined : words.map((word) => wireToken(1000 + [...word].reduce((sum, each) => sum * 7 + each.charCodeAt(0), 0), word));
-  const json = wireAnswer(VALUES, { ...question.settings, draws: [...question.draws], tokens, model: question.model });
-  return states.receive(state, question, readAnswer(json, { model: question.model, text: question.text, draws: question.draws, ...question.settings }));
+  const json = wireAnswer(VALUES, { ...question.settings, draws: [...question.draws], watch: question.watch, tokens, model: question.model });
+  return outcomes.receive(state, question, readAnswer(json, { model: question.model, text: question.text, draws: question.draws, watch: question.watch, ...question.settings }));
 }
 
 /** @param {states.State} state @param {number} index */

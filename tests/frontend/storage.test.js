@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setModels } from "../../frontend/scripts/models.js";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
+import * as outcomes from "../../frontend/scripts/outcomes.js";
 import * as states from "../../frontend/scripts/state.js";
 import { load, pack, save, unpack } from "../../frontend/scripts/storage.js";
 import { readAnswer, readModels } from "../../frontend/scripts/wire.js";
@@ -14,7 +15,7 @@ function begun(text, words) {
   const state = setModels(states.edit(states.initial(), text), models, 0);
   const question = wanted(state);
   const json = wireAnswer(logits(41, 40, 2), { tokens: words.map((word, at) => wireToken(at, word)) });
-  return states.receive(state, question, readAnswer(json, { model: "tiny", text, ...question.settings }));
+  return outcomes.receive(state, question, readAnswer(json, { model: "tiny", text, ...question.settings }));
 }
 
 /** @param {states.State} state what a reload must keep */
@@ -28,7 +29,7 @@ test("a reload keeps text, branches, undo, settings and model", () => {
     state = states.append(state, row.candidate, row.raw);
     const question = wanted(state);
     const json = wireAnswer(logits(42 + index, 40, 2));
-    state = states.receive(state, question, readAnswer(json, { model: "tiny", text: null, ...question.settings }));
+    state = outcomes.receive(state, question, readAnswer(json, { model: "tiny", text: null, ...question.settings }));
   }
   assert.equal(tree.path(state.tree, state.current).length, 5);
   state = states.set(states.undo(state), { temperature: 0.35, topK: 7, topP: 0.9, minP: 0.02 });

@@ -166,7 +166,7 @@ async def test_the_queue_is_seen_while_it_is_long() -> None:
         await ready(here.stub, "bundled")
         async with busy(here.server.scheduler):
             waiting = [asyncio.ensure_future(here.stub.TopK(pb.TopKRequest(text=text))) for text in ("one", "two")]
-            await until(lambda: here.server.scheduler.queue_depth == 2)
+            await until(lambda: here.server.scheduler.gauges.waiting == 2)
             text = await metrics(here)
             assert [sample(text, name) for name in ("queue_depth", "requests_in_flight", "queue_limit")] == [2, 3, 9]
         await asyncio.gather(*waiting)

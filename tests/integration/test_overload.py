@@ -25,7 +25,9 @@ LIMIT = 3
 async def small() -> AsyncIterator[Any]:
     """A server that takes LIMIT requests at a time."""
     torch.set_num_threads(1)
-    settings = Settings(model="bundled", grpc_port=0, queue_limit=LIMIT, drain_s=0, grace_s=PATIENCE_S)
+    settings = Settings(
+        model="bundled", grpc_port=0, queue_limit=LIMIT, client_share=1.0, drain_s=0, grace_s=PATIENCE_S
+    )
     async with (
         server_here(settings) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,

@@ -64,7 +64,7 @@ async def asked(at: Cell, ids: Sequence[int], temperature: float = 1.0) -> TopKA
 
 def forget(of: Engine) -> None:
     """Everything kept is gone."""
-    of._reader._kept.forget(of._reader)
+    of._reader._kept = PrefixCache(STORED)
     if (runner := of._reader._model.runner) is not None:
         runner.tree.clear()
         assert runner.pool.used == 0
@@ -120,9 +120,9 @@ async def test_after_eviction(keep: Keep, architecture: str) -> None:
             await asked(at, ids) if round_number % 6 == 0 else await at.engine.top_k(TopKQuery(token_ids=ids), None)
         )
         assert answer.cached_tokens < len(ids)
-        at.engine._reader._kept.forget(at.engine._reader)
+        at.engine._reader._kept = PrefixCache(STORED)
     if runner is not None:
-        assert runner.used_bytes <= STORED
+        assert runner.gauges.bytes <= STORED
         assert runner.tree.pages == runner.pool.used
         assert runner.tree.evicted_pages > evicted
 

@@ -2,6 +2,7 @@
 plain transformers, and what is counted is what is held."""
 
 import random
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -102,7 +103,7 @@ class Clients(RuleBasedStateMachine):
 
     @rule()
     def distributions_are_forgotten(self) -> None:
-        self.kept.forget(self.reader)
+        self.kept = self.reader._kept = PrefixCache(self.kept.limit_bytes)
 
     @invariant()
     def what_is_counted_is_what_is_held(self) -> None:
@@ -111,14 +112,23 @@ class Clients(RuleBasedStateMachine):
         assert pool.used == tree.pages + sum(len(held.extras) for held in plans)
         references = sum(pool.references(page) for page in range(pool.total))
         assert references == tree.pages + sum(len(held.extras) + len(held.pages) for held in plans)
-        assert self.runner.used_bytes <= PAGES * self.runner.store.page_bytes
+        assert self.runner.gauges.bytes == pool.used * sum(
+            map(bytes_of_a_page, self.runner.store.keys)
+        ) + pool.used * sum(map(bytes_of_a_page, self.runner.store.values))
         assert self.kept.held_bytes <= self.kept.limit_bytes
-        assert self.kept.held_bytes >= sum(value.nbytes for value in self.kept._held.values())
+        assert self.kept.held_bytes == sum(
+            value.untyped_storage().nbytes() + sys.getsizeof(ids) for (_, ids), value in self.kept._held.items()
+        )
 
     def turn(self, client: int, prompt: tuple[int, ...]) -> None:
         """A client looks at another prompt; what it asked before is of no use any more."""
         self.prompts[client] = prompt
         self.asked[client] = Reading(prompt)
+
+
+def bytes_of_a_page(stored: Tensor) -> int:
+    """Of the storage that a layer really took."""
+    return stored.untyped_storage().nbytes() // PAGES
 
 
 @cache

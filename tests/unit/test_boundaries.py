@@ -11,6 +11,8 @@ INFERENCE_PATH = (
     "__main__",
     "probe",
     "server",
+    "guard",
+    "connections",
     "monitor",
     "service",
     "metrics",
@@ -25,6 +27,7 @@ INFERENCE_PATH = (
     "scheduler",
     "progress",
     "jobs",
+    "gate",
     "reader",
     "lookahead",
     "prefix_cache",
@@ -45,6 +48,7 @@ INFERENCE_PATH = (
     "processors",
     "memory",
     "distribution",
+    "gauges",
 )
 GATEWAY_PATH = (
     "__main__",
@@ -55,6 +59,8 @@ GATEWAY_PATH = (
     "body",
     "schemas",
     "client",
+    "channel",
+    "diagnosis",
     "wire",
     "errors",
     "values",
@@ -118,8 +124,8 @@ def test_packages_that_must_not_meet(package: str, strangers: set[str]) -> None:
 @pytest.mark.parametrize(
     ("package", "of", "allowed"),
     [
-        ("web_gateway", PROTOBUF | {"grpc"}, {"client.py", "wire.py"}),
-        ("inference_server", PROTOBUF | {"grpc"}, {"service.py", "wire.py", "server.py", "probe.py"}),
+        ("web_gateway", PROTOBUF | {"grpc"}, {"client.py", "channel.py", "wire.py"}),
+        ("inference_server", PROTOBUF | {"grpc"}, {"service.py", "wire.py", "server.py", "guard.py", "probe.py"}),
         ("inference_server", {"torch"}, TORCH),
     ],
 )

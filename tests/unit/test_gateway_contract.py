@@ -7,10 +7,10 @@ import msgspec
 import pytest
 from nexttoken.v1 import next_token_pb2 as pb
 
-from inference_server import server
+from inference_server import connections
 from inference_server import settings as inference
 from inference_server import values as engine
-from web_gateway import client, errors, handlers, openapi, values, wire
+from web_gateway import channel, client, errors, handlers, openapi, values, wire
 from web_gateway.app import create_app
 from web_gateway.settings import Settings
 
@@ -101,6 +101,6 @@ def test_handlers_ask_the_client_only_for_what_it_has() -> None:
 
 
 def test_the_tiers_agree_on_the_connection() -> None:
-    mine, theirs = dict(client.OPTIONS), dict(server.options(inference.Settings()))
+    mine, theirs = dict(channel.OPTIONS), dict(connections.options(inference.Settings()))
     assert mine["grpc.keepalive_time_ms"] >= theirs["grpc.http2.min_recv_ping_interval_without_data_ms"]
     assert theirs["grpc.max_receive_message_length"] >= Settings().max_body_bytes

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_server.jobs import Job, Lane, Queue, Slot, pick
+from inference_server.gate import Slot
+from inference_server.jobs import Job, Lane, Queue, pick
 
 LANES = {
     "a": Lane[Any, Any]("a", lambda queries: queries, batched=True),
@@ -83,6 +84,56 @@ async def test_those_that_go_on_and_those_not_begun_take_turns(
     assert len(queue) == len(names)
     assert [[names[job] for job in queue.take(size, 100)] for _ in order] == order
     assert queue.take(size, 100) == []
+
+
+@pytest.mark.parametrize(
+    ("clients", "size", "order"),
+    [
+        ("aaa", 2, [[0, 1], [2]]),
+        ("aaab", 2, [[0, 3], [1, 2]]),
+        ("aabc", 1, [[0], [2], [3], [1]]),
+        ("aaabbc", 4, [[0, 3, 5, 1], [4, 2]]),  # a led, so b does now
+        ("aabb", 1, [[0], [2], [1], [3]]),
+        ("abcd", 2, [[0, 1], [2, 3]]),
+        ("", 2, [[]]),
+    ],
+)
+async def test_clients_take_turns(clients: str, size: int, order: list[list[int]]) -> None:
+    queue = Queue()
+    for at, client in enumerate(clients):
+        queue.add(Job(LANES["a"], at, 1, None, Slot(lambda: None, client)))
+    assert [[job.query for job in queue.take(size, 100)] for _ in order] == order
+    assert not len(queue)
+
+
+async def test_who_goes_on_leads_by_turns() -> None:
+    """Prompts of several steps, all of which fit beside each other: no client's goes first each time."""
+    queue, leaders = Queue(), []
+    for at, client in enumerate("aabc"):
+        job = Job(LANES["a"], at, 1, None, Slot(lambda: None, client))
+        job.began = 1.0
+        queue.add(job)
+    for _ in range(6):
+        batch = queue.take(8, 100)
+        assert len(batch) == 4
+        leaders.append(batch[0].slot.client)
+        for job in batch:
+            queue.add(job)
+    assert leaders == [*"abcabc"]
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=30), st.integers(1, 5))
+async def test_nobody_waits_for_more_than_one_of_each_other_client(clients: list[str], size: int) -> None:
+    queue = Queue()
+    for at, client in enumerate(clients):
+        queue.add(Job(LANES["a"], at, 1, None, Slot(lambda: None, client)))
+    served: list[str] = []
+    while batch := queue.take(size, 100):
+        served += [job.slot.client for job in batch]
+        left = {client for client in clients if served.count(client) < clients.count(client)}
+        counts = [served.count(client) for client in left]
+        assert not counts or max(counts) - min(counts) <= 2
+    assert sorted(served) == sorted(clients)
 
 
 async def test_a_job_is_taken_out_wherever_it_waits() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inference_server.gauges import KeptGauges
 from inference_server.prefix_cache import PrefixCache
 
 
@@ -84,15 +85,14 @@ def test_long_prompts_cost_more() -> None:
     assert cost_of(tuple(range(1000)), 100) == ONE + 4 * 999
 
 
-def test_an_owner_is_forgotten_whole() -> None:
-    cache = PrefixCache[Value](10 * ONE)
-    for owner in ("a", "b"):
-        for i in (1, 2):
-            cache.put(owner, (i,), Value(100))
-    cache.forget("a")
-    assert (len(cache), cache.held_bytes) == (2, 2 * ONE)
-    assert cache.get("a", (1,)) is None
-    assert cache.get("b", (1,))
+def test_what_is_counted() -> None:
+    cache = PrefixCache[Value](ONE)
+    cache.put("a", (1,), Value(100))
+    cache.put("a", (2,), Value(100))
+    assert [cache.get("a", ids) is not None for ids in ((1,), (2,), (2,))] == [False, True, True]
+    assert cache.get("a", (2,), counted=False)
+    assert not cache.get("a", (1,), counted=False)
+    assert cache.gauges == KeptGauges(hits=2, misses=1, evictions=1, entries=1, bytes=ONE, limit_bytes=ONE)
 
 
 @given(

@@ -5,6 +5,7 @@
  */
 import * as format from "../format.js";
 import { find } from "../models.js";
+import { placeWords } from "../place.js";
 import { playWords } from "../play.js";
 import { answerHere } from "../questions.js";
 import { hidden } from "../room.js";
@@ -42,7 +43,8 @@ export function mountAnnouncer(root) {
     told = `${state.current} ${guessing}`;
     const [best] = answer.candidates;
     const { token } = tree.node(state.tree, /** @type {number} */ (state.current));
-    const after = token ? `After ${spoken(token)}: ` : "";
+    const place = placeWords(state, true);
+    const after = place ? `${place} ` : token ? `After ${spoken(token)}: ` : "";
     if (guessing) return setText(root, `${after}the bars are hidden until you show them.`);
     if (best) setText(root, `${after}most likely ${spoken(best.token)}, ${format.percent(best.probability)}.`);
   };

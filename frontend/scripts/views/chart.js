@@ -8,6 +8,7 @@
 import { ROLLS } from "../dice.js";
 import { figure, lengthOf } from "../display.js";
 import * as format from "../format.js";
+import { following } from "../look.js";
 import { dart, tally } from "../play.js";
 import { scene, wanted } from "../questions.js";
 import { hex, pending } from "../tokens.js";
@@ -134,8 +135,7 @@ export function mountChart(root, verbs) {
   function drawRows(state) {
     const path = state.current === null ? [] : tree.path(state.tree, state.current);
     const before = stale ? new Uint8Array() : pending(tree.tokens(path.slice(-4)));
-    const latest = state.current === null ? null : tree.node(state.tree, state.current).latest;
-    const taken = stale || latest === null ? undefined : tree.node(state.tree, latest).token?.id;
+    const taken = stale ? undefined : following(state)?.token?.id;
     const hurried = state.play?.kind === "write" && state.dice.pace > QUICK_PACE;
     const glide = !calm.matches && !state.held && !hurried;
     const rolled = tally(state);

@@ -48,8 +48,9 @@ export function createRow(first) {
     button.dataset.index = String(index);
     button.setAttribute("aria-disabled", String(stale));
     item.toggleAttribute("data-taken", taken);
+    item.toggleAttribute("data-far", row.candidate.rank > index + 1);
     item.toggleAttribute("data-changed", changed);
-    setText(rank, String(row.candidate.rank));
+    setText(rank, format.count(row.candidate.rank));
     setText(value, figure(row, display.column));
     setLength(bar, row.share, display.scale);
     setLength(raw, changed ? pale : 0, display.scale);

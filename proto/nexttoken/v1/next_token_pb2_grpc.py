@@ -29,7 +29,8 @@ class NextTokenServiceStub:
     """Answers questions about a model's next token. All calls are free of side effects except LoadModel.
 
     Request metadata understood by every call: x-request-id, at most 64 characters from [A-Za-z0-9._-], joins log lines
-    of the tiers; any other value is replaced by a fresh one.
+    of the tiers; any other value is replaced by a fresh one. x-session, else x-client (at most 64 characters), else the
+    caller's address names the client: clients share the queue fairly, and one may fill a part of it.
     """
 
     def __init__(self, channel):
@@ -69,7 +70,8 @@ class NextTokenServiceServicer:
     """Answers questions about a model's next token. All calls are free of side effects except LoadModel.
 
     Request metadata understood by every call: x-request-id, at most 64 characters from [A-Za-z0-9._-], joins log lines
-    of the tiers; any other value is replaced by a fresh one.
+    of the tiers; any other value is replaced by a fresh one. x-session, else x-client (at most 64 characters), else the
+    caller's address names the client: clients share the queue fairly, and one may fill a part of it.
     """
 
     def TopK(self, request, context):
@@ -163,7 +165,8 @@ class NextTokenService:
     """Answers questions about a model's next token. All calls are free of side effects except LoadModel.
 
     Request metadata understood by every call: x-request-id, at most 64 characters from [A-Za-z0-9._-], joins log lines
-    of the tiers; any other value is replaced by a fresh one.
+    of the tiers; any other value is replaced by a fresh one. x-session, else x-client (at most 64 characters), else the
+    caller's address names the client: clients share the queue fairly, and one may fill a part of it.
     """
 
     @staticmethod

@@ -45,5 +45,6 @@ def tiers(stack: Any) -> Any:
     stack.engine.failure = stack.engine.gate = None
     stack.engine.queries.clear()
     stack.engine.deadlines.clear()
+    stack.engine.clients.clear()
     stack.engine.finished = 0
     return stack

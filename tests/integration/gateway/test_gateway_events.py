@@ -113,7 +113,7 @@ async def test_a_quiet_stream_is_kept_open(monkeypatch: pytest.MonkeyPatch) -> N
         gateway_here(f"127.0.0.1:{server.port}") as gateway,
         listening(gateway.web) as events,
     ):
-        while (await following(events))[0] != "comment":
+        while (await following(events))[0] != "models":
             pass
         assert (await following(events)) == ("comment", "still here")
 

@@ -1,0 +1,42 @@
+/**
+ * Looking back: the chart stands at an earlier place of the text, which stays whole. Pure transitions beside those of
+ * `state.js`.
+ *
+ * @typedef {import("./state.js").State} State
+ * @typedef {import("./tree.js").Node} Node
+ */
+import { stand } from "./state.js";
+import * as tree from "./tree.js";
+
+/** @param {State} state @param {number} id of a token of the text @returns {State} the chart shows what could have stood there */
+export function look(state, id) {
+  const node = state.tree.nodes.get(id);
+  if (!node || node.parent === null || state.draft !== null || tree.isFirstMark(state.tree, id)) return state;
+  return stand(state, node.parent);
+}
+
+/** @param {State} state @returns {State} the chart shows again what may come next */
+export function leave(state) {
+  return state.end === null ? state : stand(state, state.end);
+}
+
+/** @param {State} state @returns {Node | null} the token of the text at the place where the chart stands; null at the end */
+export function chosen({ tree: all, current, end }) {
+  if (end === null || current === null) return null;
+  let at = tree.node(all, end);
+  while (at.parent !== current && at.parent !== null) at = tree.node(all, at.parent);
+  return at.parent === current ? at : null;
+}
+
+/** @param {State} state @returns {Node | null} what comes next: in the text, or at its end what followed when last here */
+export function following(state) {
+  const { tree: all, current } = state;
+  const latest = current === null ? null : tree.node(all, current).latest;
+  return chosen(state) ?? (latest === null ? null : tree.node(all, latest));
+}
+
+/** @param {State} state @returns {number[]} ids of tokens wanted wherever they rank */
+export function watched(state) {
+  const token = chosen(state)?.token;
+  return token ? [token.id] : [];
+}

@@ -1,0 +1,115 @@
+/**
+ * The tokens of the text: those that are read together as one chip. A chip of the text shows what could have stood at its
+ * place; one that followed when last here leads on to it. Chips are kept by their tokens.
+ *
+ * @typedef {import("../main.js").Verbs} Verbs
+ * @typedef {import("../state.js").State} State
+ * @typedef {import("../tree.js").Node} Node
+ * @typedef {import("../tokens.js").Group} Group
+ */
+import * as format from "../format.js";
+import { chosen } from "../look.js";
+import { ending } from "../state.js";
+import { groups } from "../tokens.js";
+import * as tree from "../tree.js";
+import { drawPieces } from "./pieces.js";
+
+const MOST_SHOWN = 400;
+
+/** @param {HTMLElement} strip @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountStrip(strip, verbs) {
+  /** @type {Map<string, HTMLButtonElement>} */
+  let chips = new Map();
+  const earlier = document.createElement("span");
+  earlier.className = "earlier";
+  /** @type {unknown[]} */
+  let drawn = [];
+  /** @type {unknown} */
+  let drawnEnd = null;
+
+  strip.addEventListener("click", (event) => {
+    const chip = /** @type {HTMLElement} */ (event.target).closest("button");
+    if (chip?.dataset.to) verbs.goTo(Number(chip.dataset.to));
+    else if (chip?.dataset.look) verbs.look(Number(chip.dataset.look));
+  });
+  strip.addEventListener("keydown", (event) => {
+    const buttons = [...strip.querySelectorAll("button")];
+    const at = buttons.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
+    if (to === undefined || at < 0) return;
+    event.preventDefault();
+    buttons[to]?.focus();
+  });
+  strip.addEventListener("focusin", (event) => {
+    for (const each of strip.querySelectorAll("button")) each.tabIndex = each === event.target ? 0 : -1;
+  });
+
+  return (state) => {
+    const end = ending(state);
+    const now = [state.tree, end, state.current];
+    if (now.every((each, at) => each === drawn[at])) return;
+    drawn = now;
+    const nodes = end === null ? [] : tree.path(state.tree, end);
+    const onward = end === null || state.end !== null ? [] : tree.onward(state.tree, end);
+    const from = Math.max(0, nodes.length - MOST_SHOWN);
+    const near = nodes.slice(from);
+    earlier.textContent = `… ${format.count(from)} earlier tokens`;
+    const looked = chosen(state)?.id;
+    const focused = [...strip.children].indexOf(/** @type {Element} */ (document.activeElement));
+    const kept = chips;
+    chips = new Map();
+    const draw = (/** @type {Node[]} */ all, /** @type {number} */ before, /** @type {boolean} */ ahead) => {
+      let after = false;
+      return groups(tree.tokens(all)).map((group) => {
+        const members = all.slice(group.start, group.start + group.count);
+        const key = `${ahead} ${members.map((member) => member.id).join()}`;
+        const chip = kept.get(key) ?? createChip(members, group, ahead);
+        chips.set(key, chip);
+        const here = members.some((member) => member.id === looked);
+        chip.classList.toggle("odd", (before + group.start) % 2 === 1);
+        chip.classList.toggle("behind", after);
+        after ||= here;
+        if (here) chip.setAttribute("aria-current", "location");
+        else chip.removeAttribute("aria-current");
+        chip.tabIndex = -1;
+        return chip;
+      });
+    };
+    const here = draw(near, from, false);
+    const ahead = draw(onward, nodes.length, true);
+    arrange(strip, [...(from ? [earlier] : []), ...here, ...ahead]);
+    const last = here.find((chip) => chip.ariaCurrent) ?? here.at(-1) ?? ahead[0];
+    if (last) last.tabIndex = 0;
+    if (focused >= 0 && !strip.contains(document.activeElement)) {
+      /** @type {HTMLElement | undefined} */ (strip.children[Math.min(focused, strip.children.length - 1)])?.focus();
+    } else if (focused < 0 && last && drawnEnd !== end) strip.scrollTop = last.offsetTop + last.offsetHeight - strip.clientHeight;
+    drawnEnd = end;
+  };
+}
+
+/** @param {HTMLElement} strip @param {readonly HTMLElement[]} wanted its children, in this order; what is in place stays */
+function arrange(strip, wanted) {
+  const kept = new Set(wanted);
+  for (const child of [...strip.children]) if (!kept.has(/** @type {HTMLElement} */ (child))) child.remove();
+  wanted.forEach((child, at) => {
+    if (strip.children[at] !== child) strip.insertBefore(child, strip.children[at] ?? null);
+  });
+}
+
+/** @param {Node[]} members @param {Group} group of them @param {boolean} onward @returns {HTMLButtonElement} */
+function createChip(members, group, onward) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "token";
+  button.classList.toggle("special", group.special);
+  button.classList.toggle("onward", onward);
+  button.dataset.nodes = members.map((member) => member.id).join(" ");
+  const words = group.pieces.map((piece) => piece.spoken).join(" ");
+  if (onward) button.dataset.to = String(members[members.length - 1].id);
+  else button.dataset.look = String(members[0].id);
+  button.append(drawPieces(group.pieces));
+  if (group.count > 1) button.dataset.count = String(group.count);
+  button.setAttribute("aria-label", `${words}: ${onward ? "go on to here" : "what else could stand here"}`);
+  for (const piece of group.pieces) if (piece.text.includes("\n")) button.classList.add("breaks");
+  return button;
+}

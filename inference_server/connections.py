@@ -1,0 +1,41 @@
+"""How connections are kept: the length of messages, pings, age. Knows settings and the names of gRPC's options."""
+
+import math
+
+from inference_server.settings import Settings
+
+REQUEST_ROOM_BYTES = 1 << 20  # of a message beside its text: ids of a long prompt, watched ids, draws
+LEAST_REQUEST_BYTES = 4 << 20  # gRPC's own default
+MAX_RESPONSE_BYTES = 64 << 20  # a score of 8,192 tokens with 100 alternatives each takes about 45 MB
+KEEPALIVE_MS = 5_000  # a watcher that vanished without a word is found and let go
+KEEPALIVE_TIMEOUT_MS = 4_000
+LEAST_PING_INTERVAL_MS = 2_000  # the default of 5 minutes would cut off clients that ping every 5 s
+CONNECTION_GRACE_MS = 660_000  # longer than any gateway waits for an answer
+
+
+def options(settings: Settings) -> list[tuple[str, int]]:
+    """The gRPC server's options."""
+    return [
+        ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share its calls
+        ("grpc.max_receive_message_length", max(LEAST_REQUEST_BYTES, settings.max_text_bytes + REQUEST_ROOM_BYTES)),
+        ("grpc.max_send_message_length", MAX_RESPONSE_BYTES),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),
+        *aging(settings.connection_age_s),
+    ]
+
+
+def aging(seconds: float) -> list[tuple[str, int]]:
+    """Connections end, after the calls on them, once they are this old, give or take a tenth; 0: never.
+
+    Clients that balance ask for the addresses of their target only when a connection ends.
+    """
+    if not seconds:
+        return []
+    return [
+        ("grpc.max_connection_age_ms", math.ceil(seconds * 1000)),
+        ("grpc.max_connection_age_grace_ms", CONNECTION_GRACE_MS),
+    ]

@@ -1,0 +1,43 @@
+"""gRPC targets as text: which hosts they name, and whether these are this machine. Resolves no names."""
+
+from ipaddress import ip_address
+
+DEFAULT_PORT = 443
+LOCAL_SCHEMES = ("unix:", "unix-abstract:")
+LIST_SCHEMES = ("ipv4:", "ipv6:")
+OTHER_SCHEMES = ("xds:", "passthrough:", "vsock:")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can be behind a host name or address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def addresses(target: str) -> list[tuple[str, int]]:
+    """(host, port) of each address that a target names; none for sockets of this machine and for what can't be told."""
+    if target.startswith((*LOCAL_SCHEMES, *OTHER_SCHEMES)):
+        return []
+    if target.startswith(LIST_SCHEMES):
+        return [split(address) for address in target[len("ipv4:") :].lstrip("/").split(",")]
+    if target.startswith("dns:"):
+        target = target.removeprefix("dns:")
+        if target.startswith("//"):
+            target = target[2:].partition("/")[2]
+    return [split(target)]
+
+
+def split(address: str) -> tuple[str, int]:
+    """host:port, [host]:port or host alone."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal() or (":" in host and not host.startswith("[")):
+        return address.strip("[]"), DEFAULT_PORT
+    return host.strip("[]"), int(port)
+
+
+def stays_here(target: str) -> bool:
+    """Whether whatever goes to a target stays on this machine."""
+    named = addresses(target)
+    return target.startswith(LOCAL_SCHEMES) or (bool(named) and all(is_loopback(host) for host, _ in named))

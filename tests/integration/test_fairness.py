@@ -1,0 +1,73 @@
+"""Who asks is known from metadata, and one who asks too much leaves room for others: over gRPC."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+from calls import busy, failure, trailers, until
+from fakes import FakeEngine, fetch
+from nexttoken.v1 import next_token_pb2 as pb
+from servers import PATIENCE_S, connect, ready, server_here, stub_of
+
+from inference_server.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("metadata", "client"),
+    [
+        ({}, "ipv4:127.0.0.1"),
+        ({"x-client": "2001:db8::7"}, "2001:db8::7"),
+        ({"x-client": "10.0.0.7", "x-session": "visitor"}, "visitor"),
+        ({"x-client": "10.0.0.7", "x-session": "v" * 65}, "10.0.0.7"),
+        ({"x-session": ""}, "ipv4:127.0.0.1"),
+    ],
+)
+async def test_who_asks(metadata: dict[str, str], client: str) -> None:
+    engine = FakeEngine()
+    settings = Settings(model="bundled", grpc_port=0, drain_s=0)
+    async with (
+        server_here(settings, fetch, lambda name, folder: engine) as server,
+        connect(f"127.0.0.1:{server.port}") as stub,
+    ):
+        await ready(stub, "bundled")
+        given = tuple(metadata.items())
+        await stub.TopK(pb.TopKRequest(text="a"), metadata=given)
+        await stub.Score(pb.ScoreRequest(text="a"), metadata=given)
+    assert engine.clients == [client, client]
+
+
+async def test_a_client_that_floods_is_refused_while_others_are_served() -> None:
+    settings = Settings(model="bundled", grpc_port=0, queue_limit=6, client_share=0.5, drain_s=0, grace_s=PATIENCE_S)
+
+    def ask(stub: Any, text: str, session: str) -> Any:
+        return stub.TopK(pb.TopKRequest(text=text, top_k=1), metadata=(("x-session", session),), timeout=PATIENCE_S)
+
+    async with (
+        server_here(settings) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        stub = stub_of(channel)
+        await ready(stub, "bundled")
+        before = server.gauges()
+        async with busy(server.scheduler):
+            flood = [asyncio.ensure_future(ask(stub, f"flood {i}", "flood")) for i in range(3)]
+            await until(lambda: server.scheduler.in_flight == 4)
+            failed = await failure(ask(stub, "flood again", "flood"))
+            assert failed.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert "3 requests of this client" in (failed.details() or "")
+            assert int(trailers(failed.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
+            other = asyncio.ensure_future(ask(stub, "other", "other"))
+            await until(lambda: server.gauges().queue.waiting == 4)
+            assert server.gauges().queue.clients == 3
+        assert [len((await call).candidates) for call in (*flood, other)] == [1] * 4
+        after = server.gauges()
+    assert after.queue.refused - before.queue.refused == 1
+    assert sum(after.queue.batch_sizes.values()) > sum(before.queue.batch_sizes.values())
+    (name,) = after.models
+    assert after.models[name].prompts - before.models[name].prompts == 4
+    assert after.models[name].computed_tokens > 0
+    assert after.kept.misses - before.kept.misses == 4
+    store = after.models[name].store
+    assert store is not None
+    assert 0 < store.bytes <= store.pages * store.page_bytes

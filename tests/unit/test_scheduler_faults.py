@@ -1,0 +1,170 @@
+"""What a batch that fails leaves alone, and how the scheduler ends."""
+
+import asyncio
+import contextlib
+import threading
+from typing import Any
+
+import pytest
+import structlog
+from workers import PATIENCE_S, Bench, Steps, answers, settled, until
+
+from inference_server.errors import ComputeFailed, InvalidField, Stopping
+from inference_server.jobs import Lane
+from inference_server.scheduler import Scheduler
+
+
+@pytest.mark.parametrize("poison", ["bad", "panic"])
+async def test_only_the_guilty_request_of_a_batch_fails(bench: Bench, poison: str) -> None:
+    first = await bench.occupied()
+    good, guilty, also_good = bench.begin("good"), bench.begin(poison), bench.begin("fine")
+    await settled()
+    bench.free = True
+    with structlog.testing.capture_logs() as logs:
+        bench.permit()
+        with pytest.raises(ComputeFailed, match="log says why") as failed:
+            await guilty
+        assert await answers(first, good, also_good) == ["FIRST", "GOOD", "FINE"]
+    assert "secret" not in str(failed.value)
+    assert bench.batches == [["first"], ["good", poison, "fine"], ["good"], [poison], ["fine"]]
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["computing failed"]
+    assert (await bench.ask("next")).answer == "NEXT"
+
+
+async def test_who_left_while_a_batch_failed_is_not_computed_again(scheduler: Scheduler, bench: Bench) -> None:
+    first = await bench.occupied()
+    guilty, gone, stays = bench.begin("bad"), bench.begin("gone"), bench.begin("stays")
+    await settled()
+    bench.permit()
+    await bench.computing()
+    gone.cancel()
+    await settled()
+    bench.free = True
+    bench.permit()
+    with pytest.raises(ComputeFailed):
+        await guilty
+    assert await answers(first, stays) == ["FIRST", "STAYS"]
+    assert bench.batches == [["first"], ["bad", "gone", "stays"], ["bad"], ["stays"]]
+    await until(lambda: scheduler.in_flight == 0)
+
+
+async def test_a_domain_error_reaches_its_caller_as_it_is(bench: Bench) -> None:
+    bench.free = True
+    with pytest.raises(InvalidField, match="refused"):
+        await bench.ask("refused")
+
+
+async def test_too_few_answers_are_a_failure_and_no_hang(scheduler: Scheduler) -> None:
+    lane: Lane[str, str] = Lane("short", lambda queries: [], batched=True)
+    with scheduler.admit() as slot, pytest.raises(ComputeFailed):
+        await scheduler.run(slot, lane, "q", 1, None)
+
+
+async def test_a_failure_is_logged_under_its_request(bench: Bench) -> None:
+    bench.free = True
+    seen: list[dict[str, Any]] = []
+
+    def remember(logger: object, method: str, event: Any) -> Any:
+        seen.append({**structlog.contextvars.get_contextvars(), "event": event["event"]})
+        raise structlog.DropEvent
+
+    before = structlog.get_config()["processors"]
+    structlog.configure(processors=[remember])
+    try:
+        with structlog.contextvars.bound_contextvars(request_id="r1"), pytest.raises(ComputeFailed):
+            await bench.ask("bad")
+    finally:
+        structlog.configure(processors=before)
+    assert seen == [{"request_id": "r1", "event": "computing failed"}]
+
+
+async def test_closing_lets_work_in_flight_finish(scheduler: Scheduler, bench: Bench) -> None:
+    tasks = [await bench.occupied(), bench.begin("waits")]
+    await settled()
+    closing = asyncio.create_task(scheduler.close(grace_s=PATIENCE_S))
+    await settled()
+    with pytest.raises(Stopping, match="stopping"):
+        await bench.ask("new")
+    bench.free = True
+    bench.permit()
+    assert await answers(*tasks) == ["FIRST", "WAITS"]
+    assert await closing is True
+    assert not scheduler._worker.is_alive()
+
+
+async def test_an_admitted_request_may_still_queue_during_the_grace(scheduler: Scheduler, bench: Bench) -> None:
+    bench.free = True
+    with scheduler.admit() as slot:
+        closing = asyncio.create_task(scheduler.close(grace_s=PATIENCE_S))
+        await settled()
+        assert (await scheduler.run(slot, bench.lane, "read before", 1, None)).answer == "READ BEFORE"
+    assert await closing is True
+
+
+async def test_after_the_grace_what_waits_is_refused_and_the_thread_ends_with_its_batch(
+    scheduler: Scheduler, bench: Bench
+) -> None:
+    running = await bench.occupied()
+    waits = bench.begin("waits")
+    await settled()
+    assert await scheduler.close(grace_s=0.01) is False
+    with pytest.raises(Stopping):
+        await waits
+    bench.permit()
+    assert await answers(running) == ["FIRST"]
+    await asyncio.to_thread(scheduler._worker.join, PATIENCE_S)
+    assert bench.batches == [["first"]]
+    assert await scheduler.close(grace_s=PATIENCE_S) is True  # again is harmless
+
+
+async def test_after_the_end_nothing_is_taken(scheduler: Scheduler, bench: Bench) -> None:
+    with contextlib.ExitStack() as stack:
+        slot = stack.enter_context(scheduler.admit())
+        assert await scheduler.close(grace_s=0) is False
+        with pytest.raises(Stopping):
+            await scheduler.run(slot, bench.lane, "q", 1, None)
+        with pytest.raises(Stopping):
+            await scheduler.aside(slot, None, str)
+        assert scheduler.in_flight == 1
+    assert scheduler.in_flight == 0
+
+
+def test_a_loop_that_is_gone_disturbs_nobody() -> None:
+    """An answer for a closed loop is dropped, and the worker serves the next loop."""
+    scheduler = Scheduler(queue_limit=8, batch_size=4, batch_tokens=100)
+    bench = Bench(scheduler)
+
+    async def leave() -> None:
+        task = await bench.occupied()
+        task.cancel()
+
+    asyncio.run(leave())
+    bench.free = True
+    bench.permit()
+
+    async def come() -> bool:
+        assert (await bench.ask("next")).answer == "NEXT"
+        await until(lambda: scheduler.in_flight == 0)
+        return await scheduler.close(grace_s=PATIENCE_S)
+
+    assert asyncio.run(come())
+
+
+async def test_a_long_job_is_told_of_the_end_between_its_steps(scheduler: Scheduler) -> None:
+    steps = Steps(scheduler)
+    steps.hold = threading.Event()
+    long = asyncio.create_task(steps.ask(5))
+    await until(lambda: len(steps.batches) == 1)
+    assert await scheduler.close(grace_s=0) is False
+    steps.hold.set()
+    with pytest.raises(Stopping):
+        await long
+    assert steps.batches == [[5]]
+
+
+async def test_no_spare_work_once_stopping(scheduler: Scheduler, bench: Bench) -> None:
+    scheduler.when_idle(lambda: True)  # which would go on for ever
+    bench.free = True
+    await bench.ask("a")
+    assert await scheduler.close(grace_s=PATIENCE_S) is True
+    assert not scheduler._worker.is_alive()
