@@ -31,6 +31,12 @@ picture: $(VENV)/.dev  ## take the README's picture of the page anew
 bench: $(VENV)/.dev  ## measure the tiers; the last line is JSON
 	PYTHONPATH=tests $(BIN)/python -m bench
 
+bench-gpu: $(VENV)/.dev  ## measure steps on a CUDA GPU; the last line is JSON
+	PYTHONPATH=tests $(BIN)/python -m bench.gpu
+
+soak: $(VENV)/.dev  ## ten minutes of mixed work, and whether anything grows: make soak MINUTES=60
+	PYTHONPATH=tests $(BIN)/python -m bench.soak $(or $(MINUTES),10)
+
 check: $(VENV)/.dev proto-check  ## format, lint, types, contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -67,4 +73,4 @@ $(NODE_TOOLS)/node_modules/.bin/buf: $(VENV)/.dev
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/npm install --silent --no-save --no-audit --no-fund --prefix $(NODE_TOOLS) @bufbuild/buf@$(BUF_VERSION)
 	@touch $@
 
-.PHONY: help run test e2e e2e-compose picture bench check format proto proto-check train clean
+.PHONY: help run test e2e e2e-compose picture bench soak check format proto proto-check train clean

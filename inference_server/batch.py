@@ -12,6 +12,8 @@ from torch import Tensor
 
 from inference_server.prefix_tree import Stored
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -48,7 +50,7 @@ class Span:
         """Whether each new token sees all that came before it, and all of that is new."""
         return self.prefix == 0 and not self.alternatives and (window is None or self.count <= window)
 
-    def mask(self, window: int | None) -> Tensor | None:
+    def seen(self, window: int | None) -> Tensor | None:
         """Which keys, the prefix and then the new ones, each new token sees (count, prefix + count); None: all."""
         if self.count == 1 and (window is None or self.prefix < window):
             return None
@@ -69,10 +71,11 @@ class Span:
 
 
 class Batch:
-    """The tables of a pass; the prompts must have room reserved for what they store."""
+    """The tables of a pass, as tensors on `device`; the prompts must have room reserved for what they store."""
 
-    def __init__(self, segments: Sequence[Segment], page_tokens: int) -> None:
+    def __init__(self, segments: Sequence[Segment], page_tokens: int, device: torch.device = CPU) -> None:
         self.segments = segments
+        self.device = device
         self._page_tokens = page_tokens
         self.token_ids = list(chain.from_iterable(segment.token_ids for segment in segments))
         self.positions: list[int] = []
@@ -102,7 +105,7 @@ class Batch:
         spans, start = [], 0
         for segment in self.segments:
             prefix = len(segment.stored)
-            pages = torch.tensor(segment.stored.pages[: -(-prefix // self._page_tokens)], dtype=torch.int64)
+            pages = self.tensor(segment.stored.pages[: -(-prefix // self._page_tokens)])
             spans.append(Span(start, len(segment.token_ids), prefix, pages, segment.alternatives))
             start += len(segment.token_ids)
         return spans
@@ -110,23 +113,27 @@ class Batch:
     @cached_property
     def kept_rows(self) -> Tensor | None:
         """Which new tokens are stored (int64); None: all of them."""
-        return None if len(self._kept) == len(self) else torch.tensor(self._kept, dtype=torch.int64)
+        return None if len(self._kept) == len(self) else self.tensor(self._kept)
 
     @cached_property
     def kept_pages(self) -> Tensor:
-        return torch.tensor(self._places, dtype=torch.int64) // self._page_tokens
+        return self.tensor([place // self._page_tokens for place in self._places])
 
     @cached_property
     def kept_slots(self) -> Tensor:
-        return torch.tensor(self._places, dtype=torch.int64) % self._page_tokens
+        return self.tensor([place % self._page_tokens for place in self._places])
 
-    def mask(self, index: int, window: int | None, device: torch.device) -> Tensor | None:
-        """The mask of a span, made once for all layers."""
+    def mask(self, index: int, window: int | None, dtype: torch.dtype) -> Tensor | None:
+        """What is added to a span's scores: nothing or minus infinity; made once for all layers. None: nothing."""
         key = (index, window)
         if key not in self.masks:
-            made = self.spans[index].mask(window)
-            self.masks[key] = None if made is None else made.to(device)
+            seen = self.spans[index].seen(window)
+            self.masks[key] = None if seen is None else additive(seen, dtype).to(self.device)
         return self.masks[key]
+
+    def tensor(self, numbers: Sequence[int]) -> Tensor:
+        """Whole numbers where the pass computes."""
+        return torch.tensor(numbers, dtype=torch.int64, device=self.device)
 
     @cached_property
     def rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -150,3 +157,8 @@ class Batch:
     def single(self) -> bool:
         """Whether every new token sees nothing new but itself."""
         return all(s.alternatives or len(s.token_ids) == 1 for s in self.segments)
+
+
+def additive(seen: Tensor, dtype: torch.dtype) -> Tensor:
+    """From what is seen to what is added to scores."""
+    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, -torch.inf)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -16,55 +17,81 @@ from inference_server.ragged import IMPLEMENTATION, Pass, UnsupportedAttentionEr
 from inference_server.runner import RaggedRunner, forward
 
 PAGE_TOKENS = 16
-_TOLERANCE = 2e-5  # in probability; rounding in another order stays below 1e-6
+_TOLERANCE = 2e-5  # in probability; in float32, rounding in another order stays below 1e-6
 _MOVING_ROPE = {"dynamic", "longrope"}  # rotations of stored keys that a longer prompt changes
-_TRIAL_PAGES = 8
+_TRIAL_PAGES = 12
 _KNOWN_LAYERS = {"full_attention", "sliding_attention"}
 
 logger = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A prompt, alternatives after it, and the model's own logits: after each token, then after each alternative."""
+
+    prompt: list[int]
+    alternatives: list[int]
+    wanted: Tensor
+    tolerance: float
+    """In probability."""
+
+
 def build_runner(
-    model: PreTrainedModel, cache_bytes: int, page_tokens: int = PAGE_TOKENS, *, compiled: bool = True
+    model: PreTrainedModel,
+    cache_bytes: int,
+    page_tokens: int = PAGE_TOKENS,
+    *,
+    compiled: bool = True,
+    fixed: bool | None = None,
 ) -> RaggedRunner | None:
     """The fastest runner whose numbers are those of the model's own forward pass; None where there is none.
 
-    `cache_bytes` bounds what it stores. `compiled` allows what numba compiles, for some seconds at the first call.
+    `cache_bytes` bounds what it stores. `compiled` allows, on a CPU, what numba compiles, for some seconds at the
+    first call. `fixed` takes steps of fixed shapes instead; None: where there is a GPU to record them.
     """
     own = model.config._attn_implementation
+    fixed = model.device.type == "cuda" if fixed is None else fixed
     try:
-        prompt, alternatives = _sample(model)
-        wanted = _reference(model, prompt, alternatives)
+        sample = _sample(model)
         _set_ragged(model)
-        layout = _layout(model, prompt, page_tokens)
-        ways = _fastest(model, layout, prompt, alternatives, wanted, compiled and model.device.type == "cpu")
-        return RaggedRunner(model, layout, cache_bytes, **ways)
+        layout = _layout(model, sample.prompt, page_tokens)
+        compiled = compiled and model.device.type == "cpu"
+        ways = [{"fixed": True}] if fixed else [{"compiled": True, "fused": True}, {"compiled": True}] * compiled
+        runner = RaggedRunner(model, layout, cache_bytes, **_fastest(model, layout, sample, ways))
     except Exception as fault:  # whatever a model does with a pass it wasn't written for, its own path is right
         logger.info("prompts of this model are computed whole", architecture=type(model).__name__, reason=str(fault))
         if model.config._attn_implementation != own:
             model.set_attn_implementation(own)
         return None
-
-
-def _check(runner: RaggedRunner, prompt: list[int], alternatives: list[int], wanted: Tensor) -> None:
-    error = float((_trial(runner, prompt, alternatives).softmax(-1) - wanted.softmax(-1)).abs().max())
-    if not error <= _TOLERANCE:
-        raise UnsupportedAttentionError(f"a difference of {error:.1e} in probability")
+    runner.prepare()
+    return runner
 
 
 def _fastest(
-    model: PreTrainedModel, layout: Layout, prompt: list[int], alternatives: list[int], wanted: Tensor, compiled: bool
-) -> dict[str, bool]:
-    """The compiled ways that fit the model and give its numbers. Raises UnsupportedAttentionError if not even none."""
-    for ways in ({"compiled": True, "fused": True}, {"compiled": True}) if compiled else ():
+    model: PreTrainedModel, layout: Layout, sample: Sample, ways: Sequence[Mapping[str, bool]]
+) -> Mapping[str, bool]:
+    """The first way that fits the model and gives its numbers. Raises UnsupportedAttentionError if not even none."""
+    room = _TRIAL_PAGES * layout.page_bytes
+    for way in ways:
         try:
-            _check(RaggedRunner(model, layout, _TRIAL_PAGES * layout.page_bytes, **ways), prompt, alternatives, wanted)
+            _check(RaggedRunner(model, layout, room, **way), sample)
         except Exception as fault:  # numba may be absent, or fail on a machine in ways of its own
-            logger.debug("no compiled way", architecture=type(model).__name__, ways=[*ways], reason=str(fault))
+            logger.debug("no faster way", architecture=type(model).__name__, way=[*way], reason=str(fault))
         else:
-            return ways
-    _check(RaggedRunner(model, layout, _TRIAL_PAGES * layout.page_bytes), prompt, alternatives, wanted)
+            return way
+    _check(RaggedRunner(model, layout, room), sample)
     return {}
+
+
+def _check(runner: RaggedRunner, sample: Sample) -> None:
+    error = _difference(_trial(runner, sample.prompt, sample.alternatives), sample.wanted)
+    if not error <= sample.tolerance:
+        raise UnsupportedAttentionError(f"a difference of {error:.1e} in probability")
+
+
+def _difference(some: Tensor, others: Tensor) -> float:
+    """The largest in probability."""
+    return float((some.softmax(-1) - others.softmax(-1)).abs().max())
 
 
 def _set_ragged(model: PreTrainedModel) -> None:
@@ -73,22 +100,25 @@ def _set_ragged(model: PreTrainedModel) -> None:
     model.set_attn_implementation(IMPLEMENTATION)
 
 
-def _sample(model: PreTrainedModel) -> tuple[list[int], list[int]]:
+def _sample(model: PreTrainedModel) -> Sample:
     """A prompt of more than two pages, as far as the context allows, and three alternatives after it."""
     config = model.config.get_text_config()
     longest = getattr(config, "max_position_embeddings", None) or 4096
     draw = random.Random(0)  # noqa: S311 - any prompt will do
     tokens = [draw.randrange(config.vocab_size) for _ in range(min(37, longest - 2) + 3)]
-    return tokens[:-3], tokens[-3:]
+    prompt, alternatives = tokens[:-3], tokens[-3:]
+    wanted = _reference(model, prompt, alternatives)
+    step = torch.finfo(wanted.dtype).eps * float(wanted.abs().max())  # between the largest logit and the next number
+    return Sample(prompt, alternatives, wanted.float(), max(_TOLERANCE, step))
 
 
 def _reference(model: Any, prompt: Sequence[int], alternatives: Sequence[int]) -> Tensor:
-    """The logits after each token of the prompt, and after each alternative."""
+    """The logits after each token of the prompt, and after each alternative, in the bits the model gives them."""
     with torch.inference_mode():
         whole = model(input_ids=torch.tensor([prompt], device=model.device), use_cache=False).logits[0]
         longer = torch.tensor([[*prompt, token] for token in alternatives], device=model.device)
         rows = [model(input_ids=each[None], use_cache=False).logits[0, -1:] for each in longer]
-        return torch.cat((whole, *rows)).float()
+        return torch.cat((whole, *rows))
 
 
 def _layout(model: PreTrainedModel, prompt: list[int], page_tokens: int) -> Layout:

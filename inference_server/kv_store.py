@@ -1,6 +1,8 @@
 """Keys and values of stored tokens, in pages. Knows tensors; knows neither which tokens they are nor who uses them."""
 
+import mmap
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -39,21 +41,24 @@ class Layout:
 class KvStore:
     """Per layer, keys as (pages, heads, key_width, page_tokens) and values as (pages, heads, page_tokens, value_width).
 
-    Keys lie transposed so that one vector register holds the same component of a whole page's keys. Memory is
-    reserved at once and taken from the system as pages are first written.
+    Keys lie transposed so that one vector register holds the same component of a whole page's keys. A page's layers
+    lie one after another. Memory is reserved at once and taken from the system as pages are first written.
     """
 
     def __init__(self, layout: Layout, pages: int, device: torch.device) -> None:
         layers, page_tokens, dtype = layout.layers, layout.page_tokens, layout.dtype
         self.page_tokens = page_tokens
         self.page_bytes = layout.page_bytes
+        self.layer_bytes = max(layer.numbers for layer in layers) * dtype.itemsize * page_tokens  # of a page, at most
         self.windows = [layer.window for layer in layers]
-        self.keys = [
-            torch.empty(pages, each.heads, each.key_width, page_tokens, dtype=dtype, device=device) for each in layers
-        ]
-        self.values = [
-            torch.empty(pages, each.heads, page_tokens, each.value_width, dtype=dtype, device=device) for each in layers
-        ]
+        numbers = _reserve(pages * layout.page_bytes // dtype.itemsize, dtype, device)
+        pieces, at = list[Tensor](), 0
+        for each in layers:
+            for shape in ((each.heads, each.key_width, page_tokens), (each.heads, page_tokens, each.value_width)):
+                strides = (layout.page_bytes // dtype.itemsize, shape[1] * shape[2], shape[2], 1)
+                pieces.append(numbers.as_strided((pages, *shape), strides, at))
+                at += shape[0] * shape[1] * shape[2]
+        self.keys, self.values = pieces[::2], pieces[1::2]
 
     def write(self, layer: int, pages: Tensor, slots: Tensor, key: Tensor, value: Tensor) -> None:
         """Stores key and value (tokens, heads, width) in each token's page and slot (both (tokens,), int64)."""
@@ -76,3 +81,48 @@ class KvStore:
             keys[target[0], :, :, target[1]] = keys[source[0], :, :, source[1]]
         for values in self.values:
             values[target[0], :, target[1]] = values[source[0], :, source[1]]
+
+
+def _reserve(count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Unwritten numbers; in a process's own memory in the largest pages the system has, for one is read all over."""
+    huge = getattr(mmap, "MADV_HUGEPAGE", None)
+    if device.type != "cpu" or huge is None or not count:
+        return torch.empty(count, dtype=dtype, device=device)
+    memory = mmap.mmap(-1, count * dtype.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a system built without them
+        memory.madvise(huge)
+    return torch.frombuffer(memory, dtype=dtype)
+
+
+class TokenStore(KvStore):
+    """Per layer, keys and values alike as (pages, page_tokens, heads, width): a whole token's lie side by side.
+
+    So pages of many prompts are gathered at once into what attention reads, on any device. Starts as zeros: what no
+    token has written may be read, with a weight of zero.
+    """
+
+    def __init__(self, layout: Layout, pages: int, device: torch.device) -> None:
+        super().__init__(layout, 0, device)
+
+        def zeros(heads: int, width: int) -> Tensor:
+            return torch.zeros(pages, layout.page_tokens, heads, width, dtype=layout.dtype, device=device)
+
+        self.keys = [zeros(each.heads, each.key_width) for each in layout.layers]
+        self.values = [zeros(each.heads, each.value_width) for each in layout.layers]
+
+    def write(self, layer: int, pages: Tensor, slots: Tensor, key: Tensor, value: Tensor) -> None:
+        self.keys[layer][pages, slots] = key
+        self.values[layer][pages, slots] = value
+
+    def read(self, layer: int, pages: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        keys, values = (each[layer][pages].flatten(0, 1)[:count] for each in (self.keys, self.values))
+        return keys.transpose(0, 1), values.transpose(0, 1)
+
+    def gather(self, layer: int, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (prompts, heads, pages · page_tokens, width) of a table (prompts, pages) of int64."""
+        keys, values = (each[layer][table].flatten(1, 2) for each in (self.keys, self.values))
+        return keys.transpose(1, 2), values.transpose(1, 2)
+
+    def copy_slot(self, source: tuple[int, int], target: tuple[int, int]) -> None:
+        for tensor in (*self.keys, *self.values):
+            tensor[target] = tensor[source]

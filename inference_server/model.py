@@ -1,7 +1,7 @@
 """A causal language model: loading its weights, its device and dtype, its forward passes. Knows no requests.
 
-On a CPU arithmetic is float32, and large models keep their weights in the 16 bits of their checkpoint. On a GPU that
-has bfloat16, both are bfloat16. Logits leave here as float32 rows on the CPU.
+On a CPU arithmetic is float32, and large models keep their weights in the 16 bits of their checkpoint. On a GPU both
+are what the checkpoint holds. Logits leave here as float32 rows on the CPU.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from inference_server import checkpoint, memory, precision, processors, trial
+from inference_server import checkpoint, memory, partition, precision, processors, trial
 from inference_server.capability import build_runner
 from inference_server.errors import LoadFailed
 from inference_server.runner import RaggedRunner
@@ -39,6 +39,7 @@ class Model:
         self._by_length = any(kind in rotation for kind in BY_LENGTH for rotation in rotations)
         self.context_limit = context_limit
         self.positions = Positions.ALL
+        self.rounding = 0.0  # how far two neighbouring numbers around 1 lie apart in its logits; set by each pass
         self.batches = False  # whether prompts of different lengths may share a forward pass, padded
         self.runner: RaggedRunner | None = None  # where keys and values are kept; None: this model fits none
         self.vocab_size = len(self.last_logits([[0]])[0])
@@ -47,14 +48,14 @@ class Model:
     def load(cls, folder: Path, device: str, stored_bytes: int = 0) -> "Model":
         """Reads a local folder: safetensors only, no code of its own, nothing fetched.
 
-        `device` is auto, cpu, cuda or mps; on a CPU keys and values take at most `stored_bytes`, and with too few for
-        any none are kept. Raises LoadFailed with a reason for people.
+        `device` is auto, cpu, cuda or mps; keys and values take at most `stored_bytes`, of a GPU's memory at most half
+        of what the weights leave, and with too few for any none are kept. Raises LoadFailed with a reason for people.
         """
         place = _device(device)
         torch.set_num_threads(min(torch.get_num_threads(), processors.allowed() or torch.get_num_threads()))
         check_architecture(checkpoint.read_json(folder / "config.json"))
         weights = checkpoint.inspect(folder)
-        dtype, compiled = precision.chosen(weights) if place.type == "cpu" else (_own(place), False)
+        dtype, compiled = precision.chosen(weights) if place.type == "cpu" else (precision.own(weights, place), False)
         needed = weights.bytes_at(dtype.itemsize)
         _check_room(needed, place)
         try:
@@ -63,8 +64,11 @@ class Model:
                 network = _held(network, folder, weights.bytes_at(4))
             model = cls(network, place, checkpoint.context_limit(network.config.get_text_config(), folder))
             trial.run(model)
-            if place.type == "cpu":
-                model.runner = build_runner(network, stored_bytes, compiled=compiled)
+            if place.type == "cuda":
+                stored_bytes = min(stored_bytes, torch.cuda.mem_get_info(place)[0] // 2)
+            model.runner = build_runner(network, stored_bytes, compiled=compiled)
+            if model.vocab_size >= partition.MANY:
+                partition.compiled()
             model.batches = model.batches and not model._by_length and model.runner is None
         except Exception as error:
             if isinstance(error, LoadFailed):
@@ -134,6 +138,7 @@ class Model:
             given["use_cache"] = False
         with contextlib.nullcontext() if self.runner is None else self.runner.storing_nothing(ids.shape[1]):
             logits: Tensor = self._network(**given).logits
+        self.rounding = torch.finfo(logits.dtype).eps
         if self.positions is Positions.ALL:
             logits = logits.take_along_dim(wanted[..., None].to(self._device), 1)
         elif self.positions is Positions.SHARED:
@@ -169,11 +174,6 @@ def _device(asked: str) -> torch.device:
     if not usable[name]:
         raise LoadFailed(f"no {name} device is to be seen here; set NEXTTOKEN_DEVICE to auto or cpu")
     return torch.device(name, 0) if name == "cuda" else torch.device(name)
-
-
-def _own(place: torch.device) -> torch.dtype:
-    """What weights become on a device that is no CPU."""
-    return torch.bfloat16 if place.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
 
 
 def check_architecture(config: Mapping[str, Any]) -> None:

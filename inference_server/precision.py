@@ -1,4 +1,4 @@
-"""In how many bits a CPU holds weights. Arithmetic there is float32, whatever the checkpoint holds."""
+"""In how many bits weights are held. Arithmetic on a CPU is float32, whatever the checkpoint holds."""
 
 from functools import cache
 
@@ -19,9 +19,22 @@ def chosen(weights: Weights) -> tuple[torch.dtype, bool]:
     A checkpoint of several kinds is widened in memory, since none of them holds the others' numbers.
     """
     compiled = weights.float_elements >= LEAST_ELEMENTS and kernels_run()
-    halves = [HALVES.get(kind) for kind in weights.kinds]
-    alone = halves[0] if len(halves) == 1 else None
-    return (alone if compiled and alone else torch.float32), compiled
+    return (_half(weights) if compiled else torch.float32), compiled
+
+
+def own(weights: Weights, place: torch.device) -> torch.dtype:
+    """As which dtype a checkpoint is loaded, and computed with, on a device that is no CPU: what it holds, on CUDA.
+
+    bfloat16 only where the device has it; a checkpoint of several kinds is widened.
+    """
+    half = _half(weights) if place.type == "cuda" else torch.float32
+    return torch.float32 if half == torch.bfloat16 and not torch.cuda.is_bf16_supported() else half
+
+
+def _half(weights: Weights) -> torch.dtype:
+    """The one kind of 16 bits that all weights are of, else float32."""
+    (kind, *others) = weights.kinds or {""}
+    return torch.float32 if others else HALVES.get(kind, torch.float32)
 
 
 @cache

@@ -1,6 +1,7 @@
 """Asks the server of this machine whether it can answer: `python -m inference_server.probe` ends with 0 if so, else 1.
 
-For a container's healthcheck. Knows the health service, the operators' port and the settings, nothing else.
+For a container's healthcheck. It asks over gRPC; where that is encrypted a probe has no certificate to show, and asks
+the port for probes.
 """
 
 import os
@@ -20,30 +21,33 @@ WITHIN_S = 5.0
 def main() -> None:
     """Says on standard error what it found."""
     settings = read_or_exit(Settings, os.environ)
-    if settings.tls_cert:
-        ask_operators_port(settings)
-        return
+    fault = asked_over_http(settings) if settings.tls_cert else asked_over_grpc(settings)
+    sys.exit(fault or 0)
+
+
+def asked_over_grpc(settings: Settings) -> str:
+    """What the health service says; empty: SERVING."""
     with grpc.insecure_channel(f"localhost:{settings.grpc_port}", [("grpc.enable_http_proxy", 0)]) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=WITHIN_S)
         except grpc.RpcError as error:
-            sys.exit(f"no answer: {error.code().name}")
-    status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
-    sys.stderr.write(f"{status}\n")
-    sys.exit(answer.status != health_pb2.HealthCheckResponse.SERVING)
+            return f"no answer: {error.code().name}"
+    if answer.status == health_pb2.HealthCheckResponse.SERVING:
+        return ""
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
 
 
-def ask_operators_port(settings: Settings) -> None:
-    """The same where gRPC wants a certificate, which a probe has none of."""
-    if settings.metrics_port is None:
-        sys.exit("under TLS this asks the port for operators: set NEXTTOKEN_METRICS_PORT")
+def asked_over_http(settings: Settings) -> str:
+    """What the probe for readiness says; empty: ready."""
+    if not settings.metrics_port:
+        return "over TLS only the port for probes can be asked: set NEXTTOKEN_METRICS_PORT"
     try:
         with urllib.request.urlopen(f"http://localhost:{settings.metrics_port}/readyz", timeout=WITHIN_S):
-            sys.stderr.write("SERVING\n")
+            return ""
     except urllib.error.HTTPError as error:
-        sys.exit(f"NOT_SERVING: {error.read().decode(errors='replace')}")
+        return error.read().decode()
     except OSError as error:
-        sys.exit(f"no answer: {error}")
+        return f"no answer: {error}"
 
 
 if __name__ == "__main__":

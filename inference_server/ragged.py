@@ -43,8 +43,25 @@ class Rows(Protocol):
         ...
 
 
+class Attending(Protocol):
+    """A forward pass in flight, as its layers see it."""
+
+    def attend(
+        self,
+        layer: int,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        scaling: float,
+        window: int | None,
+        cap: float | None,
+    ) -> Tensor:
+        """query (heads, tokens, width), key and value (key heads, tokens, width) → (tokens, heads, width)."""
+        ...
+
+
 class Pass:
-    """A forward pass in flight: what it reads, and where it stores."""
+    """A forward pass of any batch: what it reads, and where it stores."""
 
     def __init__(self, batch: Batch, store: KvStore | None, rows: "Rows | None" = None) -> None:
         """`rows` attends for batches of single tokens, where there is a faster way for them."""
@@ -64,7 +81,7 @@ class Pass:
         window: int | None,
         cap: float | None,
     ) -> Tensor:
-        """query (heads, tokens, width), key and value (key heads, tokens, width) → (tokens, heads, width)."""
+        """As Attending.attend."""
         batch, store = self.batch, self.store
         if self.rows is not None and cap is None and batch.single:
             return self.rows.attend(batch, layer, query, key, value, scaling, window)
@@ -76,8 +93,9 @@ class Pass:
                 stored = store.read(layer, span.pages, span.prefix)
                 keys, values = torch.cat((stored[0], keys), 1), torch.cat((stored[1], values), 1)
             causal = cap is None and span.causal(window)
-            mask = None if causal else batch.mask(index, window, query.device)
-            output[here] = _attention(query[:, here], keys, values, mask, scaling, cap, causal).transpose(0, 1)
+            mask = None if causal else batch.mask(index, window, query.dtype)
+            mixed = attention(query[None, :, here], keys[None], values[None], mask, scaling, cap, causal=causal)
+            output[here] = mixed[0].transpose(0, 1)
         if store is None:
             self.shapes[layer] = LayerShape(key.shape[0], key.shape[2], value.shape[2], window)
             self.dtype = key.dtype
@@ -89,14 +107,14 @@ class Pass:
 
 
 class _Current(threading.local):
-    value: Pass | None = None
+    value: Attending | None = None
 
 
 _current = _Current()
 
 
 @contextmanager
-def running(work: Pass) -> Iterator[None]:
+def running(work: Attending) -> Iterator[None]:
     """Makes `work` what this thread's attention sees."""
     _current.value = work
     try:
@@ -132,20 +150,31 @@ def ragged_attention(
     return work.attend(layer, query[0], key[0], value[0], scale, sliding_window, softcap)[None], None
 
 
-def _attention(
-    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scaling: float, cap: float | None, causal: bool
+def attention(
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    mask: Tensor | None,
+    scaling: float,
+    cap: float | None,
+    *,
+    causal: bool = False,
 ) -> Tensor:
-    """(heads, new, width) against (key heads, all, width); `cap` bounds the scores smoothly."""
+    """(prompts, heads, new, width) against (prompts, key heads, all, width); `cap` bounds the scores smoothly.
+
+    `mask` is added to the scores.
+    """
+    share = query.shape[1] // keys.shape[1]
     if cap is None:
         return scaled_dot_product_attention(
-            query[None], keys[None], values[None], attn_mask=mask, is_causal=causal, scale=scaling, enable_gqa=True
-        )[0]
-    share = query.shape[0] // keys.shape[0]
-    scores = torch.matmul(query, keys.repeat_interleave(share, 0).transpose(1, 2)) * scaling
-    scores = torch.tanh(scores / cap) * cap
+            query, keys, values, attn_mask=mask, is_causal=causal, scale=scaling, enable_gqa=share > 1
+        )
+    if share > 1:
+        keys, values = keys.repeat_interleave(share, 1), values.repeat_interleave(share, 1)
+    scores = torch.tanh(torch.matmul(query, keys.transpose(2, 3)) * scaling / cap) * cap
     if mask is not None:
-        scores = scores.masked_fill(~mask, -torch.inf)
-    return torch.matmul(scores.softmax(-1), values.repeat_interleave(share, 0))
+        scores = scores + mask
+    return torch.matmul(scores.softmax(-1, dtype=torch.float32).to(values.dtype), values)
 
 
 AttentionInterface.register(IMPLEMENTATION, ragged_attention)

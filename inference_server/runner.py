@@ -9,11 +9,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from inference_server.batch import Batch, Segment
+from inference_server.fixed_step import FixedStep, spare_pages
 from inference_server.gauges import StoreGauges
-from inference_server.kv_store import KvStore, Layout
+from inference_server.kv_store import KvStore, Layout, TokenStore
 from inference_server.page_pool import PagePool
 from inference_server.prefix_tree import PrefixTree, Stored
 from inference_server.ragged import Pass, Rows, running
+from inference_server.replay import recorder
 
 
 class Step(Protocol):
@@ -32,23 +34,36 @@ class RaggedRunner:
     """All new tokens of all prompts in one pass, over paged storage shared by prefix. One thread at a time."""
 
     def __init__(
-        self, model: PreTrainedModel, layout: Layout, cache_bytes: int, *, compiled: bool = False, fused: bool = False
+        self,
+        model: PreTrainedModel,
+        layout: Layout,
+        cache_bytes: int,
+        *,
+        compiled: bool = False,
+        fused: bool = False,
+        fixed: bool = False,
     ) -> None:
         """`model` has the ragged attention set. Storage takes at most `cache_bytes`. Raises ValueError if too few.
 
-        `compiled` takes compiled attention for batches of single tokens, `fused` one compiled pass for few of them.
-        Raises an exception of any kind where those don't fit.
+        `compiled` takes compiled attention for batches of single tokens, `fused` one compiled pass for few of them;
+        both are for CPUs. `fixed` takes steps of fixed shapes, which a GPU records. Raises an exception of any kind
+        where those don't fit.
         """
         self._model = model
         page_bytes, page_tokens = layout.page_bytes, layout.page_tokens
-        pages = cache_bytes // page_bytes
+        spare = spare_pages(page_tokens) if fixed else 0
+        pages = cache_bytes // page_bytes - spare
         if pages < 1:
             raise ValueError(f"{cache_bytes} bytes of cache hold no page of {page_bytes} bytes")
-        self.store = KvStore(layout, pages, model.device)
+        self.store = (TokenStore if fixed else KvStore)(layout, pages + spare, model.device)
         self.pool = PagePool(pages, page_tokens)
         self.tree = PrefixTree(self.pool, self.store.copy_page)
         self._rows = _row_attention(self.store) if compiled else None
-        self._step = _fused_step(model, self.store) if fused else None
+        self._step: Step | None = None
+        if fused:
+            self._step = _fused_step(model, self.store)
+        elif isinstance(self.store, TokenStore):
+            self._step = FixedStep(model, self.store, pages, recorder(model.device))
 
     @property
     def compiled(self) -> bool:
@@ -58,7 +73,12 @@ class RaggedRunner:
     @property
     def fused(self) -> bool:
         """Whether steps of few tokens take the compiled pass."""
-        return self._step is not None
+        return self._step is not None and not self.fixed
+
+    @property
+    def fixed(self) -> bool:
+        """Whether steps of few tokens take fixed shapes."""
+        return isinstance(self._step, FixedStep)
 
     @property
     def gauges(self) -> StoreGauges:
@@ -79,6 +99,11 @@ class RaggedRunner:
         """Lets the prompt's storage be evicted when its turn comes."""
         self.tree.close(stored)
 
+    def prepare(self) -> None:
+        """Does what would make the first requests wait."""
+        if isinstance(self._step, FixedStep):
+            self._step.prepare()
+
     def run(self, segments: Sequence[Segment]) -> Tensor:
         """Logits (rows of all segments in order, vocabulary) in float32.
 
@@ -90,7 +115,7 @@ class RaggedRunner:
                 self.tree.reserve(segment.stored, len(segment.token_ids))
             elif segment.keep:
                 self.tree.reserve_alternatives(segment.stored, segment.token_ids)
-        batch = Batch(segments, self.pool.page_tokens)
+        batch = Batch(segments, self.pool.page_tokens, self._model.device)
         if self._step is not None and self._step.fits(batch):
             logits = self._step.run(batch)
         else:
@@ -124,7 +149,7 @@ class RaggedRunner:
     def storing_nothing(self, tokens: int) -> Iterator[None]:
         """Within, the model itself computes one whole prompt of that many tokens."""
         prompt = [0] * tokens  # its length alone matters
-        with running(Pass(Batch([Segment(Stored(pages=[0]), prompt)], tokens), None)):
+        with running(Pass(Batch([Segment(Stored(pages=[0]), prompt)], tokens, self._model.device), None)):
             yield
 
 

@@ -12,8 +12,8 @@ import structlog
 from inference_server.errors import LoadFailed
 
 LENGTHS = (3, 8)  # of the prompts tried
-SAME_PROBABILITY = 1e-4  # the most that two ways to one probability may differ
-SAME_LOGITS = 1e-3  # and their logits, relative to the spread; flat distributions show little in probability
+SAME_PROBABILITY = 1e-4  # the most that two ways to one probability may differ; more where logits have 16 bits
+SAME_LOGITS = 10  # times as much of their logits, relative to the spread; flat distributions show little in probability
 SEES_AHEAD = 0.1  # relative difference of logits that rounding can't explain in any dtype
 
 logger = structlog.get_logger()
@@ -35,6 +35,11 @@ class Trialled(Protocol):
     positions: Positions
     batches: bool
 
+    @property
+    def rounding(self) -> float:
+        """How far two neighbouring numbers around 1 lie apart in the logits it gives."""
+        ...
+
     def last_logits(self, prompts: Sequence[Sequence[int]]) -> list[Any]: ...
 
     def map_logits(self, describe: Callable[[Any], Any], token_ids: Sequence[int]) -> list[Any]: ...
@@ -52,15 +57,18 @@ def run(model: Trialled) -> None:
     for prompt, expected in zip(prompts, alone, strict=True):
         if _relative(every[len(prompt) - 1], expected) > SEES_AHEAD:
             raise LoadFailed("not a causal LM: later tokens change what it says of earlier ones")
+    step = model.rounding * max(float(row.abs().max()) for row in alone)  # from the largest logit to the next number
+    most = max(SAME_PROBABILITY, step)
     for model.positions in (Positions.PER_ROW, Positions.SHARED, Positions.ALL):
         if model.positions is Positions.ALL or _agree(
             model.positions.value,
             [*every, every[-1]],
             lambda: [*model.map_logits(_copied, ids), *model.last_logits([ids])],  # all of them, and fewer than all
+            most,
         ):
             break
     model.batches = True
-    model.batches = _agree("batching", alone, lambda: model.last_logits(prompts))
+    model.batches = _agree("batching", alone, lambda: model.last_logits(prompts), most)
     logger.info("model tried out", positions=model.positions.name, batches=model.batches)
 
 
@@ -68,20 +76,21 @@ def _copied(row: Any) -> Any:
     return row.clone()
 
 
-def _agree(what: str, expected: Sequence[Any], compute: Callable[[], Sequence[Any]]) -> bool:
-    """Whether another way of computing works at all and gives the expected logits."""
+def _agree(what: str, expected: Sequence[Any], compute: Callable[[], Sequence[Any]], most: float) -> bool:
+    """Whether another way of computing works at all and gives the expected logits, to `most` in probability."""
     try:
         found = compute()
     except Exception as error:  # whatever an architecture raises for what it does not support
         logger.info("model does without", what=what, error=repr(error)[:200])
         return False
-    return len(found) == len(expected) and all(map(_same, found, expected))
+    pairs = zip(found, expected, strict=False)
+    return len(found) == len(expected) and all(_same(here, there, most) for here, there in pairs)
 
 
-def _same(found: Any, expected: Any) -> bool:
-    if found.shape != expected.shape or _relative(found, expected) > SAME_LOGITS:
+def _same(found: Any, expected: Any, most: float) -> bool:
+    if found.shape != expected.shape or _relative(found, expected) > SAME_LOGITS * most:
         return False
-    return float((found.softmax(0) - expected.softmax(0)).abs().max()) <= SAME_PROBABILITY
+    return float((found.softmax(0) - expected.softmax(0)).abs().max()) <= most
 
 
 def _relative(found: Any, expected: Any) -> float:

@@ -5,19 +5,19 @@ import json
 import os
 import subprocess
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
 from bench.stack import free_port
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from servers import ROOT
 
 PATIENCE_S = 120.0  # bounds a wait for something that must happen; no test depends on its value
 SERVER, GATEWAY = "inference_server", "gateway"
 GRPC_PORT = 50051
+PROBES_PORT = 9464
 
 
 def docker(*arguments: str, check: bool = True, timeout_s: float = PATIENCE_S) -> str:
@@ -78,15 +78,14 @@ class Container:
         return docker("exec", self.id, *command)
 
     def serves(self) -> bool:
-        """Whether its gRPC health service says SERVING."""
+        """Whether an inference server's probe says ready."""
         if not (address := self.address):
             return False
-        with grpc.insecure_channel(f"{address}:{GRPC_PORT}") as channel:
-            try:
-                answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2)
-            except grpc.RpcError:
-                return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+        try:
+            with urllib.request.urlopen(f"http://{address}:{PROBES_PORT}/readyz", timeout=2):
+                return True
+        except OSError:
+            return False
 
 
 class Stack:

@@ -93,10 +93,10 @@ def blob_id(content: bytes) -> str:
 
 
 @contextlib.contextmanager
-def run_hub() -> Iterator[Hub]:
+def run_hub(host: str = "127.0.0.1") -> Iterator[Hub]:
     """A Hub without models, at Hub.endpoint."""
     hub = Hub()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("HubHandler", (Handler,), {"hub": hub}))
+    server = ThreadingHTTPServer((host, 0), type("HubHandler", (Handler,), {"hub": hub}))
     hub.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

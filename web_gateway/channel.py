@@ -16,24 +16,25 @@ from service_kit import bearer, tls
 from service_kit.files import Kept
 from service_kit.settings import SettingsError
 from service_kit.targets import stays_here
+from web_gateway.about import MAX_ANSWER_BYTES
 from web_gateway.diagnosis import diagnose
 from web_gateway.settings import Settings
 
 LOOK_EVERY_S = 1.0  # at the files, for new certificates and tokens
 DIAGNOSIS_HOLDS_S = 2.0
 DIAGNOSIS_WITHIN_S = 1.5
-MAX_ANSWER_MIB = 16
 PUBLIC = "public"
 
 OPTIONS = (
     ("grpc.dns_min_time_between_resolutions_ms", 5_000),  # the default of 30 s would hide a new replica for as long
     ("grpc.enable_http_proxy", 0),  # the inference server is a neighbour
     ("grpc.http2.max_pings_without_data", 0),  # no limit: a watch may be quiet for days
+    ("grpc.http2.ping_timeout_ms", 4_000),  # of any ping: while one is on its way, none is sent to keep alive
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.keepalive_time_ms", 5_000),  # with the next: a host that vanished is noticed within 10 s
+    ("grpc.keepalive_time_ms", 4_000),  # with the next: a host that vanished is noticed within 10 s
     ("grpc.keepalive_timeout_ms", 4_000),
-    ("grpc.max_receive_message_length", MAX_ANSWER_MIB * 2**20),
+    ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
     ("grpc.max_reconnect_backoff_ms", 2_000),  # back soon after the server is
     ("grpc.min_reconnect_backoff_ms", 2_000),  # an attempt's own time limit
 )

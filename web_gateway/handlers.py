@@ -43,14 +43,28 @@ async def load_model(request: Request) -> Response:
     return answer(await request.state.inference.load(wanted.name, request.state.call))
 
 
+async def info(request: Request) -> Response:
+    """What both tiers are."""
+    return answer(request.state.about.with_server(await request.state.inference.info(request.state.call)))
+
+
 async def healthz(request: Request) -> Response:
     """The gateway lives."""
     return answer(Status(status="ok"))
 
 
+async def startupz(request: Request) -> Response:
+    """The inference server has been reached and could answer, now or earlier."""
+    if not request.state.started.is_set():
+        await request.state.inference.check_ready(request.state.call)
+        request.state.started.set()
+    return answer(Status(status="started"))
+
+
 async def readyz(request: Request) -> Response:
     """The inference server is reached and can answer."""
     await request.state.inference.check_ready(request.state.call)
+    request.state.started.set()
     return answer(Status(status="ready"))
 
 

@@ -6,7 +6,7 @@
  * @typedef {import("./wire.js").Model} Model
  */
 import { createSession } from "./session.js";
-import { BadAnswer, readAnswer, readModels } from "./wire.js";
+import { BadAnswer, readAnswer, readModels, readScores } from "./wire.js";
 
 const PATIENCE_MS = 60_000;
 const REOPEN_MS = 2_000;
@@ -44,6 +44,15 @@ export async function nextToken(question, signal) {
   return read(await call("api/next-token", body, signal), (json) => readAnswer(json, { ...question, ...settings }));
 }
 
+/**
+ * @param {import("./scores.js").Asked} asked @param {AbortSignal} signal
+ * @returns {Promise<import("./tree.js").Score[]>} @throws {CallFailed}
+ */
+export async function scores({ model, tokenIds }, signal) {
+  const json = await call("api/score", { model, token_ids: tokenIds }, signal);
+  return read(json, () => readScores(json, { model, tokenIds }));
+}
+
 /** @param {string} name @returns {Promise<void>} when the server has begun @throws {CallFailed} */
 export async function loadModel(name) {
   await call("api/models/load", { name });
@@ -55,11 +64,13 @@ export async function loadModel(name) {
  * @returns {() => void} closes
  */
 export function watchModels(onModels, onLost) {
-  /** @type {EventSource} */
+  /** @type {EventSource | undefined} */
   let source;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   const open = () => {
+    clearTimeout(timer);
+    source?.close();
     source = new EventSource("api/models/events");
     source.addEventListener("models", (event) => {
       try {
@@ -71,14 +82,17 @@ export function watchModels(onModels, onLost) {
     source.addEventListener("unreachable", (event) => onLost(reasonOf(event.data)));
     source.addEventListener("error", () => {
       source.close();
-      onLost("The page has lost its own server");
+      onLost(navigator.onLine ? "The page has lost its own server" : "This device is offline");
       timer = setTimeout(open, REOPEN_MS);
     });
   };
+  // Whether the server is still reached is known once it is tried: it may be this device.
+  for (const event of ["online", "offline"]) addEventListener(event, open);
   open();
   return () => {
+    for (const event of ["online", "offline"]) removeEventListener(event, open);
     clearTimeout(timer);
-    source.close();
+    source?.close();
   };
 }
 

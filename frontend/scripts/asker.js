@@ -1,10 +1,9 @@
 /**
- * Keeps one question in flight: the one the state wants, be it the chart's or another's. A newer question aborts the older, and no reply but the newest
- * is ever heard.
+ * Keeps one question in flight: the one the state wants, be it the chart's or another's. A newer question aborts the older,
+ * and no reply but the newest is ever heard.
  *
  * @typedef {import("./state.js").State} State
  * @typedef {import("./state.js").Question} Question
- * @typedef {import("./distribution.js").Answer} Answer
  */
 import { CallFailed } from "./api.js";
 import * as outcomes from "./outcomes.js";
@@ -13,17 +12,19 @@ import * as questions from "./questions.js";
 const TYPING_MS = 120;
 const SETTING_MS = 80;
 const LONGEST_WAIT_MS = 10_000;
+const THINKING_MS = [400, 8_000];
 
 /**
  * @param {object} parts
  * @param {() => State} parts.read
  * @param {(transition: (state: State) => State) => void} parts.act
- * @param {(question: Question, signal: AbortSignal) => Promise<Answer>} parts.ask
- * @param {(state: State) => Question | null} [parts.wanted]
- * @param {(state: State, question: Question, answer: Answer) => State} [parts.receive]
+ * @param {(question: any, signal: AbortSignal) => Promise<any>} parts.ask
+ * @param {(state: State) => any} [parts.wanted]  a question with its key, or null
+ * @param {(state: State, question: any, answer: any) => State} [parts.receive]
  * @param {(state: State, trouble: import("./state.js").Trouble) => State} [parts.fail]
  * @param {(state: State) => State} [parts.retry]
- * @param {(state: State, question: Question) => number} [parts.delay]  milliseconds to wait for a better question
+ * @param {(state: State, key: string, long: boolean) => State} [parts.think]  the answer to that question takes time, or long
+ * @param {(state: State, question: any) => number} [parts.delay]  milliseconds to wait for a better question
  * @returns {{consider: () => void, asking: () => boolean}} `consider` is called after every change of the state
  */
 export function createAsker({
@@ -34,6 +35,7 @@ export function createAsker({
   receive = outcomes.receive,
   fail = outcomes.fail,
   retry = outcomes.retry,
+  think = (state) => state,
   delay: delayOf = delayOfBars,
 }) {
   /** @type {{key: string, controller: AbortController, timer: ReturnType<typeof setTimeout> | undefined} | null} */
@@ -57,10 +59,12 @@ export function createAsker({
     else void send(question, mine);
   }
 
-  /** @param {Question} question @param {{controller: AbortController}} mine */
+  /** @param {{key: string}} question @param {{controller: AbortController}} mine */
   async function send(question, mine) {
     /** @type {(state: State) => State} */
     let outcome;
+    const thinking = THINKING_MS.map((wait, at) => setTimeout(() => act((state) => think(state, question.key, at > 0)), wait));
+    mine.controller.signal.addEventListener("abort", () => thinking.forEach(clearTimeout));
     try {
       const answer = await ask(question, mine.controller.signal);
       failures = 0;
@@ -68,13 +72,15 @@ export function createAsker({
     } catch (error) {
       if (mine.controller.signal.aborted) return;
       outcome = (state) => fail(state, troubleOf(question, error));
+    } finally {
+      thinking.forEach(clearTimeout);
     }
     if (flight !== mine) return;
     flight = null;
     act(outcome);
   }
 
-  /** @param {Question} question @param {unknown} error @returns {import("./state.js").Trouble} */
+  /** @param {{key: string}} question @param {unknown} error @returns {import("./state.js").Trouble} */
   function troubleOf(question, error) {
     if (!(error instanceof CallFailed)) throw error;
     const wait = error.retryAfterMs ?? (error.code === "unreachable" ? 1000 : null);

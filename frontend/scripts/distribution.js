@@ -92,6 +92,14 @@ export function atOne(answer) {
   };
 }
 
+/** @param {Answer} answer @param {Candidate} candidate of it @returns {import("./tree.js").Score | null} at temperature 1; null where unknown */
+export function scoreOf(answer, candidate) {
+  const { rank, logit, probability } = candidate;
+  const point = pointAt(answer.partition, 1);
+  if (answer.temperature === 1 && probability > 0) return { logprob: Math.log(probability), rank, entropy: answer.entropyBits };
+  return point && { logprob: Math.min(0, logit - point.logSumExp), rank, entropy: entropyBits(point) };
+}
+
 /** @param {number} logit @param {Point} point @returns {number} the probability of that logit */
 export function shareAt(logit, point) {
   return Math.min(1, Math.exp(logit * point.b - point.logSumExp));

@@ -1,5 +1,5 @@
 /** Wires the parts: one state, the views that draw it, the asker that asks for it, the storage that keeps it. */
-import { loadModel, nextToken, watchModels } from "./api.js";
+import { loadModel, nextToken, scores as askScores, watchModels } from "./api.js";
 import { createAsker } from "./asker.js";
 import { setDice } from "./dice.js";
 import { setDisplay } from "./display.js";
@@ -11,9 +11,11 @@ import * as pins from "./pins.js";
 import * as play from "./play.js";
 import { createPlayer } from "./player.js";
 import { leave, look } from "./look.js";
-import { retry } from "./outcomes.js";
+import { retry, think } from "./outcomes.js";
+import * as scores from "./scores.js";
 import * as states from "./state.js";
 import * as room from "./room.js";
+import { createShelf } from "./shelf.js";
 import { start } from "./starters.js";
 import { load, save } from "./storage.js";
 import * as tour from "./tour.js";
@@ -21,6 +23,7 @@ import { mountActions } from "./views/actions.js";
 import { mountAnnouncer } from "./views/announcer.js";
 import { mountChart } from "./views/chart.js";
 import { mountControls } from "./views/controls.js";
+import { mountDetail } from "./views/detail.js";
 import { mountDisplay } from "./views/display.js";
 import { mountExamples } from "./views/examples.js";
 import { mountExplain } from "./views/explain.js";
@@ -32,6 +35,7 @@ import { mountPaths } from "./views/paths.js";
 import { mountPins } from "./views/pins.js";
 import { mountPrompt } from "./views/prompt.js";
 import { mountRoom } from "./views/room.js";
+import { mountShade } from "./views/shade.js";
 import { mountShare } from "./views/share.js";
 import { mountStatus } from "./views/status.js";
 import { mountSteps } from "./views/steps.js";
@@ -45,13 +49,25 @@ import { mountTour } from "./views/tour.js";
 
 const SAVE_MS = 300;
 const LIKELY_MS = 200;
+const SCORE_MS = 250;
 
-let state = load(localStorage);
+const shelf = createShelf(() => sessionStorage, () => localStorage);
+let state = load(shelf);
 let frame = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let saving;
 
-const asker = createAsker({ read: () => state, act, ask: nextToken });
+const asker = createAsker({ read: () => state, act, ask: nextToken, think });
+const scorer = createAsker({
+  read: () => state,
+  act,
+  ask: askScores,
+  wanted: scores.wantedScores,
+  receive: scores.receiveScores,
+  fail: scores.failScores,
+  retry: scores.retryScores,
+  delay: (now) => (now.shading.curious ? 0 : SCORE_MS),
+});
 const prober = createAsker({
   read: () => state,
   act,
@@ -66,6 +82,8 @@ const player = createPlayer({ read: () => state, act });
 const actions = verbs();
 const views = [
   mountPrompt(element("prompt"), actions),
+  mountShade(element("shade"), /** @type {HTMLSelectElement} */ (element("shade-choice")), actions),
+  mountDetail(element("detail"), element("tokens"), actions),
   mountChart(element("chart"), actions),
   mountLook(element("chart"), actions),
   mountDisplay(element("display"), actions),
@@ -94,6 +112,7 @@ function act(transition) {
   state = next.tree === state.tree ? deeper : paths.trim(deeper);
   asker.consider();
   prober.consider();
+  scorer.consider();
   player.consider();
   frame ||= requestAnimationFrame(draw);
   clearTimeout(saving);
@@ -107,7 +126,8 @@ function draw() {
 
 function keep() {
   clearTimeout(saving);
-  save(localStorage, state);
+  const kept = save(shelf, state);
+  act((now) => (now.kept === kept ? now : { ...now, kept }));
 }
 
 /** The verbs of the page, each one transition of the state. */
@@ -120,7 +140,12 @@ function verbs() {
     goTo: (/** @type {number} */ id) => act((now) => states.goTo(now, id)),
     look: (/** @type {number} */ id) => act((now) => look(now, id)),
     leave: () => act(leave),
+    shade: (/** @type {scores.Shade} */ by) => act((now) => scores.shade(now, { by })),
+    inspect: (/** @type {boolean} */ curious) => act((now) => scores.inspect(now, curious)),
+    retryScores: () => act(scores.retryScores),
     remove: (/** @type {number} */ start) => act((now) => paths.remove(now, start)),
+    rename: (/** @type {number} */ start, /** @type {string} */ name) => act((now) => paths.rename(now, start, name)),
+    fold: (/** @type {number} */ start, /** @type {boolean} */ folded) => act((now) => paths.fold(now, start, folded)),
     restore: () => act(paths.restore),
     takeBack: () => act(states.takeBack),
     undo: () => act(states.undo),

@@ -40,15 +40,20 @@ export function receive(state, question, answer) {
   }
   const future = question.whole ? [] : state.future;
   const linked = question.whole && question.text === null ? null : state.linked;
-  return { ...state, tree: grown, current, past, future, session, draft: null, linked, answers, drawn: key, trouble: null };
+  return { ...state, tree: grown, current, past, future, session, draft: null, linked, answers, drawn: key, trouble: null, thinking: null };
 }
 
 /** @param {State} state @param {Trouble} trouble @returns {State} */
 export function fail(state, trouble) {
-  return { ...state, trouble, play: null };
+  return { ...state, trouble, thinking: null, play: null };
 }
 
 /** @param {State} state @returns {State} what failed is asked again */
 export function retry(state) {
   return { ...state, trouble: null };
+}
+
+/** @param {State} state @param {string} key of the question @param {boolean} long @returns {State} its answer takes time */
+export function think(state, key, long) {
+  return { ...state, thinking: { key, long } };
 }

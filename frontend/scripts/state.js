@@ -56,9 +56,11 @@
  * @property {string | null} linkTrouble  why a link could not be followed, in words
  * @property {Play | null} play  what is being drawn
  * @property {string | null} said  how that ended, in words
- * @property {import("./paths.js").Removed | null} removed  the branch deleted last
+ * @property {readonly import("./paths.js").Removed[]} removed  branches deleted, the last one last
+ * @property {import("./storage.js").Kept} kept  how much of all this outlives a reload
  * @property {Readonly<Record<Panel, boolean>>} open  which parts of the page are unfolded
  * @property {boolean} held  a control is being dragged; nothing is asked
+ * @property {import("./scores.js").Shading} shading  how the text is coloured
  * @property {ReadonlyMap<string, Answer>} answers  by model and token ids, the newest last
  * @property {string | null} drawn  key of the answer last drawn, held while the next is awaited
  * @property {readonly Model[] | null} models  null until the server has told
@@ -67,12 +69,15 @@
  * @property {string | null} model  the model that speaks
  * @property {string | null} lost  why the server can't be reached, in words
  * @property {Trouble | null} trouble
+ * @property {{key: string, long: boolean} | null} thinking  the question whose answer takes time
  * @property {{model: string, message: string} | null} loadTrouble
  * @property {import("./models.js").Reread | null} reread  how another model read the text at hand before
  * @property {import("./room.js").Room} room
  */
 import { FIRST_DISPLAY } from "./display.js";
 import { FIRST_ROOM } from "./room.js";
+import { scoreOf } from "./distribution.js";
+import { FIRST_SHADING } from "./scores.js";
 import { FIRST_DICE, FIRST_SETTINGS, SETTINGS, fits } from "./settings.js";
 import * as tree from "./tree.js";
 
@@ -102,9 +107,11 @@ export function initial() {
     linkTrouble: null,
     play: null,
     said: null,
-    removed: null,
+    removed: [],
+    kept: "all",
     open: { more: false, steps: false, paths: false, likely: false },
     held: false,
+    shading: FIRST_SHADING,
     answers: new Map(),
     drawn: null,
     models: null,
@@ -113,6 +120,7 @@ export function initial() {
     model: null,
     lost: null,
     trouble: null,
+    thinking: null,
     loadTrouble: null,
     reread: null,
     room: FIRST_ROOM,
@@ -149,7 +157,7 @@ export function append(state, candidate, raw) {
   const key = answerKey(tree.node(state.tree, state.current).model, tree.tokenIds(state.tree, state.current));
   const answer = state.answers.get(key);
   if (!answer || ![answer.candidates, answer.drawn, answer.watched].some((all) => all.includes(candidate))) return state;
-  const known = { probability: raw, rank: candidate.rank };
+  const known = { probability: raw, rank: candidate.rank, score: scoreOf(answer, candidate) };
   const [grown, id] = tree.extend(state.tree, state.current, candidate.token, known);
   const next = { ...state, tree: grown };
   // The token that the text has here anyway: the chart moves on along the text. Writing leaves the text behind.

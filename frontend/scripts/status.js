@@ -12,6 +12,13 @@
  */
 import * as format from "./format.js";
 import { find, offered, reread, standIn, wished } from "./models.js";
+import { wanted } from "./questions.js";
+
+const KEPT = {
+  way: "This browser has no room for all that was tried: a reload keeps the text at hand, not the other paths.",
+  text: "This browser has no room for all that was tried: a reload keeps the words of the text alone.",
+  nothing: "This browser keeps nothing for this page, its storage is full or forbidden: a reload starts anew.",
+};
 
 /** @param {State} state @returns {Line} */
 export function statusLine(state) {
@@ -29,12 +36,22 @@ export function statusLine(state) {
     return { tone: "bad", words: answering ? `${words} ${first(answering.name)} answers.` : words, progress: null, action };
   }
   if (want.state !== "ready") return waiting(state, want, answering);
+  const thinking = thinkingWords(state, speaker);
+  if (thinking) return { ...calm(thinking), tone: "busy" };
   if (offered(state)) {
     const action = { verb: /** @type {const} */ ("choose"), model: want.name, label: `Use ${named(want.name)}` };
     const words = `${first(want.name)} is ready. ${speaker ? `${first(speaker.name)} answers until you switch.` : ""}`;
     return { ...calm(words.trim()), action };
   }
-  return calm(`${first(want.name)} answers${want.facts ? ` (${factsOf(want)})` : ""}. ${rereadWords(state)}`.trim());
+  const words = `${first(want.name)} answers${want.facts ? ` (${factsOf(want)})` : ""}. ${rereadWords(state)}`.trim();
+  return state.kept === "all" ? calm(words) : { ...calm(`${words} ${KEPT[state.kept]}`), tone: "bad" };
+}
+
+/** @param {State} state @param {Model | undefined} speaker @returns {string} empty where nothing takes long */
+function thinkingWords(state, speaker) {
+  if (!speaker || !state.thinking || state.thinking.key !== wanted(state)?.key) return "";
+  const long = "is still thinking: the text is long, or its server is busy. Your text is kept.";
+  return `${first(speaker.name)} ${state.thinking.long ? long : "is thinking…"}`;
 }
 
 /** @param {State} state @returns {string} that the text was kept and cut into other tokens; empty where it was not */

@@ -1,12 +1,15 @@
 /**
- * The state in localStorage, so that a reload loses nothing. Knows one versioned format; anything else is left aside.
+ * The state in the browser's storage, so that a reload loses nothing. Knows one versioned format; anything else is left aside.
  *
+ * @typedef {"all" | "way" | "text" | "nothing"} Kept  everything tried, the text at hand with its tokens, or its words alone
  * @typedef {import("./state.js").State} State
  * @typedef {import("./tree.js").Node} Node
  */
 import { readDisplay } from "./display.js";
 import { MOST_TYPED } from "./likely.js";
+import { LONGEST_NAME } from "./paths.js";
 import { NAMES } from "./pins.js";
+import { SHADES } from "./scores.js";
 import { SETTINGS, fitDice, fits } from "./settings.js";
 import { ending, initial, textHere } from "./state.js";
 import * as tree from "./tree.js";
@@ -16,13 +19,17 @@ const KEY = "next-token-visualizer";
 const VERSION = 1;
 const MOST_CHARACTERS = 2_000_000;
 
-/** @param {Pick<Storage, "setItem">} storage @param {State} state */
+/** @param {Pick<Storage, "setItem">} storage @param {State} state @returns {Kept} as much as there is room for */
 export function save(storage, state) {
-  try {
-    storage.setItem(KEY, pack(state));
-  } catch {
-    // A full or forbidden storage costs the memory of this page, never the page.
+  for (const [kept, packed] of packs(state)) {
+    try {
+      storage.setItem(KEY, packed);
+      return kept;
+    } catch {
+      // A full storage may have room for less; a forbidden one costs the memory of this page, never the page.
+    }
   }
+  return "nothing";
 }
 
 /** @param {Pick<Storage, "getItem">} storage @returns {State} what was kept, or a fresh start */
@@ -35,14 +42,21 @@ export function load(storage) {
   }
 }
 
-/** @param {State} state @returns {string} everything tried; where that is too long, the way here; then the text alone */
+/** @param {State} state @returns {string} as much of it as may be kept */
 export function pack(state) {
+  const [first] = packs(state);
+  return first[1];
+}
+
+/** @param {State} state @returns {Generator<[Kept, string], void>} everything tried; the way here; the text alone */
+function* packs(state) {
   const whole = JSON.stringify(record(state, [...state.tree.nodes.values()]));
-  if (whole.length <= MOST_CHARACTERS) return whole;
-  const alone = { ...state, past: [], future: [] };
+  if (whole.length <= MOST_CHARACTERS) yield ["all", whole];
+  const alone = { ...state, past: [], future: [], removed: [] };
   const way = JSON.stringify(record(alone, wayTo(state)));
-  if (way.length <= MOST_CHARACTERS) return way;
-  return JSON.stringify(record({ ...alone, current: null, end: null, draft: state.draft ?? textHere(state) }, []));
+  if (way.length <= MOST_CHARACTERS) yield ["way", way];
+  const text = JSON.stringify(record({ ...alone, current: null, end: null, draft: state.draft ?? textHere(state) }, []));
+  yield ["text", text];
 }
 
 /** @param {string} packed @returns {State} @throws where it is not of this format */
@@ -59,10 +73,12 @@ export function unpack(packed) {
   const settings = { ...state.settings };
   for (const name of SETTINGS) if (fits(name, kept.settings?.[name])) settings[name] = kept.settings[name];
   const pins = thawedPins(kept.pins);
+  const removed = Array.isArray(kept.removed) ? kept.removed.map(removedKept) : [];
   const current = nodes.has(kept.current) ? kept.current : null;
   return {
     ...state,
-    tree: { nodes, nextId: 1 + Math.max(0, ...nodes.keys()) },
+    tree: { nodes, nextId: 1 + Math.max(0, ...nodes.keys(), ...removed.flatMap((each) => each.nodes.map((node) => node.id))) },
+    removed,
     current,
     draft: typeof kept.draft === "string" ? kept.draft : current === null ? state.draft : null,
     session: typeof kept.draft === "string" && current !== null ? "typing" : null,
@@ -74,6 +90,7 @@ export function unpack(packed) {
     pins,
     versus: pins.find((pin) => pin.name === kept.versus)?.name ?? pins.at(-1)?.name ?? null,
     likely: typeof kept.likely === "string" ? kept.likely.slice(0, MOST_TYPED) : "",
+    shading: { ...state.shading, by: SHADES.find((each) => each === kept.shade) ?? state.shading.by },
     open: unfolded(state.open, kept.open),
     room: { ...state.room, ...roomOf(kept.room) },
     wish: typeof kept.wish === "string" ? kept.wish : null,
@@ -85,9 +102,10 @@ export function unpack(packed) {
 function record(state, nodes) {
   const { draft, past, future, settings, dice, display, versus, likely, open, wish, model } = state;
   const { guessing, seen, keys, tour } = state.room;
+  const removed = state.removed.map((each) => ({ ...each, nodes: each.nodes.map(frozen) }));
   const room = { guessing, seen, keys, offered: tour.offered };
   const pins = state.pins.map((pin) => ({ ...pin, cells: pin.cells.map(({ token, share }) => ({ ...frozenToken(token), share })) }));
-  const rest = { current: ending(state), draft, past, future, settings, dice, display, pins, versus, likely, open, wish, model, room };
+  const rest = { current: ending(state), draft, past, future, settings, dice, display, pins, versus, likely, open, wish, model, room, removed, shade: state.shading.by };
   return { version: VERSION, nodes: nodes.map(frozen), ...rest };
 }
 
@@ -101,14 +119,15 @@ function wayTo(state) {
 }
 
 /** @param {Node} node */
-function frozen({ children: _, token, ...rest }) {
-  return { ...rest, token: token && frozenToken(token) };
+function frozen({ children: _, token, name, folded, ...rest }) {
+  return { ...rest, ...(name && { name }), ...(folded && { folded }), token: token && frozenToken(token) };
 }
 
 /** @param {any} kept @returns {any} */
 function thawed(kept) {
-  const { id, parent, model, token, probability, rank, typed, latest } = kept;
-  return { id, parent, model, token: token && thawedToken(token), probability, rank, typed, latest, children: [] };
+  const { id, parent, model, token, probability, rank, score, typed, latest } = kept;
+  const read = token && thawedToken(token);
+  return { id, parent, model, token: read, probability, rank, score: scoreKept(score), typed, latest, name: nameKept(kept.name), folded: kept.folded === true, children: [] };
 }
 
 /** @param {import("./tokens.js").Token} token */
@@ -144,6 +163,23 @@ function roomOf(kept) {
     keys: kept?.keys !== false,
     tour: { at: null, offered: kept?.offered !== false, mark: null },
   };
+}
+
+/** @param {any} kept @returns {import("./paths.js").Removed} @throws where it is none */
+function removedKept({ nodes, current, words }) {
+  return { nodes: nodes.map(thawed), current: typeof current === "number" ? current : null, words: String(words) };
+}
+
+/** @param {any} kept @returns {string | null} */
+function nameKept(kept) {
+  return typeof kept === "string" && kept ? kept.slice(0, LONGEST_NAME) : null;
+}
+
+/** @param {any} kept @returns {tree.Score | null} */
+function scoreKept(kept) {
+  if (typeof kept?.rank !== "number" || typeof kept.entropy !== "number") return null;
+  // JSON knows no infinity.
+  return { rank: kept.rank, entropy: kept.entropy, logprob: typeof kept.logprob === "number" ? kept.logprob : -Infinity };
 }
 
 /** @param {State["open"]} fresh @param {any} kept @returns {State["open"]} */

@@ -11,9 +11,17 @@
  * @property {Token | null} token  null for a root
  * @property {number | null} probability  the model's own, at temperature 1; null where nobody asked
  * @property {number | null} rank
+ * @property {Score | null} score  what the model said of it at temperature 1; null where nobody asked
  * @property {string | null} typed  the text as typed, where typing ended exactly here
  * @property {number | null} latest  the child gone to last
+ * @property {string | null} name  given by the user to the branch that it is in
+ * @property {boolean} folded  what follows its branch is not listed
  * @property {readonly number[]} children
+ *
+ * @typedef {object} Score  all null for a first token that nothing stands before
+ * @property {number | null} logprob  in nats; -Infinity where it was impossible
+ * @property {number | null} rank
+ * @property {number | null} entropy  of the distribution at its place, in bits
  *
  * @typedef {object} Tree
  * @property {ReadonlyMap<number, Node>} nodes
@@ -41,7 +49,7 @@ export function rootFor(tree, model) {
 /**
  * The node that follows `parent` with that token, made where there is none.
  * @param {Tree} tree @param {number} parent @param {Token} token
- * @param {{probability: number | null, rank: number | null}} known
+ * @param {{probability: number | null, rank: number | null, score?: Score | null}} known
  * @returns {[Tree, number]}
  */
 export function extend(tree, parent, token, known) {
@@ -153,5 +161,5 @@ export function prune(tree, id, kept) {
 
 /** @param {Pick<Node, "id" | "parent" | "model" | "token">} fields @returns {Node} */
 function blank(fields) {
-  return { ...fields, probability: null, rank: null, typed: null, latest: null, children: [] };
+  return { ...fields, probability: null, rank: null, score: null, typed: null, latest: null, name: null, folded: false, children: [] };
 }

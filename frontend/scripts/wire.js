@@ -83,6 +83,27 @@ function readCandidate(json, field) {
   };
 }
 
+/**
+ * @param {any} json @param {{model: string, tokenIds: readonly number[]}} asked
+ * @returns {import("./tree.js").Score[]} one for each token
+ * @throws {BadAnswer}
+ */
+export function readScores(json, { model, tokenIds }) {
+  const tokens = list(json?.tokens, "tokens");
+  if (json.model !== model) throw new BadAnswer(`model is ${JSON.stringify(json.model)}, not ${model}`);
+  if (tokens.length !== tokenIds.length) throw new BadAnswer(`tokens holds ${tokens.length}, not ${tokenIds.length}`);
+  return tokens.map((token, at) => {
+    if (token?.token_id !== tokenIds[at]) throw new BadAnswer(`tokens[${at}].token_id is ${token?.token_id}, not ${tokenIds[at]}`);
+    if (token.unconditioned) return { logprob: null, rank: null, entropy: null };
+    return {
+      // JSON knows no infinity: the logarithm of an impossible token is null.
+      logprob: token.logprob === null ? -Infinity : number(token.logprob, `tokens[${at}].logprob`),
+      rank: number(token.rank, `tokens[${at}].rank`, 1),
+      entropy: number(token.entropy_bits, `tokens[${at}].entropy_bits`),
+    };
+  });
+}
+
 /** @param {any} json @returns {Model[]} @throws {BadAnswer} */
 export function readModels(json) {
   return list(json?.models, "models").map((model, at) => {

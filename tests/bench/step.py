@@ -37,12 +37,13 @@ def medians(works: dict[str, Callable[[], Any]], repeats: int) -> dict[str, floa
 class Prompts:
     """Prompts of given lengths held by a runner, to take steps from without moving on."""
 
-    def __init__(self, runner: RaggedRunner) -> None:
+    def __init__(self, runner: RaggedRunner, vocabulary: int = VOCABULARY) -> None:
         self._runner = runner
+        self._vocabulary = vocabulary
         self._draw = torch.Generator().manual_seed(1)
 
     def tokens(self, count: int) -> list[int]:
-        return [int(each) for each in torch.randint(VOCABULARY, (count,), generator=self._draw)]
+        return [int(each) for each in torch.randint(self._vocabulary, (count,), generator=self._draw)]
 
     def steps(self, lengths: list[int]) -> Callable[[], Any]:
         handles = []
@@ -56,7 +57,7 @@ class Prompts:
         tokens = self.tokens(length)
         handle = self._runner.open(tokens)
         self._runner.run([Segment(handle, tokens)])
-        return lambda: self._runner.run([Segment(handle, range(100, 100 + count), alternatives=True, keep=True)])
+        return lambda: self._runner.run([Segment(handle, range(10, 10 + count), alternatives=True, keep=True)])
 
     def prefill(self, length: int) -> Callable[[], Any]:
         def work() -> None:

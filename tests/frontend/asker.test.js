@@ -6,6 +6,7 @@ import { setModels } from "../../frontend/scripts/models.js";
 import { answerHere } from "../../frontend/scripts/questions.js";
 import * as outcomes from "../../frontend/scripts/outcomes.js";
 import * as states from "../../frontend/scripts/state.js";
+import { statusLine } from "../../frontend/scripts/status.js";
 import { readAnswer, readModels } from "../../frontend/scripts/wire.js";
 import { logits, wireAnswer, wireToken } from "./make.js";
 
@@ -22,6 +23,7 @@ function page() {
   const asker = createAsker({
     read: () => state,
     act,
+    think: outcomes.think,
     ask: (question, signal) =>
       new Promise((resolve, reject) => {
         const tokens = question.text === null ? undefined : [...question.text].map((letter) => wireToken(letter.codePointAt(0), letter));
@@ -91,6 +93,27 @@ test("a server that asks for patience is asked again, each time later, until it 
   await asked.at(-1).answer();
   assert.equal(state().trouble, null);
   assert.equal(states.textHere(state()), states.FIRST_TEXT);
+});
+
+test("an answer that takes time is said to, and no longer once it is there", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { asked, act, state } = page();
+  const words = () => statusLine(state()).words;
+  context.mock.timers.tick(390);
+  assert.equal(words(), "tiny answers.");
+  context.mock.timers.tick(10);
+  assert.equal(words(), "tiny is thinking…");
+  context.mock.timers.tick(7600);
+  assert.match(words(), /^tiny is still thinking: .* Your text is kept\.$/);
+  await asked[0].answer();
+  assert.equal(words(), "tiny answers.");
+  act((now) => states.append(now, answerHere(now).candidates[0], 0.5));
+  context.mock.timers.tick(400);
+  assert.equal(words(), "tiny is thinking…");
+  act(states.undo);
+  assert.equal(words(), "tiny answers.", "what nobody waits for any more takes no time");
+  context.mock.timers.tick(10_000);
+  assert.equal(words(), "tiny answers.");
 });
 
 test("a refusal for good is not asked again by itself", async (context) => {

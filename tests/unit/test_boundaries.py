@@ -12,9 +12,10 @@ INFERENCE_PATH = (
     "probe",
     "server",
     "guard",
-    "connections",
     "monitor",
     "service",
+    "about",
+    "connections",
     "metrics",
     "readiness",
     "wire",
@@ -35,9 +36,11 @@ INFERENCE_PATH = (
     "trial",
     "capability",
     "runner",
+    "fixed_step",
     "fused_step",
     "row_attention",
     "ragged",
+    "replay",
     "batch",
     "prefix_tree",
     "page_pool",
@@ -48,12 +51,14 @@ INFERENCE_PATH = (
     "processors",
     "memory",
     "distribution",
+    "partition",
     "gauges",
 )
 GATEWAY_PATH = (
     "__main__",
     "server",
     "app",
+    "edge",
     "handlers",
     "feed",
     "body",
@@ -62,6 +67,7 @@ GATEWAY_PATH = (
     "channel",
     "diagnosis",
     "wire",
+    "about",
     "errors",
     "values",
 )
@@ -69,7 +75,8 @@ PROTOBUF = {"nexttoken", "google", "grpc_status", "grpc_health", "grpc_reflectio
 TORCH = {
     *("model.py", "distribution.py", "train.py", "evaluate.py"),
     *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
-    *("held.py", "fused_step.py", "row_attention.py", "precision.py", "team.py"),
+    *("fixed_step.py", "replay.py"),
+    *("held.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py", "team.py"),
 }
 HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
 

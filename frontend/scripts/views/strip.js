@@ -9,6 +9,7 @@
  */
 import * as format from "../format.js";
 import { chosen } from "../look.js";
+import { bitsOf, level } from "../scores.js";
 import { ending } from "../state.js";
 import { groups } from "../tokens.js";
 import * as tree from "../tree.js";
@@ -46,7 +47,7 @@ export function mountStrip(strip, verbs) {
 
   return (state) => {
     const end = ending(state);
-    const now = [state.tree, end, state.current];
+    const now = [state.tree, end, state.current, state.shading.by];
     if (now.every((each, at) => each === drawn[at])) return;
     drawn = now;
     const nodes = end === null ? [] : tree.path(state.tree, end);
@@ -69,6 +70,9 @@ export function mountStrip(strip, verbs) {
         chip.classList.toggle("odd", (before + group.start) % 2 === 1);
         chip.classList.toggle("behind", after);
         after ||= here;
+        const heat = ahead ? null : level(bitsOf(members, state.shading.by), state.shading.by);
+        if (heat === null) chip.removeAttribute("data-level");
+        else chip.dataset.level = String(heat);
         if (here) chip.setAttribute("aria-current", "location");
         else chip.removeAttribute("aria-current");
         chip.tabIndex = -1;

@@ -1,0 +1,122 @@
+"""Several inference servers behind one gateway, under readers who never stop: no failure of one reaches them."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+from containers import SERVER, Container, Stack, docker, running, until
+from readers import Readers, answered_by, readers
+
+REPLICAS = 3
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    variables = {"REPLICAS": str(REPLICAS), "NEXTTOKEN_CONNECTION_AGE_S": "5", "NEXTTOKEN_LOOKAHEAD": "0"}
+    with running("docker-compose.scale.yml", **variables) as stack:
+        yield stack
+
+
+@pytest.fixture
+def load(stack: Stack) -> Iterator[Readers]:
+    """Readers who have all found their replica, and none of whom failed at the end."""
+    stack.serving()
+    with readers(stack.url) as load:
+        load.everyone()
+        yield load
+    assert load.failures() == [], stack.logs()
+
+
+def homes(load: Readers, stack: Stack) -> dict[str, str]:
+    """session → the replica that answers it, once each has one: while addresses come and go some may have two."""
+    found: dict[str, set[str]] = {}
+
+    def settled() -> bool:
+        found.update(answered_by(load.everyone(3), stack.containers()))
+        return all(len(ids) == 1 for ids in found.values())
+
+    until(settled)
+    return {session: next(iter(ids)) for session, ids in found.items()}
+
+
+def moved(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    """Sessions that another replica answers now."""
+    return {session for session in before if before[session] != after[session]}
+
+
+def few(strays: set[str], load: Readers) -> bool:
+    """Whether most others stayed. The name lists another number of replicas now, and each then takes other parts of
+    the ring that sessions are hashed to: some sessions move between replicas that are as they were.
+    """
+    return len(strays) <= len(load.names) // 2
+
+
+def at(homes: dict[str, str], replica: Container) -> set[str]:
+    """The sessions of a replica."""
+    return {session for session, id_ in homes.items() if id_ == replica.id}
+
+
+def test_sessions_stick_and_all_replicas_have_some(stack: Stack, load: Readers) -> None:
+    before = homes(load, stack)
+    assert set(before.values()) == {replica.id for replica in stack.containers()}
+    assert moved(before, homes(load, stack)) == set()
+
+
+def test_a_replica_that_dies_takes_no_request_with_it_and_its_sessions_move(stack: Stack, load: Readers) -> None:
+    before = homes(load, stack)
+    victim = stack.containers()[0]
+    docker("update", "--restart", "no", victim.id)
+    os.kill(victim.pid, signal.SIGKILL)
+    until(lambda: not victim.pid)
+    gone = moved(before, homes(load, stack))
+    assert at(before, victim) <= gone
+    assert few(gone - at(before, victim), load)
+    docker("update", "--restart", "unless-stopped", victim.id)
+    docker("start", victim.id)
+    stack.serving()
+    until(lambda: moved(before, homes(load, stack)) == set())  # they return, and nobody else moves
+
+
+def test_a_replica_that_crashes_is_started_again(stack: Stack, load: Readers) -> None:
+    victim = stack.containers()[1]
+    os.kill(victim.pid, signal.SIGKILL)
+    until(lambda: victim.inspect()["RestartCount"] == 1)
+    stack.serving()
+
+
+def test_a_new_replica_gets_its_share(stack: Stack, load: Readers) -> None:
+    before = homes(load, stack)
+    scale = f"{SERVER}={REPLICAS + 1}"
+    stack.compose("up", "--detach", "--no-build", "--no-recreate", "--scale", scale)
+    stack.serving()
+    fourth = stack.containers()[-1]
+    until(lambda: at(homes(load, stack), fourth) != set())
+    after = homes(load, stack)
+    assert few(moved(before, after) - at(after, fourth), load)
+    docker("stop", fourth.id)
+    docker("rm", fourth.id)
+    until(lambda: moved(before, homes(load, stack)) == set())
+
+
+def test_a_rolling_restart_loses_no_request(stack: Stack, load: Readers) -> None:
+    for replica in stack.containers():
+        docker("restart", "--time", "20", replica.id)
+        until(replica.serves)
+    load.everyone()
+
+
+def test_a_replica_that_hangs_is_noticed(stack: Stack, load: Readers) -> None:
+    before = homes(load, stack)
+    victim = stack.containers()[2]
+    docker("pause", victim.id)
+    began = time.monotonic()
+    try:
+        load.everyone(1, began)
+        noticed = time.monotonic() - began
+        assert moved(before, homes(load, stack)) == at(before, victim)
+    finally:
+        docker("unpause", victim.id)
+    print(f"\nhang_noticed_s {noticed:.1f}")  # noqa: T201
+    until(lambda: moved(before, homes(load, stack)) == set())
