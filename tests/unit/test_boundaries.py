@@ -12,9 +12,10 @@ INFERENCE_PATH = (
     "probe",
     "server",
     "guard",
-    "connections",
     "monitor",
     "service",
+    "about",
+    "connections",
     "metrics",
     "readiness",
     "wire",
@@ -30,6 +31,8 @@ INFERENCE_PATH = (
     "gate",
     "reader",
     "lookahead",
+    "readings",
+    "pace",
     "prefix_cache",
     "model",
     "trial",
@@ -45,11 +48,14 @@ INFERENCE_PATH = (
     "page_pool",
     "kv_store",
     "precision",
+    "calibration",
     "held",
     "checkpoint",
     "processors",
     "memory",
+    "scored_rows",
     "distribution",
+    "partition",
     "gauges",
 )
 GATEWAY_PATH = (
@@ -65,15 +71,16 @@ GATEWAY_PATH = (
     "channel",
     "diagnosis",
     "wire",
+    "about",
     "errors",
     "values",
 )
 PROTOBUF = {"nexttoken", "google", "grpc_status", "grpc_health", "grpc_reflection"}
 TORCH = {
-    *("model.py", "distribution.py", "train.py", "evaluate.py"),
+    *("model.py", "distribution.py", "scored_rows.py", "train.py", "evaluate.py"),
     *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
     *("fixed_step.py", "replay.py"),
-    *("held.py", "fused_step.py", "row_attention.py", "precision.py", "team.py"),
+    *("held.py", "calibration.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py", "team.py"),
 }
 HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
 
