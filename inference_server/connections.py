@@ -9,7 +9,7 @@ LEAST_REQUEST_BYTES = 4 << 20  # gRPC's own default
 MAX_RESPONSE_BYTES = 64 << 20  # a score of 8,192 tokens with 100 alternatives each takes about 45 MB
 KEEPALIVE_MS = 5_000  # a watcher that vanished without a word is found and let go
 KEEPALIVE_TIMEOUT_MS = 4_000
-LEAST_PING_INTERVAL_MS = 2_000  # the default of 5 minutes would cut off clients that ping every 5 s
+LEAST_PING_INTERVAL_MS = 2_000  # the default of 5 minutes would cut off clients that ping every 4 s
 CONNECTION_GRACE_MS = 660_000  # longer than any gateway waits for an answer
 
 
@@ -21,6 +21,7 @@ def options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", MAX_RESPONSE_BYTES),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # of any ping; while one is on its way, none keeps alive
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),

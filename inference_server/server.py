@@ -222,9 +222,9 @@ def assemble(settings: Settings, fetch: Fetch = bring_files, load: Load | None =
     return InferenceServer(settings, registry, scheduler, kept)
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, fetch: Fetch = bring_files, load: Load | None = None) -> None:
     """Serves until SIGTERM or SIGINT, then stops. Raises CannotListen and SettingsError."""
-    server = assemble(settings)
+    server = assemble(settings, fetch, load)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

@@ -1,5 +1,7 @@
 """Settings from the environment: one frozen struct per service, read once, every fault named by its variable."""
 
+import ipaddress
+import re
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -9,6 +11,44 @@ import msgspec
 S = TypeVar("S", bound=msgspec.Struct)
 
 PREFIX = "NEXTTOKEN_"
+
+
+class Network:
+    """An IP address, or a range of them such as 10.0.0.0/8."""
+
+    def __init__(self, text: str) -> None:
+        """Raises ValueError where the text is neither."""
+        try:
+            self._network = ipaddress.ip_network(text)
+        except ValueError as error:
+            raise ValueError(f"{error}; give an address or a network such as 10.0.0.0/8") from error
+
+    def __str__(self) -> str:
+        return str(self._network)
+
+
+class HostName(str):
+    """A name as the Host header has it, without a port; `*.` in front stands for one more part."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> "HostName":
+        """Raises ValueError where the text is none."""
+        if not re.fullmatch(r"(\*\.)?[\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\]", text):
+            raise ValueError(f"{text} is no host name such as example.org, *.example.org, 10.0.0.1 or [::1]")
+        return super().__new__(cls, text)
+
+
+class Origin(str):
+    """Where a page comes from, as the Origin header has it; `*` is any."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> "Origin":
+        """Raises ValueError where the text is none."""
+        if not re.fullmatch(r"\*|https?://[^/\s,]+", text):
+            raise ValueError(f"{text} is no origin such as https://example.org, nor *")
+        return super().__new__(cls, text)
 
 
 class SettingsError(Exception):
@@ -31,7 +71,7 @@ def read(settings: type[S], environment: Mapping[str, str]) -> S:
         if name in values and get_origin(hint) is tuple:
             values[name] = [part.strip() for part in given[name].split(",") if part.strip()]
     try:
-        return msgspec.convert(values, settings, strict=False)
+        return msgspec.convert(values, settings, strict=False, dec_hook=lambda kind, text: kind(text))
     except msgspec.ValidationError as error:
         fault, _, path = str(error).partition(" - at `$.")
         name = path.rstrip("`").split("[")[0]

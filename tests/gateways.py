@@ -161,3 +161,12 @@ def problem(answer: httpx.Response, status: int, code: str, field: str | None = 
     assert 10 < len(words) < 600
     assert not [leak for leak in ("Traceback", "grpc", "AioRpc", "0x", ".py", "Errno") if leak in words], words
     return words
+
+
+def sample(text: str, name: str, **labels: str) -> float:
+    """One number of the metrics, 0 where there is none yet."""
+    for line in text.splitlines():
+        found = re.fullmatch(rf"{name}(?:\{{(?P<labels>.*)\}})? (?P<value>\S+)", line)
+        if found and dict(re.findall(r'(\w+)="([^"]*)"', found["labels"] or "")) == labels:
+            return float(found["value"])
+    return 0.0

@@ -1,4 +1,7 @@
-"""A bounded load on a gateway: some sessions, each asking one question after the other, and what became of them."""
+"""A bounded load on a gateway: some sessions, each asking one question after the other, and what became of them.
+
+A question of session s3 carries a request id that begins with s3- and ends up in the log of the server that answers.
+"""
 
 import asyncio
 import contextlib
@@ -37,19 +40,19 @@ class Load:
 @contextlib.asynccontextmanager
 async def under_load(url: str, sessions: int = 8, pause_s: float = 0.01, **question: Any) -> AsyncIterator[Load]:
     """A load on the gateway at a URL, for as long as the context; the sessions are named s0, s1, …"""
-    load = Load()
+    load = Load(by_session=Counter({f"s{number}": 0 for number in range(sessions)}))
     body = {"text": "Once upon a time", "top_k": 3} | question
     limits = httpx.Limits(max_connections=sessions, max_keepalive_connections=sessions)
     over = asyncio.Event()
 
     async def ask(web: httpx.AsyncClient, name: str) -> None:
-        load.by_session[name] = 0
         while not over.is_set():
             try:
-                answer = await web.post("/api/next-token", json=body, headers={"x-session": name})
+                headers = {"x-session": name, "x-request-id": f"{name}-{load.by_session[name]}"}
+                answer = await web.post("/api/next-token", json=body, headers=headers)
             except httpx.HTTPError as error:
                 load.failures.append(repr(error))
-                continue
+                return
             if answer.status_code == 200:
                 load.answered += 1
                 load.by_session[name] += 1
@@ -58,8 +61,8 @@ async def under_load(url: str, sessions: int = 8, pause_s: float = 0.01, **quest
             await asyncio.sleep(pause_s)
 
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=PATIENCE_S) as web, asyncio.TaskGroup() as tasks:
-        for number in range(sessions):
-            tasks.create_task(ask(web, f"s{number}"))
+        for name in load.by_session:
+            tasks.create_task(ask(web, name))
         try:
             yield load
         finally:

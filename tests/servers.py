@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,14 @@ PATIENCE_S = 60.0  # bounds a wait for something that must happen; no test depen
 class ServerProcess:
     """`python -m inference_server` and what it logs, line by line as it appears."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], command: Sequence[str] = ("-m", "inference_server")) -> None:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("NEXTTOKEN_", "HF_"))}
         chosen = {"NEXTTOKEN_MODEL": "bundled", "NEXTTOKEN_GRPC_PORT": "0", "NEXTTOKEN_LOG_FORMAT": "json"}
         self.log: list[str] = []
         self._changed = threading.Condition()
         self._over = False
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "inference_server"],
+            [sys.executable, *command],
             cwd=ROOT,
             env={**inherited, "OMP_NUM_THREADS": "1", **chosen, **env},
             stderr=subprocess.PIPE,

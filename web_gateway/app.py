@@ -1,5 +1,6 @@
 """The gateway as one value: its routes, what surrounds them, its table of errors and what lives as long as it does."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount, Route, Router
 
-from web_gateway import client, errors, handlers
+from web_gateway import client, edge, errors, handlers
 from web_gateway.feed import ModelFeed
 from web_gateway.metrics import Metrics
 from web_gateway.middleware import CancelOnDisconnect, RequestRecord, SecurityHeaders
@@ -25,40 +26,53 @@ Connect = Callable[[Settings], AbstractAsyncContextManager[client.InferenceClien
 def create_app(settings: Settings, connect: Connect = client.connect) -> Starlette:
     """The gateway. `connect` opens what it asks; nothing is opened before the app starts."""
     metrics = Metrics()
+    gate = edge.Gate(settings, metrics.refused)
     cancelled = [Middleware(CancelOnDisconnect)]
+    gated = [Middleware(gate.through), *cancelled]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with connect(settings) as inference:
             app.state.inference = inference
             app.state.feed = feed = ModelFeed(inference)
-            yield {"settings": settings, "inference": inference, "feed": feed, "metrics": metrics}
+            yield {
+                "settings": settings,
+                "inference": inference,
+                "feed": feed,
+                "metrics": metrics,
+                "started": asyncio.Event(),
+            }
             feed.close()
 
     api = Router(
         [
-            Route("/next-token", handlers.next_token, methods=["POST"], middleware=cancelled),
-            Route("/score", handlers.score, methods=["POST"], middleware=cancelled),
-            Route("/models", handlers.models, middleware=cancelled),
+            Route("/next-token", handlers.next_token, methods=["POST"], middleware=gated),
+            Route("/score", handlers.score, methods=["POST"], middleware=gated),
+            Route("/models", handlers.models, middleware=gated),
             Route("/models/events", handlers.model_events, middleware=cancelled),
-            Route("/models/load", handlers.load_model, methods=["POST"], middleware=cancelled),
+            Route("/models/load", handlers.load_model, methods=["POST"], middleware=gated),
             Route("/openapi.json", handlers.contract),
         ],
         redirect_slashes=False,
     )
-    return Starlette(
+    app = Starlette(
         routes=[
             Mount("/api", app=api),
             Route("/healthz", handlers.healthz),
+            Route("/startupz", handlers.startupz, middleware=cancelled),
             Route("/readyz", handlers.readyz, middleware=cancelled),
             Route("/metrics", handlers.metrics),
             Mount("/", app=Page(directory=FRONTEND)),
         ],
         middleware=[
             Middleware(SecurityHeaders),
+            *edge.believe(settings),
             Middleware(RequestRecord, metrics=metrics, timeout_s=settings.timeout_s),
+            *edge.surroundings(settings, metrics.refused),
             Middleware(GZipMiddleware, minimum_size=ONE_PACKET, compresslevel=6),
         ],
         exception_handlers={errors.GatewayError: errors.refused, HTTPException: errors.unrouted},
         lifespan=lifespan,
     )
+    app.state.metrics = metrics
+    return app

@@ -6,7 +6,9 @@ GatewayError
 ├── BodyTooLarge         the body is longer than the limit
 ├── NotJson              the body is not declared as JSON
 ├── NotFound             no model of that name is on the server's list
+├── WrongHost            the request was meant for a name this server does not answer under
 ├── Overloaded           too much work is waiting; carries when to try again
+│   └── RateLimited      this client sent more requests than one may
 ├── Unavailable          the model is still loading, or the inference server is stopping or can't be reached
 ├── ModelFailed          the model could not be loaded
 ├── DeadlineExceeded     the answer did not come in time
@@ -63,6 +65,14 @@ class Overloaded(GatewayError):
         self.headers = {"retry-after": str(max(1, math.ceil(retry_after_s)))}
 
 
+class RateLimited(Overloaded):
+    """This client sent more requests than one may."""
+
+
+class WrongHost(GatewayError):
+    """The request was meant for a name this server does not answer under."""
+
+
 class Unavailable(GatewayError):
     """The model is still loading, or the inference server is stopping or can't be reached."""
 
@@ -85,7 +95,9 @@ ANSWERS: dict[type[GatewayError], tuple[int, str]] = {
     SlowBody: (408, "request_timeout"),
     BodyTooLarge: (413, "payload_too_large"),
     NotJson: (415, "unsupported_media_type"),
+    WrongHost: (421, "misdirected_request"),
     Overloaded: (429, "overloaded"),
+    RateLimited: (429, "rate_limited"),
     InternalFault: (500, "internal"),
     ModelFailed: (503, "model_failed"),
     Unavailable: (503, "unavailable"),
@@ -111,11 +123,16 @@ def respond(status: int, body: Problem, headers: dict[str, str] | None = None) -
     )
 
 
+def respond_to(error: GatewayError) -> Response:
+    """The error as a response."""
+    status, _ = ANSWERS[type(error)]
+    return respond(status, problem(error), error.headers)
+
+
 async def refused(request: Request, error: Exception) -> Response:
     """Answers a GatewayError."""
     assert isinstance(error, GatewayError)  # noqa: S101 - the table of handlers says so
-    status, _ = ANSWERS[type(error)]
-    return respond(status, problem(error), error.headers)
+    return respond_to(error)
 
 
 async def unrouted(request: Request, error: Exception) -> Response:
@@ -134,5 +151,4 @@ def internal(request_id: str) -> Response:
 
 def stopping() -> Response:
     """Answers what a stop did not leave the time for."""
-    error = Unavailable("This server is stopping; try again in a moment.")
-    return respond(ANSWERS[Unavailable][0], problem(error))
+    return respond_to(Unavailable("This server is stopping; try again in a moment."))

@@ -48,9 +48,18 @@ async def healthz(request: Request) -> Response:
     return answer(Status(status="ok"))
 
 
+async def startupz(request: Request) -> Response:
+    """The inference server has been reached and could answer, now or earlier."""
+    if not request.state.started.is_set():
+        await request.state.inference.check_ready(request.state.call)
+        request.state.started.set()
+    return answer(Status(status="started"))
+
+
 async def readyz(request: Request) -> Response:
     """The inference server is reached and can answer."""
     await request.state.inference.check_ready(request.state.call)
+    request.state.started.set()
     return answer(Status(status="ready"))
 
 

@@ -4,6 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+REASONS = ("host", "rate", "requests", "connections")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -31,6 +32,19 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
+
+        self._refusals = Counter(
+            "nexttoken_gateway_refusals",
+            "What was refused at the edge: host, rate, requests (too many at once) or connections.",
+            ["reason"],
+            registry=self.registry,
+        )
+        for reason in REASONS:
+            self._refusals.labels(reason)
+
+    def refused(self, reason: str) -> None:
+        """Counts what the edge refused."""
+        self._refusals.labels(reason).inc()
 
     def answered(self, route: str, method: str, code: int, seconds: float) -> None:
         """Counts one request. Unusual methods share a label, so that nobody can grow the registry."""

@@ -16,7 +16,7 @@ from web_gateway.client import REQUEST_ID_KEY, Call
 from web_gateway.metrics import Metrics
 
 CLIENT_LEFT = 499  # no such status is ever sent: nobody was there to read it
-POLLED = frozenset({"/healthz", "/readyz", "/metrics"})
+POLLED = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})
 
 SECURITY_HEADERS = {
     "content-security-policy": "; ".join(

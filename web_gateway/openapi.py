@@ -25,12 +25,13 @@ SUMMARY = {
     408: "The body did not arrive in time.",
     413: "The body is longer than NEXTTOKEN_MAX_BODY_BYTES.",
     415: "The body is not declared as application/json.",
-    429: "Too much work is waiting.",
+    421: "The Host header names none of NEXTTOKEN_TRUSTED_HOSTS.",
+    429: "Too much work is waiting, or this client sent more requests than one may.",
     500: "A fault of the server; its log has the cause under the request's id.",
     503: "The model is still loading or failed to load, or the inference server can't be reached.",
     504: "The answer took longer than NEXTTOKEN_TIMEOUT_S.",
 }
-SERVING = (500, 503, 504)
+SERVING = (421, 500, 503, 504)
 READING = (400, 404, 408, 413, 415, *SERVING)
 
 
@@ -71,17 +72,20 @@ def document() -> dict[str, Any]:
                     {"text": "The cat sat on the mat.", "top_k": 3},
                 )
             },
-            "/api/models": {"get": gives("Every model and its state", values.ModelList, SERVING)},
+            "/api/models": {"get": gives("Every model and its state", values.ModelList, (429, *SERVING))},
             "/api/models/events": {"get": events()},
             "/api/models/load": {
                 "post": asks(
                     values.LoadRequest,
-                    gives("Starts loading a model that failed; does not wait", values.Model, READING),
+                    gives("Starts loading a model that failed; does not wait", values.Model, (*READING, 429)),
                     {"name": "bundled"},
                 )
             },
             "/api/openapi.json": {"get": plain("This file", "application/json", {"type": "object"})},
             "/healthz": {"get": gives("The gateway lives", values.Status, ())},
+            "/startupz": {
+                "get": gives("The inference server has been reached and could answer", values.Status, (500, 503))
+            },
             "/readyz": {"get": gives("The inference server is reached and can answer", values.Status, (500, 503))},
             "/metrics": {"get": plain("What Prometheus reads", "text/plain", {"type": "string"})},
         },

@@ -1,6 +1,7 @@
-"""HTTP/1.1 as uvicorn and httptools speak it, within bounds they lack: how long a request's head may be and take."""
+"""HTTP/1.1 as uvicorn and httptools speak it, within bounds they lack: of heads, of unread answers, of connections."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from web_gateway.values import Problem
 
 MAX_HEAD_BYTES = 2**16  # request line and headers; a browser's are below 8 KiB
+SLOW_READER_S = 30.0  # that a client may leave what it was sent unread
 HEAD_S = 20.0  # from a head's first byte, or the connection's start, to its end
 REFUSED = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncache-control: no-store\r\nconnection: close\r\n"
@@ -18,22 +20,44 @@ LONG_HEAD = f"The request's path and headers are longer than {MAX_HEAD_BYTES:,} 
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. A head that is malformed or too long is refused in the one shape; an endless one is cut off."""
+    """One connection. A head that is malformed or too long is refused in the one shape; an endless one is cut off.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    So is a client that does not read what it asked for, and one that comes when `most` connections are open.
+    """
+
+    def __init__(self, *args: Any, most: int, refused: Callable[[str], object], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._most = most
+        self._refused = refused
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Starts the clock."""
         super().connection_made(transport)
+        if len(self.connections) > self._most:
+            self._refused("connections")
+            transport.abort()
+            return
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stops the clock."""
+        """Stops the clocks."""
         self._head_over()
+        self._read_on()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than it is sent to."""
+        super().pause_writing()
+        if self._unread_timer is None:
+            self._unread_timer = self.loop.call_later(SLOW_READER_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._read_on()
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -63,6 +87,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def _expect_head(self) -> None:
         if self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_S, self.transport.close)
+
+    def _read_on(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
 
     def _head_over(self) -> None:
         self._head_bytes = 0

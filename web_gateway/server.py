@@ -6,6 +6,8 @@ import math
 import os
 import socket
 import sys
+from functools import partial
+from typing import Any, cast
 
 import structlog
 import uvicorn
@@ -62,13 +64,13 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="uvloop",
-                http=BoundedProtocol,
+                http=cast(Any, partial(BoundedProtocol, most=settings.max_connections, refused=self._refused)),
                 ws="none",
                 lifespan="on",
                 log_config=None,
                 log_level="warning",
                 access_log=False,
-                proxy_headers=False,  # nobody has vouched for what stands in front
+                proxy_headers=False,  # the app believes those that are listed
                 server_header=False,
                 timeout_keep_alive=IDLE_S,
                 timeout_graceful_shutdown=math.ceil(settings.grace_s),
@@ -88,6 +90,9 @@ class Server(uvicorn.Server):
             self._announcing.cancel()
         self.app.state.feed.close()
         await super().shutdown(sockets)
+
+    def _refused(self, reason: str) -> None:
+        self.app.state.metrics.refused(reason)
 
     async def _announce(self, address: str) -> None:
         note = "; it waits for the inference server"

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from service_kit.logs import LogFormat, LogLevel
+from service_kit.settings import HostName, Network, Origin
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -38,6 +39,30 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = False
     timeout_s: Annotated[float, Meta(gt=0, le=600, description="seconds a request may take before 504")] = 30.0
     max_body_bytes: Annotated[int, Meta(ge=1, description="longest request body, in bytes")] = 1_100_000
+    max_requests: Annotated[
+        int, Meta(ge=1, description="requests of the API at work at once before new ones are refused")
+    ] = 256
+    max_connections: Annotated[
+        int, Meta(ge=1, description="open connections before new ones are closed; event streams hold one each")
+    ] = 900
+    rate_per_s: Annotated[
+        int, Meta(ge=0, le=100_000, description="requests a second that one client may send to the API; 0: any number")
+    ] = 0
+    rate_burst: Annotated[
+        int, Meta(ge=1, le=100_000, description="requests that a client which was quiet may send at once")
+    ] = 40
+    trusted_proxies: Annotated[
+        tuple[Network, ...],
+        Meta(description="addresses or networks of proxies whose X-Forwarded-For is believed, comma-separated"),
+    ] = ()
+    trusted_hosts: Annotated[
+        tuple[HostName, ...],
+        Meta(description="names this server answers under, `*.example.org` for all below; empty: any"),
+    ] = ()
+    cors_origins: Annotated[
+        tuple[Origin, ...],
+        Meta(description="origins whose pages may call the API, such as `https://example.org`; empty: none"),
+    ] = ()
     grace_s: Annotated[float, Meta(ge=0, description="seconds that work in flight may take at a stop")] = 10.0
     log_format: Annotated[LogFormat, Meta(description="`auto`, `text` or `json`")] = "auto"
     log_level: Annotated[LogLevel, Meta(description="`debug`, `info`, `warning` or `error`")] = "info"

@@ -233,7 +233,7 @@ class ModelList(Struct, frozen=True, kw_only=True):
 class Status(Struct, frozen=True, kw_only=True):
     """That all is well."""
 
-    status: Literal["ok", "ready"]
+    status: Literal["ok", "started", "ready"]
 
 
 class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import fakes
+import gateways
 import grpc
 import httpx
 import pytest
@@ -55,12 +56,7 @@ async def health(here: Any) -> list[int]:
 
 
 def sample(text: str, name: str, **labels: str) -> float:
-    """One number of the metrics, 0 where there is none yet."""
-    for line in text.splitlines():
-        found = re.fullmatch(rf"nexttoken_inference_{name}(?:\{{(?P<labels>.*)\}})? (?P<value>\S+)", line)
-        if found and dict(re.findall(r'(\w+)="([^"]*)"', found["labels"] or "")) == labels:
-            return float(found["value"])
-    return 0.0
+    return gateways.sample(text, f"nexttoken_inference_{name}", **labels)
 
 
 async def metrics(here: Any) -> str:

@@ -56,6 +56,7 @@ GATEWAY_PATH = (
     "__main__",
     "server",
     "app",
+    "edge",
     "handlers",
     "feed",
     "body",

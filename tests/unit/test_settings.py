@@ -35,6 +35,43 @@ def test_a_fault_names_the_variable_and_the_range(variable: str, value: str, wor
     assert str(caught.value) == words
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("NEXTTOKEN_TRUSTED_PROXIES", "10.0.0.0/8, proxy", "'proxy' does not appear to be an IPv4 or IPv6 network"),
+        ("NEXTTOKEN_TRUSTED_PROXIES", "10.0.0.1/8", "has host bits set; give an address or a network such as"),
+        ("NEXTTOKEN_TRUSTED_HOSTS", "https://a.org", "https://a.org is no host name such as example.org"),
+        ("NEXTTOKEN_TRUSTED_HOSTS", "a.org:80", "a.org:80 is no host name such as example.org"),
+        ("NEXTTOKEN_CORS_ORIGINS", "a.org", "a.org is no origin such as https://example.org"),
+        ("NEXTTOKEN_CORS_ORIGINS", "https://a.org/", "https://a.org/ is no origin such as https://example.org"),
+        ("NEXTTOKEN_RATE_PER_S", "-1", "Expected int >= 0"),
+    ],
+)
+def test_a_fault_of_the_gateways(variable: str, value: str, words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(web_gateway.settings.Settings, {variable: value})
+    assert f"{variable}={value!r}: " in str(caught.value)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [("x", "Expected int, got str"), ("70000", "Expected int <= 65535"), ("", ""), ("0", "")]
+)
+def test_a_port_may_be_left_out(value: str, words: str) -> None:
+    environment = {"NEXTTOKEN_METRICS_PORT": value}
+    if words:
+        with pytest.raises(SettingsError, match=words):
+            read(inference_server.settings.Settings, environment)
+    else:
+        assert read(inference_server.settings.Settings, environment).metrics_port == (0 if value else None)
+
+
+def test_a_switch_says_what_it_takes() -> None:
+    assert read(inference_server.settings.Settings, {"NEXTTOKEN_LOG_TEXT": "true"}).log_text is True
+    with pytest.raises(SettingsError, match="NEXTTOKEN_LOG_TEXT='yes': Expected true or false"):
+        read(inference_server.settings.Settings, {"NEXTTOKEN_LOG_TEXT": "yes"})
+
+
 def test_lists_are_split_at_commas() -> None:
     settings = read(inference_server.settings.Settings, {"NEXTTOKEN_MODELS": "a/b, ./c ,,"})
     assert settings.models == ("a/b", "./c")

@@ -36,6 +36,7 @@ async def stack() -> AsyncIterator[Any]:
         async with connect(f"127.0.0.1:{server.port}") as stub:
             await ready(stub, "bundled")
         async with gateway_here(f"127.0.0.1:{server.port}") as gateway:
+            await gateway.server._announcing  # it asks too, and would leave lines in the log
             yield SimpleNamespace(**vars(gateway), engine=engine, inference=server)
 
 

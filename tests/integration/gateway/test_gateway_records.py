@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
-from gateways import until
+from gateways import sample, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -73,15 +73,6 @@ async def test_polled_paths_are_quiet(tiers: Any, logged: list[Any]) -> None:
     for path in ("/healthz", "/readyz", "/metrics"):
         await tiers.web.get(path)
     assert {entry["log_level"] for entry in logged if entry["event"] == "request"} == {"debug"}
-
-
-def sample(text: str, name: str, **labels: str) -> float:
-    """One number of the metrics, 0 where there is none yet."""
-    for line in text.splitlines():
-        found = re.fullmatch(rf"{name}(?:\{{(?P<labels>.*)\}})? (?P<value>\S+)", line)
-        if found and dict(re.findall(r'(\w+)="([^"]*)"', found["labels"] or "")) == labels:
-            return float(found["value"])
-    return 0.0
 
 
 async def test_requests_are_counted(tiers: Any) -> None:
