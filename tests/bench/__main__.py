@@ -3,11 +3,19 @@
 import asyncio
 import json
 
-from bench import clicks, overhead, startup, step
+from bench import clicks, failures, overhead, overload, soak, startup, step
 
 
 async def main() -> None:
-    figures = {**await overhead.measure(), **await startup.measure(), **step.measure(), **await clicks.measure()}
+    figures = {
+        **await overhead.measure(),
+        **await startup.measure(),
+        **step.measure(),
+        **await clicks.measure(),
+        **await overload.measure(),
+        **await soak.measure(),
+        **await asyncio.to_thread(failures.measure),
+    }
     print(json.dumps(figures))
 
 
