@@ -17,7 +17,7 @@ def options(settings: Settings) -> list[tuple[str, int]]:
     """The gRPC server's options."""
     return [
         ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share its calls
-        ("grpc.max_receive_message_length", max(LEAST_REQUEST_BYTES, settings.max_text_bytes + REQUEST_ROOM_BYTES)),
+        ("grpc.max_receive_message_length", max_request_bytes(settings)),
         ("grpc.max_send_message_length", MAX_RESPONSE_BYTES),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
@@ -27,6 +27,11 @@ def options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.http2.min_recv_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),
         *aging(settings.connection_age_s),
     ]
+
+
+def max_request_bytes(settings: Settings) -> int:
+    """The longest request message."""
+    return max(LEAST_REQUEST_BYTES, settings.max_text_bytes + REQUEST_ROOM_BYTES)
 
 
 def aging(seconds: float) -> list[tuple[str, int]]:

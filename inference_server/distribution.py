@@ -13,14 +13,8 @@ import torch
 from torch import Tensor
 
 from inference_server.errors import ComputeFailed
+from inference_server.partition import partition
 from inference_server.values import PartitionPoint
-
-GRID_POINTS = 33
-GRID_FIRST, GRID_LAST = 0.2, 10.0
-INVERSE_TEMPERATURES = (
-    *(GRID_FIRST * (GRID_LAST / GRID_FIRST) ** (i / (GRID_POINTS - 1)) for i in range(GRID_POINTS - 1)),
-    GRID_LAST,
-)
 
 ROUNDING = 1e-12  # what summing float64 probabilities may lose; far below what float32 logits can tell apart
 
@@ -116,15 +110,7 @@ class Distribution:
 
         Of the logits alone: the distribution's own temperature plays no part.
         """
-        below = self.logits[self.logits > -math.inf].double() - self._highest
-        points = []
-        for b in INVERSE_TEMPERATURES:
-            weights = (below * b).exp_()
-            total = float(weights.sum())
-            mean = float(weights @ below) / total
-            variance = float(weights @ (below - mean).square_()) / total
-            points.append(PartitionPoint(b, self._highest * b + math.log(total), self._highest + mean, variance))
-        return points
+        return partition(self.logits, self._highest)
 
     @cached_property
     def _order(self) -> Tensor:

@@ -49,7 +49,7 @@ class FusedStep:
         head[d.LAYERS], head[d.HIDDEN], head[d.WIDTH] = len(layers), config.hidden_size, width
         head[d.HEADS], head[d.GROUPS] = config.num_attention_heads, config.num_key_value_heads
         head[d.INNER], head[d.VOCABULARY] = config.intermediate_size, model.lm_head.out_features
-        head[d.PAGE_NUMBERS] = config.num_key_value_heads * width * PAGE
+        head[d.PAGE_BYTES] = store.page_bytes
         epsilon, scaling = config.rms_norm_eps, layers[0].self_attn.scaling
         head[d.FLOATS] = self._keep(np.array([epsilon, scaling], dtype=np.float32))
         head[d.FINAL_NORM] = self._address(model.model.norm.weight)
@@ -121,8 +121,8 @@ class FusedStep:
         row[d.L_QUERY_NORM] = self._address(getattr(getattr(attention, "q_norm", None), "weight", None))
         row[d.L_KEY_NORM] = self._address(getattr(getattr(attention, "k_norm", None), "weight", None))
         row[d.L_KEY_STORE], row[d.L_VALUE_STORE] = (
-            self._address(self._store.keys[index]),
-            self._address(self._store.values[index]),
+            self._store.keys[index].data_ptr(),
+            self._store.values[index].data_ptr(),
         )
         row[d.L_WINDOW] = self._store.windows[index] or UNBOUNDED
         return row

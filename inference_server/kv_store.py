@@ -1,6 +1,8 @@
 """Keys and values of stored tokens, in pages. Knows tensors; knows neither which tokens they are nor who uses them."""
 
+import mmap
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -39,8 +41,8 @@ class Layout:
 class KvStore:
     """Per layer, keys as (pages, heads, key_width, page_tokens) and values as (pages, heads, page_tokens, value_width).
 
-    Keys lie transposed so that one vector register holds the same component of a whole page's keys. Memory is
-    reserved at once and taken from the system as pages are first written.
+    Keys lie transposed so that one vector register holds the same component of a whole page's keys. A page's layers
+    lie one after another. Memory is reserved at once and taken from the system as pages are first written.
     """
 
     def __init__(self, layout: Layout, pages: int, device: torch.device) -> None:
@@ -49,12 +51,14 @@ class KvStore:
         self.page_bytes = layout.page_bytes
         self.layer_bytes = max(layer.numbers for layer in layers) * dtype.itemsize * page_tokens  # of a page, at most
         self.windows = [layer.window for layer in layers]
-        self.keys = [
-            torch.empty(pages, each.heads, each.key_width, page_tokens, dtype=dtype, device=device) for each in layers
-        ]
-        self.values = [
-            torch.empty(pages, each.heads, page_tokens, each.value_width, dtype=dtype, device=device) for each in layers
-        ]
+        numbers = _reserve(pages * layout.page_bytes // dtype.itemsize, dtype, device)
+        pieces, at = list[Tensor](), 0
+        for each in layers:
+            for shape in ((each.heads, each.key_width, page_tokens), (each.heads, page_tokens, each.value_width)):
+                strides = (layout.page_bytes // dtype.itemsize, shape[1] * shape[2], shape[2], 1)
+                pieces.append(numbers.as_strided((pages, *shape), strides, at))
+                at += shape[0] * shape[1] * shape[2]
+        self.keys, self.values = pieces[::2], pieces[1::2]
 
     def write(self, layer: int, pages: Tensor, slots: Tensor, key: Tensor, value: Tensor) -> None:
         """Stores key and value (tokens, heads, width) in each token's page and slot (both (tokens,), int64)."""
@@ -77,6 +81,17 @@ class KvStore:
             keys[target[0], :, :, target[1]] = keys[source[0], :, :, source[1]]
         for values in self.values:
             values[target[0], :, target[1]] = values[source[0], :, source[1]]
+
+
+def _reserve(count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Unwritten numbers; in a process's own memory in the largest pages the system has, for one is read all over."""
+    huge = getattr(mmap, "MADV_HUGEPAGE", None)
+    if device.type != "cpu" or huge is None or not count:
+        return torch.empty(count, dtype=dtype, device=device)
+    memory = mmap.mmap(-1, count * dtype.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a system built without them
+        memory.madvise(huge)
+    return torch.frombuffer(memory, dtype=dtype)
 
 
 class TokenStore(KvStore):

@@ -14,7 +14,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from inference_server import checkpoint, memory, precision, processors, trial
+from inference_server import checkpoint, memory, partition, precision, processors, trial
 from inference_server.capability import build_runner
 from inference_server.errors import LoadFailed
 from inference_server.runner import RaggedRunner
@@ -67,6 +67,8 @@ class Model:
             if place.type == "cuda":
                 stored_bytes = min(stored_bytes, torch.cuda.mem_get_info(place)[0] // 2)
             model.runner = build_runner(network, stored_bytes, compiled=compiled)
+            if model.vocab_size >= partition.MANY:
+                partition.compiled()
             model.batches = model.batches and not model._by_length and model.runner is None
         except Exception as error:
             if isinstance(error, LoadFailed):

@@ -48,6 +48,6 @@ class RowAttention:
         table[r.ROW_TABLE], table[r.PAGE_LIST] = row_table.ctypes.data, pages.ctypes.data
         table[r.SCALING], table[r.WINDOW] = scale.ctypes.data, window or UNBOUNDED
         table[r.SCRATCH], table[r.SCRATCH_STEP] = self._scratch.ctypes.data, step * 4
-        table[r.OUTPUT] = output.data_ptr()
+        table[r.OUTPUT], table[r.PAGE_BYTES] = output.data_ptr(), self._store.page_bytes
         self._body.run(table, threads)
         return output

@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from nexttoken.v1 import next_token_pb2, next_token_pb2_grpc
 
 from inference_server import guard, memory
+from inference_server.about import About
 from inference_server.connections import options
 from inference_server.gauges import Gauges
 from inference_server.memory import divide
@@ -104,7 +105,8 @@ class InferenceServer:
     async def start(self) -> None:
         """Listens, and starts to load models. Raises CannotListen."""
         next_token_pb2_grpc.add_NextTokenServiceServicer_to_server(  # type: ignore[no-untyped-call]
-            NextTokenService(self.registry, self.metrics, self.settings.log_text), self._grpc
+            NextTokenService(self.registry, self.metrics, About(self.settings, self.registry), self.settings.log_text),
+            self._grpc,
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)

@@ -19,6 +19,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
 from inference_server import errors, wire
+from inference_server.about import About
 from inference_server.metrics import Metrics
 from inference_server.registry import Registry
 from service_kit import logs
@@ -48,11 +49,12 @@ Context = ServicerContext[Any, Any]
 
 
 class NextTokenService(pb_grpc.NextTokenServiceServicer):
-    """The contract's five calls, each: read the request, ask, write the answer."""
+    """The contract's calls, each: read the request, ask, write the answer."""
 
-    def __init__(self, registry: Registry, metrics: Metrics, log_text: bool) -> None:
+    def __init__(self, registry: Registry, metrics: Metrics, about: About, log_text: bool) -> None:
         """`log_text`: whether the log may hold what users write."""
         self.registry = registry
+        self.about = about
         self.metrics = metrics
         self._log_text = log_text
 
@@ -92,6 +94,10 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
             status = self.registry.retry(request.name)
             notes["model"] = status.name
             return pb.LoadModelResponse(model=wire.write_model(status))
+
+    async def Info(self, request: pb.InfoRequest, context: Context) -> pb.InfoResponse:
+        async with self._answering("Info", request, context):
+            return wire.write_info(self.about.now())
 
     def _answering(self, rpc: str, request: object, context: Context) -> AbstractAsyncContextManager[dict[str, Any]]:
         return answering(rpc, request, context, self.metrics)

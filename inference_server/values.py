@@ -1,6 +1,6 @@
 """Questions and answers as plain values, shared by the service, the engine and what lies below. Knows nobody."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 MAX_TOP_K = 1000
@@ -128,3 +128,28 @@ class ModelFacts:
     vocab_size: int
     context_limit: int
     architecture: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may ask and how much may be under way; see the contract's message of this name."""
+
+    max_text_bytes: int
+    max_prompt_tokens: int
+    max_request_bytes: int
+    max_response_bytes: int
+    queue_limit: int
+    max_top_k: int = MAX_TOP_K
+    max_score_top_k: int = MAX_ALTERNATIVES
+    max_watch_token_ids: int = MAX_WATCHED
+    max_draws: int = MAX_DRAWS
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a server is: versions by name, limits, the default model's name, seconds since it started."""
+
+    versions: Mapping[str, str]
+    limits: Limits
+    default_model: str
+    uptime_s: float

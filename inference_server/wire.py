@@ -1,5 +1,6 @@
 """Messages of the contract to plain values and back. Knows no errors, no limits and no calls."""
 
+from dataclasses import asdict
 from typing import Any
 
 from nexttoken.v1 import next_token_pb2 as pb
@@ -155,4 +156,14 @@ def write_model(model: ModelStatus) -> pb.Model:
             context_limit=facts.context_limit,
             architecture=facts.architecture,
         ),
+    )
+
+
+def write_info(info: values.Info) -> pb.InfoResponse:
+    """What the server is, as the contract spells it."""
+    return pb.InfoResponse(
+        versions=pb.Versions(**info.versions),
+        limits=pb.Limits(**asdict(info.limits)),
+        default_model=info.default_model,
+        uptime_s=info.uptime_s,
     )

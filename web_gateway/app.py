@@ -12,6 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount, Route, Router
 
 from web_gateway import client, edge, errors, handlers
+from web_gateway.about import About
 from web_gateway.feed import ModelFeed
 from web_gateway.metrics import Metrics
 from web_gateway.middleware import CancelOnDisconnect, RequestRecord, SecurityHeaders
@@ -26,6 +27,7 @@ Connect = Callable[[Settings], AbstractAsyncContextManager[client.InferenceClien
 def create_app(settings: Settings, connect: Connect = client.connect) -> Starlette:
     """The gateway. `connect` opens what it asks; nothing is opened before the app starts."""
     metrics = Metrics()
+    about = About(settings)
     gate = edge.Gate(settings, metrics.refused)
     cancelled = [Middleware(CancelOnDisconnect)]
     gated = [Middleware(gate.through), *cancelled]
@@ -40,6 +42,7 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
                 "inference": inference,
                 "feed": feed,
                 "metrics": metrics,
+                "about": about,
                 "started": asyncio.Event(),
             }
             feed.close()
@@ -51,6 +54,7 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
             Route("/models", handlers.models, middleware=gated),
             Route("/models/events", handlers.model_events, middleware=cancelled),
             Route("/models/load", handlers.load_model, methods=["POST"], middleware=gated),
+            Route("/info", handlers.info, middleware=gated),
             Route("/openapi.json", handlers.contract),
         ],
         redirect_slashes=False,

@@ -16,13 +16,13 @@ from service_kit import bearer, tls
 from service_kit.files import Kept
 from service_kit.settings import SettingsError
 from service_kit.targets import stays_here
+from web_gateway.about import MAX_ANSWER_BYTES
 from web_gateway.diagnosis import diagnose
 from web_gateway.settings import Settings
 
 LOOK_EVERY_S = 1.0  # at the files, for new certificates and tokens
 DIAGNOSIS_HOLDS_S = 2.0
 DIAGNOSIS_WITHIN_S = 1.5
-MAX_ANSWER_MIB = 16
 PUBLIC = "public"
 
 OPTIONS = (
@@ -34,7 +34,7 @@ OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.keepalive_time_ms", 4_000),  # with the next: a host that vanished is noticed within 10 s
     ("grpc.keepalive_timeout_ms", 4_000),
-    ("grpc.max_receive_message_length", MAX_ANSWER_MIB * 2**20),
+    ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
     ("grpc.max_reconnect_backoff_ms", 2_000),  # back soon after the server is
     ("grpc.min_reconnect_backoff_ms", 2_000),  # an attempt's own time limit
 )

@@ -15,8 +15,8 @@ from grpc_health.v1 import health_pb2
 from nexttoken.v1 import next_token_pb2 as pb
 
 from service_kit.logs import request_id
-from web_gateway import errors, values, wire
-from web_gateway.channel import MAX_ANSWER_MIB, SESSION_KEY, Line, Link, linked
+from web_gateway import about, errors, values, wire
+from web_gateway.channel import SESSION_KEY, Line, Link, linked
 from web_gateway.settings import Settings
 
 REQUEST_ID_KEY = "x-request-id"
@@ -31,7 +31,9 @@ UNWELCOME = "The inference server refuses this gateway: {words}. NEXTTOKEN_AUTH_
 NOT_READY = "The inference server runs, but no model can answer yet."
 STOPPED = "The inference server is stopping; try again in a moment."
 TOO_LATE = "The answer took longer than this server waits; try again, or with a shorter text."
-TOO_LONG = f"The answer would be longer than {MAX_ANSWER_MIB} MiB; ask for fewer alternatives or a shorter text."
+TOO_LONG = (
+    f"The answer would be longer than {about.MAX_ANSWER_BYTES >> 20} MiB; ask for fewer alternatives or a shorter text."
+)
 FAULT = "The inference server could not answer; its log has the details under this request's id."
 
 logger = structlog.get_logger()
@@ -92,6 +94,10 @@ class InferenceClient:
         """Starts loading a model that failed; its state now."""
         return wire.model((await self._ask("LoadModel", pb.LoadModelRequest(name=name), call)).model)
 
+    async def info(self, call: Call) -> about.ServerInfo:
+        """What the inference server is."""
+        return wire.server_info(await self._ask("Info", pb.InfoRequest(), call))
+
     async def watch(self, call: Call) -> AsyncIterator[values.ModelList]:
         """Every model now and at each change. Ends only by an error, Unavailable where the server stops.
 
@@ -124,7 +130,7 @@ class InferenceClient:
                 if (
                     answer.status == health_pb2.HealthCheckResponse.SERVING
                 ):  # health is open to all; the rest may not be
-                    await line.calls.ListModels(pb.ListModelsRequest(), **terms)
+                    await line.calls.Info(pb.InfoRequest(), **terms)
         except errors.Unavailable:
             raise
         except errors.GatewayError as error:

@@ -43,6 +43,11 @@ async def load_model(request: Request) -> Response:
     return answer(await request.state.inference.load(wanted.name, request.state.call))
 
 
+async def info(request: Request) -> Response:
+    """What both tiers are."""
+    return answer(request.state.about.with_server(await request.state.inference.info(request.state.call)))
+
+
 async def healthz(request: Request) -> Response:
     """The gateway lives."""
     return answer(Status(status="ok"))

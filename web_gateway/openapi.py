@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from web_gateway import values
+from web_gateway.about import Info
 from web_gateway.errors import ANSWERS
 
 STRUCTS = (
@@ -15,6 +16,7 @@ STRUCTS = (
     values.ScoreAnswer,
     values.LoadRequest,
     values.ModelList,
+    Info,
     values.Status,
     values.Problem,
 )
@@ -81,6 +83,7 @@ def document() -> dict[str, Any]:
                     {"name": "bundled"},
                 )
             },
+            "/api/info": {"get": gives("What both tiers are: versions, limits, age", Info, (429, *SERVING))},
             "/api/openapi.json": {"get": plain("This file", "application/json", {"type": "object"})},
             "/healthz": {"get": gives("The gateway lives", values.Status, ())},
             "/startupz": {

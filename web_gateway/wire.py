@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import UNSET
 from nexttoken.v1 import next_token_pb2 as pb
 
-from web_gateway import values
+from web_gateway import about, values
 
 MODEL_STATES: dict[int, values.ModelState] = {
     pb.MODEL_STATE_QUEUED: "queued",
@@ -165,3 +165,18 @@ def model(one: pb.Model) -> values.Model:
             architecture=facts.architecture,
         ),
     )
+
+
+def server_info(answer: pb.InfoResponse) -> about.ServerInfo:
+    """What the inference server says of itself."""
+    return about.ServerInfo(
+        versions=about.ServerVersions(**fields(answer.versions)),
+        limits=about.ServerLimits(**fields(answer.limits)),
+        default_model=answer.default_model,
+        uptime_s=answer.uptime_s,
+    )
+
+
+def fields(message: pb.Versions | pb.Limits) -> dict[str, Any]:
+    """A message of plain fields as keywords."""
+    return {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}

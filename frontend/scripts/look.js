@@ -5,13 +5,16 @@
  * @typedef {import("./state.js").State} State
  * @typedef {import("./tree.js").Node} Node
  */
-import { stand } from "./state.js";
+import { ending, stand } from "./state.js";
 import * as tree from "./tree.js";
 
 /** @param {State} state @param {number} id of a token of the text @returns {State} the chart shows what could have stood there */
 export function look(state, id) {
   const node = state.tree.nodes.get(id);
+  const end = ending(state);
   if (!node || node.parent === null || state.draft !== null || tree.isFirstMark(state.tree, id)) return state;
+  // A quick hand may click a token that has just left the text.
+  if (end === null || !tree.leadsTo(state.tree, id, end)) return state;
   return stand(state, node.parent);
 }
 

@@ -11,6 +11,7 @@ import { retry, think } from "./outcomes.js";
 import * as scores from "./scores.js";
 import * as states from "./state.js";
 import * as room from "./room.js";
+import { createShelf } from "./shelf.js";
 import { start } from "./starters.js";
 import { load, save } from "./storage.js";
 import * as tour from "./tour.js";
@@ -41,7 +42,8 @@ import { mountTour } from "./views/tour.js";
 const SAVE_MS = 300;
 const SCORE_MS = 250;
 
-let state = load(localStorage);
+const shelf = createShelf(() => sessionStorage, () => localStorage);
+let state = load(shelf);
 let frame = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let saving;
@@ -99,7 +101,8 @@ function draw() {
 
 function keep() {
   clearTimeout(saving);
-  save(localStorage, state);
+  const kept = save(shelf, state);
+  act((now) => (now.kept === kept ? now : { ...now, kept }));
 }
 
 /** The verbs of the page, each one transition of the state. */
@@ -116,6 +119,8 @@ function verbs() {
     inspect: (/** @type {boolean} */ curious) => act((now) => scores.inspect(now, curious)),
     retryScores: () => act(scores.retryScores),
     remove: (/** @type {number} */ start) => act((now) => paths.remove(now, start)),
+    rename: (/** @type {number} */ start, /** @type {string} */ name) => act((now) => paths.rename(now, start, name)),
+    fold: (/** @type {number} */ start, /** @type {boolean} */ folded) => act((now) => paths.fold(now, start, folded)),
     restore: () => act(paths.restore),
     takeBack: () => act(states.takeBack),
     undo: () => act(states.undo),

@@ -13,7 +13,10 @@
  * @property {string} model
  * @property {number | null} probability  of all tokens picked from the beginning to its end, one after the other, at
  *   temperature 1; null where none was picked
- * @property {boolean} here  the text at hand ends in it
+ * @property {string | null} name  given by the user
+ * @property {boolean} forked  other branches grow from it
+ * @property {number} hidden  how many of those, and of theirs, it folds away; 0 where it is unfolded
+ * @property {boolean} here  the text at hand ends in it, or in what it folds away
  * @property {boolean} removable  something is left without it
  *
  * @typedef {object} Removed  a branch that can be brought back
@@ -21,35 +24,66 @@
  * @property {number | null} current  the node the text ended at, where that was one of them
  * @property {string} words
  */
+import { leave } from "./look.js";
 import { ending, goTo } from "./state.js";
 import { groups } from "./tokens.js";
 import * as tree from "./tree.js";
 
 export const MOST_BRANCHES = 200;
+export const LONGEST_NAME = 60;
+const MOST_REMOVED = 20;
 const [HEAD, TAIL] = [36, 20]; // characters shown of a long stretch
 
 /** @param {State} state @returns {Branch[]} parents before their children, in the order they were tried */
 export function outline(state) {
   const { tree: all } = state;
-  const current = ending(state);
+  const end = ending(state);
   /** @type {Branch[]} */
   const found = [];
-  const way = new Set(current === null ? [] : tree.path(all, current).map((node) => node.id));
+  const way = new Set(end === null ? [] : tree.path(all, end).map((node) => node.id));
   const roots = [...all.nodes.values()].filter((node) => node.parent === null);
   /** @type {{start: Node, depth: number, before: number | null}[]} */
   const open = roots.flatMap((root) => below(all, root, 0, null)).reverse();
   for (let next = open.pop(); next; next = open.pop()) {
-    const { nodes, probability } = stretch(all, next.start, next.before);
-    const end = nodes[nodes.length - 1];
-    const here = nodes.some((node) => node.id === current);
-    const inside = way.has(next.start.id);
-    const first = all.nodes.get(/** @type {number} */ (next.start.parent))?.parent === null;
-    const words = shorten(groups(tree.tokens(nodes)).flatMap((group) => group.pieces).map((piece) => piece.glyph || piece.text).join(""));
     const { start, depth } = next;
-    found.push({ start: start.id, end: end.id, depth, words, model: end.model, probability, here, removable: !(inside && first) });
-    open.push(...below(all, end, depth + 1, probability).reverse());
+    const { nodes, probability } = stretch(all, start, next.before);
+    const last = nodes[nodes.length - 1];
+    // A mark that every text begins with is no branch of its own.
+    if (tree.isFirstMark(all, last.id) && last.children.length > 1 && last.typed === null && last.id !== end) {
+      open.push(...below(all, last, depth, null).reverse());
+      continue;
+    }
+    const folded = last.children.length > 0 && nodes.some((node) => node.folded);
+    const inside = way.has(start.id);
+    const parent = /** @type {number} */ (start.parent);
+    const first = tree.node(all, parent).parent === null || tree.isFirstMark(all, parent);
+    found.push({
+      start: start.id,
+      end: last.id,
+      depth,
+      words: wordsOf(all, nodes),
+      model: last.model,
+      probability,
+      name: nodes.findLast((node) => node.name)?.name ?? null,
+      forked: last.children.length > 0,
+      hidden: folded ? forks(all, last) : 0,
+      here: nodes.some((node) => node.id === end) || (folded && inside),
+      removable: !(inside && first),
+    });
+    if (!folded) open.push(...below(all, last, depth + 1, probability).reverse());
   }
   return found;
+}
+
+/** @param {State} state @param {number} start @param {string} name empty for none @returns {State} the branch is called so */
+export function rename(state, start, name) {
+  const said = name.trim().slice(0, LONGEST_NAME).toWellFormed().trim() || null;
+  return mark(state, start, "name", said, null);
+}
+
+/** @param {State} state @param {number} start @param {boolean} folded @returns {State} what grows from the branch is listed, or not */
+export function fold(state, start, folded) {
+  return mark(state, start, "folded", folded, false);
 }
 
 /** @param {State} state @param {number} start @returns {State} without that branch and what follows from it */
@@ -60,28 +94,34 @@ export function remove(state, start) {
   const gone = new Set(nodes.map((node) => node.id));
   const end = ending(state);
   const inside = end !== null && gone.has(end);
-  const words = outline(state).find((branch) => branch.start === start)?.words ?? "";
-  const removed = { nodes, current: inside ? end : null, words };
-  const moved = inside ? goTo(state, parent) : state;
+  const { nodes: line } = stretch(state.tree, nodes[0], null);
+  const words = line.findLast((node) => node.name)?.name ?? wordsOf(state.tree, line);
+  const removed = [...state.removed, { nodes, current: inside ? end : null, words }].slice(-MOST_REMOVED);
+  const moved = inside ? goTo(state, parent) : state.current !== null && gone.has(state.current) ? leave(state) : state;
   return without({ ...moved, removed }, gone);
 }
 
 /** @param {State} state @returns {State} what was deleted last is back, and the text where it was */
 export function restore(state) {
-  const { removed } = state;
-  if (!removed) return state;
+  const last = state.removed.at(-1);
+  if (!last) return state;
   let all = state.tree;
   /** @type {Map<number | null, number>} */
   const ids = new Map();
-  for (const { id, parent, token, probability, rank, score, typed } of removed.nodes) {
+  for (const { id, parent, token, model: _, children: __, latest: ___, ...known } of last.nodes) {
     const above = ids.get(parent) ?? parent;
-    if (above === null || token === null || !all.nodes.has(above)) return { ...state, removed: null };
+    if (above === null || token === null || !all.nodes.has(above)) break;
     const [grown, now] = tree.extendAll(all, above, [token]);
-    all = all.nodes.has(now) ? grown : tree.change(grown, now, { probability, rank, score, typed });
+    all = all.nodes.has(now) ? grown : tree.change(grown, now, known);
     ids.set(id, now);
   }
-  const back = { ...state, tree: all, removed: null };
-  const at = ids.get(removed.current);
+  // What was deleted before may have stood in what is back now, which has new ids.
+  const removed = state.removed.slice(0, -1).map((each) => ({
+    ...each,
+    nodes: each.nodes.map((node) => ({ ...node, parent: ids.get(node.parent) ?? node.parent })),
+  }));
+  const back = { ...state, tree: all, removed };
+  const at = ids.get(last.current);
   return at === undefined ? back : goTo(back, at);
 }
 
@@ -110,6 +150,36 @@ function stretch(all, start, before) {
     if (at.probability !== null) probability = (probability ?? 1) * at.probability;
     if (at.children.length !== 1 || at.typed !== null) return { nodes, probability };
   }
+}
+
+/**
+ * @template {"name" | "folded"} K
+ * @param {State} state @param {number} start of a branch @param {K} field @param {Node[K]} value @param {Node[K]} none
+ * @returns {State} in which the branch has that, at its first token alone
+ */
+function mark(state, start, field, value, none) {
+  if (!state.tree.nodes.has(start)) return state;
+  let all = state.tree;
+  for (const { id } of stretch(all, tree.node(all, start), null).nodes) all = tree.change(all, id, { [field]: id === start ? value : none });
+  return { ...state, tree: all };
+}
+
+/** @param {Tree} all @param {readonly Node[]} nodes of a branch @returns {string} */
+function wordsOf(all, nodes) {
+  const told = nodes.length > 1 && tree.isFirstMark(all, nodes[0].id) ? nodes.slice(1) : nodes;
+  return shorten(groups(tree.tokens(told)).flatMap((group) => group.pieces).map((piece) => piece.glyph || piece.text).join(""));
+}
+
+/** @param {Tree} all @param {Node} end of a branch @returns {number} how many branches grow from it */
+function forks(all, end) {
+  let count = 0;
+  const open = [...end.children];
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    const { nodes } = stretch(all, tree.node(all, id), null);
+    open.push(...nodes[nodes.length - 1].children);
+    count += 1;
+  }
+  return count;
 }
 
 /** @param {Tree} all @param {number} start @returns {Node[]} parents first */

@@ -46,7 +46,8 @@
  * @property {Dice} dice
  * @property {Play | null} play  what is being drawn
  * @property {string | null} said  how that ended, in words
- * @property {import("./paths.js").Removed | null} removed  the branch deleted last
+ * @property {readonly import("./paths.js").Removed[]} removed  branches deleted, the last one last
+ * @property {import("./storage.js").Kept} kept  how much of all this outlives a reload
  * @property {Readonly<Record<Panel, boolean>>} open  which parts of the page are unfolded
  * @property {boolean} held  a control is being dragged; nothing is asked
  * @property {import("./scores.js").Shading} shading  how the text is coloured
@@ -86,7 +87,8 @@ export function initial() {
     dice: FIRST_DICE,
     play: null,
     said: null,
-    removed: null,
+    removed: [],
+    kept: "all",
     open: { more: false, steps: false, paths: false },
     held: false,
     shading: FIRST_SHADING,

@@ -14,6 +14,12 @@ import * as format from "./format.js";
 import { find, offered, reread, standIn, wished } from "./models.js";
 import { wanted } from "./questions.js";
 
+const KEPT = {
+  way: "This browser has no room for all that was tried: a reload keeps the text at hand, not the other paths.",
+  text: "This browser has no room for all that was tried: a reload keeps the words of the text alone.",
+  nothing: "This browser keeps nothing for this page, its storage is full or forbidden: a reload starts anew.",
+};
+
 /** @param {State} state @returns {Line} */
 export function statusLine(state) {
   if (state.lost !== null) {
@@ -37,7 +43,8 @@ export function statusLine(state) {
     const words = `${first(want.name)} is ready. ${speaker ? `${first(speaker.name)} answers until you switch.` : ""}`;
     return { ...calm(words.trim()), action };
   }
-  return calm(`${first(want.name)} answers${want.facts ? ` (${factsOf(want)})` : ""}. ${rereadWords(state)}`.trim());
+  const words = `${first(want.name)} answers${want.facts ? ` (${factsOf(want)})` : ""}. ${rereadWords(state)}`.trim();
+  return state.kept === "all" ? calm(words) : { ...calm(`${words} ${KEPT[state.kept]}`), tone: "bad" };
 }
 
 /** @param {State} state @param {Model | undefined} speaker @returns {string} empty where nothing takes long */

@@ -1,9 +1,11 @@
 /**
- * The state in localStorage, so that a reload loses nothing. Knows one versioned format; anything else is left aside.
+ * The state in the browser's storage, so that a reload loses nothing. Knows one versioned format; anything else is left aside.
  *
+ * @typedef {"all" | "way" | "text" | "nothing"} Kept  everything tried, the text at hand with its tokens, or its words alone
  * @typedef {import("./state.js").State} State
  * @typedef {import("./tree.js").Node} Node
  */
+import { LONGEST_NAME } from "./paths.js";
 import { SHADES } from "./scores.js";
 import { SETTINGS, fitDice, fits } from "./settings.js";
 import { ending, initial, textHere } from "./state.js";
@@ -14,13 +16,17 @@ const KEY = "next-token-visualizer";
 const VERSION = 1;
 const MOST_CHARACTERS = 2_000_000;
 
-/** @param {Pick<Storage, "setItem">} storage @param {State} state */
+/** @param {Pick<Storage, "setItem">} storage @param {State} state @returns {Kept} as much as there is room for */
 export function save(storage, state) {
-  try {
-    storage.setItem(KEY, pack(state));
-  } catch {
-    // A full or forbidden storage costs the memory of this page, never the page.
+  for (const [kept, packed] of packs(state)) {
+    try {
+      storage.setItem(KEY, packed);
+      return kept;
+    } catch {
+      // A full storage may have room for less; a forbidden one costs the memory of this page, never the page.
+    }
   }
+  return "nothing";
 }
 
 /** @param {Pick<Storage, "getItem">} storage @returns {State} what was kept, or a fresh start */
@@ -33,14 +39,21 @@ export function load(storage) {
   }
 }
 
-/** @param {State} state @returns {string} everything tried; where that is too long, the way here; then the text alone */
+/** @param {State} state @returns {string} as much of it as may be kept */
 export function pack(state) {
+  const [first] = packs(state);
+  return first[1];
+}
+
+/** @param {State} state @returns {Generator<[Kept, string], void>} everything tried; the way here; the text alone */
+function* packs(state) {
   const whole = JSON.stringify(record(state, [...state.tree.nodes.values()]));
-  if (whole.length <= MOST_CHARACTERS) return whole;
-  const alone = { ...state, past: [], future: [] };
+  if (whole.length <= MOST_CHARACTERS) yield ["all", whole];
+  const alone = { ...state, past: [], future: [], removed: [] };
   const way = JSON.stringify(record(alone, wayTo(state)));
-  if (way.length <= MOST_CHARACTERS) return way;
-  return JSON.stringify(record({ ...alone, current: null, end: null, draft: state.draft ?? textHere(state) }, []));
+  if (way.length <= MOST_CHARACTERS) yield ["way", way];
+  const text = JSON.stringify(record({ ...alone, current: null, end: null, draft: state.draft ?? textHere(state) }, []));
+  yield ["text", text];
 }
 
 /** @param {string} packed @returns {State} @throws where it is not of this format */
@@ -56,10 +69,12 @@ export function unpack(packed) {
   const known = (/** @type {any} */ place) => typeof place?.text === "string" || nodes.has(place);
   const settings = { ...state.settings };
   for (const name of SETTINGS) if (fits(name, kept.settings?.[name])) settings[name] = kept.settings[name];
+  const removed = Array.isArray(kept.removed) ? kept.removed.map(removedKept) : [];
   const current = nodes.has(kept.current) ? kept.current : null;
   return {
     ...state,
-    tree: { nodes, nextId: 1 + Math.max(0, ...nodes.keys()) },
+    tree: { nodes, nextId: 1 + Math.max(0, ...nodes.keys(), ...removed.flatMap((each) => each.nodes.map((node) => node.id))) },
+    removed,
     current,
     draft: typeof kept.draft === "string" ? kept.draft : current === null ? state.draft : null,
     session: typeof kept.draft === "string" && current !== null ? "typing" : null,
@@ -79,8 +94,9 @@ export function unpack(packed) {
 function record(state, nodes) {
   const { draft, past, future, settings, dice, open, wish, model } = state;
   const { guessing, seen, keys, tour } = state.room;
+  const removed = state.removed.map((each) => ({ ...each, nodes: each.nodes.map(frozen) }));
   const room = { guessing, seen, keys, offered: tour.offered };
-  return { version: VERSION, nodes: nodes.map(frozen), current: ending(state), draft, past, future, settings, dice, open, wish, model, room, shade: state.shading.by };
+  return { version: VERSION, nodes: nodes.map(frozen), current: ending(state), draft, past, future, settings, dice, open, wish, model, room, removed, shade: state.shading.by };
 }
 
 /** @param {State} state @returns {Node[]} the nodes on the way to the current one, with the root */
@@ -93,15 +109,15 @@ function wayTo(state) {
 }
 
 /** @param {Node} node */
-function frozen({ children: _, token, ...rest }) {
-  return { ...rest, token: token && { id: token.id, bytes: toBase64(token.bytes), special: token.special } };
+function frozen({ children: _, token, name, folded, ...rest }) {
+  return { ...rest, ...(name && { name }), ...(folded && { folded }), token: token && { id: token.id, bytes: toBase64(token.bytes), special: token.special } };
 }
 
 /** @param {any} kept @returns {any} */
 function thawed(kept) {
   const { id, parent, model, token, probability, rank, score, typed, latest } = kept;
   const read = token && { id: token.id, bytes: fromBase64(token.bytes, "bytes"), special: Boolean(token.special) };
-  return { id, parent, model, token: read, probability, rank, score: scoreKept(score), typed, latest, children: [] };
+  return { id, parent, model, token: read, probability, rank, score: scoreKept(score), typed, latest, name: nameKept(kept.name), folded: kept.folded === true, children: [] };
 }
 
 /** @param {any} kept @returns {Partial<State["room"]>} nobody presents, and nobody walks, after a reload */
@@ -112,6 +128,16 @@ function roomOf(kept) {
     keys: kept?.keys !== false,
     tour: { at: null, offered: kept?.offered !== false, mark: null },
   };
+}
+
+/** @param {any} kept @returns {import("./paths.js").Removed} @throws where it is none */
+function removedKept({ nodes, current, words }) {
+  return { nodes: nodes.map(thawed), current: typeof current === "number" ? current : null, words: String(words) };
+}
+
+/** @param {any} kept @returns {string | null} */
+function nameKept(kept) {
+  return typeof kept === "string" && kept ? kept.slice(0, LONGEST_NAME) : null;
 }
 
 /** @param {any} kept @returns {tree.Score | null} */

@@ -14,6 +14,8 @@
  * @property {Score | null} score  what the model said of it at temperature 1; null where nobody asked
  * @property {string | null} typed  the text as typed, where typing ended exactly here
  * @property {number | null} latest  the child gone to last
+ * @property {string | null} name  given by the user to the branch that it is in
+ * @property {boolean} folded  what follows its branch is not listed
  * @property {readonly number[]} children
  *
  * @typedef {object} Score  all null for a first token that nothing stands before
@@ -159,5 +161,5 @@ export function prune(tree, id, kept) {
 
 /** @param {Pick<Node, "id" | "parent" | "model" | "token">} fields @returns {Node} */
 function blank(fields) {
-  return { ...fields, probability: null, rank: null, score: null, typed: null, latest: null, children: [] };
+  return { ...fields, probability: null, rank: null, score: null, typed: null, latest: null, name: null, folded: false, children: [] };
 }

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from inference_server.kernels.team import here, size
-from inference_server.kernels.vectors import PAGE, exponential, floats, page_mix, page_scores
+from inference_server.kernels.vectors import PAGE, exponential, floats, highest, page_mix, page_scores
 
 ROW = 3  # numbers that describe a new token: where its pages are listed, how many tokens come before it, its slot
 
@@ -57,18 +57,16 @@ def _mix(
 
 
 @njit(nogil=True, fastmath={"reassoc", "contract", "nsz", "nnan"})
-def _soften(scores: Any, first: int, last: int, scaling: float) -> None:
-    """Scores to weights that sum to 1, over first…last."""
-    top = np.float32(-np.inf)
-    for j in range(first, last):
-        top = max(top, scores[j])
+def _soften(address: int, count: int, scaling: Any) -> None:
+    """Scores to weights that sum to 1; a float32 scaling."""
+    top, scores = highest(address, count), floats(address, count)
     total = np.float32(0)
-    for j in range(first, last):
+    for j in range(count):
         weight = exponential((scores[j] - top) * scaling)
         scores[j] = weight
         total += weight
     inverse = np.float32(1) / total
-    for j in range(first, last):
+    for j in range(count):
         scores[j] *= inverse
 
 
@@ -82,7 +80,7 @@ def attend(
     value_width: int,
     keys: int,
     values: int,
-    page_step: tuple[int, int],
+    page_bytes: int,
     pages: Any,
     prefix: int,
     slot: int,
@@ -91,18 +89,18 @@ def attend(
     scratch: int,
     output: int,
 ) -> None:
-    """`share` queries that use one key head. `keys` and `values`: that head's part of page 0; `page_step`: bytes to
-    the same part of the next page. `pages` hold the `prefix` tokens before; own key and value go to `slot`, if any.
+    """`share` queries that use one key head. `keys` and `values`: that head's part of page 0; `page_bytes`: to the
+    same part of the next page. `pages` hold the `prefix` tokens before; own key and value go to `slot`, if any.
     Only the last `window` tokens count, itself included. `scratch` has share · (prefix + 2 · PAGE) numbers.
     """
     stride = (prefix + PAGE) // PAGE * PAGE + PAGE
     first = max(0, prefix + 1 - window)
     first_page, last_page = first // PAGE, (prefix + PAGE - 1) // PAGE
     for index in range(first_page, last_page):
-        page = keys + pages[index] * page_step[0]
-        following = keys + pages[min(index + 1, last_page - 1)] * page_step[0]
+        page = keys + pages[index] * page_bytes
+        following = keys + pages[min(index + 1, last_page - 1)] * page_bytes
         if index + 1 == last_page:
-            following = values + pages[first_page] * page_step[1]
+            following = values + pages[first_page] * page_bytes
         _scores(query, page, share, key_width, scratch + index * PAGE * 4, stride, following)
     own_key, own_value = floats(key, key_width), floats(value, value_width)
     mixed = floats(output, share * value_width)
@@ -112,19 +110,19 @@ def attend(
         for d in range(key_width):
             total += row[d] * own_key[d]
         scores[prefix] = total
-        _soften(scores, first, prefix + 1, scaling)
+        _soften(scratch + (h * stride + first) * 4, prefix + 1 - first, scaling)
         for j in range(first // PAGE * PAGE, first):
             scores[j] = np.float32(0)
         for d in range(value_width):
             mixed[h * value_width + d] = scores[prefix] * own_value[d]
     for index in range(first_page, last_page):
-        page, count = values + pages[index] * page_step[1], min(PAGE, prefix - index * PAGE)
-        following = values + pages[min(index + 1, last_page - 1)] * page_step[1]
+        page, count = values + pages[index] * page_bytes, min(PAGE, prefix - index * PAGE)
+        following = values + pages[min(index + 1, last_page - 1)] * page_bytes
         _mix(scratch + index * PAGE * 4, stride, page, share, value_width, count, output, following)
     if slot >= 0:
-        stored = floats(keys + slot // PAGE * page_step[0], key_width * PAGE)
+        stored = floats(keys + slot // PAGE * page_bytes, key_width * PAGE)
         for d in range(key_width):
             stored[d * PAGE + slot % PAGE] = own_key[d]
-        stored = floats(values + slot // PAGE * page_step[1] + slot % PAGE * value_width * 4, value_width)
+        stored = floats(values + slot // PAGE * page_bytes + slot % PAGE * value_width * 4, value_width)
         for d in range(value_width):
             stored[d] = own_value[d]

@@ -17,7 +17,7 @@ from inference_server.kernels.vectors import PAGE, exponential, floats, integers
 
 # the head of the table: counts and addresses of one pass
 (
-    ROWS, LAYERS, HIDDEN, HEADS, GROUPS, WIDTH, INNER, VOCABULARY, PAGE_NUMBERS, ROW_TABLE, PAGE_LIST, COSINES, SINES,
+    ROWS, LAYERS, HIDDEN, HEADS, GROUPS, WIDTH, INNER, VOCABULARY, PAGE_BYTES, ROW_TABLE, PAGE_LIST, COSINES, SINES,
     STATES, QUERIES, KEYS, VALUES, MIXED, GATE, UP, NORMED, NORMED_STEP, SCRATCH, SCRATCH_STEP, LOGITS, FLOATS,
     FINAL_NORM, OUTPUT_WEIGHT, LAYER_TABLE, HEAD_SIZE,
 ) = range(30)  # fmt: skip
@@ -71,19 +71,20 @@ def _rotate(row: int, cosines: int, sines: int, width: int) -> None:
         x[i + half] = high * c[i + half] + low * s[i + half]
 
 
-@njit(nogil=True, fastmath={"reassoc", "contract"})
+@njit(nogil=True, fastmath={"reassoc", "contract"}, error_model="numpy")
 def _gate(gate: int, up: int, rows: int, count: int, first: int, last: int) -> None:
     """gate = silu(gate) · up, in columns first…last."""
     for m in range(rows):
-        g, u = floats(gate + m * count * 4, count), floats(up + m * count * 4, count)
-        for i in range(first, last):
+        start, length = (m * count + first) * 4, last - first
+        g, u = floats(gate + start, length), floats(up + start, length)
+        for i in range(length):
             g[i] = g[i] / (np.float32(1) + exponential(-g[i])) * u[i]
 
 
 @njit(nogil=True)
 def _attention(table: Any, layer: Any, row_table: Any) -> None:
     rows, heads, groups, width = table[ROWS], table[HEADS], table[GROUPS], table[WIDTH]
-    share, step = heads // groups, table[PAGE_NUMBERS]
+    share = heads // groups
     numbers = floats(table[FLOATS], 2)
     scratch = table[SCRATCH] + here() * table[SCRATCH_STEP]
     first_task, last_task = tasks(rows * groups)
@@ -104,7 +105,7 @@ def _attention(table: Any, layer: Any, row_table: Any) -> None:
         inside = g * width * PAGE * 4
         attend(
             query, key, value, share, width, width, layer[L_KEY_STORE] + inside, layer[L_VALUE_STORE] + inside,
-            (step * 4, step * 4), pages, prefix, slot, layer[L_WINDOW], numbers[1], scratch,
+            table[PAGE_BYTES], pages, prefix, slot, layer[L_WINDOW], numbers[1], scratch,
             table[MIXED] + (m * heads + g * share) * width * 4,
         )  # fmt: skip
 

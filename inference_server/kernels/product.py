@@ -7,42 +7,46 @@ import numpy as np
 from numba import carray, njit
 
 from inference_server.kernels.team import SOURCES, Body, here, size
-from inference_server.kernels.tiles import BFLOAT16, FLOAT16, FLOAT32, LANES, strip
+from inference_server.kernels.tiles import BFLOAT16, FLOAT16, FLOAT32, LANES, block, bytes_of
 
-PANEL = 4  # outputs over which all rows pass while their weights are near
 SHARE = 8  # outputs are handed to threads in multiples of this many
 MOST = 4  # rows that pass together
 _WIDE = 4 if LANES == 16 else 2  # outputs whose sums fit the registers beside so many rows
 
-# one row reads the weights in one stream; several take blocks of outputs and ask for the next block early
-_one = strip(1, 1, depth=4)
-_two = strip(2, 4, ahead=True)
-_three = strip(3, _WIDE, ahead=True)
-_four = strip(4, _WIDE, ahead=True)
+# one row reads the weights in one stream; several take blocks of outputs and ask for the next block meanwhile
+_one = block(1, 1, depth=4)
+_two, _three, _four = (block(rows, _WIDE, ahead=True) for rows in (2, 3, 4))
 
 
 @njit(nogil=True)
 def product(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
-    """Outputs first…last of every row. Addresses in bytes; x (rows, width), w (outputs, width), y (rows, y_stride)."""
-    if rows == 1:
-        _one(kind, x, w, width, first, last, y, y_stride)
-        return
-    for o in range(first, last, PANEL):
-        stop = min(o + PANEL, last)
+    """Outputs first…last of every row. Addresses in bytes; x (rows, width), w (outputs, width), y (rows, y_stride).
+
+    All rows pass over a block of outputs while its weights are near, each pass asking for a part of the next block.
+    """
+    row_bytes = width * bytes_of(kind)
+    whole = first if rows == 1 else last - (last - first) % _WIDE
+    passes = (rows + MOST - 1) // MOST
+    steps = width // LANES
+    pace = row_bytes * _WIDE // max(1, steps * passes)
+    for o in range(first, whole, _WIDE):
+        at = w + o * row_bytes
+        following = at + row_bytes * _WIDE
         m = 0
-        while m < rows:
-            passes = (rows - m + MOST - 1) // MOST
-            count = (rows - m + passes - 1) // passes
-            at, to = x + m * width * 4, y + m * y_stride * 4
-            if count == 1:
-                _one(kind, at, w, width, o, stop, to, y_stride)
-            elif count == 2:
-                _two(kind, at, w, width, o, stop, to, y_stride)
+        for left in range(passes, 0, -1):
+            count = (rows - m + left - 1) // left
+            source, target = x + m * width * 4, y + (m * y_stride + o) * 4
+            if count == 2:
+                _two(kind, source, at, width, target, y_stride, following, pace)
             elif count == 3:
-                _three(kind, at, w, width, o, stop, to, y_stride)
+                _three(kind, source, at, width, target, y_stride, following, pace)
             else:
-                _four(kind, at, w, width, o, stop, to, y_stride)
+                _four(kind, source, at, width, target, y_stride, following, pace)
+            following += steps * pace
             m += count
+    for o in range(whole, last):
+        for m in range(rows):
+            _one(kind, x + m * width * 4, w + o * row_bytes, width, y + (m * y_stride + o) * 4, y_stride, 0, 0)
 
 
 @njit(nogil=True)

@@ -11,8 +11,8 @@ from inference_server.kernels.vectors import PAGE, floats, integers
 
 (
     ROWS, HEADS, GROUPS, KEY_WIDTH, VALUE_WIDTH, QUERIES, KEYS, VALUES, KEY_STORE, VALUE_STORE, ROW_TABLE, PAGE_LIST,
-    SCALING, WINDOW, SCRATCH, SCRATCH_STEP, OUTPUT, SIZE,
-) = range(18)  # fmt: skip
+    SCALING, WINDOW, SCRATCH, SCRATCH_STEP, OUTPUT, PAGE_BYTES, SIZE,
+) = range(19)  # fmt: skip
 
 
 @njit(nogil=True)
@@ -32,7 +32,7 @@ def _attend(pointer: Any) -> None:
         attend(
             table[QUERIES] + head * key_width * 4, table[KEYS] + row * key_width * 4,
             table[VALUES] + row * value_width * 4, share, key_width, value_width, table[KEY_STORE] + g * key_bytes,
-            table[VALUE_STORE] + g * value_bytes, (groups * key_bytes, groups * value_bytes), pages, prefix, slot,
+            table[VALUE_STORE] + g * value_bytes, table[PAGE_BYTES], pages, prefix, slot,
             table[WINDOW], scaling, scratch, table[OUTPUT] + head * value_width * 4,
         )  # fmt: skip
 

@@ -21,6 +21,7 @@ LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
 
 _FLOAT = ir.FloatType()
 _INDEX = ir.IntType(64)
+_LINE = 64  # bytes that memory hands over at once
 
 
 def _number(value: int) -> Any:
@@ -85,6 +86,8 @@ def _block(
     width: Any,
     y: Any,
     y_stride: Any,
+    following: Any,
+    pace: Any,
     rows: int,
     outputs: int,
     kind: int,
@@ -93,7 +96,8 @@ def _block(
 ) -> None:
     """y[m, r] = x[m] · w[r] for rows × outputs, all of x and w lying row by row; each sum in `depth` registers.
 
-    `ahead` asks memory for the next block of weights, in the order in which they lie, while this one is worked on.
+    `ahead` asks memory meanwhile for what will be read next: from `following` on, `pace` bytes at each step, which are
+    at most as many as the step reads.
     """
     weight_bytes = _BYTES[kind]
     x_rows = [_at(builder, x, builder.mul(width, _number(m)), 4) for m in range(rows)]
@@ -106,14 +110,16 @@ def _block(
             [[cgutils.alloca_once_value(builder, zero) for _ in range(outputs)] for _ in range(rows)]
             for _ in range(depth)
         ]
+        place = cgutils.alloca_once_value(builder, following)
         with cgutils.for_range_slice(builder, start, stop, _number(lanes * depth)) as (at, _):
+            if ahead and lanes > 1:
+                asked = builder.load(place)
+                for line in range(max(1, outputs * weight_bytes * lanes // _LINE)):
+                    prefetch(builder, builder.add(asked, _number(line * _LINE)))
+                builder.store(builder.add(asked, pace), place)
             for d in range(depth):
                 k = builder.add(at, _number(d * lanes))
                 weights = [_widened(builder, _at(builder, each, k, weight_bytes), kind, lanes) for each in w_rows]
-                if ahead and lanes > 1:
-                    read = builder.mul(builder.add(width, k), _number(outputs * weight_bytes))
-                    for line in range(max(1, outputs * weight_bytes * lanes // 64)):
-                        prefetch(builder, builder.add(builder.add(w, read), _number(line * 64)))
                 for m in range(rows):
                     values = _load(builder, _at(builder, x_rows[m], k, 4), _FLOAT, lanes)
                     for r in range(outputs):
@@ -146,31 +152,37 @@ def _block(
 
 
 @cache
-def strip(rows: int, outputs: int, depth: int = 1, ahead: bool = False) -> Callable[..., None]:
-    """A numba-callable (kind, x, w, width, first, last, y, y_stride): y[m, o] = x[m] · w[o] for outputs first…last.
+def block(rows: int, outputs: int, depth: int = 1, ahead: bool = False) -> Callable[..., None]:
+    """A numba-callable (kind, x, w, width, y, y_stride, following, pace): y[m, r] = x[m] · w[r], rows × outputs.
 
-    x, w and y are addresses, y_stride counts numbers. The type of `kind` picks the code: int8 for bfloat16 weights,
-    int16 for float16, int32 for float32. Outputs go in blocks of `outputs`, what is left one by one.
+    x, w, y and following are addresses, y_stride counts numbers, pace bytes. The type of `kind` picks the code: int8
+    for bfloat16 weights, int16 for float16, int32 for float32.
     """
 
     @intrinsic
     def outputs_of_rows(
-        typing: Any, kind: Any, x: Any, w: Any, width: Any, first: Any, last: Any, y: Any, y_stride: Any
+        typing: Any, kind: Any, x: Any, w: Any, width: Any, y: Any, y_stride: Any, following: Any, pace: Any
     ) -> Any:
         code = _KIND_TYPES[kind]
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _, x, w, width, first, last, y, y_stride = arguments
-            whole = builder.sub(last, builder.urem(builder.sub(last, first), _number(outputs)))
-            for start, stop, many in ((first, whole, outputs), (whole, last, 1)):
-                if outputs == 1 and start is whole:
-                    break
-                with cgutils.for_range_slice(builder, start, stop, _number(many)) as (o, _):
-                    weights = _at(builder, w, builder.mul(o, width), _BYTES[code])
-                    place = _at(builder, y, o, 4)
-                    _block(builder, x, weights, width, place, y_stride, rows, many, code, depth, ahead and many > 1)
+            _, x, w, width, y, y_stride, following, pace = arguments
+            _block(builder, x, w, width, y, y_stride, following, pace, rows, outputs, code, depth, ahead)
             return context.get_dummy_value()
 
         return types.void(kind, *[types.intp] * 7), generate
 
     return outputs_of_rows
+
+
+@intrinsic
+def _bytes_of(typing: Any, kind: Any) -> Any:
+    """Bytes of one weight of a kind."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _number(_BYTES[_KIND_TYPES[kind]])
+
+    return types.intp(kind), generate
+
+
+bytes_of: Any = _bytes_of

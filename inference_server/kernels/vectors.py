@@ -10,7 +10,7 @@ from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from inference_server.kernels.tiles import LANES, _at, _load, _multiply_add, _number, _vector, prefetch
+from inference_server.kernels.tiles import LANES, _at, _call, _load, _multiply_add, _number, _vector, prefetch
 
 PAGE = 16  # tokens in a page
 _FLOAT = ir.FloatType()
@@ -48,6 +48,12 @@ def floats(address: int, count: int) -> Any:
 
 
 @njit(nogil=True)
+def doubles(address: int, count: int) -> Any:
+    """The `count` float64 numbers at an address."""
+    return carray(_pointer(address), (count,), dtype=np.float64)
+
+
+@njit(nogil=True)
 def integers(address: int, count: int) -> Any:
     """The `count` int64 numbers at an address."""
     return carray(_pointer(address), (count,), dtype=np.int64)
@@ -68,6 +74,36 @@ def exponential(x: Any) -> Any:
     p = p * r + np.float32(5.0000001201e-1)
     p = p * r * r + r + np.float32(1)
     return p * _as_float(np.int32((n + np.int32(127)) << np.int32(23)))
+
+
+@intrinsic
+def _highest_vector(typing: Any, address: Any, vectors: Any) -> Any:
+    """The greatest of `vectors` · LANES numbers at an address; numba's own loops leave this one to scalar code."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        start, count = arguments
+        lowest = ir.Constant(_vector(_FLOAT, LANES), [float("-inf")] * LANES)
+        held = cgutils.alloca_once_value(builder, lowest)
+        with cgutils.for_range_slice(builder, _number(0), count, _number(1)) as (at, _):
+            vector = _load(builder, _at(builder, start, at, 4 * LANES), _FLOAT, LANES)
+            higher = builder.fcmp_ordered(">", vector, builder.load(held))
+            builder.store(builder.select(higher, vector, builder.load(held)), held)
+        return _call(builder, f"llvm.vector.reduce.fmax.v{LANES}f32", _FLOAT, [builder.load(held)], ("nnan",))
+
+    return types.float32(types.intp, types.intp), generate
+
+
+_highest: Any = _highest_vector
+
+
+@njit(nogil=True)
+def highest(address: int, count: int) -> Any:
+    """The greatest of `count` float32 numbers."""
+    top = _highest(address, count // LANES)
+    rest = floats(address, count)
+    for i in range(count // LANES * LANES, count):
+        top = rest[i] if rest[i] > top else top
+    return top
 
 
 def _splat(builder: Any, value: Any) -> Any:

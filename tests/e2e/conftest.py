@@ -47,7 +47,7 @@ def browser() -> Iterator[Browser]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "noted(words): what the browser itself notes in these words is no problem")
+    config.addinivalue_line("markers", "noted(*words): what the browser itself notes in these words is no problem")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open
     contexts: list[BrowserContext] = []
     problems: list[str] = []
     marker = request.node.get_closest_marker("noted")
-    noted = f"Failed to load resource: {marker.args[0]}" if marker else None
+    noted = tuple(f"Failed to load resource: {words}" for words in marker.args) if marker else ()
 
     def open_(url: str, **options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
@@ -72,7 +72,7 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open
     yield open_
     for context in contexts:
         context.close()
-    assert [words for words in problems if not (noted and words.startswith(noted))] == []
+    assert [words for words in problems if not words.startswith(noted)] == []
 
 
 @pytest.fixture

@@ -74,6 +74,90 @@ def test_paths_grow_with_every_click_and_stay_folded_when_folded(page: Page) -> 
     expect(paths(page).first).to_be_hidden()
 
 
+def test_a_branch_is_named_and_folded_by_keyboard_and_a_reload_keeps_both(page: Page) -> None:
+    branch_out(page)
+    count = paths(page).count()
+    trunk = page.locator("#paths li").nth(count - 3)
+    trunk.locator(".path-pen").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.type("the girl")
+    page.keyboard.press("Enter")
+    expect(trunk.locator(".path-name")).to_have_text("the girl")
+    expect(trunk.locator(".path-pen")).to_be_focused()
+    expect(page.locator("#text")).to_have_value(re.compile(TEXT))
+    trunk.get_by_role("button", name="What grows from the girl").press("Enter")
+    expect(paths(page)).to_have_count(count - 2)
+    expect(trunk.locator(".path-total")).to_have_text("+2")
+    expect(trunk.locator(".path")).to_have_attribute("aria-current", "true")
+    page.reload()
+    settled(page)
+    expect(trunk.locator(".path-name")).to_have_text("the girl")
+    trunk.locator(".path-pen").click()
+    page.keyboard.type("something else")
+    page.keyboard.press("Escape")
+    expect(trunk.locator(".path-name")).to_have_text("the girl")
+    trunk.locator(".path-fold").click()
+    expect(paths(page)).to_have_count(count)
+
+
+def test_deleted_branches_come_back_after_a_reload_the_last_first(page: Page) -> None:
+    first, second = branch_out(page)
+    count = paths(page).count()
+    for _ in range(2):
+        page.locator("#paths .path-remove:not([data-none])").last.click()
+    expect(paths(page)).to_have_count(count - 3 + 1)  # what is left has no fork
+    expect(page.locator(".paths-removed")).to_contain_text("and 1 before it")
+    page.reload()
+    settled(page)
+    back = page.get_by_role("button", name="Undo delete")
+    back.click()
+    back.click()
+    expect(back).to_be_hidden()
+    expect(paths(page)).to_have_count(count)
+    for text, line in ((first, count - 2), (second, count - 1)):
+        paths(page).nth(line).click()
+        expect(page.locator("#text")).to_have_value(text)
+
+
+FULL = """() => { Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError"); }; }"""
+FORBIDDEN = """for (const name of ["localStorage", "sessionStorage"]) {
+  Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError"); } });
+}"""
+
+
+def test_a_full_storage_is_said_in_words_and_stops_nothing(page: Page) -> None:
+    page.evaluate(FULL)
+    texts = branch_out(page)
+    expect(page.locator("#status")).to_contain_text("This browser keeps nothing for this page")
+    expect(page.locator("#text")).to_have_value(texts[1])
+    shoot(page, "storage-full-1440")
+
+
+def test_a_forbidden_storage_is_said_in_words_and_stops_nothing(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page("about:blank")
+    page.add_init_script(FORBIDDEN)
+    page.goto(stack.url)
+    settled(page)
+    click_bar(page, 0)
+    expect(page.locator("#status")).to_contain_text("This browser keeps nothing for this page")
+
+
+def test_two_tabs_do_not_overwrite_each_other(page: Page, stack: Stack) -> None:
+    write(page, "The little girl was very")
+    other = page.context.new_page()
+    other.goto(stack.url)
+    settled(other)
+    write(other, "Tom and his dog")
+    other.close()
+    page.reload()
+    settled(page)
+    expect(page.locator("#text")).to_have_value("The little girl was very")
+    third = page.context.new_page()
+    third.goto(stack.url)
+    settled(third)
+    expect(third.locator("#text")).to_have_value("Tom and his dog")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(360, 740), (1440, 900), (1920, 1080)])
 def test_at_every_width(open_page: OpenPage, stack: Stack, width: int, height: int, scheme: str) -> None:

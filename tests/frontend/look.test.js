@@ -100,6 +100,13 @@ test("taking back moves one place earlier, and stops before the first token", ()
   assert.equal(nodes(back).length, 5);
 });
 
+test("a token that is not in the text, or no more, is not looked at", () => {
+  const state = picked();
+  const shorter = states.undo(state);
+  assert.equal(look(shorter, state.current), shorter);
+  assert.equal(look(state, 12345), state);
+});
+
 test("a mark at the very beginning was not chosen: there is nothing to look at", () => {
   const state = picked();
   const [first] = nodes(state);

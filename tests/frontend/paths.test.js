@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { MOST_BRANCHES, outline, remove, restore, trim } from "../../frontend/scripts/paths.js";
+import { MOST_BRANCHES, fold, outline, remove, rename, restore, trim } from "../../frontend/scripts/paths.js";
 import { wanted } from "../../frontend/scripts/questions.js";
 import * as states from "../../frontend/scripts/state.js";
 import { pack, unpack } from "../../frontend/scripts/storage.js";
@@ -73,6 +73,73 @@ test("a branch comes back beside what was tried since, without twins", () => {
 test("the branch that holds the whole text at hand can't be deleted", () => {
   const { state } = forked();
   assert.deepEqual(outline(state).map((branch) => branch.removable), [false, true, true, true, true]);
+});
+
+test("a branch has the name it is given, also when it grows or is forked, and loses it when that is emptied", () => {
+  const { state } = forked();
+  const names = (/** @type {states.State} */ now) => outline(now).map((branch) => branch.name);
+  let named = rename(state, outline(state)[1].start, "  the calm one ");
+  assert.deepEqual(names(named), [null, "the calm one", null, null, null]);
+  named = picks(states.goTo(named, outline(named)[1].end), 0);
+  assert.deepEqual(names(named), [null, "the calm one", null, null, null]);
+  named = picks(states.takeBack(named), 1);
+  assert.deepEqual(names(named), [null, "the calm one", null, null, null, null, null]);
+  assert.deepEqual(names(unpack(pack(named))), names(named));
+  assert.equal(names(rename(named, outline(named)[1].start, " "))[1], null);
+  assert.equal(names(rename(named, outline(named)[1].start, "x".repeat(500)))[1].length, 60);
+  assert.equal(rename(named, 12345, "gone"), named);
+});
+
+test("where a fork is deleted the two branches become one, with the name given last", () => {
+  const { state } = forked();
+  const [, , third, , last] = outline(state);
+  let named = rename(rename(state, third.start, "first"), last.start, "last");
+  named = remove(named, outline(named)[3].start);
+  assert.deepEqual(outline(named).map((branch) => branch.name), [null, null, "last"]);
+  named = rename(named, outline(named)[2].start, "both");
+  assert.deepEqual(outline(named).map((branch) => branch.name), [null, null, "both"]);
+});
+
+test("a folded branch hides what grows from it, says how much, and is where the text is, if that is inside", () => {
+  const { state } = forked();
+  const folded = fold(state, outline(state)[0].start, true);
+  const [line, ...rest] = outline(folded);
+  assert.deepEqual([line.hidden, line.here, line.forked, rest.length], [4, true, true, 0]);
+  assert.deepEqual(outline(unpack(pack(folded))), outline(folded));
+  assert.deepEqual(outline(fold(folded, line.start, false)), outline(state));
+  const inner = outline(fold(state, outline(state)[2].start, true));
+  assert.deepEqual(inner.map((branch) => branch.hidden), [0, 0, 2]);
+});
+
+test("a mark that every text begins with is no branch of its own", () => {
+  const first = begun("One two");
+  const start = tree.path(first.tree, first.current)[0];
+  const token = { ...start.token, special: true };
+  let state = { ...first, tree: tree.change(first.tree, start.id, { token }) };
+  assert.deepEqual(lines(state), ["·two"]);
+  state = picks(states.goTo(state, start.id), 4);
+  assert.deepEqual(lines(state).map((line) => line.replace(/\d+/, "")), ["·two", "·w"]);
+  assert.deepEqual(outline(state).map((branch) => branch.removable), [true, false]);
+});
+
+test("several branches deleted come back one by one, the last first, also after a reload", () => {
+  const { state } = forked();
+  const [, , third, , last] = outline(state);
+  let less = remove(remove(state, last.start), third.start);
+  assert.equal(less.removed.length, 2);
+  less = unpack(pack(less));
+  assert.equal(less.removed.length, 2);
+  const back = restore(restore(less));
+  assert.deepEqual(lines(back), lines(state));
+  assert.deepEqual(back.removed, []);
+  assert.equal(new Set(back.tree.nodes.keys()).size, state.tree.nodes.size);
+});
+
+test("ids of what was deleted are not given to others", () => {
+  const { state } = forked();
+  const less = unpack(pack(remove(state, outline(state)[2].start)));
+  const [, next] = tree.extend(less.tree, less.current, { id: 5, bytes: new Uint8Array(), special: false }, { probability: null, rank: null });
+  assert.ok(!state.tree.nodes.has(next));
 });
 
 test("branches survive a reload", () => {

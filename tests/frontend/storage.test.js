@@ -4,6 +4,8 @@ import { setModels } from "../../frontend/scripts/models.js";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
 import * as outcomes from "../../frontend/scripts/outcomes.js";
 import * as states from "../../frontend/scripts/state.js";
+import { createShelf } from "../../frontend/scripts/shelf.js";
+import { statusLine } from "../../frontend/scripts/status.js";
 import { load, pack, save, unpack } from "../../frontend/scripts/storage.js";
 import { readAnswer, readModels } from "../../frontend/scripts/wire.js";
 import * as tree from "../../frontend/scripts/tree.js";
@@ -55,7 +57,7 @@ test("what can't be read is left aside, and the page starts fresh", () => {
     throw new Error("denied");
   };
   assert.equal(load({ getItem: forbidden }).draft, states.FIRST_TEXT);
-  assert.doesNotThrow(() => save({ setItem: forbidden }, states.initial()));
+  assert.equal(save({ setItem: forbidden }, states.initial()), "nothing");
 });
 
 test("settings out of range and places that are gone are not believed", () => {
@@ -69,6 +71,56 @@ test("settings out of range and places that are gone are not believed", () => {
   assert.deepEqual(state.open, states.initial().open);
   assert.deepEqual(state.past, [1]);
   assert.equal(state.current, null);
+});
+
+test("a storage that is nearly full keeps less, and says how much", () => {
+  const state = begun("One two three", ["One", " two", " three"]);
+  const row = scene(state).drawing.rows[0];
+  const tried = states.undo(states.append(state, row.candidate, 0.1));
+  /** @param {number} room in characters */
+  const storage = (room) => {
+    let kept = "";
+    const setItem = (/** @type {string} */ _, /** @type {string} */ value) => {
+      if (value.length > room) throw new DOMException("full", "QuotaExceededError");
+      kept = value;
+    };
+    return { setItem, read: () => unpack(kept) };
+  };
+  const sizes = [Infinity, pack(tried).length - 1, 800].map(storage);
+  assert.deepEqual(sizes.map((each) => save(each, tried)), ["all", "way", "text"]);
+  assert.deepEqual(sizes.map((each) => states.textHere(each.read()) || each.read().draft), Array(3).fill("One two three"));
+  assert.deepEqual(sizes.map((each) => each.read().tree.nodes.size), [5, 4, 0]);
+  const line = (/** @type {states.State["kept"]} */ kept) => statusLine({ ...tried, kept });
+  assert.equal(line("all").tone, "calm");
+  assert.match(line("way").words, /no room .* not the other paths/);
+  assert.deepEqual([line("nothing").tone, /forbidden/.test(line("nothing").words)], ["bad", true]);
+});
+
+test("each tab finds its own again; a new one begins where a page was used last", () => {
+  const place = () => {
+    const kept = new Map();
+    return {
+      full: false,
+      getItem: (/** @type {string} */ key) => kept.get(key) ?? null,
+      removeItem: (/** @type {string} */ key) => void kept.delete(key),
+      setItem(/** @type {string} */ key, /** @type {string} */ value) {
+        if (this.full) throw new DOMException("full", "QuotaExceededError");
+        kept.set(key, value);
+      },
+    };
+  };
+  const [shared, first, second, third] = [place(), place(), place(), place()];
+  const tabs = [first, second, third].map((own) => createShelf(() => own, () => shared));
+  tabs[0].setItem("key", "one");
+  tabs[1].setItem("key", "two");
+  assert.deepEqual(tabs.map((tab) => tab.getItem("key")), ["one", "two", "two"]);
+  tabs[0].setItem("key", "one");
+  assert.equal(createShelf(place, () => shared).getItem("key"), "two", "nothing new was done in the first");
+  first.full = true;
+  tabs[0].setItem("key", "newer");
+  assert.equal(tabs[0].getItem("key"), "newer", "what is old does not hide what is new");
+  shared.full = true;
+  assert.throws(() => tabs[1].setItem("key", "lost"));
 });
 
 test("where everything is too much, the way here is kept; where that is too much, the text", () => {

@@ -12,9 +12,10 @@ INFERENCE_PATH = (
     "probe",
     "server",
     "guard",
-    "connections",
     "monitor",
     "service",
+    "about",
+    "connections",
     "metrics",
     "readiness",
     "wire",
@@ -50,6 +51,7 @@ INFERENCE_PATH = (
     "processors",
     "memory",
     "distribution",
+    "partition",
     "gauges",
 )
 GATEWAY_PATH = (
@@ -65,6 +67,7 @@ GATEWAY_PATH = (
     "channel",
     "diagnosis",
     "wire",
+    "about",
     "errors",
     "values",
 )
@@ -73,7 +76,7 @@ TORCH = {
     *("model.py", "distribution.py", "train.py", "evaluate.py"),
     *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
     *("fixed_step.py", "replay.py"),
-    *("held.py", "fused_step.py", "row_attention.py", "precision.py", "team.py"),
+    *("held.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py", "team.py"),
 }
 HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
 

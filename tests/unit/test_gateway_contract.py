@@ -10,7 +10,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 from inference_server import connections
 from inference_server import settings as inference
 from inference_server import values as engine
-from web_gateway import channel, client, errors, handlers, openapi, values, wire
+from web_gateway import about, channel, client, errors, handlers, openapi, values, wire
 from web_gateway.app import create_app
 from web_gateway.settings import Settings
 
@@ -80,6 +80,11 @@ def test_every_field_of_a_question_travels(request_type: Any, message: Any) -> N
     assert set(request_type.__struct_fields__) == set(message.DESCRIPTOR.fields_by_name)
 
 
+@pytest.mark.parametrize(("mine", "theirs"), [(about.ServerVersions, pb.Versions), (about.ServerLimits, pb.Limits)])
+def test_what_a_server_says_of_itself_arrives_whole(mine: Any, theirs: Any) -> None:
+    assert set(mine.__struct_fields__) == set(theirs.DESCRIPTOR.fields_by_name)
+
+
 def test_every_state_has_a_word() -> None:
     known = {number for name, number in pb.ModelState.items() if name != "MODEL_STATE_UNSPECIFIED"}
     assert set(wire.MODEL_STATES) == known
@@ -87,7 +92,8 @@ def test_every_state_has_a_word() -> None:
 
 
 def test_every_struct_of_an_answer_is_in_the_file() -> None:
-    structs = {kind for _, kind in inspect.getmembers(values, inspect.isclass) if issubclass(kind, msgspec.Struct)}
+    kinds = {kind for module in (values, about) for _, kind in inspect.getmembers(module, inspect.isclass)}
+    structs = {kind for kind in kinds if issubclass(kind, msgspec.Struct) and kind is not Settings}
     names = {kind.__name__ for kind in structs if kind is not msgspec.Struct}
     assert names == set(openapi.document()["components"]["schemas"])
 

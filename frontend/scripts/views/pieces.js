@@ -5,6 +5,8 @@
  * @typedef {import("../tokens.js").Piece} Piece
  */
 
+const SVG = "http://www.w3.org/2000/svg";
+
 /** @param {readonly Piece[]} pieces @returns {HTMLElement} */
 export function drawPieces(pieces) {
   const drawn = document.createElement("bdi");
@@ -22,4 +24,17 @@ export function drawPieces(pieces) {
   }
   if (!pieces.length) drawn.append("∅");
   return drawn;
+}
+
+
+/** @param {string} path of a drawing 16 by 16 @returns {SVGElement} that only the eye sees */
+export function drawIcon(path) {
+  const icon = document.createElementNS(SVG, "svg");
+  const line = document.createElementNS(SVG, "path");
+  icon.setAttribute("class", "icon");
+  icon.setAttribute("viewBox", "0 0 16 16");
+  icon.setAttribute("aria-hidden", "true");
+  line.setAttribute("d", path);
+  icon.append(line);
+  return icon;
 }

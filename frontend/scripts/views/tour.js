@@ -48,7 +48,7 @@ export function mountTour(root, invitation, verbs) {
     setText(title, here.title);
     setText(words, here.words);
     root.toggleAttribute("data-tried", here.tried);
-    setText(next, state.room.tour.at === LENGTH - 1 ? "Done" : here.tried ? "Next" : "Go on without");
+    setText(next, state.room.tour.at === LENGTH - 1 ? "Done" : "Next");
     /** @type {HTMLButtonElement} */ (back).disabled = state.room.tour.at === 0;
     if (state.room.tour.at === at) return;
     at = state.room.tour.at;

@@ -259,3 +259,55 @@ class LoadModelResponse(_message.Message):
     MODEL_FIELD_NUMBER: _ClassVar[int]
     model: Model
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
+
+class InfoRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Versions(_message.Message):
+    __slots__ = ("project", "python", "grpc", "torch", "transformers")
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    PYTHON_FIELD_NUMBER: _ClassVar[int]
+    GRPC_FIELD_NUMBER: _ClassVar[int]
+    TORCH_FIELD_NUMBER: _ClassVar[int]
+    TRANSFORMERS_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    python: str
+    grpc: str
+    torch: str
+    transformers: str
+    def __init__(self, project: _Optional[str] = ..., python: _Optional[str] = ..., grpc: _Optional[str] = ..., torch: _Optional[str] = ..., transformers: _Optional[str] = ...) -> None: ...
+
+class Limits(_message.Message):
+    __slots__ = ("max_text_bytes", "max_prompt_tokens", "max_top_k", "max_score_top_k", "max_watch_token_ids", "max_draws", "max_request_bytes", "max_response_bytes", "queue_limit")
+    MAX_TEXT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOP_K_FIELD_NUMBER: _ClassVar[int]
+    MAX_SCORE_TOP_K_FIELD_NUMBER: _ClassVar[int]
+    MAX_WATCH_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    MAX_DRAWS_FIELD_NUMBER: _ClassVar[int]
+    MAX_REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_RESPONSE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    max_text_bytes: int
+    max_prompt_tokens: int
+    max_top_k: int
+    max_score_top_k: int
+    max_watch_token_ids: int
+    max_draws: int
+    max_request_bytes: int
+    max_response_bytes: int
+    queue_limit: int
+    def __init__(self, max_text_bytes: _Optional[int] = ..., max_prompt_tokens: _Optional[int] = ..., max_top_k: _Optional[int] = ..., max_score_top_k: _Optional[int] = ..., max_watch_token_ids: _Optional[int] = ..., max_draws: _Optional[int] = ..., max_request_bytes: _Optional[int] = ..., max_response_bytes: _Optional[int] = ..., queue_limit: _Optional[int] = ...) -> None: ...
+
+class InfoResponse(_message.Message):
+    __slots__ = ("versions", "limits", "default_model", "uptime_s")
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_MODEL_FIELD_NUMBER: _ClassVar[int]
+    UPTIME_S_FIELD_NUMBER: _ClassVar[int]
+    versions: Versions
+    limits: Limits
+    default_model: str
+    uptime_s: float
+    def __init__(self, versions: _Optional[_Union[Versions, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., default_model: _Optional[str] = ..., uptime_s: _Optional[float] = ...) -> None: ...

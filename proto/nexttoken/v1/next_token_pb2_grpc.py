@@ -64,6 +64,11 @@ class NextTokenServiceStub:
                 request_serializer=nexttoken_dot_v1_dot_next__token__pb2.LoadModelRequest.SerializeToString,
                 response_deserializer=nexttoken_dot_v1_dot_next__token__pb2.LoadModelResponse.FromString,
                 _registered_method=True)
+        self.Info = channel.unary_unary(
+                '/nexttoken.v1.NextTokenService/Info',
+                request_serializer=nexttoken_dot_v1_dot_next__token__pb2.InfoRequest.SerializeToString,
+                response_deserializer=nexttoken_dot_v1_dot_next__token__pb2.InfoResponse.FromString,
+                _registered_method=True)
 
 
 class NextTokenServiceServicer:
@@ -125,6 +130,16 @@ class NextTokenServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Info(self, request, context):
+        """What this server is: its versions, its limits and how long it has run, so that callers need not guess. Nothing in
+        it is secret. Of several servers behind one address, the one that answers speaks for itself.
+
+        Status codes: none of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NextTokenServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -152,6 +167,11 @@ def add_NextTokenServiceServicer_to_server(servicer, server):
                     servicer.LoadModel,
                     request_deserializer=nexttoken_dot_v1_dot_next__token__pb2.LoadModelRequest.FromString,
                     response_serializer=nexttoken_dot_v1_dot_next__token__pb2.LoadModelResponse.SerializeToString,
+            ),
+            'Info': grpc.unary_unary_rpc_method_handler(
+                    servicer.Info,
+                    request_deserializer=nexttoken_dot_v1_dot_next__token__pb2.InfoRequest.FromString,
+                    response_serializer=nexttoken_dot_v1_dot_next__token__pb2.InfoResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -294,6 +314,33 @@ class NextTokenService:
             '/nexttoken.v1.NextTokenService/LoadModel',
             nexttoken_dot_v1_dot_next__token__pb2.LoadModelRequest.SerializeToString,
             nexttoken_dot_v1_dot_next__token__pb2.LoadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Info(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nexttoken.v1.NextTokenService/Info',
+            nexttoken_dot_v1_dot_next__token__pb2.InfoRequest.SerializeToString,
+            nexttoken_dot_v1_dot_next__token__pb2.InfoResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,7 +11,7 @@ import pytest_asyncio
 from gateways import NOWHERE, gateway_here, problem, scripted_server
 from nexttoken.v1 import next_token_pb2 as pb
 
-from web_gateway import channel, client
+from web_gateway import about, client
 from web_gateway.app import create_app
 from web_gateway.settings import Settings
 
@@ -59,7 +59,7 @@ async def test_a_raised_exception_of_the_far_end_is_a_fault_in_general_words(scr
 async def test_an_answer_larger_than_the_gateway_reads(scripted: Any) -> None:
     async def script(request: Any, context: Any) -> pb.ScoreResponse:
         token = pb.ScoredToken(candidate=pb.Candidate(token=pb.Token(bytes=bytes(2**20))))
-        return pb.ScoreResponse(tokens=[token] * (channel.MAX_ANSWER_MIB + 1))
+        return pb.ScoreResponse(tokens=[token] * (about.MAX_ANSWER_BYTES // 2**20 + 1))
 
     scripted.service.script = script
     answer = await scripted.web.post("/api/score", json={"text": "hi", "top_k": 100})

@@ -1,0 +1,23 @@
+"""What axe-core finds wrong with a page, in words: the rules of WCAG 2.2 AA and its best practices."""
+
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def violations(page: Page) -> list[str]:
+    """One line for each violation, with the elements at fault."""
+    found: dict[str, Any] = Axe().run(page, options={"runOnly": TAGS, "resultTypes": ["violations"]}).response
+    return [
+        f"{each['id']}: {each['help']}: {[node['html'][:200] + ' ' + node['failureSummary'] for node in each['nodes'][:4]]}"
+        for each in found["violations"]
+    ]
+
+
+def assert_clean(page: Page, state: str) -> None:
+    """Fails with everything axe-core finds while the page is in this state."""
+    found = violations(page)
+    assert not found, "\n".join([state, *found])

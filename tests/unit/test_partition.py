@@ -1,0 +1,67 @@
+"""The compiled sums over a large vocabulary, beside exact ones."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from inference_server.partition import MANY, Moments, compiled, partition, plain
+
+VOCABULARY = 49_152
+
+
+def _draw(kind: str) -> Tensor:
+    generator = torch.Generator().manual_seed(3)
+    normal = torch.randn(VOCABULARY, generator=generator)
+    if kind == "flat":
+        return torch.full((VOCABULARY,), -3.5)
+    if kind == "gaussian":
+        return normal * 3
+    if kind == "gumbel":
+        return -torch.rand(VOCABULARY, generator=generator).log().neg().log() * 2
+    if kind == "two peaks":
+        return torch.where(torch.arange(VOCABULARY) < 40, 12 + normal, normal)
+    if kind == "one sure token":
+        return torch.where(torch.arange(VOCABULARY) == 7, 60.0, normal)
+    return torch.where(torch.arange(VOCABULARY) % 2 == 0, -math.inf, normal)
+
+
+KINDS = ("flat", "gaussian", "gumbel", "two peaks", "one sure token", "every other one ruled out")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_compiled_sums_are_the_exact_ones(kind: str, threads: int) -> None:
+    logits, before = _draw(kind), torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        points = partition(logits, float(logits.max()))
+    finally:
+        torch.set_num_threads(before)
+    exact = logits.double()
+    for point in points:
+        b = point.inverse_temperature
+        weights = torch.softmax(exact * b, 0)
+        seen = exact[weights > 0]
+        mean = float(weights[weights > 0] @ seen)
+        variance = float(weights[weights > 0] @ (seen - mean) ** 2)
+        assert point.log_sum_exp == pytest.approx(float(torch.logsumexp(exact * b, 0)), abs=2e-6)
+        assert point.mean_logit == pytest.approx(mean, abs=1e-5)
+        assert point.variance == pytest.approx(variance, abs=2e-4)
+        assert point.variance >= 0
+
+
+def test_compiled_sums_run_here_and_are_used_from_a_size_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    sums = compiled()
+    assert sums is not None
+    used = list[int]()
+
+    def note(below: Tensor) -> Moments:
+        used.append(len(below))
+        return plain(below)
+
+    monkeypatch.setattr("inference_server.partition.compiled", lambda: note)
+    for count in (MANY - 1, MANY):
+        partition(torch.zeros(count), 0.0)
+    assert used == [MANY]
