@@ -5,9 +5,13 @@ import logging
 import os
 import sys
 
+import structlog
+
 from inference_server.server import CannotListen, serve
 from inference_server.settings import Settings
-from service_kit import logs, settings
+from service_kit import logs, settings, tracing
+
+logger = structlog.get_logger()
 
 
 def main() -> None:
@@ -19,11 +23,14 @@ def main() -> None:
     logs.configure("inference", chosen.log_format, chosen.log_level)
     logs.obey_signals(chosen.log_level)
     try:
+        if tracing.start("inference_server", os.environ):
+            logger.info("tracing")
         asyncio.run(serve(chosen))
     except (CannotListen, settings.SettingsError) as error:
         sys.exit(f"cannot start: {error}")
     # The interpreter's own end would wait for a library in the middle of a download, may crash on a thread inside
     # torch, and takes seconds to take torch down. All that had to finish has finished.
+    tracing.stop()
     logging.shutdown()
     sys.stderr.flush()
     os._exit(0)

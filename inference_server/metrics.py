@@ -1,16 +1,18 @@
 """What Prometheus reads of the inference server. Knows numbers and names, and neither gRPC nor torch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from inference_server.gauges import Gauges, KeptGauges, ModelGauges, QueueGauges
 from inference_server.readiness import Readiness
 from inference_server.registry import ModelState, Registry
-from inference_server.scheduler import Scheduler
-from inference_server.values import ScoreAnswer, Timings, TopKAnswer
+from inference_server.values import Timings
 
+PREFIX = "nexttoken_inference_"
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 NO_MODEL = "none"  # of calls that name none, or one that is not listed
 
@@ -25,34 +27,22 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         self._registry.register(current)
         self._calls = Counter(
-            "nexttoken_inference_calls",
+            PREFIX + "calls",
             "Calls that ended, by RPC, model and gRPC status code.",
             ["rpc", "model", "code"],
             registry=self._registry,
         )
         self._phases = Histogram(
-            "nexttoken_inference_phase_seconds",
+            PREFIX + "phase_seconds",
             "Of answered calls: seconds spent on each phase (tokenize, queue, model) and in all (total).",
             ["rpc", "model", "phase"],
             buckets=SECONDS,
             registry=self._registry,
         )
         self._tokens = Counter(
-            "nexttoken_inference_tokens",
+            PREFIX + "tokens",
             "Prompt tokens of answered calls.",
             ["rpc", "model"],
-            registry=self._registry,
-        )
-        self._cached_tokens = Counter(
-            "nexttoken_inference_cached_tokens",
-            "Prompt tokens of answered TopK calls that were not computed for them.",
-            ["model"],
-            registry=self._registry,
-        )
-        self._lookahead_hits = Counter(
-            "nexttoken_inference_lookahead_hits",
-            "Answers that were computed before they were asked for.",
-            ["model"],
             registry=self._registry,
         )
 
@@ -60,17 +50,8 @@ class Metrics:
         """Counts a call; `model` is a listed one's name, or empty."""
         self._calls.labels(rpc, model or NO_MODEL, code).inc()
 
-    def answered_top_k(self, model: str, answer: TopKAnswer) -> None:
-        """Counts an answer: its tokens, and where they came from."""
-        self._answered("TopK", model, answer.token_count, answer.timings)
-        self._cached_tokens.labels(model).inc(answer.cached_tokens)
-        self._lookahead_hits.labels(model).inc(answer.lookahead_hit)
-
-    def answered_score(self, model: str, answer: ScoreAnswer) -> None:
-        """As answered_top_k."""
-        self._answered("Score", model, len(answer.tokens), answer.timings)
-
-    def _answered(self, rpc: str, model: str, tokens: int, timings: Timings) -> None:
+    def answered(self, rpc: str, model: str, tokens: int, timings: Timings) -> None:
+        """Counts an answer by its prompt's tokens, and where its time went."""
         self._tokens.labels(rpc, model).inc(tokens)
         phases = {
             "tokenize": timings.tokenize_ms,
@@ -87,22 +68,24 @@ class Metrics:
 
 
 class Current:
-    """What is so at the moment of asking, read when Prometheus asks."""
+    """What the server counts of itself, read when Prometheus asks."""
 
-    def __init__(self, registry: Registry, scheduler: Scheduler, readiness: Readiness) -> None:
+    def __init__(self, registry: Registry, readiness: Readiness, gauges: Callable[[], Gauges]) -> None:
         self._models = registry
-        self._scheduler = scheduler
         self._readiness = readiness
+        self._gauges = gauges
 
     def collect(self) -> Iterator[Metric]:
         """Each number now."""
-        queue = self._scheduler.gauges
-        yield _gauge("requests_in_flight", "Requests admitted and not yet answered.", queue.in_flight)
-        yield _gauge("queue_depth", "Jobs that wait for the model thread.", queue.waiting)
-        yield _gauge("queue_limit", "Requests in flight before new ones are refused.", queue.limit)
+        now = self._gauges()
         yield _gauge("ready", "1 where requests can be answered, else 0.", not self._readiness.not_ready())
-        yield _gauge("still_seconds", "How long work has waited for a step.", self._scheduler.progress.still_s())
+        yield _gauge(
+            "still_seconds", "How long the model thread has had work and made no step.", self._readiness.still_s
+        )
         yield self._states()
+        yield from _queue(now.queue)
+        yield from _kept(now.kept)
+        yield from _models(now.models)
 
     def _states(self) -> Metric:
         states = _gauge(
@@ -114,5 +97,77 @@ class Current:
         return states
 
 
-def _gauge(name: str, meaning: str, value: float | None = None, labels: tuple[str, ...] = ()) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"nexttoken_inference_{name}", meaning, value, labels or None)
+def _queue(queue: QueueGauges) -> Iterator[Metric]:
+    yield _gauge("requests_in_flight", "Requests admitted and not yet answered.", queue.in_flight)
+    yield _gauge("queue_limit", "Requests in flight before new ones are refused.", queue.limit)
+    yield _gauge("queue_depth", "Requests that wait for the model thread.", queue.waiting)
+    yield _gauge("clients", "Clients that have a request in flight.", queue.clients)
+    yield _counter("refused", "Requests refused: the queue or their client's share of it was full.", queue.refused)
+    yield _counter("expired", "Requests too late, or left by their caller, before they were computed.", queue.expired)
+    yield _counter("failed", "Requests that ended in a fault of the forward pass.", queue.failed)
+    yield _batches(queue.batch_sizes)
+
+
+def _batches(sizes: Mapping[int, int]) -> Metric:
+    counted = [(str(most), sum(count for size, count in sizes.items() if size <= most)) for most in BATCHES]
+    buckets = [*counted, ("+Inf", sum(sizes.values()))]
+    total = sum(size * count for size, count in sizes.items())
+    meaning = "Requests computed together in one batch."
+    return HistogramMetricFamily(f"{PREFIX}batch_size", meaning, buckets, total)
+
+
+def _kept(kept: KeptGauges) -> Iterator[Metric]:
+    yield _gauge("distribution_cache_bytes", "Memory of the distributions kept.", kept.bytes)
+    yield _gauge("distribution_cache_limit_bytes", "The most it may be.", kept.limit_bytes)
+    yield _gauge("distribution_cache_entries", "Distributions kept.", kept.entries)
+    yield _counter("distribution_cache_hits", "Prompts whose distribution was kept.", kept.hits)
+    yield _counter("distribution_cache_misses", "Prompts that had to be computed.", kept.misses)
+    yield _counter("distribution_cache_evictions", "Distributions given up for newer ones.", kept.evictions)
+
+
+def _models(models: Mapping[str, ModelGauges]) -> Iterator[Metric]:
+    stores = {name: of.store for name, of in models.items() if of.store is not None}
+    yield _counter("prompts", "Prompts answered.", {name: of.prompts for name, of in models.items()})
+    yield _counter(
+        "lookahead_hits",
+        "Of those, computed before asked for.",
+        {name: of.lookahead_hits for name, of in models.items()},
+    )
+    yield _counter(
+        "lookahead_passes",
+        "Passes ahead of anybody asking.",
+        {name: of.lookahead_passes for name, of in models.items()},
+    )
+    yield _counter(
+        "computed_tokens",
+        "Tokens that went through the model for a request.",
+        {name: of.computed_tokens for name, of in models.items()},
+    )
+    yield _gauge("kv_cache_bytes", "Memory of stored keys and values.", {n: s.bytes for n, s in stores.items()})
+    yield _gauge("kv_cache_limit_bytes", "The most it may be.", {n: s.pages * s.page_bytes for n, s in stores.items()})
+    yield _counter(
+        "kv_cache_hit_tokens", "Tokens found stored, not computed again.", {n: s.hit_tokens for n, s in stores.items()}
+    )
+    yield _counter(
+        "kv_cache_evicted_pages", "Pages given up for newer ones.", {n: s.evicted_pages for n, s in stores.items()}
+    )
+
+
+def _gauge(
+    name: str, meaning: str, value: float | Mapping[str, float] | None = None, labels: tuple[str, ...] = ("model",)
+) -> GaugeMetricFamily:
+    if isinstance(value, int | float):
+        return GaugeMetricFamily(PREFIX + name, meaning, value)
+    family = GaugeMetricFamily(PREFIX + name, meaning, labels=labels)
+    for model, of_model in (value or {}).items():
+        family.add_metric([model], of_model)
+    return family
+
+
+def _counter(name: str, meaning: str, value: float | Mapping[str, float]) -> CounterMetricFamily:
+    if isinstance(value, int | float):
+        return CounterMetricFamily(PREFIX + name, meaning, value)
+    family = CounterMetricFamily(PREFIX + name, meaning, labels=("model",))
+    for model, of_model in value.items():
+        family.add_metric([model], of_model)
+    return family

@@ -37,10 +37,14 @@ class Readiness:
             return STOPPING
         return self.not_started() or self.stalled()
 
+    @property
+    def still_s(self) -> float:
+        """Seconds for which the model thread has had work and made no step."""
+        return self._progress.still_s()
+
     def stalled(self) -> str:
         """What keeps the model thread from moving, as far as can be told; empty where it moves or has nothing to do."""
-        still_s = self._progress.still_s()
-        if still_s <= self.stall_s:
+        if (still_s := self.still_s) <= self.stall_s:
             return ""
         return f"the model thread has work and has not made a step for {still_s:.0f} s"
 

@@ -94,7 +94,7 @@ class InferenceServer:
         self.scheduler = scheduler
         self.port = 0
         self.readiness = Readiness(registry, scheduler.progress, settings.ready_when, settings.stall_s)
-        self.metrics = Metrics(Current(registry, scheduler, self.readiness))
+        self.metrics = Metrics(Current(registry, self.readiness, self.gauges))
         self.monitor = Monitor(self.readiness, self.metrics)
         self._health = Health()
         self._certificates = guard.certificates(settings)

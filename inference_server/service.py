@@ -22,7 +22,8 @@ from inference_server import errors, wire
 from inference_server.about import About
 from inference_server.metrics import Metrics
 from inference_server.registry import Registry
-from service_kit import logs
+from inference_server.values import Timings
+from service_kit import logs, tracing
 
 REQUEST_ID_KEY = "x-request-id"
 CLIENT_KEYS = ("x-session", "x-client")  # who asks, the surest first
@@ -42,6 +43,8 @@ STATUS = {
     errors.Stopping: StatusCode.UNAVAILABLE,
     errors.ComputeFailed: StatusCode.INTERNAL,
 }
+
+FINE = (StatusCode.OK, StatusCode.CANCELLED, StatusCode.INVALID_ARGUMENT, StatusCode.NOT_FOUND)  # no fault of ours
 
 logger = structlog.get_logger()
 
@@ -64,7 +67,7 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
             notes |= prompt(request) if self._log_text else {}
             answer = await engine.top_k(wire.read_top_k(request), deadline(context), client(context))
             notes["tokens"] = answer.token_count
-            self.metrics.answered_top_k(notes["model"], answer)
+            self._answered("TopK", notes, answer.timings)
             return wire.write_top_k(notes["model"], answer)
 
     async def Score(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:
@@ -73,7 +76,7 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
             notes |= prompt(request) if self._log_text else {}
             answer = await engine.score(wire.read_score(request), deadline(context), client(context))
             notes["tokens"] = len(answer.tokens)
-            self.metrics.answered_score(notes["model"], answer)
+            self._answered("Score", notes, answer.timings)
             write = partial(wire.write_score, notes["model"], answer)
             large = len(answer.tokens) * (request.top_k + 1) > LARGE_SCORE
             return await asyncio.to_thread(write) if large else write()
@@ -99,6 +102,17 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
         async with self._answering("Info", request, context):
             return wire.write_info(self.about.now())
 
+    def _answered(self, rpc: str, notes: dict[str, Any], timings: Timings) -> None:
+        """Tells where an answer's time went."""
+        self.metrics.answered(rpc, notes["model"], notes["tokens"], timings)
+        ended = time.monotonic()
+        began = ended - timings.total_ms / 1000
+        read = began + timings.tokenize_ms / 1000
+        taken = read + timings.queue_ms / 1000
+        tracing.phase("tokenize", began, read)
+        tracing.phase("queue", read, taken)
+        tracing.phase("model", taken, ended, computing_ms=timings.model_ms)
+
     def _answering(self, rpc: str, request: object, context: Context) -> AbstractAsyncContextManager[dict[str, Any]]:
         return answering(rpc, request, context, self.metrics)
 
@@ -118,25 +132,30 @@ async def answering(rpc: str, request: object, context: Context, metrics: Metric
     code = StatusCode.OK
     started = time.monotonic()
     structlog.contextvars.bind_contextvars(request_id=request_id)  # for this call's task alone
-    try:
-        if request is None:
-            raise errors.InvalidField("request", "must be a message of this contract, its texts in UTF-8")
-        yield notes
-    except (asyncio.CancelledError, GeneratorExit):  # the latter where a stream is left between two messages
-        code = StatusCode.CANCELLED
-        raise
-    except errors.ServingError as error:
-        code, notes["error"] = STATUS[type(error)], str(error)
-        await refuse(context, code, error, echo)
-    except Exception:
-        code = StatusCode.INTERNAL
-        logger.exception("unexpected fault", rpc=rpc)
-        words = f"a fault of the server; its log has the details under request id {request_id}"
-        await context.abort(code, words, echo)
-    finally:
-        milliseconds = round((time.monotonic() - started) * 1000, 2)
-        metrics.ended(rpc, notes.get("model", ""), code.name)
-        logger.info("call", rpc=rpc, code=code.name, ms=milliseconds, **notes)
+    with tracing.NOTHING if rpc == "WatchModels" else tracing.span(rpc, "SERVER", metadata) as span:
+        try:
+            if request is None:
+                raise errors.InvalidField("request", "must be a message of this contract, its texts in UTF-8")
+            yield notes
+        except (asyncio.CancelledError, GeneratorExit):  # the latter where a stream is left between two messages
+            code = StatusCode.CANCELLED
+            raise
+        except errors.ServingError as error:
+            code, notes["error"] = STATUS[type(error)], str(error)
+            await refuse(context, code, error, echo)
+        except Exception:
+            code = StatusCode.INTERNAL
+            logger.exception("unexpected fault", rpc=rpc)
+            words = f"a fault of the server; its log has the details under request id {request_id}"
+            await context.abort(code, words, echo)
+        finally:
+            milliseconds = round((time.monotonic() - started) * 1000, 2)
+            metrics.ended(rpc, notes.get("model", ""), code.name)
+            logger.info("call", rpc=rpc, code=code.name, ms=milliseconds, **notes)
+            if span is not None:
+                span.set_attributes({"rpc.response.status_code": code.name, "request_id": request_id})
+                if code not in FINE:
+                    tracing.failed(span, code.name)
 
 
 async def refuse(

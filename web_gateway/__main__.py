@@ -4,12 +4,16 @@ import os
 import signal
 import sys
 
-from service_kit import logs
+import structlog
+
+from service_kit import logs, tracing
 from service_kit.settings import SettingsError, read_or_exit
 from web_gateway import channel
 from web_gateway.app import create_app
 from web_gateway.server import CannotListen, Server, listen
 from web_gateway.settings import Settings
+
+logger = structlog.get_logger()
 
 
 def main() -> None:
@@ -23,9 +27,14 @@ def main() -> None:
     try:
         channel.check(settings)
         bound = listen(settings)
+        if tracing.start("web_gateway", os.environ):
+            logger.info("tracing")
     except (CannotListen, SettingsError) as error:
         sys.exit(f"cannot start: {error}")
-    Server(create_app(settings), settings).run([bound])
+    try:
+        Server(create_app(settings), settings).run([bound])
+    finally:
+        tracing.stop()
 
 
 if __name__ == "__main__":

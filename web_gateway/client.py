@@ -14,6 +14,7 @@ from grpc import StatusCode
 from grpc_health.v1 import health_pb2
 from nexttoken.v1 import next_token_pb2 as pb
 
+from service_kit import tracing
 from service_kit.logs import request_id
 from web_gateway import about, errors, values, wire
 from web_gateway.channel import SESSION_KEY, Line, Link, linked
@@ -139,13 +140,14 @@ class InferenceClient:
             raise errors.Unavailable(NOT_READY)
 
     async def _ask(self, rpc: str, request: Any, call: Call) -> Any:
-        async with self._line(rpc) as line:
-            return await getattr(line.calls, rpc)(request, **self._terms(call))
+        with tracing.span(rpc, "CLIENT"):
+            async with self._line(rpc) as line:
+                return await getattr(line.calls, rpc)(request, **self._terms(call, *tracing.carried()))
 
-    def _terms(self, call: Call) -> dict[str, Any]:
+    def _terms(self, call: Call, *more: tuple[str, str]) -> dict[str, Any]:
         """The time and the metadata of a call."""
         named = ((REQUEST_ID_KEY, call.request_id), (SESSION_KEY, call.session), (CLIENT_KEY, call.address))
-        metadata = (*((key, value) for key, value in named if value), *self._link.headers)
+        metadata = (*((key, value) for key, value in named if value), *self._link.headers, *more)
         return {"timeout": call.remaining_s(), "metadata": metadata}
 
     @asynccontextmanager

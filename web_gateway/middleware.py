@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service_kit import tracing
 from service_kit.logs import request_id, usable_id
 from web_gateway import errors
 from web_gateway.channel import SESSION_KEY
@@ -90,9 +91,11 @@ class RequestRecord:
                 MutableHeaders(scope=message)[REQUEST_ID_KEY] = call.request_id
             await send(message)
 
+        polled = scope["path"] in POLLED
         with (
             structlog.contextvars.bound_contextvars(request_id=call.request_id),
             self.metrics.in_flight.track_inprogress(),
+            tracing.NOTHING if polled else tracing.span(scope["method"], "SERVER", Headers(scope=scope)) as span,
         ):
             try:
                 await self.app(scope, receive, send_with_id)
@@ -109,9 +112,14 @@ class RequestRecord:
             finally:
                 ended = time.monotonic()
                 self.metrics.answered(route_of(scope), scope["method"], status, (begun or ended) - started)
-                log = logger.debug if scope["path"] in POLLED else logger.info
+                log = logger.debug if polled else logger.info
                 milliseconds = round((ended - started) * 1000, 1)
                 log("request", method=scope["method"], route=route_of(scope), status=status, ms=milliseconds)
+                if span is not None:
+                    span.update_name(f"{scope['method']} {route_of(scope)}")
+                    span.set_attributes({"http.response.status_code": status, "request_id": call.request_id})
+                    if status >= 500:
+                        tracing.failed(span, str(status))
 
 
 class CancelOnDisconnect:

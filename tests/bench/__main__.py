@@ -3,19 +3,14 @@
 import asyncio
 import json
 
-from bench import clicks, failures, overhead, overload, soak, startup, step
+from bench import clicks, crowd, failures, overhead, overload, resident, score, soak, startup, step
 
 
 async def main() -> None:
-    figures = {
-        **await overhead.measure(),
-        **await startup.measure(),
-        **step.measure(),
-        **await clicks.measure(),
-        **await overload.measure(),
-        **await soak.measure(),
-        **await asyncio.to_thread(failures.measure),
-    }
+    figures = {**await overhead.measure(), **await startup.measure(), **step.measure()}
+    for each in (clicks, crowd, score, resident, overload, soak):
+        figures |= await each.measure()
+    figures |= await asyncio.to_thread(failures.measure)
     print(json.dumps(figures))
 
 

@@ -169,7 +169,13 @@ async def test_the_queue_is_seen_while_it_is_long() -> None:
         again = await here.stub.TopK(pb.TopKRequest(text="one"))
         text = await metrics(here)
     assert again.prompt.cached_tokens > 0
-    assert sample(text, "cached_tokens_total", model="bundled") >= again.prompt.cached_tokens
+    assert sample(text, "distribution_cache_hits_total") >= 1
+    assert sample(text, "distribution_cache_misses_total") == 2
+    assert sample(text, "distribution_cache_entries") >= 2
+    assert sample(text, "prompts_total", model="bundled") == 3
+    assert sample(text, "batch_size_bucket", le="2") >= sample(text, "batch_size_bucket", le="1")
+    assert sample(text, "batch_size_bucket", le="+Inf") == sample(text, "batch_size_count") > 0
+    assert sample(text, "kv_cache_bytes", model="bundled") > 0
     assert [sample(text, name) for name in ("queue_depth", "requests_in_flight")] == [0, 0]
 
 
