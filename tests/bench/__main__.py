@@ -3,11 +3,12 @@
 import asyncio
 import json
 
-from bench import clicks, overhead, startup, step
+from bench import clicks, failover, overhead, startup, step
 
 
 async def main() -> None:
     figures = {**await overhead.measure(), **await startup.measure(), **step.measure(), **await clicks.measure()}
+    figures |= await failover.measure()
     print(json.dumps(figures))
 
 
