@@ -5,7 +5,6 @@ A question of session s3 carries a request id that begins with s3- and ends up i
 
 import asyncio
 import contextlib
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -19,47 +18,35 @@ from servers import PATIENCE_S
 class Load:
     """What a load met so far."""
 
-    tolerant: bool
     answered: int = 0
-    slowest_s: float = 0.0
     failures: list[str] = field(default_factory=list)
     by_session: Counter[str] = field(default_factory=Counter)
-
-    def over(self) -> bool:
-        """Whether there is nothing more to wait for."""
-        return bool(self.failures) and not self.tolerant
 
     async def more(self, answers: int) -> None:
         """Waits until that many more questions were answered, or one failed."""
         goal = self.answered + answers
         async with asyncio.timeout(PATIENCE_S):
-            while self.answered < goal and not self.over():  # noqa: ASYNC110
+            while self.answered < goal and not self.failures:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     async def round(self) -> None:
         """Waits until every session was answered once more, or a question failed."""
         before = dict(self.by_session)
         async with asyncio.timeout(PATIENCE_S):
-            while not self.over() and any(self.by_session[name] <= before[name] for name in before):  # noqa: ASYNC110
+            while not self.failures and any(self.by_session[name] <= before[name] for name in before):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
 
 @contextlib.asynccontextmanager
-async def under_load(
-    url: str, sessions: int = 8, pause_s: float = 0.01, tolerant: bool = False, **question: Any
-) -> AsyncIterator[Load]:
-    """A load on the gateway at a URL, for as long as the context; the sessions are named s0, s1, …
-
-    Waits of a tolerant load go on after a failure.
-    """
-    load = Load(tolerant=tolerant, by_session=Counter({f"s{number}": 0 for number in range(sessions)}))
+async def under_load(url: str, sessions: int = 8, pause_s: float = 0.01, **question: Any) -> AsyncIterator[Load]:
+    """A load on the gateway at a URL, for as long as the context; the sessions are named s0, s1, …"""
+    load = Load(by_session=Counter({f"s{number}": 0 for number in range(sessions)}))
     body = {"text": "Once upon a time", "top_k": 3} | question
     limits = httpx.Limits(max_connections=sessions, max_keepalive_connections=sessions)
     over = asyncio.Event()
 
     async def ask(web: httpx.AsyncClient, name: str) -> None:
         while not over.is_set():
-            asked = time.monotonic()
             try:
                 headers = {"x-session": name, "x-request-id": f"{name}-{load.by_session[name]}"}
                 answer = await web.post("/api/next-token", json=body, headers=headers)
@@ -69,7 +56,6 @@ async def under_load(
                 continue
             if answer.status_code == 200:
                 load.answered += 1
-                load.slowest_s = max(load.slowest_s, time.monotonic() - asked)
                 load.by_session[name] += 1
             else:
                 load.failures.append(f"{answer.status_code} {answer.text}")

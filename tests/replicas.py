@@ -3,7 +3,7 @@
 import contextlib
 import json
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from servers import ServerProcess
 
@@ -11,17 +11,16 @@ from servers import ServerProcess
 class Replica:
     """One server that can end and come back at its address."""
 
-    def __init__(self, host: str, env: Mapping[str, str], command: Sequence[str]) -> None:
+    def __init__(self, host: str, env: Mapping[str, str]) -> None:
         self.host = host
         self.port = 0
         self._env = env
-        self._command = command
         self._read = 0
         self.server = self._start()
 
     def _start(self) -> ServerProcess:
         place = {"NEXTTOKEN_GRPC_HOST": self.host, "NEXTTOKEN_GRPC_PORT": str(self.port)}
-        return ServerProcess({**self._env, **place}, self._command)
+        return ServerProcess({**self._env, **place}, ("tests/replica.py",))
 
     def ready(self) -> None:
         """Waits until its model answers."""
@@ -47,14 +46,12 @@ class Replica:
 
 
 @contextlib.contextmanager
-def replicas(
-    count: int, env: Mapping[str, str] | None = None, command: Sequence[str] = ("tests/replica.py",)
-) -> Iterator[list[Replica]]:
+def replicas(count: int, env: Mapping[str, str] | None = None) -> Iterator[list[Replica]]:
     """That many servers, ready."""
     found: list[Replica] = []
     try:
         for number in range(1, count + 1):
-            found.append(Replica(f"127.0.0.{number}", env or {}, command))
+            found.append(Replica(f"127.0.0.{number}", env or {}))
         for replica in found:
             replica.ready()
         yield found
