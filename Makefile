@@ -28,6 +28,9 @@ e2e-compose: $(VENV)/.dev  ## both images and the stack of containers, on a real
 picture: $(VENV)/.dev  ## take the README's picture of the page anew
 	PYTHONPATH=tests $(BIN)/python -m e2e.picture
 
+e2e-network: $(VENV)/.dev  ## the tiers on two hosts: network namespaces, so as root and with ip (Debian: iproute2)
+	$(BIN)/pytest tests/network
+
 bench: $(VENV)/.dev  ## measure the tiers; the last line is JSON
 	PYTHONPATH=tests $(BIN)/python -m bench
 
@@ -76,4 +79,4 @@ $(NODE_TOOLS)/node_modules/.bin/buf: $(VENV)/.dev
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/npm install --silent --no-save --no-audit --no-fund --prefix $(NODE_TOOLS) @bufbuild/buf@$(BUF_VERSION)
 	@touch $@
 
-.PHONY: help run test e2e e2e-compose picture bench soak check audit format proto proto-check train clean
+.PHONY: help run test e2e e2e-network e2e-compose picture bench soak check audit format proto proto-check train clean

@@ -211,7 +211,7 @@ def _read(folder: Path, dtype: torch.dtype) -> Any:
 
 def _held(network: Any, folder: Path, wide_bytes: int) -> Any:
     """The network computing in float32 with its weights as they are, where its code allows; else widened in memory."""
-    from inference_server import held  # here, since it needs numba
+    from inference_server import calibration, held  # here, since they need numba
 
     held.hold(network)
     if not held.computes_in_float32(network):
@@ -219,6 +219,7 @@ def _held(network: Any, folder: Path, wide_bytes: int) -> Any:
         _check_room(wide_bytes, torch.device("cpu"))
         network = _read(folder, torch.float32)
         held.hold(network)
+    calibration.calibrate(network)
     return network
 
 

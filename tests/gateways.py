@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -83,12 +83,12 @@ async def scripted_server() -> AsyncIterator[Any]:
 class GatewayProcess:
     """`python -m web_gateway`; `url` is where it logged that it serves, empty where it ended instead."""
 
-    def __init__(self, env: Mapping[str, str], command: list[str] | None = None) -> None:
+    def __init__(self, env: Mapping[str, str], command: list[str] | None = None, through: Sequence[str] = ()) -> None:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("NEXTTOKEN_")}
         chosen = {"NEXTTOKEN_PORT": "0", "NEXTTOKEN_LOG_FORMAT": "json", "NEXTTOKEN_INFERENCE_TARGET": NOWHERE}
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed in close()
         self.process = subprocess.Popen(
-            command or [sys.executable, "-m", "web_gateway"],
+            [*through, *(command or [sys.executable, "-m", "web_gateway"])],
             cwd=ROOT,
             env={**inherited, **chosen, **env},
             stdout=subprocess.PIPE,

@@ -26,14 +26,20 @@ PATIENCE_S = 60.0  # bounds a wait for something that must happen; no test depen
 class ServerProcess:
     """`python -m inference_server` and what it logs, line by line as it appears."""
 
-    def __init__(self, env: Mapping[str, str], command: Sequence[str] = ("-m", "inference_server")) -> None:
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        command: Sequence[str] = ("-m", "inference_server"),
+        through: Sequence[str] = (),
+    ) -> None:
+        """`through`: a program that runs the command somewhere else."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("NEXTTOKEN_", "HF_"))}
         chosen = {"NEXTTOKEN_MODEL": "bundled", "NEXTTOKEN_GRPC_PORT": "0", "NEXTTOKEN_LOG_FORMAT": "json"}
         self.log: list[str] = []
         self._changed = threading.Condition()
         self._over = False
         self.process = subprocess.Popen(
-            [sys.executable, *command],
+            [*through, sys.executable, *command],
             cwd=ROOT,
             env={**inherited, "OMP_NUM_THREADS": "1", **chosen, **env},
             stderr=subprocess.PIPE,

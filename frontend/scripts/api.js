@@ -28,9 +28,10 @@ export class CallFailed extends Error {
 
 /** @param {Question} question @param {AbortSignal} signal @returns {Promise<Answer>} @throws {CallFailed} */
 export async function nextToken(question, signal) {
-  const { model, text, tokenIds, settings, draws, watch } = question;
+  const { model, text, tokenIds, settings, draws, watch, whole } = question;
   const body = {
-    ...(text !== null ? { text, include_prompt_tokens: true } : { token_ids: tokenIds }),
+    ...(text !== null ? { text } : { token_ids: tokenIds }),
+    ...(whole && { include_prompt_tokens: true }),
     model,
     top_k: settings.topK,
     temperature: settings.temperature,
@@ -40,7 +41,7 @@ export async function nextToken(question, signal) {
     ...(watch.length && { watch_token_ids: watch }),
     include_partition: true,
   };
-  return read(await call("api/next-token", body, signal), (json) => readAnswer(json, { model, text, draws, watch, ...settings }));
+  return read(await call("api/next-token", body, signal), (json) => readAnswer(json, { ...question, ...settings }));
 }
 
 /**

@@ -134,11 +134,17 @@ def test_the_pointer_over_a_token_tells_its_numbers(page: Page) -> None:
     assert shown["id"] == str(told["token_id"])
     assert shown["rank"] == f"{told['rank']:,}"
     assert number(shown["probability"]) == pytest.approx(told["probability"] * 100, rel=0.05)
+    shoot(page, "card-1440")
     page.locator("#detail").hover()  # it can be pointed at itself
     page.wait_for_timeout(400)
     expect(page.locator("#detail")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("#detail")).to_be_hidden()
+    page.locator("#prompt .token").nth(4).hover()
+    expect(page.locator("#detail")).to_be_visible()
+    page.locator("#prompt .token").nth(4).click()  # the bars are what is wanted then
+    expect(page.locator("#detail")).to_be_hidden()
+    settled(page)
 
 
 def test_the_focus_on_a_token_tells_its_numbers(page: Page) -> None:

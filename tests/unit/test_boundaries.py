@@ -46,6 +46,7 @@ INFERENCE_PATH = (
     "page_pool",
     "kv_store",
     "precision",
+    "calibration",
     "held",
     "checkpoint",
     "processors",
@@ -76,7 +77,7 @@ TORCH = {
     *("model.py", "distribution.py", "train.py", "evaluate.py"),
     *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
     *("fixed_step.py", "replay.py"),
-    *("held.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py", "team.py"),
+    *("held.py", "calibration.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py", "team.py"),
 }
 HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
 

@@ -17,6 +17,8 @@ const [GAP, EDGE] = [6, 8]; // pixels
 export function mountDetail(card, strip, verbs) {
   /** @type {HTMLElement | null} */
   let chip = null;
+  /** @type {Element | null} */
+  let clicked = null;
   /** @type {State | null} */
   let state = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -25,7 +27,8 @@ export function mountDetail(card, strip, verbs) {
 
   strip.addEventListener("pointerover", (event) => {
     const over = chipOf(event);
-    if (event.pointerType === "mouse" && over) soon(() => show(/** @type {HTMLElement} */ (over)), chip ? 0 : SHOW_MS);
+    if (over !== clicked) clicked = null;
+    if (event.pointerType === "mouse" && over && !clicked) soon(() => show(/** @type {HTMLElement} */ (over)), chip ? 0 : SHOW_MS);
   });
   for (const each of [strip, card]) {
     each.addEventListener("pointerleave", (event) => {
@@ -39,8 +42,11 @@ export function mountDetail(card, strip, verbs) {
   });
   strip.addEventListener("focusout", hide);
   strip.addEventListener("click", (event) => {
-    const at = chipOf(event);
-    if (/** @type {PointerEvent} */ (event).pointerType === "touch" && at) show(/** @type {HTMLElement} */ (at));
+    const at = chipOf(event) ?? null;
+    if (/** @type {PointerEvent} */ (event).pointerType === "touch" && at) return show(/** @type {HTMLElement} */ (at));
+    // The bars of its place are what is wanted now; the card would hide them.
+    clicked = at;
+    hide();
   });
   strip.addEventListener("scroll", place, { passive: true });
   document.addEventListener("scroll", place, { passive: true });
