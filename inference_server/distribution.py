@@ -1,7 +1,8 @@
 """From logits to everything an answer says of them: ranks, probabilities, cut-offs, entropy. Knows no models.
 
 Logits come as one float32 row over the whole vocabulary, on the CPU; arithmetic is float64 and centred on the highest
-logit, so neither a tiny temperature nor a far tail yields NaN.
+logit, so neither a tiny temperature nor a far tail yields NaN. It is numpy's: passes this short, shared out among
+torch's threads, would wait for the threads to wake.
 """
 
 import math
@@ -9,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from inference_server.errors import ComputeFailed
@@ -46,52 +48,52 @@ class Distribution:
 
         Raises ComputeFailed where the logits hold NaN or plus infinity, or rule every token out.
         """
-        self.logits = logits
-        self._highest = float(logits.max())  # NaN where any logit is
+        self._logits: NDArray[np.float32] = logits.numpy()
+        self._highest = float(self._logits.max())  # NaN where any logit is
         if not math.isfinite(self._highest):
             raise ComputeFailed("the model's output is not a number; its weights may be damaged")
-        below = logits.double() - self._highest
+        self._below = np.subtract(self._logits, self._highest, dtype=np.float64)
         if temperature == 0:
-            below.masked_fill_(below < 0, -math.inf)
+            self._below[self._below < 0] = -math.inf
         else:
-            below.div_(temperature)
-        self._relative = below.exp()  # probability over that of the most likely token
-        total = float(self._relative.sum())
-        self._probabilities = self._relative / total
-        # Minus infinity wherever the probability is 0, as the contract says, also where it is merely too small to hold.
-        self._logprobs = (below - math.log(total)).masked_fill_(self._probabilities == 0, -math.inf)
+            with np.errstate(over="ignore"):  # far beyond what e^x can hold: minus infinity, as it should be
+                self._below /= temperature
+        self._relative = np.exp(self._below)  # probability over that of the most likely token
+        self._total = float(self._relative.sum())
 
     def top(self, count: int) -> list[Place]:
         """The `count` most likely tokens by descending logit, equal logits by ascending id."""
         if "_order" in self.__dict__:
             ids = self._order[:count]
         else:
-            lowest = self.logits.topk(count).values[-1]
-            among = (self.logits >= lowest).nonzero().squeeze(1)  # ascending ids, every tie at the edge included
-            ids = among[self.logits[among].argsort(descending=True, stable=True)[:count]]
+            at = len(self._logits) - count
+            lowest = np.partition(self._logits, at)[at]
+            among = np.flatnonzero(self._logits >= lowest)  # ascending ids, every tie at the edge included
+            ids = among[np.argsort(-self._logits[among], stable=True)[:count]]
         return self._describe(ids, range(1, count + 1))
 
     def places(self, token_ids: Sequence[int]) -> list[Place]:
         """The given tokens wherever they rank, in the given order."""
-        return self._describe(torch.tensor(token_ids, dtype=torch.long), [self._rank(i) for i in token_ids])
+        return self._describe(np.array(token_ids, dtype=np.int64), [self._rank(i) for i in token_ids])
 
     def other_probability(self, shown: Sequence[Place]) -> float:
         """Summed probability of every token not shown, in [0, 1]; no difference from 1, which loses small tails."""
-        rest = self._probabilities.clone()
+        rest = self._relative.copy()
         rest[[place.token_id for place in shown]] = 0.0
-        return min(1.0, float(rest.sum()))
+        return min(1.0, float(rest.sum()) / self._total)
 
     @property
     def entropy_bits(self) -> float:
         """Entropy of the whole distribution."""
-        return float(torch.special.entr(self._probabilities).sum()) / math.log(2) + 0.0  # -0.0 becomes 0.0
+        probabilities = self._relative[self._relative > 0] / self._total
+        return max(0.0, -float((probabilities * np.log(probabilities)).sum()) / math.log(2))
 
     def keep(self, top_p: float, min_p: float) -> Kept:
         """What top_p, in (0, 1], and min_p, in [0, 1], leave together; 1 and 0 cut nothing."""
-        count = int((self._relative >= min_p).sum()) if min_p > 0 else len(self.logits)
+        count = int((self._relative >= min_p).sum()) if min_p > 0 else len(self._logits)
         if top_p < 1:
             count = min(count, int((self._cumulated < top_p - ROUNDING).sum()) + 1)
-        if count == len(self.logits):
+        if count == len(self._logits):
             return Kept(count, 1.0)
         return Kept(count, min(1.0, float(self._cumulated[count - 1])))
 
@@ -100,9 +102,8 @@ class Distribution:
         if not draws:
             return []
         cumulated = self._cumulated[: kept.count]
-        points = torch.tensor(draws, dtype=torch.float64) * cumulated[-1]
-        last = torch.searchsorted(cumulated, cumulated[-1:])  # the last token of any probability
-        at = torch.searchsorted(cumulated, points, right=True).minimum(last)
+        last = np.searchsorted(cumulated, cumulated[-1])  # the last token of any probability
+        at = np.minimum(np.searchsorted(cumulated, np.array(draws) * cumulated[-1], side="right"), last)
         return self._describe(self._order[at], (at + 1).tolist())
 
     def partition(self) -> list[PartitionPoint]:
@@ -110,25 +111,33 @@ class Distribution:
 
         Of the logits alone: the distribution's own temperature plays no part.
         """
-        return partition(self.logits, self._highest)
+        return partition(self._logits, self._highest)
 
     @cached_property
-    def _order(self) -> Tensor:
+    def _order(self) -> NDArray[np.int64]:
         """Every id, by rank."""
-        return self.logits.argsort(descending=True, stable=True)
+        # One sort of whole numbers, several times as fast as a stable one of fractions: the logit's bits, made to rise
+        # as it falls, and below them the id.
+        bits = np.subtract(np.float32(0), self._logits).view(np.int32)
+        falling = (bits ^ (bits >> 31 & 0x7FFFFFFF)).astype(np.int64)
+        return np.sort(falling << 32 | np.arange(len(bits))) & 0xFFFFFFFF
 
     @cached_property
-    def _cumulated(self) -> Tensor:
+    def _cumulated(self) -> NDArray[np.float64]:
         """Summed probability of the tokens up to each rank."""
-        return self._probabilities[self._order].cumsum(0)
+        summed: NDArray[np.float64] = np.cumsum(self._relative[self._order] / self._total)
+        return summed
 
     def _rank(self, token_id: int) -> int:
-        logit = self.logits[token_id]
-        return 1 + int((self.logits > logit).sum()) + int((self.logits[:token_id] == logit).sum())
+        logit = self._logits[token_id]
+        before = np.count_nonzero(self._logits > logit) + np.count_nonzero(self._logits[:token_id] == logit)
+        return 1 + int(before)
 
-    def _describe(self, ids: Tensor, ranks: Sequence[int]) -> list[Place]:
-        columns = (ids, self.logits[ids], self._probabilities[ids], self._logprobs[ids])
-        rows = zip(*(column.tolist() for column in columns), strict=True)
+    def _describe(self, ids: NDArray[np.int64], ranks: Sequence[int]) -> list[Place]:
+        probabilities = self._relative[ids] / self._total
+        logprobs = self._below[ids] - math.log(self._total)
+        logprobs[probabilities == 0] = -math.inf  # as the contract says, also where it is merely too small to hold
+        rows = zip(*(each.tolist() for each in (ids, self._logits[ids], probabilities, logprobs)), strict=True)
         return [
             Place(token_id, rank, logit, probability, logprob)
             for rank, (token_id, logit, probability, logprob) in zip(ranks, rows, strict=True)

@@ -94,7 +94,8 @@ def branch_at(page: Page, token: int, bar: int) -> None:
 
 def percents(page: Page) -> list[float]:
     """The bars' percentages as printed, in their order, the others last."""
-    return [number(words) for words in page.locator("#chart .percent:visible").all_inner_texts()]
+    printed = page.locator("#chart .percent:visible").all_inner_texts()
+    return [number(words.partition("\n")[0]) for words in printed]  # a difference from a pin stands beneath
 
 
 def number(words: str) -> float:

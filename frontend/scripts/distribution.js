@@ -80,7 +80,7 @@ export function redraw(answer, temperature, topK, also = []) {
   }
   const point = pointAt(answer.partition, 1 / temperature);
   if (!point) return null;
-  return draw((candidate) => share(candidate.logit, point), entropyBits(point));
+  return draw((candidate) => shareAt(candidate.logit, point), entropyBits(point));
 }
 
 /** @param {Answer} answer @returns {(candidate: Candidate) => number} probability at temperature 1; NaN where unknown */
@@ -88,7 +88,7 @@ export function atOne(answer) {
   const point = pointAt(answer.partition, 1);
   return (candidate) => {
     if (answer.temperature === 1) return candidate.probability;
-    return point ? share(candidate.logit, point) : NaN;
+    return point ? shareAt(candidate.logit, point) : NaN;
   };
 }
 
@@ -101,7 +101,7 @@ export function scoreOf(answer, candidate) {
 }
 
 /** @param {number} logit @param {Point} point @returns {number} the probability of that logit */
-function share(logit, point) {
+export function shareAt(logit, point) {
   return Math.min(1, Math.exp(logit * point.b - point.logSumExp));
 }
 

@@ -26,11 +26,23 @@ function percentDigits(probability) {
   return `${digits}×10⁻${exponent.replace(/\d/g, (digit) => EXPONENTS[Number(digit)])}`;
 }
 
+/** @param {number} probability a power of ten @returns {string} such as "0.01 %", without further digits */
+export function round(probability) {
+  return `${Number((probability * 100).toPrecision(1))}${THIN}%`;
+}
+
 /** @param {number} value @returns {string} such as "−0.49", with a minus as wide as a digit; "−∞" where nothing is left */
 export function signed(value) {
   if (value === -Infinity) return "−∞";
   const digits = Math.abs(value).toFixed(2);
   return value < 0 && Number(digits) !== 0 ? `−${digits}` : digits;
+}
+
+/** @param {number} difference of two probabilities @returns {string} in percentage points, such as "+12.3" or "−0.04" */
+export function points(difference) {
+  const value = Math.abs(difference * 100);
+  if (!(value >= 0.005)) return "±0";
+  return `${difference < 0 ? "−" : "+"}${value.toFixed(value >= 0.995 ? 1 : 2)}`;
 }
 
 /** @param {number} value @returns {string} such as 49,142 */

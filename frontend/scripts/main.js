@@ -2,8 +2,12 @@
 import { loadModel, nextToken, scores as askScores, watchModels } from "./api.js";
 import { createAsker } from "./asker.js";
 import { setDice } from "./dice.js";
+import { setDisplay } from "./display.js";
+import * as likely from "./likely.js";
+import * as link from "./link.js";
 import * as models from "./models.js";
 import * as paths from "./paths.js";
+import * as pins from "./pins.js";
 import * as play from "./play.js";
 import { createPlayer } from "./player.js";
 import { leave, look } from "./look.js";
@@ -20,15 +24,19 @@ import { mountAnnouncer } from "./views/announcer.js";
 import { mountChart } from "./views/chart.js";
 import { mountControls } from "./views/controls.js";
 import { mountDetail } from "./views/detail.js";
+import { mountDisplay } from "./views/display.js";
 import { mountExamples } from "./views/examples.js";
 import { mountExplain } from "./views/explain.js";
 import { mountKeys } from "./views/keys.js";
+import { mountLikely } from "./views/likely.js";
 import { mountLook } from "./views/look.js";
 import { mountModels } from "./views/models.js";
 import { mountPaths } from "./views/paths.js";
+import { mountPins } from "./views/pins.js";
 import { mountPrompt } from "./views/prompt.js";
 import { mountRoom } from "./views/room.js";
 import { mountShade } from "./views/shade.js";
+import { mountShare } from "./views/share.js";
 import { mountStatus } from "./views/status.js";
 import { mountSteps } from "./views/steps.js";
 import { mountTour } from "./views/tour.js";
@@ -40,6 +48,7 @@ import { mountTour } from "./views/tour.js";
  */
 
 const SAVE_MS = 300;
+const LIKELY_MS = 200;
 const SCORE_MS = 250;
 
 const shelf = createShelf(() => sessionStorage, () => localStorage);
@@ -59,6 +68,16 @@ const scorer = createAsker({
   retry: scores.retryScores,
   delay: (now) => (now.shading.curious ? 0 : SCORE_MS),
 });
+const prober = createAsker({
+  read: () => state,
+  act,
+  ask: nextToken,
+  wanted: likely.nextProbe,
+  receive: likely.tell,
+  fail: likely.failProbe,
+  retry: (now) => likely.failProbe(now, null),
+  delay: (_, { text }) => (text === null ? 0 : LIKELY_MS),
+});
 const player = createPlayer({ read: () => state, act });
 const actions = verbs();
 const views = [
@@ -67,10 +86,14 @@ const views = [
   mountDetail(element("detail"), element("tokens"), actions),
   mountChart(element("chart"), actions),
   mountLook(element("chart"), actions),
+  mountDisplay(element("display"), actions),
+  mountPins(element("pins"), actions),
   mountControls(element("controls"), actions),
   mountActions(element("actions"), element("dice"), actions),
   mountPaths(element("paths"), actions),
+  mountLikely(element("likely"), actions),
   mountSteps(element("steps"), actions),
+  mountShare(element("share-panel")),
   mountModels(element("models"), actions),
   mountStatus(element("status"), actions),
   mountExamples(element("examples"), actions),
@@ -85,8 +108,10 @@ const views = [
 function act(transition) {
   const next = transition(state);
   if (next === state) return;
-  state = next.tree === state.tree ? next : paths.trim(next);
+  const deeper = next.answers === state.answers ? next : pins.deepen(next);
+  state = next.tree === state.tree ? deeper : paths.trim(deeper);
   asker.consider();
+  prober.consider();
   scorer.consider();
   player.consider();
   frame ||= requestAnimationFrame(draw);
@@ -128,6 +153,11 @@ function verbs() {
     set: (/** @type {Partial<states.Settings>} */ changes, held = false) => act((now) => states.set(now, changes, held)),
     release: () => act(states.release),
     unfold: (/** @type {states.Panel} */ panel, /** @type {boolean} */ open) => act((now) => states.unfold(now, panel, open)),
+    show: (/** @type {Partial<import("./display.js").Display>} */ changes) => act((now) => setDisplay(now, changes)),
+    pin: () => act(pins.pin),
+    unpin: (/** @type {string} */ name) => act((now) => pins.unpin(now, name)),
+    versus: (/** @type {string} */ name) => act((now) => pins.versus(now, name)),
+    askLikely: (/** @type {string} */ typed) => act((now) => likely.ask(now, typed)),
     // Where the bars are hidden, the first press shows them.
     mostLikely: () => act((now) => (room.hidden(now) ? room.reveal(now) : play.mostLikely(now))),
     play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(kind === "write" ? now : room.reveal(now), kind, newSeed())),
@@ -153,6 +183,14 @@ function newSeed() {
   return crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
 }
 
+/** Goes where the address's fragment leads, and takes it off: what is done from here on is another place. */
+function followLink() {
+  const { hash, pathname, search } = location;
+  if (!link.isLink(hash)) return;
+  act((now) => link.follow(now, hash));
+  history.replaceState(null, "", pathname + search);
+}
+
 /** @param {string} id @returns {HTMLElement} */
 function element(id) {
   const found = document.getElementById(id);
@@ -165,4 +203,6 @@ watchModels(
   (reason) => act((now) => models.lose(now, reason)),
 );
 addEventListener("pagehide", keep);
+addEventListener("hashchange", followLink);
+followLink();
 draw();

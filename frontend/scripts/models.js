@@ -38,7 +38,7 @@ export function lose(state, reason) {
 
 /** @param {State} state @param {string} name @returns {State} that model is wanted; it speaks as soon as it can */
 export function choose(state, name) {
-  const wishing = { ...state, wish: name };
+  const wishing = { ...state, wish: name, linked: null };
   return find(state, name)?.state === "ready" && state.model !== name ? speak(wishing, name) : wishing;
 }
 

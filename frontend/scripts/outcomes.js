@@ -15,10 +15,11 @@ const MOST_ANSWERS = 300;
 /** @param {State} state @param {Question} question @param {Answer} answer @returns {State} */
 export function receive(state, question, answer) {
   let { tree: grown, current, past, session } = state;
-  if (question.text !== null) {
+  if (question.whole) {
     [grown, current] = tree.rootFor(grown, question.model);
     [grown, current] = tree.extendAll(grown, current, answer.promptTokens);
-    grown = tree.goneTo(tree.change(grown, current, { typed: question.text }), current);
+    if (question.text !== null) grown = tree.change(grown, current, { typed: question.text });
+    grown = tree.goneTo(grown, current);
     const before = state.current;
     if (before !== null && before !== current) {
       if (session === "typed") {
@@ -37,8 +38,9 @@ export function receive(state, question, answer) {
     if (answers.size <= MOST_ANSWERS) break;
     answers.delete(oldest);
   }
-  const future = question.text === null ? state.future : [];
-  return { ...state, tree: grown, current, past, future, session, draft: null, answers, drawn: key, trouble: null, thinking: null };
+  const future = question.whole ? [] : state.future;
+  const linked = question.whole && question.text === null ? null : state.linked;
+  return { ...state, tree: grown, current, past, future, session, draft: null, linked, answers, drawn: key, trouble: null, thinking: null };
 }
 
 /** @param {State} state @param {Trouble} trouble @returns {State} */

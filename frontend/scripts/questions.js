@@ -18,7 +18,7 @@ import { hidden } from "./room.js";
 import { answerKey } from "./state.js";
 import * as tree from "./tree.js";
 
-const BREADTH = 200; // candidates at hand while cut-offs can be dragged, so that nearly every cut falls among them
+export const BREADTH = 200; // candidates at hand while cut-offs can be dragged or distributions compared, so that nearly all falls among them
 
 /**
  * @param {State} state
@@ -27,12 +27,15 @@ const BREADTH = 200; // candidates at hand while cut-offs can be dragged, so tha
  */
 export function wanted(state, even = false) {
   const { model } = state;
-  const settings = state.open.more ? { ...state.settings, topK: Math.max(BREADTH, state.settings.topK) } : state.settings;
+  const settings = state.open.more || state.pins.length ? { ...state.settings, topK: Math.max(BREADTH, state.settings.topK) } : state.settings;
   if (model === null || state.held) return null;
   /** @type {Question} */
-  const question = { key: "", model, text: state.draft, tokenIds: null, settings, draws: draws(state), watch: [] };
-  if (state.draft === null) {
+  const question = { key: "", model, text: state.draft, tokenIds: null, settings, draws: draws(state), watch: [], whole: true };
+  if (state.draft !== null && state.linked?.model === model) {
+    Object.assign(question, { text: null, tokenIds: state.linked.ids });
+  } else if (state.draft === null) {
     if (state.current === null) return null;
+    question.whole = false;
     question.watch = watched(state);
     const answer = answerHere(state);
     if (answer && answers(answer, question)) return null;

@@ -25,12 +25,13 @@
  * @property {Settings} settings
  * @property {readonly number[]} draws  to be answered each with a token
  * @property {readonly number[]} watch  ids of tokens wanted wherever they rank
+ * @property {boolean} whole  the prompt's tokens are wanted too
  *
  * @typedef {object} Play
  * @property {"roll" | "write" | "tally"} kind  one token; token by token; many at one place, none appended
  * @property {number} wrote  tokens so far
  *
- * @typedef {"more" | "steps" | "paths"} Panel
+ * @typedef {"more" | "steps" | "paths" | "likely"} Panel
  *
  * @typedef {number | {text: string}} Place  a node, or a text that has no answer yet
  *
@@ -44,6 +45,15 @@
  * @property {readonly Place[]} future
  * @property {Settings} settings
  * @property {Dice} dice
+ * @property {import("./display.js").Display} display
+ * @property {readonly import("./pins.js").Pin[]} pins
+ * @property {string | null} versus  name of the pin that the numbers are compared with
+ * @property {string} likely  the text whose probability is asked
+ * @property {ReadonlyMap<string, import("./likely.js").Spelling>} spellings  of such texts
+ * @property {ReadonlyMap<string, import("./likely.js").Told>} told  of their tokens
+ * @property {Trouble | null} probeTrouble  why it can't be told
+ * @property {import("./link.js").Linked | null} linked  the tokens a link brought, until they have an answer
+ * @property {string | null} linkTrouble  why a link could not be followed, in words
  * @property {Play | null} play  what is being drawn
  * @property {string | null} said  how that ended, in words
  * @property {readonly import("./paths.js").Removed[]} removed  branches deleted, the last one last
@@ -64,6 +74,7 @@
  * @property {import("./models.js").Reread | null} reread  how another model read the text at hand before
  * @property {import("./room.js").Room} room
  */
+import { FIRST_DISPLAY } from "./display.js";
 import { FIRST_ROOM } from "./room.js";
 import { scoreOf } from "./distribution.js";
 import { FIRST_SHADING } from "./scores.js";
@@ -85,11 +96,20 @@ export function initial() {
     future: [],
     settings: FIRST_SETTINGS,
     dice: FIRST_DICE,
+    display: FIRST_DISPLAY,
+    pins: [],
+    versus: null,
+    likely: "",
+    spellings: new Map(),
+    told: new Map(),
+    probeTrouble: null,
+    linked: null,
+    linkTrouble: null,
     play: null,
     said: null,
     removed: [],
     kept: "all",
-    open: { more: false, steps: false, paths: false },
+    open: { more: false, steps: false, paths: false, likely: false },
     held: false,
     shading: FIRST_SHADING,
     answers: new Map(),
@@ -116,7 +136,7 @@ export function answerKey(model, ids) {
 export function edit(state, text) {
   if (text === (state.draft ?? textHere(state))) return state;
   const current = ending(state);
-  return { ...state, current, end: null, draft: text, session: state.session ?? "typing", trouble: null, play: null, said: null };
+  return { ...state, current, end: null, draft: text, linked: null, linkTrouble: null, session: state.session ?? "typing", trouble: null, play: null, said: null };
 }
 
 /** @param {State} state @returns {State} typing is over: the next typing is a step of its own for undo */
@@ -228,7 +248,8 @@ function place(state) {
 
 /** @param {State} state @param {Place} to @returns {State} */
 function arrive(state, to) {
-  if (typeof to !== "number") return { ...state, draft: to.text, session: "typing", trouble: null, play: null, said: null };
+  const fresh = { linked: null, linkTrouble: null, trouble: null, play: null, said: null };
+  if (typeof to !== "number") return { ...state, ...fresh, draft: to.text, session: "typing" };
   const { model } = tree.node(state.tree, to);
   const key = answerKey(model, tree.tokenIds(state.tree, to));
   return {
@@ -238,9 +259,7 @@ function arrive(state, to) {
     end: null,
     draft: null,
     session: null,
-    trouble: null,
-    play: null,
-    said: null,
+    ...fresh,
     model,
     wish: model === state.model ? state.wish : model,
     drawn: state.answers.has(key) ? key : state.drawn,

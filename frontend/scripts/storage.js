@@ -5,7 +5,10 @@
  * @typedef {import("./state.js").State} State
  * @typedef {import("./tree.js").Node} Node
  */
+import { readDisplay } from "./display.js";
+import { MOST_TYPED } from "./likely.js";
 import { LONGEST_NAME } from "./paths.js";
+import { NAMES } from "./pins.js";
 import { SHADES } from "./scores.js";
 import { SETTINGS, fitDice, fits } from "./settings.js";
 import { ending, initial, textHere } from "./state.js";
@@ -69,6 +72,7 @@ export function unpack(packed) {
   const known = (/** @type {any} */ place) => typeof place?.text === "string" || nodes.has(place);
   const settings = { ...state.settings };
   for (const name of SETTINGS) if (fits(name, kept.settings?.[name])) settings[name] = kept.settings[name];
+  const pins = thawedPins(kept.pins);
   const removed = Array.isArray(kept.removed) ? kept.removed.map(removedKept) : [];
   const current = nodes.has(kept.current) ? kept.current : null;
   return {
@@ -82,6 +86,10 @@ export function unpack(packed) {
     future: kept.future.filter(known),
     settings,
     dice: kept.dice && fitDice(kept.dice) ? { ...state.dice, ...kept.dice } : state.dice,
+    display: readDisplay(kept.display),
+    pins,
+    versus: pins.find((pin) => pin.name === kept.versus)?.name ?? pins.at(-1)?.name ?? null,
+    likely: typeof kept.likely === "string" ? kept.likely.slice(0, MOST_TYPED) : "",
     shading: { ...state.shading, by: SHADES.find((each) => each === kept.shade) ?? state.shading.by },
     open: unfolded(state.open, kept.open),
     room: { ...state.room, ...roomOf(kept.room) },
@@ -92,11 +100,13 @@ export function unpack(packed) {
 
 /** @param {State} state @param {readonly Node[]} nodes */
 function record(state, nodes) {
-  const { draft, past, future, settings, dice, open, wish, model } = state;
+  const { draft, past, future, settings, dice, display, versus, likely, open, wish, model } = state;
   const { guessing, seen, keys, tour } = state.room;
   const removed = state.removed.map((each) => ({ ...each, nodes: each.nodes.map(frozen) }));
   const room = { guessing, seen, keys, offered: tour.offered };
-  return { version: VERSION, nodes: nodes.map(frozen), current: ending(state), draft, past, future, settings, dice, open, wish, model, room, removed, shade: state.shading.by };
+  const pins = state.pins.map((pin) => ({ ...pin, cells: pin.cells.map(({ token, share }) => ({ ...frozenToken(token), share })) }));
+  const rest = { current: ending(state), draft, past, future, settings, dice, display, pins, versus, likely, open, wish, model, room, removed, shade: state.shading.by };
+  return { version: VERSION, nodes: nodes.map(frozen), ...rest };
 }
 
 /** @param {State} state @returns {Node[]} the nodes on the way to the current one, with the root */
@@ -110,14 +120,39 @@ function wayTo(state) {
 
 /** @param {Node} node */
 function frozen({ children: _, token, name, folded, ...rest }) {
-  return { ...rest, ...(name && { name }), ...(folded && { folded }), token: token && { id: token.id, bytes: toBase64(token.bytes), special: token.special } };
+  return { ...rest, ...(name && { name }), ...(folded && { folded }), token: token && frozenToken(token) };
 }
 
 /** @param {any} kept @returns {any} */
 function thawed(kept) {
   const { id, parent, model, token, probability, rank, score, typed, latest } = kept;
-  const read = token && { id: token.id, bytes: fromBase64(token.bytes, "bytes"), special: Boolean(token.special) };
+  const read = token && thawedToken(token);
   return { id, parent, model, token: read, probability, rank, score: scoreKept(score), typed, latest, name: nameKept(kept.name), folded: kept.folded === true, children: [] };
+}
+
+/** @param {import("./tokens.js").Token} token */
+function frozenToken({ id, bytes, special }) {
+  return { id, bytes: toBase64(bytes), special };
+}
+
+/** @param {any} kept @returns {import("./tokens.js").Token} */
+function thawedToken({ id, bytes, special }) {
+  return { id, bytes: fromBase64(bytes, "bytes"), special: Boolean(special) };
+}
+
+/** @param {any} kept @returns {import("./pins.js").Pin[]} those that are whole, each name once */
+function thawedPins(kept) {
+  /** @type {import("./pins.js").Pin[]} */
+  const pins = [];
+  for (const pin of Array.isArray(kept) ? kept : []) {
+    const { name, key, text, model, settings, whole, entropyBits, cells } = pin ?? {};
+    const words = [key, text, model].every((each) => typeof each === "string") && NAMES.includes(name) && Array.isArray(cells);
+    const good = words && Number.isFinite(entropyBits) && SETTINGS.every((each) => fits(each, settings?.[each]));
+    if (!good || pins.some((each) => each.name === name) || !cells.every(({ share }) => share >= 0 && share <= 1)) continue;
+    const read = cells.map((/** @type {any} */ cell) => ({ token: thawedToken(cell), share: cell.share }));
+    pins.push({ name, key, text, model, settings, whole: whole === true, entropyBits, cells: read });
+  }
+  return pins;
 }
 
 /** @param {any} kept @returns {Partial<State["room"]>} nobody presents, and nobody walks, after a reload */

@@ -223,6 +223,11 @@ export function marks(text) {
   return found;
 }
 
+/** @param {string} text @returns {string} its end on one line: single blanks as they are, marks for all else that can't be seen */
+export function oneLine(text) {
+  return marks(text.slice(-LONGEST_DRAWN).toWellFormed()).map((piece) => (piece.text === " " ? " " : piece.glyph || piece.text)).join("");
+}
+
 /** @param {string} part @returns {Piece | null} */
 function mark(part) {
   const code = /** @type {number} */ (part.codePointAt(0));

@@ -29,7 +29,7 @@ export class BadAnswer extends Error {}
 const STATES = new Set(["queued", "downloading", "loading", "ready", "failed"]);
 
 /**
- * @param {any} json @param {{model: string, text: string | null, temperature: number, topK: number, topP?: number, minP?: number, draws?: readonly number[], watch?: readonly number[]}} asked
+ * @param {any} json @param {{model: string, text: string | null, temperature: number, topK: number, topP?: number, minP?: number, draws?: readonly number[], watch?: readonly number[], whole?: boolean}} asked
  * @returns {Answer}
  * @throws {BadAnswer}
  */
@@ -37,12 +37,13 @@ export function readAnswer(json, asked) {
   const prompt = object(json?.prompt, "prompt");
   const candidates = list(json.candidates, "candidates").slice(0, asked.topK);
   const draws = asked.draws ?? [];
+  const watch = asked.watch ?? [];
   const drawn = list(json.drawn ?? [], "drawn");
   const watched = list(json.watched ?? [], "watched");
-  if (watched.length !== (asked.watch ?? []).length) throw new BadAnswer(`watched holds ${watched.length} tokens`);
   if (drawn.length !== draws.length) throw new BadAnswer(`drawn holds ${drawn.length} tokens, not ${draws.length}`);
+  if (watched.length !== watch.length || watch.some((id, at) => watched[at]?.token_id !== id)) throw new BadAnswer("watched is not what was asked for");
   if (json.model !== asked.model) throw new BadAnswer(`model is ${JSON.stringify(json.model)}, not ${asked.model}`);
-  if (asked.text !== null && prompt.tokens?.length !== prompt.token_count) throw new BadAnswer("prompt.tokens is not whole");
+  if ((asked.whole ?? asked.text !== null) && prompt.tokens?.length !== prompt.token_count) throw new BadAnswer("prompt.tokens is not whole");
   return {
     model: string(json.model, "model"),
     temperature: asked.temperature,

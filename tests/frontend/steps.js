@@ -7,7 +7,7 @@ import * as states from "../../frontend/scripts/state.js";
 import { readAnswer, readModels } from "../../frontend/scripts/wire.js";
 import { logits, wireAnswer, wireToken } from "./make.js";
 
-const VALUES = logits(21, 40, 2);
+export const VALUES = logits(21, 40, 2);
 
 /** @param {string} name @param {string} [state] @param {object} [more] */
 export const model = (name, state = "ready", more = {}) => ({ name, state, is_default: false, ...more });

@@ -6,6 +6,7 @@
  * @typedef {import("../cuts.js").CutRow} Row
  */
 import { ROLLS } from "../dice.js";
+import { figure, lengthOf } from "../display.js";
 import * as format from "../format.js";
 import { following } from "../look.js";
 import { dart, tally } from "../play.js";
@@ -13,7 +14,8 @@ import { scene, wanted } from "../questions.js";
 import { hex, pending } from "../tokens.js";
 import { hidden } from "../room.js";
 import * as tree from "../tree.js";
-import { createRow, drawRolls, moved, setText } from "./row.js";
+import { stripsOf } from "./pins.js";
+import { createRow, drawRolls, moved, setLength, setText } from "./row.js";
 
 const GLIDE_MS = 180;
 const QUICK_PACE = 4; // tokens a second, beyond which rows have no time to glide
@@ -110,9 +112,13 @@ export function mountChart(root, verbs) {
     others.hidden = drawing.otherCount === 0;
     setText(othersName, drawing.otherCount === 1 ? "1 other" : `${format.count(drawing.otherCount)} others`);
     const unsaid = !drawing.exact && drawing.otherShare < PRECISION && drawing.kept.count > shown.length;
-    setText(othersPercent, unsaid ? `<${format.percent(PRECISION)}` : format.percent(drawing.otherShare));
-    othersBar.style.setProperty("--share", String(drawing.otherShare));
-    othersRaw.style.setProperty("--share", String(cutting ? drawing.otherProbability : 0));
+    const { column, scale } = state.display;
+    setText(othersPercent, unsaid && column === "percent" ? `<${format.percent(PRECISION)}` : figure({ share: drawing.otherShare }, column));
+    setLength(othersBar, drawing.otherShare, scale);
+    setLength(othersRaw, cutting ? drawing.otherProbability : 0, scale);
+    const least = cutting && state.settings.minP > 0 ? state.settings.minP * (drawing.rows[0]?.probability ?? 0) : 0;
+    bars.toggleAttribute("data-line", least > 0);
+    bars.style.setProperty("--line", String(lengthOf(least, scale)));
     others.toggleAttribute("data-fell", cutting && drawing.otherShare === 0);
   }
 
@@ -134,6 +140,7 @@ export function mountChart(root, verbs) {
     const glide = !calm.matches && !state.held && !hurried;
     const rolled = tally(state);
     const fell = dart(state);
+    const { display } = state;
     let [left, rolls] = [0, ROLLS];
     const places = glide ? new Map([...rows].map(([key, row]) => [key, row.item.offsetTop])) : new Map();
     /** @type {typeof rows} */
@@ -145,13 +152,14 @@ export function mountChart(root, verbs) {
       next.set(key, row);
       const count = rolled ? (rolled.get(token.id) ?? 0) : null;
       const dartAt = fell?.candidate.token.id === token.id ? Math.max(0, Math.min(each.share, fell.at - left)) : null;
-      row.update(each, { index, selected: index === selected, taken: token.id === taken, stale, before, cutting, rolled: count, dartAt });
+      const pinned = stripsOf(state, each);
+      row.update(each, { index, selected: index === selected, taken: token.id === taken, stale, before, cutting, rolled: count, dartAt, display, pinned });
       left += each.share;
       rolls -= count ?? 0;
       if (bars.children[index] !== row.item) bars.insertBefore(row.item, bars.children[index] ?? null);
     });
     const beyond = fell && !shown.some((each) => each.candidate.token.id === fell.candidate.token.id);
-    drawRolls(othersRolls, rolled && rolls, beyond ? Math.max(0, fell.at - left) : null);
+    drawRolls(othersRolls, rolled && rolls, beyond ? Math.max(0, fell.at - left) : null, Math.max(0, 1 - left), display.scale);
     for (const [key, row] of rows) if (!next.has(key)) row.item.remove();
     rows = next;
     if (glide) glideFrom(places);

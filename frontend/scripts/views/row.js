@@ -4,9 +4,11 @@
  * @typedef {import("../cuts.js").CutRow} Row
  */
 import { ROLLS } from "../dice.js";
+import { figure, lengthOf } from "../display.js";
 import * as format from "../format.js";
 import { hex, spell, spoken } from "../tokens.js";
 import { drawPieces } from "./pieces.js";
+import { drawStrips } from "./pins.js";
 
 const VISIBLE = 5e-4;
 
@@ -14,8 +16,9 @@ const VISIBLE = 5e-4;
  * @param {Row} first
  * @returns {{item: HTMLLIElement, button: HTMLButtonElement, update: (row: Row, shown: Shown) => void}}
  * @typedef {{index: number, selected: boolean, taken: boolean, stale: boolean, before: Uint8Array, cutting: boolean,
- *   rolled: number | null, dartAt: number | null}} Shown
- *   `rolled`: how many of a hundred rolls fell here; `dartAt`: where on the track the dart fell, in [0, 1]
+ *   rolled: number | null, dartAt: number | null, display: import("../display.js").Display,
+ *   pinned: readonly import("./pins.js").Strip[]}} Shown
+ *   `rolled`: how many of a hundred rolls fell here; `dartAt`: where on the row's share the dart fell
  */
 export function createRow(first) {
   const item = document.createElement("li");
@@ -25,7 +28,8 @@ export function createRow(first) {
   const [rank, token, track, percent] = ["rank", "token", "track", "percent"].map(span);
   const [raw, bar] = ["bar-raw", "bar"].map(span);
   const fell = span("fell");
-  const [count, dart] = ["count", "dart"].map(span);
+  const [count, dart, value, delta] = ["count", "dart", "value", "delta"].map(span);
+  percent.append(value, delta);
   track.append(raw, bar, fell, count, dart);
   button.append(rank, token, track, percent);
   item.append(button);
@@ -36,7 +40,7 @@ export function createRow(first) {
   let completed = "";
 
   /** @param {Row} row @param {Shown} shown */
-  function update(row, { index, selected, taken, stale, before, cutting, rolled, dartAt }) {
+  function update(row, { index, selected, taken, stale, before, cutting, rolled, dartAt, display, pinned }) {
     const likely = format.percent(row.share);
     const pale = paleOf(row, cutting);
     const changed = moved(row, cutting);
@@ -47,9 +51,10 @@ export function createRow(first) {
     item.toggleAttribute("data-far", row.candidate.rank > index + 1);
     item.toggleAttribute("data-changed", changed);
     setText(rank, format.count(row.candidate.rank));
-    setText(percent, likely);
-    bar.style.setProperty("--share", String(row.share));
-    raw.style.setProperty("--share", String(changed ? pale : 0));
+    setText(value, figure(row, display.column));
+    setLength(bar, row.share, display.scale);
+    setLength(raw, changed ? pale : 0, display.scale);
+    const against = drawStrips(track, delta, pinned, display.scale);
     item.toggleAttribute("data-fell", row.fell !== null);
     setText(fell, row.fell ? `cut by ${row.fell}` : "");
     if (hex(before) !== spelledAfter) {
@@ -58,11 +63,13 @@ export function createRow(first) {
       token.replaceChildren(drawPieces(pieces), ...(completes ? [completion(completes)] : []));
       completed = completes ? `, completes ${completes}` : "";
     }
-    drawRolls({ count, dart, item }, rolled, dartAt);
+    drawRolls({ count, dart, item }, rolled, dartAt, row.share, display.scale);
     const state = `${rolled === null ? "" : `, rolled ${rolled} times`}${row.fell ? `, cut by ${row.fell}` : ""}${taken ? ", taken" : ""}`;
-    const label = `${words}${completed}, ${likely}, rank ${row.candidate.rank}${state}`;
+    const asked = display.column === "percent" ? "" : `, ${numbers(row)}`;
+    const label = `${words}${completed}, ${likely}${asked}, rank ${row.candidate.rank}${against}${state}`;
     if (button.getAttribute("aria-label") !== label) button.setAttribute("aria-label", label);
-    const title = changed ? `${likely}; ${cutting ? "before the cut" : "at temperature 1"}, ${format.percent(pale)}` : "";
+    const other = changed ? `${cutting ? "before the cut" : "at temperature 1"}, ${format.percent(pale)}\n` : "";
+    const title = `${likely}\n${other}${numbers(row)}, id ${row.candidate.token.id}`;
     if (button.title !== title) button.title = title;
   }
 
@@ -71,15 +78,26 @@ export function createRow(first) {
 
 /**
  * @param {{count: HTMLElement, dart: HTMLElement, item: HTMLElement}} parts @param {number | null} rolled of a hundred
- * @param {number | null} dartAt where on the track the dart fell
+ * @param {number | null} dartAt where on the row's share the dart fell @param {number} share the row's
+ * @param {import("../display.js").Display["scale"]} scale
  */
-export function drawRolls({ count, dart, item }, rolled, dartAt) {
+export function drawRolls({ count, dart, item }, rolled, dartAt, share, scale) {
   item.toggleAttribute("data-rolled", rolled !== null);
   item.toggleAttribute("data-dart", dartAt !== null);
   count.dataset.count = rolled === null ? "" : `${rolled}×`;
   count.toggleAttribute("data-long", rolled !== null && rolled > 75);
-  count.style.setProperty("--share", String((rolled ?? 0) / ROLLS));
-  dart.style.setProperty("--share", String(dartAt ?? 0));
+  setLength(count, (rolled ?? 0) / ROLLS, scale);
+  dart.style.setProperty("--share", String(share > 0 ? ((dartAt ?? 0) / share) * lengthOf(share, scale) : 0));
+}
+
+/** @param {HTMLElement} bar @param {number} share @param {import("../display.js").Display["scale"]} scale */
+export function setLength(bar, share, scale) {
+  bar.style.setProperty("--share", String(lengthOf(share, scale)));
+}
+
+/** @param {Row} row @returns {string} what the columns would say */
+function numbers(row) {
+  return `log-probability ${figure(row, "logprob")}, logit ${figure(row, "logit")}`;
 }
 
 /** @param {Row} row @param {boolean} cutting @returns {number} what the model said, behind what remains */

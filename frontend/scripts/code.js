@@ -1,0 +1,83 @@
+/**
+ * The calls that give the numbers on the screen, to be run elsewhere: with curl, and with gRPC from Python. Pure.
+ *
+ * @typedef {import("./snapshot.js").Snapshot} Snapshot
+ */
+
+// Characters that could make code read otherwise than it runs; as escapes they mean the same to JSON and to Python.
+const UNSEEN = /[\u007f-\u00a0\u00ad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+
+/** @param {Snapshot} now @param {string} origin of the page @returns {string} */
+export function curl(now, origin) {
+  const { settings } = now;
+  const body = {
+    ...(now.typed === null ? { token_ids: ids(now) } : { text: now.typed }),
+    model: now.model,
+    top_k: ranked(now),
+    temperature: settings.temperature,
+    ...(settings.topP < 1 && { top_p: settings.topP }),
+    ...(settings.minP > 0 && { min_p: settings.minP }),
+    ...(beyond(now).length && { watch_token_ids: beyond(now) }),
+  };
+  return [
+    `curl -s ${quoted(`${origin}/api/next-token`)} \\`,
+    "  -H 'content-type: application/json' \\",
+    `  -d ${quoted(literal(body))}`,
+    "",
+  ].join("\n");
+}
+
+/** @param {Snapshot} now @param {string} target of the inference server @returns {string} with `proto/` on Python's import path */
+export function python(now, target = "localhost:50051") {
+  const { settings } = now;
+  const prompt = now.typed === null ? `token_ids=pb.TokenIds(ids=[${ids(now).join(", ")}])` : `text=${literal(now.typed)}`;
+  const fields = [
+    `model=${literal(now.model)}`,
+    prompt,
+    `top_k=${ranked(now)}`,
+    `temperature=${settings.temperature}`,
+    ...(settings.topP < 1 ? [`top_p=${settings.topP}`] : []),
+    ...(settings.minP > 0 ? [`min_p=${settings.minP}`] : []),
+    ...(beyond(now).length ? [`watch_token_ids=[${beyond(now).join(", ")}]`] : []),
+  ];
+  return `import grpc
+from nexttoken.v1 import next_token_pb2 as pb
+from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
+
+with grpc.insecure_channel(${literal(target)}) as channel:  # the inference server
+    stub = pb_grpc.NextTokenServiceStub(channel)
+    request = pb.TopKRequest(
+${fields.map((field) => `        ${field},\n`).join("")}    )
+    answer = stub.TopK(request, timeout=30)
+
+for candidate in [*answer.candidates, *answer.watched]:
+    kept = candidate.rank <= answer.kept.count
+    share = candidate.probability / answer.kept.probability if kept else 0.0
+    print(f"{candidate.rank:4} {candidate.token.token_id:6} {share:12.6%} {candidate.token.bytes!r}")
+`;
+}
+
+/** @param {Snapshot} now @returns {number} how many bars stand in order of rank */
+function ranked({ drawing }) {
+  return drawing.rows.filter(({ candidate }, at) => candidate.rank === at + 1).length;
+}
+
+/** @param {Snapshot} now @returns {number[]} ids of the tokens that have a bar further out */
+function beyond(now) {
+  return now.drawing.rows.slice(ranked(now)).map(({ candidate }) => candidate.token.id);
+}
+
+/** @param {Snapshot} now @returns {number[]} */
+function ids({ tokens }) {
+  return tokens.map((token) => token.id);
+}
+
+/** @param {unknown} value @returns {string} as JSON and Python both read it */
+function literal(value) {
+  return JSON.stringify(value).replace(UNSEEN, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** @param {string} text @returns {string} one word of a shell's command */
+function quoted(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,173 @@
+/**
+ * Distributions set aside, and how the present one differs from them. Pure.
+ *
+ * @typedef {import("./state.js").State} State
+ * @typedef {import("./tokens.js").Token} Token
+ * @typedef {import("./settings.js").Settings} Settings
+ * @typedef {import("./cuts.js").CutDrawing} CutDrawing
+ *
+ * @typedef {object} Cell  one token of a distribution
+ * @property {Token} token
+ * @property {number} share  after temperature and cut-offs
+ *
+ * @typedef {object} Spread  a distribution, as far as it is at hand
+ * @property {string} model
+ * @property {readonly Cell[]} cells  the most likely first
+ * @property {boolean} whole  no other token has a share
+ * @property {number} entropyBits  before cut-offs
+ *
+ * @typedef {object} PinPart
+ * @property {string} name  "A", "B" or "C"
+ * @property {string} key  of the answer it was drawn from
+ * @property {string} text  the end of the text it belongs to, with marks for what can't be seen
+ * @property {Settings} settings
+ * @typedef {Spread & PinPart} Pin
+ *
+ * @typedef {object} Change  of one token, from the pinned distribution to the present one
+ * @property {Token} token
+ * @property {number} by  difference of the probabilities
+ *
+ * @typedef {object} Difference
+ * @property {number} moved  total variation in [0, 1]: how much of the probability lies elsewhere
+ * @property {boolean} exact  else it is that much at least
+ * @property {Change | null} rose  the most
+ * @property {Change | null} fell  the most
+ * @property {number} bits  of entropy more than pinned
+ */
+import { cut } from "./cuts.js";
+import { redraw } from "./distribution.js";
+import { BREADTH, answerHere, scene } from "./questions.js";
+import { answerKey } from "./state.js";
+import { hex, oneLine } from "./tokens.js";
+import * as tree from "./tree.js";
+
+export const NAMES = ["A", "B", "C"];
+const LONGEST_TEXT = 28;
+
+/** @param {State} state @returns {Spread | null} all that is at hand of what the bars show; null while they wait for an answer */
+export function present(state) {
+  const answer = answerHere(state);
+  return answer && spread(answer, state.settings);
+}
+
+/** @param {State} state @returns {boolean} there is something to pin, and room for it */
+export function pinnable(state) {
+  return state.pins.length < NAMES.length && scene(state) !== null && present(state) !== null;
+}
+
+/** @param {State} state @returns {State} the present distribution is set aside */
+export function pin(state) {
+  const now = present(state);
+  const name = NAMES.find((each) => state.pins.every((pin) => pin.name !== each));
+  if (!now || !name || state.current === null) return state;
+  const key = answerKey(now.model, tree.tokenIds(state.tree, state.current));
+  const made = { ...now, name, key, text: ending(tree.text(state.tree, state.current)), settings: state.settings };
+  return { ...state, pins: [...state.pins, made], versus: name };
+}
+
+/** @param {State} state @param {string} name @returns {State} */
+export function unpin(state, name) {
+  const pins = state.pins.filter((pin) => pin.name !== name);
+  return { ...state, pins, versus: state.versus === name ? (pins.at(-1)?.name ?? null) : state.versus };
+}
+
+/** @param {State} state @param {string} name @returns {State} that one is compared with, number by number */
+export function versus(state, name) {
+  return { ...state, versus: name };
+}
+
+/** @param {State} state @returns {State} whose pins hold all that has come of them since: more tokens than were asked first */
+export function deepen(state) {
+  let news = false;
+  const pins = state.pins.map((pin) => {
+    const answer = state.answers.get(pin.key);
+    if (!answer || answer.candidates.length <= pin.cells.length) return pin;
+    const deeper = spread(answer, pin.settings);
+    if (!deeper || deeper.cells.length <= pin.cells.length) return pin;
+    news = true;
+    return { ...pin, ...deeper };
+  });
+  return news ? { ...state, pins } : state;
+}
+
+/**
+ * How the second differs from the first. Where tokens are missing from either, what is known of them bounds the rest: a
+ * token that is not listed has no more than the last that is.
+ * @param {Spread} before @param {Spread} after @returns {Difference}
+ */
+export function difference(before, after) {
+  const [was, is] = [shares(before, after.model), shares(after, before.model)];
+  const [wasMost, isMost] = [unlisted(before), unlisted(after)];
+  let [up, down, restUp] = [0, 0, 0];
+  /** @type {Change[]} */
+  const changes = [];
+  for (const key of new Set([...was.keys(), ...is.keys()])) {
+    const [old, now] = [was.get(key), is.get(key)];
+    const by = (now?.share ?? 0) - (old?.share ?? 0);
+    up += Math.max(0, (now?.share ?? 0) - (old?.share ?? wasMost));
+    down += Math.max(0, (old?.share ?? 0) - (now?.share ?? isMost));
+    if (old && now) restUp -= by;
+    const sure = old && now ? by : old ? Math.min(0, isMost - old.share) : Math.max(0, /** @type {Cell} */ (now).share - wasMost);
+    changes.push({ token: /** @type {Cell} */ (now ?? old).token, by: sure });
+  }
+  const lumped = changesUp(was, is) + Math.max(0, restUp);
+  const exact = before.whole && after.whole;
+  const most = (/** @type {1 | -1} */ sign) => changes.reduce((best, each) => (each.by * sign > (best?.by ?? 0) * sign ? each : best), /** @type {Change | null} */ (null));
+  return { moved: Math.min(1, Math.max(up, down, lumped)), exact, rose: most(1), fell: most(-1), bits: after.entropyBits - before.entropyBits };
+}
+
+/**
+ * What a pin says of a token.
+ * @param {Spread} pin @param {Token} token @param {string} model whose token it is
+ * @returns {{share: number, known: boolean}} not known: it has that much at most
+ */
+export function shareIn(pin, token, model) {
+  const known = shares(pin, model).get(keyOf(token, pin.model === model));
+  return known ? { share: known.share, known: true } : { share: unlisted(pin), known: pin.whole };
+}
+
+/** @type {WeakMap<readonly Cell[], Map<boolean, Map<string, Cell>>>} */
+const indexed = new WeakMap();
+
+/** @param {Spread} of @param {string} other the model it is compared with @returns {Map<string, Cell>} by what tokens of both have in common */
+function shares(of, other) {
+  const byId = of.model === other;
+  const kinds = indexed.get(of.cells) ?? new Map();
+  indexed.set(of.cells, kinds);
+  const found = kinds.get(byId) ?? new Map(of.cells.map((cell) => [keyOf(cell.token, byId), cell]));
+  kinds.set(byId, found);
+  return found;
+}
+
+/** @param {Token} token @param {boolean} byId @returns {string} ids of different models do not compare; what they spell does */
+function keyOf(token, byId) {
+  return byId ? String(token.id) : `${token.special} ${hex(token.bytes)}`;
+}
+
+/** @param {Spread} of @returns {number} the most that a token beyond its cells has */
+function unlisted({ cells, whole }) {
+  return whole ? 0 : (cells.at(-1)?.share ?? 1);
+}
+
+/** @param {Map<string, Cell>} was @param {Map<string, Cell>} is @returns {number} what the tokens listed in both gained */
+function changesUp(was, is) {
+  let sum = 0;
+  for (const [key, { share }] of is) if (was.has(key)) sum += Math.max(0, share - /** @type {Cell} */ (was.get(key)).share);
+  return sum;
+}
+
+/** @param {import("./distribution.js").Answer} answer @param {Settings} settings @returns {Spread | null} null where only the server can say */
+function spread(answer, settings) {
+  const count = Math.min(answer.candidates.length, Math.max(BREADTH, settings.topK));
+  const drawing = redraw(answer, settings.temperature, count);
+  if (!drawing) return null;
+  const { rows, otherCount, otherShare, entropyBits } = cut(answer, drawing, settings.temperature, settings);
+  const cells = rows.map((row) => ({ token: row.candidate.token, share: row.share }));
+  return { model: answer.model, cells, whole: otherCount === 0 || otherShare === 0, entropyBits };
+}
+
+/** @param {string} text @returns {string} */
+function ending(text) {
+  const drawn = oneLine(text);
+  return drawn.length > LONGEST_TEXT ? `…${drawn.slice(-LONGEST_TEXT).toWellFormed()}` : drawn;
+}

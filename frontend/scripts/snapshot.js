@@ -1,0 +1,101 @@
+/**
+ * What is on the screen as plain data, and as text, JSON and CSV. Pure.
+ *
+ * @typedef {import("./state.js").State} State
+ * @typedef {import("./tokens.js").Token} Token
+ * @typedef {import("./cuts.js").CutRow} CutRow
+ * @typedef {import("./cuts.js").CutDrawing} Drawing
+ *
+ * @typedef {object} Snapshot
+ * @property {string} model
+ * @property {string} text
+ * @property {string | null} typed  the text, where all of it was typed; else only the ids say what the model read
+ * @property {readonly Token[]} tokens  what the model read
+ * @property {import("./settings.js").Settings} settings
+ * @property {Drawing} drawing
+ * @property {number} vocabulary  tokens in it
+ */
+import * as format from "./format.js";
+import { scene } from "./questions.js";
+import { decode, hex, spell } from "./tokens.js";
+import * as tree from "./tree.js";
+import { toBase64 } from "./wire.js";
+
+/** @param {State} state @returns {Snapshot | null} null while the bars belong to no text or to another */
+export function snapshot(state) {
+  const now = scene(state);
+  if (!now || now.stale || state.current === null) return null;
+  const { model, typed } = tree.node(state.tree, state.current);
+  const { drawing } = now;
+  const tokens = tree.tokens(tree.path(state.tree, state.current));
+  return { model, text: tree.text(state.tree, state.current), typed, tokens, settings: state.settings, drawing, vocabulary: drawing.rows.length + drawing.otherCount };
+}
+
+/** @param {Snapshot} now @returns {string} in the words of the HTTP contract */
+export function toJson({ model, text, tokens, settings, drawing, vocabulary }) {
+  const said = {
+    model,
+    text,
+    token_ids: tokens.map((token) => token.id),
+    top_k: settings.topK,
+    temperature: settings.temperature,
+    top_p: settings.topP,
+    min_p: settings.minP,
+    candidates: drawing.rows.map(({ candidate, probability, share, fell }) => ({
+      token_id: candidate.token.id,
+      text: decode(candidate.token.bytes),
+      bytes: toBase64(candidate.token.bytes),
+      is_special: candidate.token.special,
+      rank: candidate.rank,
+      logit: candidate.logit,
+      probability,
+      logprob: probability > 0 ? Math.log(probability) : null,
+      after_cut: share,
+      cut_by: fell,
+    })),
+    other_count: drawing.otherCount,
+    other_probability: drawing.otherProbability,
+    kept: drawing.kept.known ? { count: drawing.kept.count, probability: drawing.kept.probability } : null,
+    entropy_bits: drawing.entropyBits,
+    vocab_size: vocabulary,
+  };
+  return `${JSON.stringify(said, null, 2)}\n`;
+}
+
+const COLUMNS = ["rank", "token_id", "token", "bytes", "logit", "logprob", "probability", "after_cut", "cut_by"];
+
+/** @param {Snapshot} now @returns {string} comma-separated, a header first, the others last; the token's exact bytes in hexadecimal */
+export function toCsv({ drawing }) {
+  const rows = drawing.rows.map(({ candidate: { rank, token, logit }, probability, share, fell }) => [
+    rank, token.id, cell(decode(token.bytes) ?? ""), hex(token.bytes), logit, probability > 0 ? Math.log(probability) : "", probability, share, fell ?? "",
+  ]);
+  const { otherCount, otherProbability: rest, otherShare } = drawing;
+  if (otherCount) rows.push(["", "", cell(`${otherCount} others`), "", "", rest > 0 ? Math.log(rest) : "", rest, otherShare, ""]);
+  return [COLUMNS, ...rows].map((row) => `${row.join(",")}\r\n`).join("");
+}
+
+/** @param {Snapshot} now @returns {string} to be read, columns in line */
+export function toText({ model, text, settings, drawing }) {
+  const rows = drawing.rows.map(({ candidate, share, fell }) => [`${candidate.rank}`, drawn(candidate.token), format.percent(share), fell ? `cut by ${fell}` : ""]);
+  if (drawing.otherCount) rows.push(["", `${format.count(drawing.otherCount)} others`, format.percent(drawing.otherShare), ""]);
+  const [ranks, names, shares] = [0, 1, 2].map((column) => Math.max(...rows.map((row) => [...row[column]].length)));
+  const pad = (/** @type {string} */ words, /** @type {number} */ width) => " ".repeat(Math.max(0, width - [...words].length));
+  const lines = rows.map(([rank, name, share, note]) =>
+    `${pad(rank, ranks)}${rank}  ${name}${pad(name, names)}  ${pad(share, shares)}${share}${note && `  ${note}`}`.trimEnd());
+  const { temperature, topP, minP } = settings;
+  const cuts = `${topP < 1 ? `, top-p ${topP}` : ""}${minP > 0 ? `, min-p ${minP}` : ""}`;
+  const head = [text, "", `${format.shortName(model)}, temperature ${temperature}${cuts}`];
+  const sure = `${format.bits(drawing.entropyBits)}: ${format.sureness(drawing.entropyBits)}`;
+  return `${[...head, sure, "", ...lines].join("\n")}\n`;
+}
+
+/** @param {Token} token @returns {string} with marks for what can't be seen */
+export function drawn(token) {
+  return spell(token).pieces.map((piece) => piece.glyph || piece.text).join("");
+}
+
+/** @param {string} text @returns {string} a quoted cell that no spreadsheet takes for a formula */
+function cell(text) {
+  const guarded = /^\s*[=+\-@＝＋－＠|]|^[\t\r\n]/u.test(text) ? `'${text}` : text;
+  return `"${guarded.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,108 @@
+/**
+ * “How likely is …?”: a field, and for each way to read it the tokens with their probability and rank.
+ *
+ * @typedef {import("../main.js").Verbs} Verbs
+ * @typedef {import("../state.js").State} State
+ * @typedef {import("../likely.js").Chance} Chance
+ */
+import * as format from "../format.js";
+import { MOST_TYPED, chances } from "../likely.js";
+import { answerHere } from "../questions.js";
+import { marks, spell, spoken } from "../tokens.js";
+import { drawPieces } from "./pieces.js";
+import { setLength, setText } from "./row.js";
+
+/** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountLikely(root, verbs) {
+  const folder = /** @type {HTMLDetailsElement} */ (root);
+  const input = /** @type {HTMLInputElement} */ (root.querySelector("input"));
+  const list = /** @type {HTMLElement} */ (root.querySelector("ul"));
+  const trouble = /** @type {HTMLElement} */ (root.querySelector(".trouble"));
+  input.maxLength = MOST_TYPED;
+  /** @type {Map<string, ReturnType<typeof createLine>>} */
+  let lines = new Map();
+
+  folder.querySelector("summary")?.addEventListener("click", (event) => {
+    event.preventDefault();
+    verbs.unfold("likely", !folder.open);
+    if (!folder.open) requestAnimationFrame(() => input.focus());
+  });
+  folder.addEventListener("toggle", () => verbs.unfold("likely", folder.open));
+  input.addEventListener("input", () => verbs.askLikely(input.value));
+
+  return (state) => {
+    if (folder.open !== state.open.likely) folder.open = state.open.likely;
+    if (!folder.open) return;
+    if (input.value !== state.likely && document.activeElement !== input) input.value = state.likely;
+    trouble.hidden = !state.probeTrouble;
+    setText(trouble, state.probeTrouble ? format.beside(state.probeTrouble.message, state.probeTrouble.field) : "");
+    const vocabulary = answerHere(state)?.vocabSize ?? 0;
+    /** @type {typeof lines} */
+    const next = new Map();
+    // While the text is without an answer the last numbers stay.
+    const found = state.draft === null ? chances(state) : null;
+    list.toggleAttribute("data-stale", found === null);
+    if (!found) return;
+    found.forEach((chance, index) => {
+      const line = lines.get(chance.text) ?? createLine(chance.text);
+      next.set(chance.text, line);
+      line.update(chance, vocabulary);
+      if (list.children[index] !== line.item) list.insertBefore(line.item, list.children[index] ?? null);
+    });
+    for (const [text, { item }] of lines) if (!next.has(text)) item.remove();
+    lines = next;
+  };
+}
+
+/** @param {string} text as it is looked up */
+function createLine(text) {
+  const item = document.createElement("li");
+  const [tokens, track, bar, percent, words] = ["chance-tokens", "track", "bar", "percent", "chance-words"].map((name) => {
+    const made = document.createElement("span");
+    made.className = name;
+    return made;
+  });
+  track.append(bar);
+  item.append(tokens, track, percent, words);
+  tokens.append(drawPieces(marks(text)));
+  /** @type {unknown} */
+  let spelled = null;
+
+  /** @param {Chance} chance @param {number} vocabulary */
+  function update({ steps, total, note, cut }, vocabulary) {
+    const read = steps?.map(({ token }) => `${token.id}`).join(" ") ?? null;
+    if (read !== spelled) {
+      spelled = read;
+      if (steps) tokens.replaceChildren(...steps.map(({ token }, at) => tokenOf(token, at)));
+    }
+    item.toggleAttribute("data-waiting", total === null && !note);
+    setLength(bar, total ?? 0, "linear");
+    setText(percent, total === null ? (note && !steps ? "" : "…") : format.percent(total));
+    setText(words, [note, steps ? wordsOf(steps, vocabulary) : "", cut ? "Cut off now: it can’t be drawn." : ""].filter(Boolean).join(" "));
+  }
+
+  return { item, update };
+}
+
+/** @param {import("../tokens.js").Token} token @param {number} at */
+function tokenOf(token, at) {
+  const made = document.createElement("span");
+  made.className = "token";
+  made.classList.toggle("special", token.special);
+  made.classList.toggle("odd", at % 2 === 1);
+  made.append(drawPieces(spell(token).pieces));
+  made.title = `id ${token.id}`;
+  made.setAttribute("aria-label", spoken(token));
+  made.role = "img";
+  return made;
+}
+
+/** @param {readonly import("../likely.js").Step[]} steps @param {number} vocabulary @returns {string} */
+function wordsOf(steps, vocabulary) {
+  if (steps.length === 1) {
+    const [{ rank }] = steps;
+    return rank === null ? "one token" : `rank ${format.count(rank)}${vocabulary ? ` of ${format.count(vocabulary)}` : ""}`;
+  }
+  const each = steps.map(({ probability, rank }) => (probability === null || rank === null ? "…" : `${format.percent(probability)} (rank ${format.count(rank)})`));
+  return `${steps.length} tokens: ${each.join(" × ")}`;
+}

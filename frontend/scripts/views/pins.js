@@ -1,0 +1,139 @@
+/**
+ * Distributions that were pinned: a strip of each under every bar, and in words how the present one differs.
+ *
+ * @typedef {import("../main.js").Verbs} Verbs
+ * @typedef {import("../state.js").State} State
+ * @typedef {import("../pins.js").Pin} Pin
+ *
+ * @typedef {object} Strip  what one pin says of a row
+ * @property {string} name
+ * @property {number} share
+ * @property {boolean} known  else it is that much at most
+ * @property {number | null} by  how far the row is from it, where it is the one compared with
+ */
+import * as format from "../format.js";
+import { NAMES, difference, pinnable, present, shareIn } from "../pins.js";
+import { hidden } from "../room.js";
+import { shown } from "../tokens.js";
+import { setLength, setText } from "./row.js";
+
+const SAME = 5e-5;
+
+/** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountPins(root, verbs) {
+  const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
+  const [list, words] = [".pins-list", ".pins-words"].map(part);
+  const open = /** @type {HTMLButtonElement} */ (document.getElementById("pin"));
+  const chart = /** @type {HTMLElement} */ (root.closest(".chart"));
+  /** @type {Map<string, ReturnType<typeof createChip>>} */
+  const chips = new Map();
+
+  open.addEventListener("click", verbs.pin);
+  list.addEventListener("click", (event) => {
+    const button = /** @type {Element} */ (event.target).closest("button");
+    const name = button?.dataset.name;
+    if (!name) return;
+    if (button.dataset.verb === "versus") return verbs.versus(name);
+    verbs.unpin(name);
+    open.focus();
+  });
+
+  return (state) => {
+    open.disabled = !pinnable(state);
+    open.title = state.pins.length === NAMES.length ? `${NAMES.length} are pinned; take one off first` : "Set these bars aside, to compare others with them";
+    root.hidden = !state.pins.length || hidden(state);
+    chart.style.setProperty("--pins", String(state.pins.length));
+    chart.toggleAttribute("data-pinned", state.pins.length > 0);
+    for (const [name, { item }] of chips) {
+      if (state.pins.some((pin) => pin.name === name)) continue;
+      item.remove();
+      chips.delete(name);
+    }
+    state.pins.forEach((pin, index) => {
+      const chip = chips.get(pin.name) ?? createChip(pin.name);
+      chips.set(pin.name, chip);
+      chip.update(pin, pin.name === state.versus, pin.model !== state.model);
+      if (list.children[index] !== chip.item) list.insertBefore(chip.item, list.children[index] ?? null);
+    });
+    const against = state.pins.find((pin) => pin.name === state.versus);
+    const now = against && present(state);
+    if (now || !against) setText(words, against && now ? differenceWords(against, difference(against, now)) : "");
+  };
+}
+
+/** @param {State} state @param {{share: number, candidate: {token: import("../tokens.js").Token}}} row @returns {Strip[]} */
+export function stripsOf({ pins, versus, model }, { share, candidate }) {
+  return pins.map((pin) => {
+    const found = shareIn(pin, candidate.token, model ?? "");
+    const by = found.known ? share - found.share : Math.max(0, share - found.share);
+    return { name: pin.name, ...found, by: pin.name === versus ? by : null };
+  });
+}
+
+/**
+ * @param {HTMLElement} track @param {HTMLElement} delta @param {readonly Strip[]} strips
+ * @param {import("../display.js").Display["scale"]} scale
+ * @returns {string} the difference as a screen reader tells it
+ */
+export function drawStrips(track, delta, strips, scale) {
+  const drawn = /** @type {HTMLElement[]} */ ([...track.querySelectorAll(".strip")]);
+  for (const extra of drawn.slice(strips.length)) extra.remove();
+  let said = "";
+  let points = "";
+  strips.forEach(({ name, share, known, by }, at) => {
+    const strip = drawn[at] ?? track.appendChild(document.createElement("span"));
+    strip.className = "strip";
+    strip.dataset.name = name;
+    strip.style.setProperty("--at", String(strips.length - 1 - at));
+    setLength(strip, known ? share : 0, scale);
+    if (by === null) return;
+    points = known ? format.points(by) : by > 0 ? `≥\u202f${format.points(by)}` : "";
+    said = known ? `, ${format.percent(share)} in ${name}` : `, at most ${format.percent(share)} in ${name}`;
+  });
+  setText(delta, points);
+  return said;
+}
+
+/** @param {string} name */
+function createChip(name) {
+  const item = document.createElement("li");
+  const [choose, remove] = ["pin-choose", "quiet pin-remove"].map((kind) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = kind;
+    button.dataset.name = name;
+    return button;
+  });
+  const letter = document.createElement("span");
+  letter.className = "pin-letter";
+  letter.dataset.name = name;
+  letter.textContent = name;
+  const text = document.createElement("bdi");
+  text.className = "pin-text";
+  const how = document.createElement("span");
+  how.className = "pin-how";
+  choose.append(letter, text, how);
+  choose.dataset.verb = "versus";
+  remove.textContent = "×";
+  remove.ariaLabel = `Take ${name} off`;
+  item.append(choose, remove);
+
+  /** @param {Pin} pin @param {boolean} chosen @param {boolean} foreign another model than the present one */
+  function update(pin, chosen, foreign) {
+    const { temperature, topP, minP } = pin.settings;
+    setText(text, pin.text || "∅");
+    setText(how, [foreign ? format.shortName(pin.model) : "", `T ${temperature}`, topP < 1 ? `top-p ${topP}` : "", minP > 0 ? `min-p ${minP}` : ""].filter(Boolean).join(", "));
+    choose.setAttribute("aria-pressed", String(chosen));
+  }
+
+  return { item, update };
+}
+
+/** @param {Pin} pin @param {import("../pins.js").Difference} difference @returns {string} */
+function differenceWords({ name }, { moved, exact, rose, fell, bits }) {
+  if (moved < SAME) return exact ? `The same as ${name}.` : `The same as ${name}, as far as these tokens tell.`;
+  const up = rose ? `; most to ${shown(rose.token)} (${format.points(rose.by)} points)` : "";
+  const down = fell ? `${up ? "," : "; most"} from ${shown(fell.token)} (${format.points(fell.by)} points)` : "";
+  const sure = Math.abs(bits) < 0.05 ? "" : ` ${format.bits(Math.abs(bits))} ${bits < 0 ? "surer" : "less sure"}.`;
+  return `${exact ? "" : "At least "}${format.percent(moved)} of the probability lies elsewhere than in ${name}${up}${down}.${sure}`;
+}
