@@ -38,7 +38,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A segment's place in the packed pass. `prefix` tokens in `pages` come before it."""
+    """A segment's place in the packed pass. `prefix` tokens in `pages` come before it, its own follow them there."""
 
     start: int
     count: int
@@ -105,7 +105,8 @@ class Batch:
         spans, start = [], 0
         for segment in self.segments:
             prefix = len(segment.stored)
-            pages = self.tensor(segment.stored.pages[: -(-prefix // self._page_tokens)])
+            stored = prefix if segment.alternatives else prefix + len(segment.token_ids)
+            pages = self.tensor(segment.stored.pages[: -(-stored // self._page_tokens)])
             spans.append(Span(start, len(segment.token_ids), prefix, pages, segment.alternatives))
             start += len(segment.token_ids)
         return spans

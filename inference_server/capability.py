@@ -59,7 +59,7 @@ def build_runner(
         ways = [{"fixed": True}] if fixed else [{"compiled": True, "fused": True}, {"compiled": True}] * compiled
         runner = RaggedRunner(model, layout, cache_bytes, **_fastest(model, layout, sample, ways))
     except Exception as fault:  # whatever a model does with a pass it wasn't written for, its own path is right
-        logger.info("prompts of this model are computed whole", architecture=type(model).__name__, reason=str(fault))
+        logger.debug("prompts of this model are computed whole", architecture=type(model).__name__, reason=str(fault))
         if model.config._attn_implementation != own:
             model.set_attn_implementation(own)
         return None

@@ -7,17 +7,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from inference_server import memory
 from inference_server.checks import check_ids, check_length, check_score, check_top_k
 from inference_server.distribution import Distribution, Place
 from inference_server.errors import InvalidField
 from inference_server.gate import Slot
 from inference_server.gauges import ModelGauges
 from inference_server.jobs import Lane, Outcome
-from inference_server.lookahead import Ids
 from inference_server.model import Model
 from inference_server.prefix_cache import PrefixCache
-from inference_server.reader import Reader, Reading, Scoring
+from inference_server.reader import Reader
+from inference_server.readings import Ids, Reading, Scoring
 from inference_server.scheduler import Scheduler
+from inference_server.scored_rows import score_rows
 from inference_server.settings import Settings
 from inference_server.values import (
     Candidate,
@@ -70,7 +72,7 @@ class Engine:
         self.facts = model.facts
         self._vocabulary = vocabulary
         self._scheduler = scheduler
-        self._reader = Reader(model, cache, min(settings.step_tokens, settings.batch_tokens))
+        self._reader = Reader(model, cache, min(settings.step_tokens, settings.batch_tokens), settings.step_ms / 1000)
         self._max_text_bytes = settings.max_text_bytes
         ragged = model.runner is not None
         self._top_k_lane = Lane(f"{name} top-k", self._answer, batched=model.batches or ragged, padded=not ragged)
@@ -81,7 +83,6 @@ class Engine:
 
     @property
     def gauges(self) -> ModelGauges:
-        """What the model counts, from any thread."""
         return self._reader.gauges
 
     async def top_k(self, query: TopKQuery, deadline: float | None, client: str = "") -> TopKAnswer:
@@ -185,16 +186,17 @@ class Engine:
             self._reader.step_score(ask.others)
         return self._total(ask) if ask.others.done else None
 
-    def _scored(self, ask: ScoreAsk, at: int, logits: Any) -> ScoredToken:
-        """What the logits before it say of the token at a place."""
-        distribution = Distribution(logits, 1.0)
-        (place,) = distribution.places([ask.ids[at]])
-        top = self._candidates(distribution.top(ask.alternatives), ask.ids[:at]) if ask.alternatives else ()
-        return ScoredToken(_candidate(ask.tokens[at], place), distribution.entropy_bits, top)
+    def _scored(self, ask: ScoreAsk, at: int, logits: Any) -> list[ScoredToken]:
+        """What the rows of logits before them say of the tokens from a place on."""
+        scored = []
+        for place, row in enumerate(score_rows(logits, ask.ids[at : at + len(logits)], ask.alternatives), at):
+            top = self._candidates(row.alternatives, ask.ids[:place]) if ask.alternatives else ()
+            scored.append(ScoredToken(_candidate(ask.tokens[place], row.place), row.entropy_bits, top))
+        return scored
 
     def _total(self, ask: ScoreAsk) -> ScoreAnswer:
         if ask.first is not None:
-            first = self._scored(ask, 0, ask.first.logits)
+            (first,) = self._scored(ask, 0, ask.first.logits[None])
         else:
             first = ScoredToken(Candidate(ask.tokens[0], 0, 0.0, 0.0, 0.0), 0.0, unconditioned=True)
         scored = [first, *ask.others.told]
@@ -227,6 +229,7 @@ def load(
     """
     vocabulary = Vocabulary.load(folder)
     model = Model.load(folder, settings.device, stored_bytes)
+    memory.give_back()  # of what loading took for a while
     return Engine(name, vocabulary, model, scheduler, cache, settings)
 
 

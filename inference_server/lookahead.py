@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-Ids = tuple[int, ...]
+from inference_server.readings import Ids
+
 H = TypeVar("H")
 
 MOST = 16  # prompts looked ahead of at a time

@@ -109,18 +109,18 @@ class Model:
         return [row.clone() for row in rows]  # so that a row kept does not keep its batch
 
     @torch.inference_mode()
-    def map_logits(self, describe: Callable[[Tensor], T], token_ids: Sequence[int]) -> list[T]:
-        """`describe` of the (V,) logits after each token, in order, all of them computed.
+    def map_logits(self, describe: Callable[[int, Tensor], Sequence[T]], token_ids: Sequence[int]) -> list[T]:
+        """What `describe` says of a place and the logits (n, V) after the n tokens from there on, all of them computed.
 
         At most LOGITS_BYTES of logits are held at once, unless the architecture computes every position anyway.
         """
         step = max(1, LOGITS_BYTES // (4 * self.vocab_size)) if self.positions is not Positions.ALL else len(token_ids)
         ids = torch.tensor([token_ids])
-        described = []
+        described = list[T]()
         with self._body_computed_once():
             for first in range(0, len(token_ids), step):
                 wanted = torch.arange(first, min(first + step, len(token_ids)))
-                described += [describe(row) for row in self._forward(ids, wanted[None])[0]]
+                described += describe(first, self._forward(ids, wanted[None])[0])
         return described
 
     def _forward(self, ids: Tensor, wanted: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -211,7 +211,7 @@ def _read(folder: Path, dtype: torch.dtype) -> Any:
 
 def _held(network: Any, folder: Path, wide_bytes: int) -> Any:
     """The network computing in float32 with its weights as they are, where its code allows; else widened in memory."""
-    from inference_server import held  # here, since it needs numba
+    from inference_server import calibration, held  # here, since they need numba
 
     held.hold(network)
     if not held.computes_in_float32(network):
@@ -219,6 +219,7 @@ def _held(network: Any, folder: Path, wide_bytes: int) -> Any:
         _check_room(wide_bytes, torch.device("cpu"))
         network = _read(folder, torch.float32)
         held.hold(network)
+    calibration.calibrate(network)
     return network
 
 

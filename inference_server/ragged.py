@@ -85,24 +85,26 @@ class Pass:
         batch, store = self.batch, self.store
         if self.rows is not None and cap is None and batch.single:
             return self.rows.attend(batch, layer, query, key, value, scaling, window)
-        output = query.new_empty(query.shape[1], query.shape[0], value.shape[2])
-        for index, span in enumerate(batch.spans):
-            here = slice(span.start, span.start + span.count)
-            keys, values = key[:, here], value[:, here]
-            if span.prefix and store is not None:
-                stored = store.read(layer, span.pages, span.prefix)
-                keys, values = torch.cat((stored[0], keys), 1), torch.cat((stored[1], values), 1)
-            causal = cap is None and span.causal(window)
-            mask = None if causal else batch.mask(index, window, query.dtype)
-            mixed = attention(query[None, :, here], keys[None], values[None], mask, scaling, cap, causal=causal)
-            output[here] = mixed[0].transpose(0, 1)
         if store is None:
             self.shapes[layer] = LayerShape(key.shape[0], key.shape[2], value.shape[2], window)
             self.dtype = key.dtype
         else:
             rows = batch.kept_rows
-            key, value = (each.transpose(0, 1) if rows is None else each.transpose(0, 1)[rows] for each in (key, value))
-            store.write(layer, batch.kept_pages, batch.kept_slots, key, value)
+            kept = (each.transpose(0, 1) if rows is None else each.transpose(0, 1)[rows] for each in (key, value))
+            store.write(layer, batch.kept_pages, batch.kept_slots, *kept)
+        output = query.new_empty(query.shape[1], query.shape[0], value.shape[2])
+        for index, span in enumerate(batch.spans):
+            here = slice(span.start, span.start + span.count)
+            keys, values = key[:, here], value[:, here]
+            if span.prefix and store is not None and span.alternatives:
+                stored = store.read(layer, span.pages, span.prefix)
+                keys, values = torch.cat((stored[0], keys), 1), torch.cat((stored[1], values), 1)
+            elif span.prefix and store is not None:
+                keys, values = store.read(layer, span.pages, span.prefix + span.count)
+            causal = cap is None and span.causal(window)
+            mask = None if causal else batch.mask(index, window, query.dtype)
+            mixed = attention(query[None, :, here], keys[None], values[None], mask, scaling, cap, causal=causal)
+            output[here] = mixed[0].transpose(0, 1)
         return output
 
 

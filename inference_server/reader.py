@@ -4,17 +4,20 @@ A step is one forward pass. Between two steps of a prompt nothing of it is in us
 of it. So a prompt that nobody wants any more needs no clearing up, and its beginning serves whoever comes next.
 """
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from inference_server.batch import Segment
 from inference_server.gauges import ModelGauges
-from inference_server.lookahead import Ids, Lookahead
+from inference_server.lookahead import Lookahead
 from inference_server.model import LOGITS_BYTES, Model
+from inference_server.pace import Pace
 from inference_server.page_pool import CacheFull
 from inference_server.prefix_cache import PrefixCache
 from inference_server.prefix_tree import Stored
+from inference_server.readings import Ids, Reading, Scoring
 from inference_server.runner import RaggedRunner
 
 T = TypeVar("T")
@@ -22,41 +25,15 @@ T = TypeVar("T")
 PATIENCE = 2  # times a prompt's length that may be computed of it, where others evict it, before it goes unstored
 
 
-@dataclass(eq=False, slots=True)
-class Reading:
-    """A prompt on its way through the model; done once it has logits."""
-
-    ids: Ids
-    logits: Any = None
-    cached_tokens: int | None = None
-    """How many tokens were not computed for it; None until it is done."""
-    looked_ahead: bool = False
-    """Whether its logits were there before anybody asked."""
-    computed: int = 0
-
-
-@dataclass(eq=False, slots=True)
-class Scoring(Generic[T]):
-    """A prompt all of whose tokens tell something: `describe` is called with the logits after each, in order."""
-
-    ids: Ids
-    describe: Callable[[int, Any], T]
-    told: list[T] = field(default_factory=list)
-    computed: int = 0
-
-    @property
-    def done(self) -> bool:
-        return len(self.told) == len(self.ids)
-
-
 class Reader:
     """One model, the distributions kept of it, and its stored prompts. One thread at a time."""
 
-    def __init__(self, model: Model, kept: PrefixCache[Any], step_tokens: int) -> None:
-        """A step computes at most `step_tokens` tokens, unless a prompt can't be cut."""
+    def __init__(self, model: Model, kept: PrefixCache[Any], step_tokens: int, step_s: float) -> None:
+        """A step takes about `step_s` seconds and `step_tokens` tokens at most, unless a prompt can't be cut."""
         self._model = model
         self._kept = kept
-        self._step_tokens = step_tokens
+        self._pace = Pace(step_tokens, step_s)
+        self._score_pace = Pace(step_tokens, step_s)
         self._ahead = Lookahead[Stored]()
         self.prompts = 0  # answered
         self.lookahead_hits = 0
@@ -124,18 +101,19 @@ class Reader:
         runner, ids = self._model.runner, scoring.ids
         if runner is not None and not self._unstored(runner, scoring):
             at = len(scoring.told)
-            stored = runner.open(ids[:at])
+            stored, size, began = runner.open(ids[:at]), self._score_pace.tokens, time.monotonic()
             try:
                 if len(stored) < at:  # evicted since
-                    segment = Segment(stored, ids[len(stored) : min(at, len(stored) + self._step_tokens)])
+                    segment = Segment(stored, ids[len(stored) : min(at, len(stored) + size)])
                 else:
                     rows = max(1, LOGITS_BYTES // (4 * self._model.vocab_size))
-                    segment = Segment(stored, ids[at : at + min(rows, self._step_tokens)], every_row=True)
+                    segment = Segment(stored, ids[at : at + min(rows, size)], every_row=True)
                 logits = runner.run([segment])
                 scoring.computed += len(segment.token_ids)
                 self.computed_tokens += len(segment.token_ids)
                 if segment.every_row:
-                    scoring.told += [scoring.describe(place, row) for place, row in enumerate(logits.cpu(), at)]
+                    scoring.told += scoring.describe(at, logits.cpu())
+                self._score_pace.took(len(segment.token_ids), time.monotonic() - began)
             except CacheFull:
                 pass
             else:
@@ -143,8 +121,7 @@ class Reader:
             finally:
                 runner.close(stored)
         self.computed_tokens += len(ids)
-        places = iter(range(len(ids)))
-        scoring.told[:] = self._model.map_logits(lambda row: scoring.describe(next(places), row), ids)
+        scoring.told[:] = self._model.map_logits(scoring.describe, ids)
 
     def _remember(self, reading: Reading) -> bool:
         reading.logits = self._kept.get(self, reading.ids, counted=reading.computed == 0)
@@ -177,8 +154,9 @@ class Reader:
             self._compute_whole(whole[:1])
             return
         parts = [(reading, self._open(runner, reading)) for reading in missing if reading not in whole]
-        chosen = choose(parts, self._step_tokens)
+        chosen = choose(parts, self._pace.tokens)
         ends = [len(part.stored) + len(part.token_ids) == len(reading.ids) for reading, part in chosen]
+        began = time.monotonic()
         try:
             rows = runner.run([part for _, part in chosen])
         except CacheFull:
@@ -195,6 +173,9 @@ class Reader:
         elif rows is None:
             self._compute_whole([chosen[0][0]])
         else:
+            size = sum(len(part.token_ids) for _, part in chosen)
+            if size > len(chosen):  # clicks alone are no measure of longer parts
+                self._pace.took(size, time.monotonic() - began)
             for (reading, part), row, end in zip(chosen, rows.cpu(), ends, strict=True):
                 reading.computed += len(part.token_ids)
                 self.computed_tokens += len(part.token_ids)

@@ -66,7 +66,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     batch_tokens: Annotated[int, Meta(ge=1, description="most tokens in one forward pass of several requests")] = 4096
     step_tokens: Annotated[
         int, Meta(ge=1, description="most tokens of longer prompts computed in a row; what waits goes between")
-    ] = 128
+    ] = 512
+    step_ms: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="about how long that may take at most, in milliseconds: fewer tokens where more take longer",
+        ),
+    ] = 300.0
     lookahead: Annotated[
         int, Meta(ge=0, le=100, description="likeliest next tokens computed before they are asked for; 0: none")
     ] = 10

@@ -42,7 +42,7 @@ class Trialled(Protocol):
 
     def last_logits(self, prompts: Sequence[Sequence[int]]) -> list[Any]: ...
 
-    def map_logits(self, describe: Callable[[Any], Any], token_ids: Sequence[int]) -> list[Any]: ...
+    def map_logits(self, describe: Callable[[int, Any], Sequence[Any]], token_ids: Sequence[int]) -> list[Any]: ...
 
 
 def run(model: Trialled) -> None:
@@ -69,11 +69,11 @@ def run(model: Trialled) -> None:
             break
     model.batches = True
     model.batches = _agree("batching", alone, lambda: model.last_logits(prompts), most)
-    logger.info("model tried out", positions=model.positions.name, batches=model.batches)
+    logger.debug("model tried out", positions=model.positions.name, batches=model.batches)
 
 
-def _copied(row: Any) -> Any:
-    return row.clone()
+def _copied(first: int, rows: Any) -> Any:
+    return [*rows.clone()]
 
 
 def _agree(what: str, expected: Sequence[Any], compute: Callable[[], Sequence[Any]], most: float) -> bool:
@@ -81,7 +81,7 @@ def _agree(what: str, expected: Sequence[Any], compute: Callable[[], Sequence[An
     try:
         found = compute()
     except Exception as error:  # whatever an architecture raises for what it does not support
-        logger.info("model does without", what=what, error=repr(error)[:200])
+        logger.debug("model does without", what=what, error=repr(error)[:200])
         return False
     pairs = zip(found, expected, strict=False)
     return len(found) == len(expected) and all(_same(here, there, most) for here, there in pairs)

@@ -11,7 +11,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -48,9 +48,11 @@ async def seed_design() -> AsyncIterator[str]:
         await process.wait()
 
 
-async def ask(session: aiohttp.ClientSession, url: str, ids: list[int], **more: Any) -> dict[str, Any]:
+async def ask(
+    session: aiohttp.ClientSession, url: str, ids: list[int], headers: Mapping[str, str] | None = None, **more: Any
+) -> dict[str, Any]:
     """One question; its answer."""
-    async with session.post(url, json={"token_ids": ids, "top_k": SHOWN, **more}) as answer:
+    async with session.post(url, json={"token_ids": ids, "top_k": SHOWN, **more}, headers=headers) as answer:
         assert answer.status == 200, await answer.text()
         return dict(await answer.json())
 

@@ -1,13 +1,20 @@
 """The examples of docs/api.md run as they stand, and its tables name every code there is."""
 
+import argparse
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 from gateways import run_gateway
+from google.protobuf import json_format
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from servers import ROOT, run_inference_server
 
 from inference_server.service import STATUS
@@ -41,6 +48,33 @@ def test_the_curl_example_answers(target: str) -> None:
         done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert '"model":"bundled"' in done.stdout
     assert '"tokens":[' in done.stdout
+
+
+def grpcurl(command: str, target: str) -> str:
+    """What grpcurl does with a command of this form: the method by reflection, messages from and to JSON."""
+    options = argparse.ArgumentParser()
+    options.add_argument("-plaintext", action="store_true", required=True)
+    options.add_argument("-d", default="{}")
+    options.add_argument("address")
+    options.add_argument("method")
+    asked = options.parse_args(shlex.split(command)[1:])
+    assert asked.address == "localhost:50051"
+    service, _, name = asked.method.partition("/")
+    with grpc.insecure_channel(target) as channel:
+        pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+        method = pool.FindServiceByName(service).methods_by_name[name]
+        answer = channel.unary_unary(
+            f"/{asked.method}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=GetMessageClass(method.output_type).FromString,
+        )(json_format.Parse(asked.d, GetMessageClass(method.input_type)()), timeout=60)
+    return str(json_format.MessageToJson(answer))
+
+
+def test_the_grpcurl_examples_answer_by_reflection(target: str) -> None:
+    answers = [grpcurl(command, target) for command in example("console").splitlines()]
+    for answer, words in zip(answers, ("SERVING", "MODEL_STATE_READY", "candidates", "tokens"), strict=True):
+        assert words in answer
 
 
 def test_the_tables_name_every_code() -> None:

@@ -19,7 +19,8 @@ from torch import Tensor
 from inference_server.kv_store import KvStore
 from inference_server.model import Model
 from inference_server.prefix_cache import PrefixCache
-from inference_server.reader import Reader, Reading
+from inference_server.reader import Reader
+from inference_server.readings import Reading
 from models import architectures
 
 VOCABULARY = 60
@@ -46,7 +47,7 @@ class Clients(RuleBasedStateMachine):
         runner.tree.clear()
         self.runner = runner
         self.kept: PrefixCache[Any] = PrefixCache(DISTRIBUTIONS * (VOCABULARY * 4 + 200))
-        self.reader = Reader(self.model, self.kept, STEP)
+        self.reader = Reader(self.model, self.kept, STEP, step_s=60.0)
         self.prompts: list[tuple[int, ...]] = [(1,)] * CLIENTS
         self.asked: dict[int, Reading] = {}
 

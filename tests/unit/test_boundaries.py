@@ -31,6 +31,8 @@ INFERENCE_PATH = (
     "gate",
     "reader",
     "lookahead",
+    "readings",
+    "pace",
     "prefix_cache",
     "model",
     "trial",
@@ -46,10 +48,12 @@ INFERENCE_PATH = (
     "page_pool",
     "kv_store",
     "precision",
+    "calibration",
     "held",
     "checkpoint",
     "processors",
     "memory",
+    "scored_rows",
     "distribution",
     "partition",
     "gauges",
@@ -73,10 +77,10 @@ GATEWAY_PATH = (
 )
 PROTOBUF = {"nexttoken", "google", "grpc_status", "grpc_health", "grpc_reflection"}
 TORCH = {
-    *("model.py", "distribution.py", "train.py", "evaluate.py"),
+    *("model.py", "distribution.py", "scored_rows.py", "train.py", "evaluate.py"),
     *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
     *("fixed_step.py", "replay.py"),
-    *("held.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py", "team.py"),
+    *("held.py", "calibration.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py", "team.py"),
 }
 HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
 

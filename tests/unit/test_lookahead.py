@@ -2,7 +2,8 @@
 
 import pytest
 
-from inference_server.lookahead import MOST, Ids, Lookahead
+from inference_server.lookahead import MOST, Lookahead
+from inference_server.readings import Ids
 
 
 def done(ahead: Lookahead[str], ids: Ids, choices: tuple[int, ...]) -> None:

@@ -1,7 +1,9 @@
 """How much memory is left, from files as Linux writes them, and how it is shared out."""
 
+import platform
 from pathlib import Path
 
+import psutil
 import pytest
 
 from inference_server import memory
@@ -89,3 +91,16 @@ def test_shares_never_exceed_the_whole(total: int, models: int) -> None:
     used = shares.distributions + models * shares.stored_by_each
     assert total - models < used <= total
     assert shares.distributions == total // 8
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_what_was_freed_is_handed_back() -> None:
+    """Pieces too small to be mapped by themselves, below one that stays: the C library keeps them until asked."""
+    process = psutil.Process()
+    pieces = [bytearray(b"x" * 60_000) for _ in range(3_000)]
+    last = bytearray(b"x" * 60_000)
+    del pieces
+    before = process.memory_info().rss
+    memory.give_back()
+    assert process.memory_info().rss < before - 100_000_000
+    assert len(last) == 60_000

@@ -1,0 +1,104 @@
+"""The row count up to which the compiled product is used follows what a clock says of it, and costs little to find."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from inference_server import calibration
+from inference_server.calibration import BUDGET_S, ROUNDS, ROWS, calibrate
+from inference_server.held import FEW_ROWS, HeldLinear, hold
+
+
+@pytest.fixture(params=[torch.bfloat16, torch.float16, torch.float32])
+def model(request: pytest.FixtureRequest) -> nn.Module:
+    made = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 96), nn.Linear(96, 64), nn.Linear(64, 96)).to(request.param)
+    hold(made)
+    return made
+
+
+class Clock:
+    """Time that passes only in layers: `rate` says how much for a way and a number of rows."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, rate: Callable[[str, int], float]) -> None:
+        self.now = 0.0
+        self.asked: list[tuple[str, int]] = []
+        for way in ("few", "many"):
+            monkeypatch.setattr(HeldLinear, way, self._timed(getattr(HeldLinear, way), way, rate))
+
+    def _timed(
+        self, compute: Any, way: str, rate: Callable[[str, int], float]
+    ) -> Callable[[Any, Tensor, Tensor], None]:
+        def timed(layer: Any, rows: Tensor, y: Tensor) -> None:
+            compute(layer, rows, y)
+            self.asked.append((way, len(rows)))
+            self.now += rate(way, len(rows))
+
+        return timed
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def chosen(model: nn.Module) -> set[int]:
+    return {layer.few_rows for layer in model.modules() if isinstance(layer, HeldLinear)}
+
+
+@pytest.mark.parametrize(("crossing", "expected"), [(0, 4), (8, 8), (30, 24), (48, 48), (1000, ROWS[-1])])
+def test_the_faster_way_is_taken(
+    model: nn.Module, monkeypatch: pytest.MonkeyPatch, crossing: int, expected: int
+) -> None:
+    clock = Clock(monkeypatch, lambda way, rows: 1e-6 * (rows if way == "few" else crossing))
+    calibrate(model, clock)
+    assert chosen(model) == {expected}
+    assert not any(rows > 2 * crossing + ROWS[0] for _, rows in clock.asked), "it stops where the other way is faster"
+
+
+def test_one_slow_moment_decides_nothing(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    moments: Iterator[float] = iter([1.0 if i in (0, 9) else 0.0 for i in range(10_000)])
+    monkeypatch.setattr(calibration, "BUDGET_S", 100.0)
+    clock = Clock(monkeypatch, lambda way, rows: 1e-5 + next(moments) * (way == "few"))
+    calibrate(model, clock)
+    assert chosen(model) == {ROWS[-1]}
+
+
+def test_a_slow_machine_is_not_kept_waiting(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch, lambda way, rows: BUDGET_S)
+    calibrate(model, clock)
+    assert chosen(model) == {FEW_ROWS}, "what nobody measured stays as it was"
+    assert {rows for _, rows in clock.asked} == {ROWS[0]}
+
+
+@pytest.mark.parametrize("numbers", [96 * 64, 20_000_000])
+def test_only_so_many_layers_are_measured(model: nn.Module, monkeypatch: pytest.MonkeyPatch, numbers: int) -> None:
+    monkeypatch.setattr(calibration, "NUMBERS", numbers)
+    clock = Clock(monkeypatch, lambda way, rows: 0.0)
+    calibrate(model, clock)
+    assert clock.asked.count(("few", ROWS[0])) == ROUNDS * min(2, max(1, numbers // (96 * 64)))
+
+
+def test_other_numbers_are_never_used(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    compute = HeldLinear.few
+
+    def wrong(layer: HeldLinear, rows: Tensor, y: Tensor) -> None:
+        compute(layer, rows, y)
+        y[-1, -1] += 0.1
+
+    monkeypatch.setattr(HeldLinear, "few", wrong)
+    calibrate(model)
+    assert chosen(model) == {0}
+    x = torch.randn(3, 64)
+    first: Any = model[0]  # type: ignore[index]
+    torch.testing.assert_close(first(x), x @ first.weight.float().T + first.bias, atol=1e-4, rtol=1e-4)
+
+
+def test_a_model_without_held_layers() -> None:
+    calibrate(nn.Sequential(nn.Linear(2, 2)))
+
+
+def test_the_real_clock(model: nn.Module) -> None:
+    calibrate(model)
+    (few,) = chosen(model)
+    assert few == ROWS[0] // 2 or few in ROWS
