@@ -130,7 +130,7 @@ def _models(models: Mapping[str, ModelGauges]) -> Iterator[Metric]:
     yield _counter("prompts", "Prompts answered.", {name: of.prompts for name, of in models.items()})
     yield _counter(
         "lookahead_hits",
-        "Of those, computed before asked for.",
+        "Prompts answered from what was computed before anybody asked.",
         {name: of.lookahead_hits for name, of in models.items()},
     )
     yield _counter(

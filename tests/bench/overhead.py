@@ -95,7 +95,7 @@ async def measure() -> dict[str, float]:
         figures |= await sequential(stack.url)
     cores = sorted(os.sched_getaffinity(0))
     async with running((cores[0], cores[-1])) as stack:
-        figures["requests_per_second"] = await throughput(stack.url)
+        figures["gateway_rps"] = await throughput(stack.url)
     print("two tiers over the engine in process, bundled model, ready answer")
     for name, value in figures.items():
         print(f"  {name:24} {value:10.2f}")

@@ -1,6 +1,7 @@
 """The Compose files as Compose reads them; no container runs here."""
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -67,3 +68,12 @@ def test_replicas_share_no_port() -> None:
     service = read("docker-compose.scale.yml")["services"][SERVER]
     assert not service.get("ports")
     assert service["scale"] == 3
+
+
+def test_the_page_for_operators_names_every_variable_and_file() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    for file in ("docker-compose.yml", *OVERRIDES):
+        variables = set(re.findall(r"\$\{(\w+)", (ROOT / file).read_text(encoding="utf-8")))
+        assert {name for name in variables if not name.startswith("NEXTTOKEN_") and f"`{name}`" not in page} == set()
+    named = set(re.findall(r"docker-compose[.\w]*\.yml", page))
+    assert named == {"docker-compose.yml", *OVERRIDES}

@@ -10,8 +10,8 @@ from bench import overload, soak
 from bench.stack import percentile
 from containers import GATEWAY, SERVER, Container, Stack, docker, running
 
-PRESSED_S = 10.0
-SOAKED_S = 60.0
+PRESSED_S = 8.0
+SOAKED_S = 45.0
 
 
 @pytest.fixture(scope="module")

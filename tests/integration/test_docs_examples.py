@@ -1,14 +1,22 @@
 """The examples of docs/api.md run as they stand, and its tables name every code there is."""
 
+import argparse
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
+import make_test_ca
 import pytest
 from gateways import run_gateway
-from servers import ROOT, run_inference_server
+from google.protobuf import json_format
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from servers import ROOT, run_inference_server, server_process
 
 from inference_server.service import STATUS
 from web_gateway.errors import ANSWERS
@@ -35,6 +43,24 @@ def test_the_python_example_goes_on_from_its_best_token(target: str, tmp_path: P
     assert re.fullmatch(r"('.*' \d+\.\d%\n){4}", done.stdout)
 
 
+def test_the_secured_example_gets_in(tmp_path: Path) -> None:
+    folder = tmp_path / "certs"
+    make_test_ca.write(folder, ["localhost"], 1)
+    (folder / "token").write_text("a-token-of-enough-characters\n")
+    env = {
+        "NEXTTOKEN_TLS_CERT": str(folder / "server.pem"),
+        "NEXTTOKEN_TLS_KEY": str(folder / "server.key"),
+        "NEXTTOKEN_TLS_CLIENT_CA": str(folder / "ca.pem"),
+        "NEXTTOKEN_AUTH_TOKEN_FILE": str(folder / "token"),
+    }
+    with server_process(env) as server:
+        code = example("py").replace("50051", server.target.rpartition(":")[2])
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+        )
+    assert done.stdout == "bundled: at most 1000 candidates\n"
+
+
 def test_the_curl_example_answers(target: str) -> None:
     with run_gateway(target) as url:
         code = example("bash").replace("localhost:5005", url.removeprefix("http://"))
@@ -43,7 +69,35 @@ def test_the_curl_example_answers(target: str) -> None:
     assert '"tokens":[' in done.stdout
 
 
+def grpcurl(command: str, target: str) -> str:
+    """What grpcurl does with a command of this form: the method by reflection, messages from and to JSON."""
+    options = argparse.ArgumentParser()
+    options.add_argument("-plaintext", action="store_true", required=True)
+    options.add_argument("-d", default="{}")
+    options.add_argument("address")
+    options.add_argument("method")
+    asked = options.parse_args(shlex.split(command)[1:])
+    assert asked.address == "localhost:50051"
+    service, _, name = asked.method.partition("/")
+    with grpc.insecure_channel(target) as channel:
+        pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+        method = pool.FindServiceByName(service).methods_by_name[name]
+        answer = channel.unary_unary(
+            f"/{asked.method}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=GetMessageClass(method.output_type).FromString,
+        )(json_format.Parse(asked.d, GetMessageClass(method.input_type)()), timeout=60)
+    return str(json_format.MessageToJson(answer))
+
+
+def test_the_grpcurl_examples_answer_by_reflection(target: str) -> None:
+    answers = [grpcurl(command, target) for command in example("console").splitlines()]
+    for answer, words in zip(answers, ("SERVING", "MODEL_STATE_READY", "candidates", "tokens"), strict=True):
+        assert words in answer
+
+
 def test_the_tables_name_every_code() -> None:
     rows = set(re.findall(r"^\| (\d{3}) \| `(\w+)`", API, re.MULTILINE))
     assert {(str(status), code) for status, code in ANSWERS.values()} <= rows
-    assert {code.name for code in STATUS.values()} <= set(re.findall(r"^\| `([A-Z_]+)`", API, re.MULTILINE))
+    codes = {code.name for code in STATUS.values()} | {"UNAUTHENTICATED"}
+    assert codes <= set(re.findall(r"^\| `([A-Z_]+)`", API, re.MULTILINE))
