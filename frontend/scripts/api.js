@@ -87,7 +87,7 @@ export function watchModels(onModels, onLost) {
     });
     source.addEventListener("error", () => {
       source.close();
-      onLost(navigator.onLine ? "The page has lost its own server" : "This device is offline");
+      onLost(navigator.onLine ? "The page has lost its own server" : "This device is offline, and the page can’t reach its server");
       timer = setTimeout(open, REOPEN_MS);
     });
   };
