@@ -46,6 +46,16 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._unwelcome = Counter(
+            PREFIX + "unauthenticated",
+            "Calls refused because they showed no good token.",
+            registry=self._registry,
+        )
+
+    def unwelcome(self) -> None:
+        """Counts a call that showed no good token."""
+        self._unwelcome.inc()
+
     def ended(self, rpc: str, model: str, code: str) -> None:
         """Counts a call; `model` is a listed one's name, or empty."""
         self._calls.labels(rpc, model or NO_MODEL, code).inc()
