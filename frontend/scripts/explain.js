@@ -85,6 +85,18 @@ function ofBars(state) {
       target: ".chart-entropy",
     },
     {
+      name: "Log-probability",
+      value: first ? Math.log(first.probability).toFixed(2) : "",
+      words: "The share as its natural logarithm: 0 for certain, and the further below 0, the less likely. View shows it as a column.",
+      target: ".bars .row",
+    },
+    {
+      name: "Surprise",
+      value: "",
+      words: "How unexpected a token of your text was, in bits: 0 was certain, 1 a coin toss, 10 one in a thousand. Choose it beside the text to see it in colours.",
+      target: ".tokens",
+    },
+    {
       name: "Logit",
       value: first ? first.candidate.logit.toFixed(2) : "",
       words: "The score that the model gives a token. It means nothing alone; a token with 1 more is e times, about 2.7 times, as likely.",

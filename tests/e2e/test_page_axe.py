@@ -30,7 +30,7 @@ def test_with_bars_and_everything_unfolded(looks: Page) -> None:
     looks.locator(".more-open").click()
     looks.locator("#top-p-number").fill("0.5")
     looks.locator("#temperature-number").fill("0.6")
-    for name in ("#paths", "#steps"):
+    for name in ("#paths", "#likely", "#steps"):
         looks.locator(f"{name} summary").click()
     settled(looks)
     assert_clean(looks, "everything unfolded, bars cut, a branch behind")
@@ -51,6 +51,8 @@ def test_what_opens_over_the_page(looks: Page) -> None:
         "#share-open": "#share-panel",
         ".display-open": "#display",
         "#extras-open": "#extras",
+        "#share-open": "#share-panel",
+        ".display-open": "#display",
         ".explain-open": "#explain",
     }.items():
         looks.locator(opener).click()

@@ -70,7 +70,7 @@ test("each number is explained with the value that the page shows, and none wher
   assert.equal(of(state, "Temperature"), "1");
   const told = explanations(state).map((each) => each.value);
   const behind = explanations(room.guess(state, true)).map((each) => each.value);
-  const secret = ["The percentage at a bar", "The number before it", "The pale bar", "Others", "Bits", "Logit", "Kept"];
+  const secret = ["The percentage at a bar", "The number before it", "The pale bar", "Others", "Bits", "Log-probability", "Logit", "Kept"];
   for (const name of secret) assert.equal(of(room.guess(state, true), name), "", name);
   assert.equal(behind.filter(Boolean).length, told.filter(Boolean).length - secret.length);
   assert.equal(new Set(explanations(states.initial()).map((each) => each.name)).size, explanations(state).length);
