@@ -40,10 +40,13 @@ bench-gpu: $(VENV)/.dev  ## measure steps on a CUDA GPU; the last line is JSON
 soak: $(VENV)/.dev  ## ten minutes of mixed work, and whether anything grows: make soak MINUTES=60
 	PYTHONPATH=tests $(BIN)/python -m bench.soak $(or $(MINUTES),10)
 
-check: $(VENV)/.dev proto-check  ## format, lint, types, contract
+check: $(VENV)/.dev proto-check audit  ## format, lint, types, contract, known faults of dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+audit: $(VENV)/.dev  ## known faults of the pinned dependencies, where the network allows
+	tools/audit $(VENV)
 
 format: $(VENV)/.dev  ## rewrite the code in the project's format
 	$(BIN)/ruff format .
@@ -76,4 +79,4 @@ $(NODE_TOOLS)/node_modules/.bin/buf: $(VENV)/.dev
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/npm install --silent --no-save --no-audit --no-fund --prefix $(NODE_TOOLS) @bufbuild/buf@$(BUF_VERSION)
 	@touch $@
 
-.PHONY: help run test e2e e2e-network e2e-compose picture bench soak check format proto proto-check train clean
+.PHONY: help run test e2e e2e-network e2e-compose picture bench soak check audit format proto proto-check train clean

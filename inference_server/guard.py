@@ -1,5 +1,6 @@
 """Who may call, and how it is kept from others: certificates and the caller's token. Knows no models and no calls."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,8 +82,10 @@ def credentials(kept: Kept[Certificates]) -> grpc.ServerCredentials:
 class Access(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
     """Lets calls pass that show a good token; the rest learn why they don't, before their message is read."""
 
-    def __init__(self, secrets: Kept[bearer.Secrets]) -> None:
+    def __init__(self, secrets: Kept[bearer.Secrets], refused: Callable[[], object]) -> None:
+        """`refused` is told of each refusal."""
         self._secrets = secrets
+        self._refused = refused
 
     async def intercept_service(self, continuation: Any, call: grpc.HandlerCallDetails) -> Any:
         if call.method.startswith(OPEN):
@@ -91,6 +94,7 @@ class Access(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic i
         self._secrets.renewed()
         if offered is not None and bearer.accepts(self._secrets.value, str(offered)):
             return await continuation(call)
+        self._refused()
         return refusal(MISSING if offered is None else WRONG)
 
 

@@ -46,6 +46,16 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._unwelcome = Counter(
+            PREFIX + "unauthenticated",
+            "Calls refused because they showed no good token.",
+            registry=self._registry,
+        )
+
+    def unwelcome(self) -> None:
+        """Counts a call that showed no good token."""
+        self._unwelcome.inc()
+
     def ended(self, rpc: str, model: str, code: str) -> None:
         """Counts a call; `model` is a listed one's name, or empty."""
         self._calls.labels(rpc, model or NO_MODEL, code).inc()
@@ -130,7 +140,7 @@ def _models(models: Mapping[str, ModelGauges]) -> Iterator[Metric]:
     yield _counter("prompts", "Prompts answered.", {name: of.prompts for name, of in models.items()})
     yield _counter(
         "lookahead_hits",
-        "Of those, computed before asked for.",
+        "Prompts answered from what was computed before anybody asked.",
         {name: of.lookahead_hits for name, of in models.items()},
     )
     yield _counter(

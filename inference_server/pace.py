@@ -23,8 +23,10 @@ class Pace:
     def took(self, tokens: int, seconds: float) -> None:
         """A step of so many tokens took so long. Steps far from full say nothing of full ones.
 
-        Half of the way, on a logarithmic scale, so that one step that was disturbed counts for little.
+        Down at once, but not by more than half, for a step may have been disturbed; up by smaller strides, since a step
+        that is too long is what others wait for.
         """
         if 2 * tokens >= self._tokens:
-            change = (self._aim_s / max(seconds, 1e-9)) ** 0.5
-            self._tokens = max(self._least, min(self._most, tokens * max(0.5, min(2.0, change))))
+            change = self._aim_s / max(seconds, 1e-9)
+            stride = max(0.5, change) if change < 1 else min(1.5, change**0.5)
+            self._tokens = max(self._least, min(self._most, tokens * stride))

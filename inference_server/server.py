@@ -99,7 +99,7 @@ class InferenceServer:
         self._health = Health()
         self._certificates = guard.certificates(settings)
         secrets = bearer.read(settings.auth_token, settings.auth_token_file)
-        interceptors = (*((guard.Access(secrets),) if secrets else ()), Decoding())
+        interceptors = (*((guard.Access(secrets, self.metrics.unwelcome),) if secrets else ()), Decoding())
         self._grpc = grpc.aio.server(interceptors=interceptors, options=options(settings))
 
     async def start(self) -> None:

@@ -11,10 +11,12 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 def violations(page: Page) -> list[str]:
     """One line for each violation, with the elements at fault."""
     found: dict[str, Any] = Axe().run(page, options={"runOnly": TAGS, "resultTypes": ["violations"]}).response
-    return [
-        f"{each['id']}: {each['help']}: {[node['html'][:200] + ' ' + node['failureSummary'] for node in each['nodes'][:4]]}"
-        for each in found["violations"]
-    ]
+    return [f"{each['id']}: {each['help']}: {where(each['nodes'])}" for each in found["violations"]]
+
+
+def where(nodes: list[dict[str, Any]]) -> list[str]:
+    """The first elements at fault, each with what would mend it."""
+    return [f"{node['html'][:200]} {node['failureSummary']}" for node in nodes[:4]]
 
 
 def assert_clean(page: Page, state: str) -> None:

@@ -52,7 +52,8 @@ async def under_load(url: str, sessions: int = 8, pause_s: float = 0.01, **quest
                 answer = await web.post("/api/next-token", json=body, headers=headers)
             except httpx.HTTPError as error:
                 load.failures.append(repr(error))
-                return
+                await asyncio.sleep(pause_s)
+                continue
             if answer.status_code == 200:
                 load.answered += 1
                 load.by_session[name] += 1

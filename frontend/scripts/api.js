@@ -68,27 +68,37 @@ export function watchModels(onModels, onLost) {
   let source;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
+  let told = false;
   const open = () => {
     clearTimeout(timer);
     source?.close();
     source = new EventSource("api/models/events");
     source.addEventListener("models", (event) => {
+      told = true;
       try {
         onModels(readModels(JSON.parse(event.data)));
       } catch (error) {
         onLost(`The list of models can’t be read: ${messageOf(error)}`);
       }
     });
-    source.addEventListener("unreachable", (event) => onLost(reasonOf(event.data)));
+    source.addEventListener("unreachable", (event) => {
+      told = true;
+      onLost(reasonOf(event.data));
+    });
     source.addEventListener("error", () => {
       source.close();
-      onLost(navigator.onLine ? "The page has lost its own server" : "This device is offline");
+      onLost(navigator.onLine ? "The page has lost its own server" : "This device is offline, and the page can’t reach its server");
       timer = setTimeout(open, REOPEN_MS);
     });
   };
   // Whether the server is still reached is known once it is tried: it may be this device.
   for (const event of ["online", "offline"]) addEventListener(event, open);
   open();
+  // The page has asked for the list together with its scripts: the first question need not wait for the stream.
+  fetch("api/models")
+    .then((response) => response.json())
+    .then((json) => told || onModels(readModels(json)))
+    .catch(() => {});
   return () => {
     for (const event of ["online", "offline"]) removeEventListener(event, open);
     clearTimeout(timer);

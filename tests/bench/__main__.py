@@ -3,12 +3,12 @@
 import asyncio
 import json
 
-from bench import clicks, crowd, failures, overhead, overload, resident, score, soak, startup, step
+from bench import clicks, crowd, failures, overhead, overload, page, resident, score, soak, startup, step
 
 
 async def main() -> None:
     figures = {**await overhead.measure(), **await startup.measure(), **step.measure()}
-    for each in (clicks, crowd, score, resident, overload, soak):
+    for each in (clicks, crowd, score, resident, overload, soak, page):
         figures |= await each.measure()
     figures |= await asyncio.to_thread(failures.measure)
     print(json.dumps(figures))

@@ -46,9 +46,11 @@ async def measure() -> dict[str, float]:
             await ask(session, url, [chance.randrange(shape.VOCABULARY) for _ in range(LENGTH)])
         grown = (resident_mb(stack.inference) - before) * 1e6
     figures["resident_over_checkpoint"] = figures["resident_mb"] / checkpoint_mb
+    above = figures["resident_mb"] - figures["resident_floor_mb"]
+    figures["resident_above_floor_over_checkpoint"] = above / checkpoint_mb
     figures["cached_token_bytes"] = grown / (PROMPTS * LENGTH)
     figures["cached_token_bytes_over_theory"] = figures["cached_token_bytes"] / theoretical_bytes(folder)
     print(f"memory of the inference server, SmolLM2-360M's shape in bfloat16; {PROMPTS} prompts of {LENGTH} tokens")
     for name, value in figures.items():
-        print(f"  {name:30} {value:12.2f}")
+        print(f"  {name:36} {value:12.2f}")
     return {name: round(value, 3) for name, value in figures.items()}

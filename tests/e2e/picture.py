@@ -1,27 +1,85 @@
-"""Takes the README's picture of the page, from the real stack: `make picture`."""
+"""Takes the README's picture and its short film of the page, from the real stack: `make picture`."""
+
+import io
+from collections.abc import Iterator
 
 from e2e.conftest import ARGUMENTS, CHROMIUM
 from pages import click_bar, running, settled, write
-from playwright.sync_api import sync_playwright
+from PIL import Image
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 from servers import ROOT
 
-SIZE = {"width": 1280, "height": 800}
+PICTURE: ViewportSize = {"width": 1280, "height": 800}
+FILM: ViewportSize = {"width": 960, "height": 640}
+MOST_BYTES = 600_000
+BRIEF_MS, LONG_MS = 120, 1400
+
+Frame = tuple[bytes, int]  # a PNG, and for how many milliseconds it is seen
 
 
 def main() -> None:
-    """Writes docs/page.png."""
+    """Writes docs/page.png and docs/page.webp."""
     with running(NEXTTOKEN_MODEL="bundled") as stack, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]  # a plain dict is one
-        page.goto(stack.url)
-        settled(page)
-        write(page, "Tom and his dog went to the")
+        page = browser.new_page(viewport=PICTURE)
+        begin(page, stack.url)
         click_bar(page, 0)
         page.locator("#temperature").fill("0.8")
         settled(page)
         page.locator("h1").click()
         page.screenshot(path=ROOT / "docs" / "page.png", animations="disabled")
+        page = browser.new_page(viewport=FILM, reduced_motion="reduce")
+        begin(page, stack.url)
+        save(list(film(page)))
         browser.close()
+
+
+def begin(page: Page, url: str) -> None:
+    """The page of someone who has been here before, with a text."""
+    page.goto(url)
+    settled(page)
+    page.get_by_role("button", name="No, thanks").click()
+    write(page, "Tom and his dog went to the")
+    page.locator("h1").click()
+
+
+def film(page: Page) -> Iterator[Frame]:
+    """Two picks, a drag of the temperature, a roll of the dice, and back."""
+    yield page.screenshot(), LONG_MS
+    for index in (1, 0):
+        page.locator("#chart .row").nth(index).hover()
+        yield page.screenshot(), LONG_MS // 2
+        click_bar(page, index)
+        page.locator("h1").hover()
+        yield page.screenshot(), LONG_MS
+    slider = page.locator("#temperature")
+    for value in [1 - at / 10 for at in range(1, 8)] + [0.3 + at / 5 for at in range(1, 8)]:
+        slider.fill(f"{value:.1f}")
+        yield page.screenshot(), BRIEF_MS
+    yield page.screenshot(), LONG_MS
+    slider.fill("1")
+    settled(page)
+    page.keyboard.press("r")
+    page.locator("#chart [data-dart]").wait_for()
+    yield page.screenshot(), LONG_MS
+    page.locator("#chart [data-dart]").wait_for(state="detached")
+    settled(page)
+    yield page.screenshot(), LONG_MS
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
+        settled(page)
+        yield page.screenshot(), LONG_MS // 2
+
+
+def save(frames: list[Frame]) -> None:
+    """The film as an animated WebP without an end."""
+    first, *others = [Image.open(io.BytesIO(png)).convert("RGB") for png, _ in frames]
+    target = ROOT / "docs" / "page.webp"
+    lengths = [milliseconds for _, milliseconds in frames]
+    first.save(target, save_all=True, append_images=others, duration=lengths, loop=0, quality=70, method=6)
+    size = target.stat().st_size
+    if size > MOST_BYTES:
+        raise SystemExit(f"docs/page.webp has {size} bytes, more than {MOST_BYTES}")
 
 
 if __name__ == "__main__":

@@ -48,6 +48,8 @@ def test_what_opens_over_the_page(looks: Page) -> None:
     for opener, opened in {
         ".models-open": "#models-list",
         "#examples-open": "#examples",
+        "#share-open": "#share-panel",
+        ".display-open": "#display",
         "#extras-open": "#extras",
         ".explain-open": "#explain",
     }.items():
@@ -63,6 +65,27 @@ def test_what_opens_over_the_page(looks: Page) -> None:
         assert_clean(looks, f"stop {stop} of the tour")
         looks.locator("#tour [data-verb=next]").click()
     expect(looks.locator("#tour")).to_be_hidden()
+
+
+def test_pinned_bars_on_another_scale_and_a_text_looked_up(looks: Page) -> None:
+    looks.locator("#pin").click()
+    looks.locator("#temperature-number").fill("0.6")
+    settled(looks)
+    looks.locator("#pin").click()
+    looks.locator(".display-open").click()
+    looks.locator("#display [value=log]").check()
+    looks.locator("#display [value=logit]").check()
+    looks.keyboard.press("Escape")
+    looks.locator("#likely summary").click()
+    looks.locator("#likely-text").fill("happy to see")
+    expect(looks.locator(".chances li")).to_have_count(2)
+    expect(looks.locator(".chances [data-waiting]")).to_have_count(0)
+    settled(looks)
+    assert_clean(looks, "pins, the logarithmic scale, a text looked up")
+    looks.locator("#share-open").click()
+    looks.locator("[data-share=python]").click()
+    expect(looks.locator(".share-code")).to_be_visible()
+    assert_clean(looks, "code to share")
 
 
 def test_before_a_room(looks: Page) -> None:

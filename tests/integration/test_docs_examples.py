@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import make_test_ca
 import pytest
 from gateways import run_gateway
 from google.protobuf import json_format
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from servers import ROOT, run_inference_server
+from servers import ROOT, run_inference_server, server_process
 
 from inference_server.service import STATUS
 from web_gateway.errors import ANSWERS
@@ -40,6 +41,24 @@ def test_the_python_example_goes_on_from_its_best_token(target: str, tmp_path: P
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
     )
     assert re.fullmatch(r"('.*' \d+\.\d%\n){4}", done.stdout)
+
+
+def test_the_secured_example_gets_in(tmp_path: Path) -> None:
+    folder = tmp_path / "certs"
+    make_test_ca.write(folder, ["localhost"], 1)
+    (folder / "token").write_text("a-token-of-enough-characters\n")
+    env = {
+        "NEXTTOKEN_TLS_CERT": str(folder / "server.pem"),
+        "NEXTTOKEN_TLS_KEY": str(folder / "server.key"),
+        "NEXTTOKEN_TLS_CLIENT_CA": str(folder / "ca.pem"),
+        "NEXTTOKEN_AUTH_TOKEN_FILE": str(folder / "token"),
+    }
+    with server_process(env) as server:
+        code = example("py").replace("50051", server.target.rpartition(":")[2])
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+        )
+    assert done.stdout == "bundled: at most 1000 candidates\n"
 
 
 def test_the_curl_example_answers(target: str) -> None:
@@ -80,4 +99,5 @@ def test_the_grpcurl_examples_answer_by_reflection(target: str) -> None:
 def test_the_tables_name_every_code() -> None:
     rows = set(re.findall(r"^\| (\d{3}) \| `(\w+)`", API, re.MULTILINE))
     assert {(str(status), code) for status, code in ANSWERS.values()} <= rows
-    assert {code.name for code in STATUS.values()} <= set(re.findall(r"^\| `([A-Z_]+)`", API, re.MULTILINE))
+    codes = {code.name for code in STATUS.values()} | {"UNAUTHENTICATED"}
+    assert codes <= set(re.findall(r"^\| `([A-Z_]+)`", API, re.MULTILINE))

@@ -28,6 +28,7 @@ from inference_server.settings import Settings
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+PASSWORD = "0123456789abcdef0123"  # noqa: S105 - of this test alone
 PROBES = ("/healthz", "/startupz", "/readyz")
 
 
@@ -177,6 +178,13 @@ async def test_the_queue_is_seen_while_it_is_long() -> None:
     assert sample(text, "batch_size_bucket", le="+Inf") == sample(text, "batch_size_count") > 0
     assert sample(text, "kv_cache_bytes", model="bundled") > 0
     assert [sample(text, name) for name in ("queue_depth", "requests_in_flight")] == [0, 0]
+
+
+async def test_calls_without_a_token_are_counted() -> None:
+    async with monitored(auth_token=PASSWORD) as here:
+        failed = await failure(here.stub.TopK(pb.TopKRequest(text="hello")))
+        assert failed.code() is grpc.StatusCode.UNAUTHENTICATED
+        assert sample(await metrics(here), "unauthenticated_total") == 1
 
 
 async def test_what_is_not_there_and_who_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

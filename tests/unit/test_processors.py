@@ -31,6 +31,14 @@ from inference_server import processors
             3,
         ),
         (
+            {  # in a container, whose own group is mounted as the root while its path is the host's
+                "proc/self/cgroup": "4:cpu,cpuacct:/docker/0123abc\n",
+                "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "250000\n",
+                "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+            },
+            3,
+        ),
+        (
             {
                 "proc/self/cgroup": "4:cpu,cpuacct:/\n",
                 "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "-1\n",

@@ -68,7 +68,7 @@ export function mountKeys(page, verbs) {
       if (state.room.tour.at !== null) return verbs.endTour();
       if (state.room.presenting) return verbs.present(false);
     }
-    const body = target === page.body || target.matches(".tour, main");
+    const body = target.matches("body, main, button, .tour") && !target.closest(".bars, .tokens, [popover]:not(.tour)");
     if (body && MOVES[event.key]) {
       event.preventDefault();
       return MOVES[event.key]();

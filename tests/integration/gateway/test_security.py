@@ -194,6 +194,30 @@ async def test_certificates_change_under_load(tmp_path: Path, logged: list[Any])
                 assert (await other.web.get("/readyz")).status_code == status
 
 
+async def test_a_page_that_listens_notices_nothing_of_new_certificates(tmp_path: Path, logged: list[Any]) -> None:
+    ours = certified(tmp_path)
+    async with tiers(shown_by_server(ours, callers=ours), shown_by_gateway(ours, own=ours)) as found:
+        await ready(found.web)
+        async with found.web.stream("GET", "/api/models/events") as stream:
+            lines = stream.aiter_lines()
+            async with asyncio.timeout(PATIENCE_S):
+                while not (await anext(lines)).startswith("event: models"):
+                    pass
+                watched = watches(logged)
+                certified(ours)
+                # The watch on the old line ends; one on the new line has begun.
+                while watches(logged) == watched:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)
+            found.app.state.feed.close()
+            assert "event: unreachable" not in [line async for line in lines]
+
+
+def watches(logged: list[Any]) -> int:
+    """How many watches of the models the server has seen the end of."""
+    return len([entry for entry in logged if entry.get("rpc") == "WatchModels"])
+
+
 async def test_files_that_stop_making_sense_change_nothing(tmp_path: Path, logged: list[Any]) -> None:
     ours = certified(tmp_path)
     async with tiers(shown_by_server(ours), shown_by_gateway(ours), age_s=0.3) as found:

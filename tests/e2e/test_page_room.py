@@ -1,0 +1,219 @@
+"""Before a room: presenting, guessing first, texts to begin with, every number explained; and the same on a phone."""
+
+import re
+
+import pytest
+from pages import OpenPage, Stack, click_bar, rows, settled, shoot, write
+from playwright.sync_api import Page, expect
+from test_page_keys import focused
+
+EXAMPLES = 12
+
+
+def test_presenting_shows_text_and_ten_bars_to_the_back_row(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url, viewport={"width": 1280, "height": 720})
+    settled(page)
+    small = rows(page).first.locator(".token").evaluate("each => parseFloat(getComputedStyle(each).fontSize)")
+    page.locator("#extras-open").click()
+    page.locator("#extras [data-verb=present]").click()
+    expect(page.locator("#controls")).to_be_hidden()
+    expect(page.locator(".models-open")).to_be_hidden()
+    large = rows(page).first.locator(".token").evaluate("each => parseFloat(getComputedStyle(each).fontSize)")
+    assert large >= 1.6 * small
+    assert large >= 720 / 25, "the back row reads a twenty-fifth of the height"
+    for index in range(10):
+        expect(rows(page).nth(index)).to_be_in_viewport(ratio=1)
+    expect(page.locator("#text")).to_be_in_viewport(ratio=1)
+    page.keyboard.press("1")
+    page.keyboard.press("-")
+    settled(page)
+    expect(page.locator("#room-line")).to_contain_text("temperature 0.9")
+    shoot(page, "present-1280")
+    page.keyboard.press("Escape")
+    expect(page.locator("#controls")).to_be_visible()
+    expect(page.locator("#temperature-number")).to_have_value("0.9")
+    page.keyboard.press("p")
+    page.get_by_role("button", name="Leave").click()
+    expect(page.locator("#controls")).to_be_visible()
+    page.reload()
+    settled(page)
+    expect(page.locator("#controls")).to_be_visible()
+
+
+def test_guessing_hides_every_trace_of_the_bars_until_they_are_asked_for(page: Page) -> None:
+    click_bar(page, 1)
+    page.keyboard.press("ArrowLeft")  # what followed stands behind the text, and would tell
+    page.locator("#steps summary").click()
+    settled(page)
+    secrets = [rows(page).nth(at).locator(".percent").inner_text() for at in range(3)]
+    heard = page.locator("#announcer").inner_text()
+    page.keyboard.press("g")
+    expect(page.locator("#guess")).to_be_visible()
+    expect(rows(page)).to_have_count(0)
+    expect(page.locator("#announcer")).to_contain_text("the bars are hidden until you show them")
+    spoken = page.locator("body").aria_snapshot()
+    whole = page.evaluate("document.body.textContent")
+    for secret in secrets:
+        assert secret not in spoken
+        assert secret not in whole, "nor anywhere else in the page"
+    assert heard not in whole
+    shoot(page, "guess-1440")
+    text = page.locator("#text").input_value()
+    page.keyboard.press("1")
+    expect(page.locator("#text")).to_have_value(text)
+    page.keyboard.press("v")
+    settled(page)
+    assert [rows(page).nth(at).locator(".percent").inner_text() for at in range(3)] == secrets
+    page.keyboard.press("1")
+    expect(rows(page)).to_have_count(0)
+    expect(page.locator("#guess")).to_be_visible()
+    page.get_by_role("button", name="Show the bars").click()
+    settled(page)
+    expect(rows(page).first).to_be_focused()
+    page.keyboard.press("2")
+    page.reload()
+    expect(page.locator("#guess")).to_be_visible()
+    expect(rows(page)).to_have_count(0)
+    page.keyboard.press("m")  # the first press shows
+    settled(page)
+    page.keyboard.press("g")
+    page.keyboard.press("1")
+    settled(page)
+    expect(rows(page)).to_have_count(10)
+
+
+def test_every_example_has_its_bars_and_one_undo_brings_the_own_text_back(page: Page) -> None:
+    write(page, "My own text")
+    for index in range(EXAMPLES):
+        page.locator("#examples-open").click()
+        entry = page.locator("#examples .entry").nth(index)
+        text = entry.locator(".entry-text").inner_text()
+        entry.click()
+        expect(page.locator("#text")).to_have_value(text)
+        settled(page)
+        expect(rows(page)).to_have_count(10)
+        expect(page.locator("#text-trouble")).to_be_hidden()
+    for _ in range(EXAMPLES):
+        page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#text")).to_have_value("My own text")
+
+
+@pytest.mark.parametrize(
+    ("index", "tokens"),
+    [
+        (0, [",", " there"]),  # a story begins
+        (1, [" ball"]),  # it copies
+        (2, [" it", " he"]),  # torn
+        (4, [" apple", " orange"]),  # one letter decides
+        (5, [" fast", " far"]),  # a rhyme
+        (6, [" blue"]),  # a fact
+        (7, [" two"]),  # arithmetic
+        (8, ["os"]),  # half a word
+        (10, [" he", " she"]),  # who is meant
+        (11, [" she", " he"]),  # habits
+    ],
+)
+def test_an_example_shows_what_it_says_with_the_demo_model(page: Page, index: int, tokens: list[str]) -> None:
+    page.locator("#examples-open").click()
+    page.locator("#examples .entry").nth(index).click()
+    settled(page)
+    names = rows(page).locator(".token").all_text_contents()
+    places = [names.index(token) for token in tokens]
+    assert places == sorted(places), "in this order"
+
+
+def test_every_number_is_explained_with_its_value_of_now(page: Page) -> None:
+    page.locator(".explain-open").click()
+    panel = page.get_by_role("dialog", name="What am I looking at?")
+    expect(panel).to_be_visible()
+    assert focused(page) == "explain-title"
+    first = rows(page).first.locator(".percent").inner_text()
+    entry = panel.locator("dl > div", has_text="The percentage at a bar")
+    expect(entry.locator(".explain-value")).to_contain_text(first)
+    shoot(page, "explain-1440")
+    page.keyboard.press("+")
+    temperature = panel.locator("dl > div", has=page.locator("dt", has_text=re.compile("^Temperature$")))
+    expect(temperature.locator(".explain-value")).to_have_text("1.1")
+    entry.hover()
+    expect(page.locator(".bars .percent").first).to_have_attribute("data-pointed", "")
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    page.keyboard.press("ArrowDown")
+    expect(rows(page).first).to_be_focused()
+    page.keyboard.press("h")
+    expect(panel).to_be_visible()
+
+
+def test_single_keys_can_be_switched_off(page: Page) -> None:
+    page.keyboard.press("?")
+    page.locator("#single-keys").uncheck()
+    page.keyboard.press("Escape")
+    text = page.locator("#text").input_value()
+    for key in ("1", "m", "g", "p", "?"):
+        page.keyboard.press(key)
+    expect(page.locator("#guess")).to_be_hidden()
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    expect(page.locator("#text")).to_have_value(text)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    settled(page)
+    expect(page.locator("#text")).not_to_have_value(text)
+    page.reload()
+    settled(page)
+    page.locator("#extras-open").click()
+    page.locator("#keys-open").click()
+    expect(page.locator("#single-keys")).not_to_be_checked()
+
+
+def test_arrows_work_before_anything_has_the_focus(page: Page) -> None:
+    count = page.locator("#prompt .token").count()
+    page.keyboard.press("ArrowRight")
+    settled(page)
+    expect(page.locator("#prompt .token")).to_have_count(count + 1)
+    page.keyboard.press("ArrowDown")
+    expect(rows(page).first).to_be_focused()
+
+
+def test_more_on_a_phone_leaves_the_text_and_the_bars_in_sight(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    settled(page)
+    page.locator(".more-open").tap()
+    settled(page)
+    assert page.evaluate("scrollY") == 0
+    expect(page.locator("#text")).to_be_in_viewport(ratio=1)
+    controls = page.locator("#controls").bounding_box()
+    assert controls
+    assert controls["height"] <= 0.35 * 740
+    fourth = rows(page).nth(3).bounding_box()
+    assert fourth
+    assert fourth["y"] + fourth["height"] <= controls["y"]
+    page.locator("#pace").scroll_into_view_if_needed()
+    expect(page.locator("#pace")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#text")).to_be_in_viewport(ratio=1)
+    shoot(page, "phone-more-360")
+
+
+def test_what_a_finger_touches_is_24_pixels_at_least(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    settled(page)
+    page.locator(".more-open").tap()
+    small = page.evaluate(
+        """() => [...document.querySelectorAll("button, input, summary, textarea")]
+          .filter((each) => each.checkVisibility({ visibilityProperty: true }) && !each.matches("#prompt .token"))
+          .map((each) => ({ box: each.getBoundingClientRect(), name: each.id || each.className || each.textContent }))
+          .filter(({ box }) => box.height < 24 || box.width < 24)
+          .map(({ box, name }) => `${name} ${box.width}x${box.height}`)"""
+    )
+    assert [each for each in small if not each.startswith("fresh-seed")] == [], "its label is part of the target"
+
+
+def test_another_model_says_how_it_read_the_text(page: Page) -> None:
+    write(page, "Tom and his dog")
+    page.locator(".models-open").click()
+    page.get_by_role("button", name=re.compile("second-model")).click()
+    settled(page)
+    words = re.compile(r"It has read the same text anew: \d+ tokens; for the demo model it was \d+ tokens\.")
+    expect(page.locator("#status")).to_contain_text(words)
+    expect(page.locator("#announcer")).to_contain_text(words)
+    click_bar(page, 0)
+    expect(page.locator("#status")).not_to_contain_text("anew")
