@@ -113,5 +113,5 @@ def test_without_an_answer(looks: Page) -> None:
     shoot(looks, f"refused-{looks.viewport_size['width'] if looks.viewport_size else 0}")
     looks.context.set_offline(True)
     looks.locator("#text").fill("Once upon")
-    expect(looks.locator(".chart-trouble")).to_be_visible()
+    expect(looks.locator("#status[data-tone=bad]")).to_be_visible()
     assert_clean(looks, "offline")
