@@ -27,7 +27,7 @@ export const BREADTH = 200; // candidates at hand while cut-offs can be dragged 
  */
 export function wanted(state, even = false) {
   const { model } = state;
-  const settings = state.open.more || state.pins.length ? { ...state.settings, topK: Math.max(BREADTH, state.settings.topK) } : state.settings;
+  const settings = state.open.more || state.pins.length ? { ...state.settings, topK: Math.max(breadth(state), state.settings.topK) } : state.settings;
   if (model === null || state.held) return null;
   /** @type {Question} */
   const question = { key: "", model, text: state.draft, tokenIds: null, settings, draws: draws(state), watch: [], whole: true };
@@ -45,6 +45,11 @@ export function wanted(state, even = false) {
   if (even) return question;
   const ready = state.models?.find((each) => each.name === model)?.state === "ready";
   return ready && state.lost === null && state.trouble?.key !== question.key ? question : null;
+}
+
+/** @param {State} state @returns {number} no more than the model has tokens */
+function breadth({ models, model }) {
+  return Math.min(BREADTH, models?.find((each) => each.name === model)?.facts?.vocabSize || BREADTH);
 }
 
 /** @param {State} state @returns {Answer | null} the answer for the text at hand, at whatever temperature */

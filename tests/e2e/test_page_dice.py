@@ -64,6 +64,7 @@ def test_a_dart_among_the_others_names_its_token(page: Page) -> None:
     expect(page.locator("#chart .others[data-dart]")).to_be_visible()
     shoot(page, "dart-among-others-1440")
     expect(page.locator("#text")).to_have_value(f"{TEXT}{drawn['text']}")
+    settled(page)  # no call is under way when the page closes
 
 
 def test_a_hundred_rolls_lie_over_the_bars_and_repeat_with_their_seed(page: Page) -> None:

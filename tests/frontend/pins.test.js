@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { setModels } from "../../frontend/scripts/models.js";
 import * as pins from "../../frontend/scripts/pins.js";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
 import * as states from "../../frontend/scripts/state.js";
 import { pack, unpack } from "../../frontend/scripts/storage.js";
 import { logits, random, softmax } from "./make.js";
-import { VALUES, answer, begun, pick } from "./steps.js";
+import { VALUES, answer, begun, model, news, pick } from "./steps.js";
 
 /** @param {number} id */
 const token = (id) => ({ id, bytes: new TextEncoder().encode(` w${id}`), special: false });
@@ -87,6 +88,12 @@ test("what comes of a pinned text later makes its pin deeper, at the settings it
   const exact = softmax(VALUES, 1);
   for (const { token, share } of pin.cells) assert.ok(Math.abs(share - exact[token.id]) < 1e-4);
   assert.equal(pins.deepen(state), state, "and that is all");
+});
+
+test("of a model with fewer tokens no more are asked for than it has", () => {
+  const facts = { parameters: 1, device: "cpu", dtype: "float32", vocab_size: 40, context_limit: 9 };
+  const small = setModels(begun(), news(model("tiny", "ready", { is_default: true, facts })), 1);
+  assert.equal(wanted(pins.pin(small))?.settings.topK, 40);
 });
 
 test("three pins at most; the freed letter is used again; the next one is compared with", () => {
