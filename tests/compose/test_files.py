@@ -4,14 +4,12 @@ import json
 import re
 from typing import Any
 
-import msgspec
 import pytest
 from containers import GATEWAY, SERVER, Stack
 from servers import ROOT
 
 import inference_server.settings
 import web_gateway.settings
-from service_kit.settings import describe
 
 OVERRIDES = sorted(path.name for path in ROOT.glob("docker-compose.*.yml"))
 
@@ -31,16 +29,6 @@ def test_every_override_is_valid(override: str) -> None:
 
 def test_all_overrides_go_together() -> None:
     assert {SERVER, GATEWAY} <= set(read(*OVERRIDES)["services"])
-
-
-@pytest.mark.parametrize(
-    ("service", "settings"),
-    [(SERVER, inference_server.settings.Settings), (GATEWAY, web_gateway.settings.Settings)],
-)
-def test_every_setting_reaches_its_container(service: str, settings: type[msgspec.Struct]) -> None:
-    """A setting that docker-compose.yml forgets would be set by an operator in vain."""
-    passed = read()["services"][service]["environment"]
-    assert {variable for variable, _, _ in describe(settings)} <= set(passed)
 
 
 def test_only_the_page_is_published_beyond_loopback() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 
 import psutil
@@ -50,8 +51,10 @@ def test_nothing_grows(stack: Stack) -> None:
     print(f"\nsoak_memory_ratio {ratios[0]}, of the gateway {ratios[1]}; {dict(soaked.outcomes)}")  # noqa: T201
     assert max(ratios) <= 1.05
     metrics = docker("exec", stack.containers()[0].id, "python", "-c", READ_METRICS)
-    for name in ("requests_in_flight", "queue_depth"):
-        assert f"nexttoken_inference_{name} 0.0" in metrics
+    values = dict(re.findall(r"^nexttoken_inference_(\S+) (\S+)$", metrics, re.MULTILINE))
+    assert {values[name] for name in ("requests_in_flight", "queue_depth", "clients")} == {"0.0"}
+    for cache in ("distribution_cache_{}", 'kv_cache_{}{{model="bundled"}}'):
+        assert 0 < float(values[cache.format("bytes")]) <= float(values[cache.format("limit_bytes")])
 
 
 READ_METRICS = "import urllib.request as web; print(web.urlopen('http://localhost:9464/metrics').read().decode())"

@@ -37,6 +37,14 @@ def test_the_settings_table_is_the_settings() -> None:
     assert settings_rows() == expected
 
 
+def test_every_setting_reaches_its_container() -> None:
+    """One that docker-compose.yml does not name would be set by an operator in vain."""
+    server, gateway = (ROOT / "docker-compose.yml").read_text(encoding="utf-8").split("\n  gateway:\n")
+    for settings, service in ((inference_server.settings.Settings, server), (web_gateway.settings.Settings, gateway)):
+        named = set(re.findall(r"^      (NEXTTOKEN_\w+):", service, re.MULTILINE))
+        assert {variable for variable, _, _ in describe(settings)} - named == set()
+
+
 def test_every_command_named_is_a_target() -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"`make ([a-z0-9-]+)", README)) | {"run"}
