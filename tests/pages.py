@@ -55,6 +55,11 @@ def settled(page: Page) -> None:
     expect(page.locator("#chart[aria-busy=false]:not([data-stale], [data-empty])")).to_be_visible()
 
 
+def focused(page: Page) -> str:
+    """What has the focus: its id or its class."""
+    return str(page.evaluate("document.activeElement.id || document.activeElement.className"))
+
+
 def rows(page: Page) -> Locator:
     return page.locator("#chart .row")
 
