@@ -51,8 +51,6 @@ def test_what_opens_over_the_page(looks: Page) -> None:
         "#share-open": "#share-panel",
         ".display-open": "#display",
         "#extras-open": "#extras",
-        "#share-open": "#share-panel",
-        ".display-open": "#display",
         ".explain-open": "#explain",
     }.items():
         looks.locator(opener).click()

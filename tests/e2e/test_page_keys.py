@@ -2,13 +2,8 @@
 
 import re
 
-from pages import rows, settled, shoot
+from pages import focused, rows, settled, shoot
 from playwright.sync_api import Page, expect
-
-
-def focused(page: Page) -> str:
-    """What has the focus: its id or its class."""
-    return str(page.evaluate("document.activeElement.id || document.activeElement.className"))
 
 
 def tab_to(page: Page, wanted: str) -> None:

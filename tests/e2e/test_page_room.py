@@ -3,9 +3,8 @@
 import re
 
 import pytest
-from pages import OpenPage, Stack, click_bar, rows, settled, shoot, write
+from pages import OpenPage, Stack, click_bar, focused, rows, settled, shoot, write
 from playwright.sync_api import Page, expect
-from test_page_keys import focused
 
 EXAMPLES = 12
 

@@ -1,8 +1,7 @@
 """The tour of a first visitor: offered once, on the live model, usable by keyboard and heard, left at any time."""
 
-from pages import OpenPage, Stack, click_bar, rows, settled, shoot
+from pages import OpenPage, Stack, click_bar, focused, rows, settled, shoot
 from playwright.sync_api import Page, expect
-from test_page_keys import focused
 
 
 def card(page: Page, title: str) -> None:
