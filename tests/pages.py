@@ -124,8 +124,3 @@ def answered(response: Response) -> bool:
 def body(request: Request) -> dict[str, Any]:
     """What a request asked, as sent; empty where it has no body."""
     return dict(request.post_data_json or {})
-
-
-def focused(page: Page) -> str:
-    """What has the focus: its id or its class."""
-    return str(page.evaluate("document.activeElement.id || document.activeElement.className"))
