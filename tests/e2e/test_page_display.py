@@ -22,6 +22,11 @@ def values(page: Page) -> list[float]:
     return [float(words.replace("−", "-")) for words in page.locator("#chart .row .value").all_inner_texts()]
 
 
+def first_value(page: Page) -> Locator:
+    """Beside the first bar, to wait for: the page draws when the browser next does."""
+    return page.locator("#chart .row .value").first
+
+
 def lengths(page: Page) -> list[float]:
     """The bars' lengths as shares of their tracks, once they rest."""
     measure = """bars => Promise.all(document.getAnimations().map(each => each.finished)).then(() =>
@@ -34,8 +39,10 @@ def test_log_probability_and_logit_stand_beside_the_bars_on_demand(page: Page) -
         write(page, TEXT)
     candidates = response.value.json()["candidates"]
     choose(page, "Log-probability")
+    expect(first_value(page)).to_have_text(f"−{-candidates[0]['logprob']:.2f}")
     assert values(page) == pytest.approx([each["logprob"] for each in candidates], abs=0.0051)
     choose(page, "Logit")
+    expect(first_value(page)).to_have_text(f"{candidates[0]['logit']:.2f}".replace("-", "−"))
     assert values(page) == pytest.approx([each["logit"] for each in candidates], abs=0.0051)
     expect(rows(page).first).to_have_attribute("aria-label", re.compile(r"%, log-probability −.*, logit .*, rank 1"))
     expect(page.locator("#chart .others .percent")).to_have_text("")
@@ -43,6 +50,7 @@ def test_log_probability_and_logit_stand_beside_the_bars_on_demand(page: Page) -
     settled(page)
     assert values(page) == pytest.approx([each["logit"] for each in candidates], abs=0.0051), "the choice is kept"
     choose(page, "Percent")
+    expect(first_value(page)).to_contain_text("%")
     assert percents(page)[0] == pytest.approx(100 * candidates[0]["probability"], abs=0.051)
 
 
