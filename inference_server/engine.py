@@ -19,7 +19,6 @@ from inference_server.prefix_cache import PrefixCache
 from inference_server.reader import Reader
 from inference_server.readings import Ids, Reading, Scoring
 from inference_server.scheduler import Scheduler
-from inference_server.scored_rows import score_rows
 from inference_server.settings import Settings
 from inference_server.values import (
     Candidate,
@@ -189,9 +188,11 @@ class Engine:
     def _scored(self, ask: ScoreAsk, at: int, logits: Any) -> list[ScoredToken]:
         """What the rows of logits before them say of the tokens from a place on."""
         scored = []
-        for place, row in enumerate(score_rows(logits, ask.ids[at : at + len(logits)], ask.alternatives), at):
-            top = self._candidates(row.alternatives, ask.ids[:place]) if ask.alternatives else ()
-            scored.append(ScoredToken(_candidate(ask.tokens[place], row.place), row.entropy_bits, top))
+        for place, row in enumerate(logits, at):
+            distribution = Distribution(row, 1.0)
+            (own,) = distribution.places([ask.ids[place]])
+            top = self._candidates(distribution.top(ask.alternatives), ask.ids[:place]) if ask.alternatives else ()
+            scored.append(ScoredToken(_candidate(ask.tokens[place], own), distribution.entropy_bits, top))
         return scored
 
     def _total(self, ask: ScoreAsk) -> ScoreAnswer:

@@ -53,7 +53,6 @@ INFERENCE_PATH = (
     "checkpoint",
     "processors",
     "memory",
-    "scored_rows",
     "distribution",
     "partition",
     "gauges",
@@ -77,7 +76,7 @@ GATEWAY_PATH = (
 )
 PROTOBUF = {"nexttoken", "google", "grpc_status", "grpc_health", "grpc_reflection"}
 TORCH = {
-    *("model.py", "distribution.py", "scored_rows.py", "train.py", "evaluate.py"),
+    *("model.py", "distribution.py", "train.py", "evaluate.py"),
     *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
     *("fixed_step.py", "replay.py"),
     *("held.py", "calibration.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py", "team.py"),
