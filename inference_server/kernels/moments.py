@@ -11,7 +11,6 @@ from inference_server.kernels.vectors import doubles, exponential, floats
 
 LOGITS, COUNT, GRID, POINTS, SUMS, SIZE = range(6)
 BLOCK = 1024  # logits that stay near while every point of the grid passes over them
-_LOWEST = np.float32(-80)  # e to this is nothing beside the highest logit's 1
 
 
 @njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
@@ -20,7 +19,7 @@ def _block(address: int, count: int, b: Any, sums: Any) -> None:
     x = floats(address, count)
     zeroth, first, second = np.float32(0), np.float32(0), np.float32(0)
     for i in range(count):
-        weight = exponential(max(x[i] * b, _LOWEST))
+        weight = exponential(x[i] * b)
         zeroth += weight
         first += x[i] * weight
         second += x[i] * x[i] * weight
