@@ -67,6 +67,7 @@ async def running(
             package,
             env=environment,
             stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL if "NEXTTOKEN_LOG_LEVEL" in settings else None,  # many lines
             preexec_fn=None if cores is None else functools.partial(os.sched_setaffinity, 0, {core}),
         )
         for package, core in zip(("inference_server", "web_gateway"), cores or (0, 0), strict=True)
