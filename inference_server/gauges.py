@@ -42,6 +42,8 @@ class KeptGauges:
     entries: int
     bytes: int
     limit_bytes: int
+    stray_bytes: int
+    """What is counted beyond the entries there are: 0, or there is a fault in the counting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,10 @@ class StoreGauges:
     pages: int
     """The most that may be used."""
     page_bytes: int
+    open_prompts: int
+    """Prompts whose pages can't be given up: those of a step under way, and those looked ahead of."""
+    stray_holds: int
+    """Holds on pages beyond those of the stored prefixes and the open prompts: 0 between two steps, or pages leak."""
 
     @property
     def bytes(self) -> int:
@@ -86,3 +92,5 @@ class Gauges:
     queue: QueueGauges
     kept: KeptGauges
     models: Mapping[str, ModelGauges]
+    tasks: int
+    """Tasks of the event loop."""
