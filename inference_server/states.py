@@ -61,7 +61,16 @@ class States:
     @property
     def gauges(self) -> StoreGauges:
         """What is counted, from any thread."""
-        return StoreGauges(self.hit_tokens, self.evicted, self.held_bytes, self.limit_bytes, page_bytes=1)
+        stray = self.held_bytes - sum(kept.nbytes for kept in list(self._kept.values()))
+        return StoreGauges(
+            self.hit_tokens,
+            self.evicted,
+            used_pages=self.held_bytes,
+            pages=self.limit_bytes,
+            page_bytes=1,
+            open_prompts=0,
+            stray_holds=stray,
+        )
 
     @torch.inference_mode()
     def advance(self, token_ids: Sequence[int], most: int) -> tuple[int, Tensor | None]:

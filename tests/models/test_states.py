@@ -124,6 +124,7 @@ def test_what_is_counted_is_what_is_held(known: Known) -> None:
     assert states.held_bytes == sum(pieces.values()) + sum(sys.getsizeof(key) for key in states._kept)
     gauges = states.gauges
     assert (gauges.bytes, gauges.pages * gauges.page_bytes) == (states.held_bytes, LIMIT)
+    assert gauges.stray_holds == 0
 
 
 def parts(of: Any) -> list[Tensor]:
