@@ -84,7 +84,15 @@ class RaggedRunner:
     def gauges(self) -> StoreGauges:
         """What is counted, from any thread."""
         tree, pool = self.tree, self.pool
-        return StoreGauges(tree.hit_tokens, tree.evicted_pages, pool.used, pool.total, self.store.page_bytes)
+        return StoreGauges(
+            tree.hit_tokens,
+            tree.evicted_pages,
+            pool.used,
+            pool.total,
+            self.store.page_bytes,
+            tree.open_prompts,
+            tree.stray_holds,
+        )
 
     @property
     def capacity(self) -> int:
