@@ -51,13 +51,13 @@ async def press(url: str, callers: int, seconds: float) -> Met:
         number = 0
         while time.monotonic() < over:
             number += 1
-            request = f"{name}-{phase}-{number}"
+            request = f"{name}-{number}"
             answers.append(await ask(web, url, name, request, f"{phase}.{number} {TEXT}"))
             if answers[-1].status == 429:
                 await asyncio.sleep(0.1)
 
     async with aiohttp.ClientSession() as web:
-        await asyncio.gather(*(call(web, f"caller-{number}") for number in range(callers)))
+        await asyncio.gather(*(call(web, f"caller-{phase}-{number}") for number in range(callers)))
     return Met(answers)
 
 
