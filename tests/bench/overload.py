@@ -63,8 +63,12 @@ async def press(url: str, callers: int, seconds: float) -> Met:
 
 async def measure(seconds: float = SECONDS) -> dict[str, float]:
     """All figures of this benchmark; prints them as a table."""
-    limits = {"NEXTTOKEN_QUEUE_LIMIT": str(QUEUE_LIMIT), "NEXTTOKEN_CACHE_MB": CACHE_MB, "NEXTTOKEN_LOOKAHEAD": "0"}
-    async with running(**limits, NEXTTOKEN_LOG_LEVEL="info") as stack:
+    async with running(
+        NEXTTOKEN_QUEUE_LIMIT=str(QUEUE_LIMIT),
+        NEXTTOKEN_CACHE_MB=CACHE_MB,
+        NEXTTOKEN_LOOKAHEAD="0",
+        NEXTTOKEN_LOG_LEVEL="info",
+    ) as stack:
         await press(stack.url, QUEUE_LIMIT, seconds / 10)
         usual = await press(stack.url, QUEUE_LIMIT, seconds / 3)
         before = resident_mb(stack.inference)
