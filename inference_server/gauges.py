@@ -48,12 +48,12 @@ class KeptGauges:
 
 @dataclass(frozen=True, slots=True)
 class StoreGauges:
-    """One model's stored keys and values."""
+    """One model's stored keys and values; or its own caches, whose size is counted in pages of a byte."""
 
     hit_tokens: int
     """Tokens found stored and so not computed again, so far."""
     evicted_pages: int
-    """Pages given up for newer ones, so far."""
+    """Pages, or whole caches, given up for newer ones, so far."""
     used_pages: int
     pages: int
     """The most that may be used."""
@@ -82,7 +82,7 @@ class ModelGauges:
     computed_tokens: int
     """Tokens that went through the model for a request, so far."""
     store: StoreGauges | None
-    """None where the model's keys and values can't be kept."""
+    """None where nothing of a prompt can be kept but its distribution."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,9 @@ def _models(models: Mapping[str, ModelGauges]) -> Iterator[Metric]:
         "kv_cache_hit_tokens", "Tokens found stored, not computed again.", {n: s.hit_tokens for n, s in stores.items()}
     )
     yield _counter(
-        "kv_cache_evicted_pages", "Pages given up for newer ones.", {n: s.evicted_pages for n, s in stores.items()}
+        "kv_cache_evicted_pages",
+        "Pages, or a model's own caches, given up for newer ones.",
+        {n: s.evicted_pages for n, s in stores.items()},
     )
 
 

@@ -36,6 +36,7 @@ INFERENCE_PATH = (
     "prefix_cache",
     "model",
     "trial",
+    "states",
     "capability",
     "runner",
     "fixed_step",
@@ -79,7 +80,7 @@ PROTOBUF = {"nexttoken", "google", "grpc_status", "grpc_health", "grpc_reflectio
 TORCH = {
     *("model.py", "distribution.py", "train.py", "evaluate.py"),
     *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
-    *("fixed_step.py", "replay.py"),
+    *("fixed_step.py", "replay.py", "states.py"),
     *("held.py", "calibration.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py", "team.py"),
 }
 HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
