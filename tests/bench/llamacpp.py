@@ -1,10 +1,11 @@
 """One token after a stored prompt, in our engine and in llama.cpp. Part of `make bench`; alone, `make bench-llamacpp`.
 
-The same random model in SmolLM2-360M's shape, two threads each, in one process and in turn. Ours holds the weights in
-bfloat16 and computes in float32. llama.cpp reads them from GGUF files in bfloat16, float16 and float32, with its
-defaults, which store keys and values in float16. Its prompt stays stored as ours does: each step drops the token of
-the step before and evaluates another one, through the C interface, until the logits lie there. Where the extra
-`llamacpp` is not installed (it compiles for ten minutes), there is nothing to compare with, and no figure.
+The same random model in SmolLM2-360M's shape, two threads each, in one process and in turn. Ratios are medians over
+the rounds, since a shared machine's speed drifts. Ours holds the weights in bfloat16 and computes in float32. llama.cpp
+reads them from GGUF files in bfloat16, float16 and float32, with its defaults, which store keys and values in float16.
+Its prompt stays stored as ours does: each step drops the token of the step before and evaluates another one, through
+the C interface, until the logits lie there. Where the extra `llamacpp` is not installed (it compiles for ten minutes),
+there is nothing to compare with, and no figure.
 """
 
 import ctypes
@@ -13,6 +14,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -28,8 +30,8 @@ from inference_server.runner import RaggedRunner
 
 THREADS = 2
 PROMPT = 512
-ROUNDS = 9
-STEPS = 5  # in a row of one side, the first of them untimed: threads of the other side may still be awake
+ROUNDS = 25
+STEPS = 4  # in a row of one side, the first of them untimed: threads of the other side may still be awake
 MOST = {"bf16": 0.05, "f16": 0.02, "f32": 0.02}  # by how much logits may differ, over their spread: by what it rounds
 
 Logits = NDArray[np.float32]
@@ -91,17 +93,18 @@ def difference(found: Logits, wanted: Logits) -> float:
     return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted - wanted.mean()))
 
 
-def medians(steps: dict[str, Callable[[int], Logits]]) -> dict[str, float]:
-    """Milliseconds of each side's step, sides taken in turn, several steps in a row."""
+def rounds(steps: dict[str, Callable[[int], Logits]]) -> dict[str, list[float]]:
+    """Milliseconds of each side's step in every round: the median of several in a row, sides taken in turn."""
     taken: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(ROUNDS):
         for name, step in steps.items():
+            here = list[float]()
             for at in range(STEPS):
                 start = time.perf_counter()
                 step(7 + at)
-                if at:
-                    taken[name].append((time.perf_counter() - start) * 1e3)
-    return {name: sorted(values)[len(values) // 2] for name, values in taken.items()}
+                here.append((time.perf_counter() - start) * 1e3)
+            taken[name].append(median(here[1:]))
+    return taken
 
 
 def measure() -> dict[str, float]:
@@ -127,20 +130,19 @@ def measure() -> dict[str, float]:
         raise ArithmeticError(
             f"llama.cpp computes something else from {', '.join(wrong)}: its logits differ by {apart}"
         )
-    found = medians({"ours": own, **{kind: other.step for kind, other in others.items()}})
+    found = rounds({"ours": own, **{kind: other.step for kind, other in others.items()}})
     for other in others.values():
         other.close()
     torch.set_num_threads(before)
     print(
-        f"one token after {PROMPT}, {THREADS} threads, milliseconds; difference of logits from ours over their spread"
+        f"one token after {PROMPT}, {THREADS} threads: milliseconds, logits' difference over their spread, ours over it"
     )
-    print(f"  {'ours':24} {found['ours']:10.1f}")
+    print(f"  {'ours':24} {median(found['ours']):10.1f}")
+    over = {}
     for kind, value in apart.items():
-        print(f"  {'llama.cpp ' + kind:24} {found[kind]:10.1f} {value:10.1e}")
-    ratios = {
-        "llamacpp_step_ratio": found["ours"] / min(found["bf16"], found["f16"]),
-        "llamacpp_f32_step_ratio": found["ours"] / found["f32"],
-    }
+        over[kind] = median(mine / theirs for mine, theirs in zip(found["ours"], found[kind], strict=True))
+        print(f"  {'llama.cpp ' + kind:24} {median(found[kind]):10.1f} {value:10.1e} {over[kind]:10.2f}")
+    ratios = {"llamacpp_step_ratio": max(over["bf16"], over["f16"]), "llamacpp_f32_step_ratio": over["f32"]}
     return {name: round(value, 3) for name, value in ratios.items()}
 
 

@@ -51,20 +51,24 @@ async def press(url: str, callers: int, seconds: float) -> Met:
         number = 0
         while time.monotonic() < over:
             number += 1
-            request = f"{name}-{phase}-{number}"
+            request = f"{name}-{number}"
             answers.append(await ask(web, url, name, request, f"{phase}.{number} {TEXT}"))
             if answers[-1].status == 429:
                 await asyncio.sleep(0.1)
 
     async with aiohttp.ClientSession() as web:
-        await asyncio.gather(*(call(web, f"caller-{number}") for number in range(callers)))
+        await asyncio.gather(*(call(web, f"caller-{phase}-{number}") for number in range(callers)))
     return Met(answers)
 
 
 async def measure(seconds: float = SECONDS) -> dict[str, float]:
     """All figures of this benchmark; prints them as a table."""
-    limits = {"NEXTTOKEN_QUEUE_LIMIT": str(QUEUE_LIMIT), "NEXTTOKEN_CACHE_MB": CACHE_MB, "NEXTTOKEN_LOOKAHEAD": "0"}
-    async with running(**limits, NEXTTOKEN_LOG_LEVEL="info") as stack:
+    async with running(
+        NEXTTOKEN_QUEUE_LIMIT=str(QUEUE_LIMIT),
+        NEXTTOKEN_CACHE_MB=CACHE_MB,
+        NEXTTOKEN_LOOKAHEAD="0",
+        NEXTTOKEN_LOG_LEVEL="info",
+    ) as stack:
         await press(stack.url, QUEUE_LIMIT, seconds / 10)
         usual = await press(stack.url, QUEUE_LIMIT, seconds / 3)
         before = resident_mb(stack.inference)
