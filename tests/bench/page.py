@@ -13,6 +13,7 @@ ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--js-flags=--expose
 CLICKS = 60
 GROWTH_CLICKS = 500  # beside the four tokens of the first text, within the model's 512
 STEPS_BACK = 150
+REST_S = 1.0  # rows on their way out are held by their animation, and what is kept is written a moment later
 THOUGHT_MS = 300  # between two clicks
 QUIET_S = 0.7  # without another request, a round is whole
 DRAG_MS = 3000
@@ -129,7 +130,8 @@ async def first_visit(browser: Browser, url: str) -> dict[str, float]:
 
 
 async def weigh(cdp: CDPSession) -> tuple[float, float]:
-    """DOM nodes alive, and the heap in kB, after the collector has run."""
+    """DOM nodes alive, and the heap in kB, once nothing moves and the collector has run."""
+    await asyncio.sleep(REST_S)
     for _ in range(2):
         await cdp.send("HeapProfiler.collectGarbage")
     metrics = {each["name"]: each["value"] for each in (await cdp.send("Performance.getMetrics"))["metrics"]}
