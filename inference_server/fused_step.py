@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inference_server.batch import Batch
-from inference_server.held import FEW_ROWS, KINDS, HeldLinear
+from inference_server.held import KINDS, HeldLinear
 from inference_server.kernels import decoder as d
 from inference_server.kernels.tiles import LANES
 from inference_server.kernels.vectors import PAGE
@@ -26,7 +26,7 @@ class UnfusableError(Exception):
 class FusedStep:
     """Replaces the forward pass of a batch in which no new token sees another one."""
 
-    most_rows = FEW_ROWS
+    most_rows = 32  # what its buffers hold
 
     def __init__(self, model: Any, store: KvStore) -> None:
         """`model` holds its weights (`held.hold`) and its layers' storage is `store`. Raises UnfusableError."""
