@@ -37,6 +37,10 @@ bench: $(VENV)/.dev  ## measure the tiers; the last line is JSON
 bench-gpu: $(VENV)/.dev  ## measure steps on a CUDA GPU; the last line is JSON
 	PYTHONPATH=tests $(BIN)/python -m bench.gpu
 
+bench-llamacpp: $(VENV)/.dev  ## measure a step beside llama.cpp's, which is compiled first (ten minutes, once)
+	PYTHON=$(PYTHON) tools/install $(VENV) llamacpp
+	PYTHONPATH=tests $(BIN)/python -m bench.llamacpp
+
 soak: $(VENV)/.dev  ## ten minutes of mixed work, and whether anything grows: make soak MINUTES=60
 	PYTHONPATH=tests $(BIN)/python -m bench.soak $(or $(MINUTES),10)
 
@@ -79,4 +83,4 @@ $(NODE_TOOLS)/node_modules/.bin/buf: $(VENV)/.dev
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/npm install --silent --no-save --no-audit --no-fund --prefix $(NODE_TOOLS) @bufbuild/buf@$(BUF_VERSION)
 	@touch $@
 
-.PHONY: help run test e2e e2e-network e2e-compose picture bench soak check audit format proto proto-check train clean
+.PHONY: help run test e2e e2e-network e2e-compose picture bench bench-gpu bench-llamacpp soak check audit format proto proto-check train clean

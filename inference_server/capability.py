@@ -52,7 +52,7 @@ def build_runner(
     own = model.config._attn_implementation
     fixed = model.device.type == "cuda" if fixed is None else fixed
     try:
-        sample = _sample(model)
+        sample = take_sample(model)
         _set_ragged(model)
         layout = _layout(model, sample.prompt, page_tokens)
         compiled = compiled and model.device.type == "cpu"
@@ -84,12 +84,12 @@ def _fastest(
 
 
 def _check(runner: RaggedRunner, sample: Sample) -> None:
-    error = _difference(_trial(runner, sample.prompt, sample.alternatives), sample.wanted)
+    error = difference(_trial(runner, sample.prompt, sample.alternatives), sample.wanted)
     if not error <= sample.tolerance:
         raise UnsupportedAttentionError(f"a difference of {error:.1e} in probability")
 
 
-def _difference(some: Tensor, others: Tensor) -> float:
+def difference(some: Tensor, others: Tensor) -> float:
     """The largest in probability."""
     return float((some.softmax(-1) - others.softmax(-1)).abs().max())
 
@@ -100,7 +100,7 @@ def _set_ragged(model: PreTrainedModel) -> None:
     model.set_attn_implementation(IMPLEMENTATION)
 
 
-def _sample(model: PreTrainedModel) -> Sample:
+def take_sample(model: PreTrainedModel) -> Sample:
     """A prompt of more than two pages, as far as the context allows, and three alternatives after it."""
     config = model.config.get_text_config()
     longest = getattr(config, "max_position_embeddings", None) or 4096

@@ -3,7 +3,7 @@
 So a GPU can record a step once and replay it with one launch. Rows of padding write to pages that no prompt uses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,7 @@ ROWS = (1, 2, 4, 8, 16, 32)
 PAGES = (32, 128, 512, 2048)
 PREPARED = ROWS[:-1]  # with the fewest pages, at load
 MOST_BYTES = 1 << 30  # of keys and values gathered for one layer
+SPARED_BYTES = 1 << 29  # of the device's memory, which a recording keeps for good: what long prompts' passes work in
 SAME = 1e-2  # relative to the spread of logits: what a replay may differ by from the work it records
 
 Shape = tuple[int, int]
@@ -129,12 +130,18 @@ class FixedPass:
 class FixedStep:
     """Replaces the forward pass of a batch in which no new token sees another one."""
 
-    def __init__(self, model: Any, store: TokenStore, scratch: int, record: Record) -> None:
-        """`model` has the ragged attention set; `scratch` is the first of the store's spare pages."""
+    def __init__(
+        self, model: Any, store: TokenStore, scratch: int, record: Record, free: Callable[[], int | None]
+    ) -> None:
+        """`model` has the ragged attention set; `scratch` is the first of the store's spare pages.
+
+        `free` says how many bytes a recording may still take; None: as many as it likes.
+        """
         self._model = model
         self._store = store
         self._scratch = scratch
         self._record = record
+        self._free = free
         self._vocabulary: int = model.config.get_text_config().vocab_size
         self._ready: dict[Shape, tuple[Inputs, Work] | None] = {}
 
@@ -187,8 +194,16 @@ class FixedStep:
                 self._ready[shape] = None
         return self._ready[shape]
 
+    def _bytes(self, shape: Shape) -> int:
+        """About what a recording takes: one layer's keys and values, twice copied, and logits, also as float32."""
+        rows, pages = shape
+        return rows * (3 * (pages + 1) * self._store.layer_bytes + 8 * self._vocabulary)
+
     def _recorded(self, shape: Shape) -> tuple[Inputs, Work]:
         """Raises an exception of any kind where it can't be recorded, or gives other numbers when its inputs change."""
+        needed, free = self._bytes(shape), self._free()
+        if free is not None and free - needed < SPARED_BYTES:
+            raise MemoryError(f"a recording needs about {needed >> 20} MiB, and {free >> 20} MiB are free")
         inputs = Inputs(shape, self._store.page_tokens, self._scratch, self._store.keys[0].device)
 
         def step() -> Tensor:

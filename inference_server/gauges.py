@@ -42,20 +42,26 @@ class KeptGauges:
     entries: int
     bytes: int
     limit_bytes: int
+    stray_bytes: int
+    """What is counted beyond the entries there are: 0, or there is a fault in the counting."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreGauges:
-    """One model's stored keys and values."""
+    """One model's stored keys and values; or its own caches, whose size is counted in pages of a byte."""
 
     hit_tokens: int
     """Tokens found stored and so not computed again, so far."""
     evicted_pages: int
-    """Pages given up for newer ones, so far."""
+    """Pages, or whole caches, given up for newer ones, so far."""
     used_pages: int
     pages: int
     """The most that may be used."""
     page_bytes: int
+    open_prompts: int
+    """Prompts whose pages can't be given up: those of a step under way, and those looked ahead of."""
+    stray_holds: int
+    """Holds on pages beyond those of the stored prefixes and the open prompts: 0 between two steps, or pages leak."""
 
     @property
     def bytes(self) -> int:
@@ -76,7 +82,7 @@ class ModelGauges:
     computed_tokens: int
     """Tokens that went through the model for a request, so far."""
     store: StoreGauges | None
-    """None where the model's keys and values can't be kept."""
+    """None where nothing of a prompt can be kept but its distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +92,5 @@ class Gauges:
     queue: QueueGauges
     kept: KeptGauges
     models: Mapping[str, ModelGauges]
+    tasks: int
+    """Tasks of the event loop."""

@@ -92,6 +92,7 @@ class Current:
         yield _gauge(
             "still_seconds", "How long the model thread has had work and made no step.", self._readiness.still_s
         )
+        yield _gauge("tasks", "Tasks of the event loop: calls, watches, and what runs beside them.", now.tasks)
         yield self._states()
         yield from _queue(now.queue)
         yield from _kept(now.kept)
@@ -130,6 +131,9 @@ def _kept(kept: KeptGauges) -> Iterator[Metric]:
     yield _gauge("distribution_cache_bytes", "Memory of the distributions kept.", kept.bytes)
     yield _gauge("distribution_cache_limit_bytes", "The most it may be.", kept.limit_bytes)
     yield _gauge("distribution_cache_entries", "Distributions kept.", kept.entries)
+    yield _gauge(
+        "distribution_cache_stray_bytes", "Bytes counted that no kept distribution has: 0, always.", kept.stray_bytes
+    )
     yield _counter("distribution_cache_hits", "Prompts whose distribution was kept.", kept.hits)
     yield _counter("distribution_cache_misses", "Prompts that had to be computed.", kept.misses)
     yield _counter("distribution_cache_evictions", "Distributions given up for newer ones.", kept.evictions)
@@ -155,11 +159,23 @@ def _models(models: Mapping[str, ModelGauges]) -> Iterator[Metric]:
     )
     yield _gauge("kv_cache_bytes", "Memory of stored keys and values.", {n: s.bytes for n, s in stores.items()})
     yield _gauge("kv_cache_limit_bytes", "The most it may be.", {n: s.pages * s.page_bytes for n, s in stores.items()})
+    yield _gauge(
+        "kv_cache_open_prompts",
+        "Prompts whose pages can't be given up: those computed now, and those looked ahead of (16 at most).",
+        {n: s.open_prompts for n, s in stores.items()},
+    )
+    yield _gauge(
+        "kv_cache_stray_holds",
+        "Holds on pages that neither a stored prefix nor an open prompt has: 0 whenever nothing is computed.",
+        {n: s.stray_holds for n, s in stores.items()},
+    )
     yield _counter(
         "kv_cache_hit_tokens", "Tokens found stored, not computed again.", {n: s.hit_tokens for n, s in stores.items()}
     )
     yield _counter(
-        "kv_cache_evicted_pages", "Pages given up for newer ones.", {n: s.evicted_pages for n, s in stores.items()}
+        "kv_cache_evicted_pages",
+        "Pages, or a model's own caches, given up for newer ones.",
+        {n: s.evicted_pages for n, s in stores.items()},
     )
 
 

@@ -18,6 +18,7 @@ from inference_server import checkpoint, memory, partition, precision, processor
 from inference_server.capability import build_runner
 from inference_server.errors import LoadFailed
 from inference_server.runner import RaggedRunner
+from inference_server.states import States, build_states
 from inference_server.trial import Positions
 from inference_server.values import ModelFacts
 
@@ -42,6 +43,7 @@ class Model:
         self.rounding = 0.0  # how far two neighbouring numbers around 1 lie apart in its logits; set by each pass
         self.batches = False  # whether prompts of different lengths may share a forward pass, padded
         self.runner: RaggedRunner | None = None  # where keys and values are kept; None: this model fits none
+        self.states: States | None = None  # where there is no runner: its own caches, if it goes on from them
         self.vocab_size = len(self.last_logits([[0]])[0])
 
     @classmethod
@@ -69,7 +71,10 @@ class Model:
             model.runner = build_runner(network, stored_bytes, compiled=compiled)
             if model.vocab_size >= partition.MANY:
                 partition.compiled()
-            model.batches = model.batches and not model._by_length and model.runner is None
+            if model.runner is None and not model._by_length:
+                last_only = model.positions is not Positions.ALL
+                model.states = build_states(network, stored_bytes, last_only=last_only)
+            model.batches = model.batches and not model._by_length and not (model.runner or model.states)
         except Exception as error:
             if isinstance(error, LoadFailed):
                 raise

@@ -48,6 +48,11 @@ class PagePool:
         if self._references[page] == 0:
             self._free.append(page)
 
+    @property
+    def holds(self) -> int:
+        """References to all pages."""
+        return sum(self._references)
+
     def references(self, page: int) -> int:
         return self._references[page]
 

@@ -1,6 +1,7 @@
 """Which prompts' results are still held, what they cost, and which go first. Knows no torch."""
 
 import sys
+import threading
 from array import array
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
@@ -34,11 +35,22 @@ class PrefixCache(Generic[V]):
         self.misses = 0
         self.evictions = 0
         self._held: OrderedDict[Key, V] = OrderedDict()
+        self._steady = threading.Lock()  # while it is counted anew, nothing changes
 
     @property
     def gauges(self) -> KeptGauges:
         """What is counted, from any thread."""
-        return KeptGauges(self.hits, self.misses, self.evictions, len(self), self.held_bytes, self.limit_bytes)
+        with self._steady:
+            found = sum(_cost(key, value) for key, value in self._held.items())
+            return KeptGauges(
+                self.hits,
+                self.misses,
+                self.evictions,
+                len(self),
+                self.held_bytes,
+                self.limit_bytes,
+                self.held_bytes - found,
+            )
 
     def __len__(self) -> int:
         return len(self._held)
@@ -54,21 +66,23 @@ class PrefixCache(Generic[V]):
             self.misses += counted
             return None
         self.hits += counted
-        self._held.move_to_end(key)
+        with self._steady:
+            self._held.move_to_end(key)
         return value
 
     def put(self, owner: Hashable, token_ids: Sequence[int], value: V) -> None:
         """Keeps a value, in place of any other for these ids, at the cost of the least recently used ones."""
         key = _key(owner, token_ids)
-        self._drop(key)
         cost = _cost(key, value)
-        if cost > self.limit_bytes:
-            return
-        while self.held_bytes + cost > self.limit_bytes:
-            self._drop(next(iter(self._held)))
-            self.evictions += 1
-        self._held[key] = value
-        self.held_bytes += cost
+        with self._steady:
+            self._drop(key)
+            if cost > self.limit_bytes:
+                return
+            while self.held_bytes + cost > self.limit_bytes:
+                self._drop(next(iter(self._held)))
+                self.evictions += 1
+            self._held[key] = value
+            self.held_bytes += cost
 
     def _drop(self, key: Key) -> None:
         value = self._held.pop(key, None)

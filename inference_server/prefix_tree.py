@@ -61,6 +61,7 @@ class PrefixTree:
         self._copy_page = copy_page
         self._root = Node(None, -1, ())
         self._order: OrderedDict[Node, None] = OrderedDict()
+        self._open: set[Stored] = set()
         self.hit_tokens = 0
         self.evicted_pages = 0
 
@@ -68,6 +69,17 @@ class PrefixTree:
     def pages(self) -> int:
         """Pages the tree holds, in use or not."""
         return len(self._order)
+
+    @property
+    def open_prompts(self) -> int:
+        """Handles that are not closed."""
+        return len(self._open)
+
+    @property
+    def stray_holds(self) -> int:
+        """How many more holds on pages there are than the tree and the open handles have; 0, or pages leak."""
+        opened = sum(len(stored.pages) + len(stored.extras) for stored in tuple(self._open))
+        return self._pool.holds - self.pages - opened
 
     def open(self, token_ids: Sequence[int]) -> Stored:
         """The longest stored prefix of `token_ids`, kept from eviction until `close`."""
@@ -85,6 +97,7 @@ class PrefixTree:
                 break
             node, at = found, at + size
         self._touch(stored.nodes)
+        self._open.add(stored)
         self.hit_tokens += len(stored)
         return stored
 
@@ -94,16 +107,20 @@ class PrefixTree:
             self._pool.release(page)
         stored.tokens, stored.pages, stored.nodes = [], [], []
         stored.alternatives, stored.extras = [], []
+        self._open.discard(stored)
 
     def fork(self, stored: Stored) -> Stored:
         """A second handle on the same prompt, without its alternatives; to be closed on its own."""
         for page in stored.pages:
             self._pool.hold(page)
-        return Stored(list(stored.tokens), list(stored.pages), list(stored.nodes))
+        forked = Stored(list(stored.tokens), list(stored.pages), list(stored.nodes))
+        self._open.add(forked)
+        return forked
 
     def reserve(self, stored: Stored, count: int) -> None:
         """Makes room for `count` more tokens, evicting if needed. Raises CacheFull, leaving the prompt as it was."""
         size, pool = self._pool.page_tokens, self._pool
+        self._open.add(stored)
         while len(stored.pages) * size >= len(stored) + size:  # room that failed work had reserved
             pool.release(stored.pages.pop())
             stored.nodes.pop()
@@ -144,6 +161,7 @@ class PrefixTree:
 
     def reserve_alternatives(self, stored: Stored, token_ids: Sequence[int]) -> None:
         """Room for alternative next tokens in place of earlier ones, held until `close`. Raises CacheFull."""
+        self._open.add(stored)
         for page in stored.extras:
             self._pool.release(page)
         stored.extras, stored.alternatives = [], []

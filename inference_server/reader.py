@@ -19,6 +19,7 @@ from inference_server.prefix_cache import PrefixCache
 from inference_server.prefix_tree import Stored
 from inference_server.readings import Ids, Reading, Scoring
 from inference_server.runner import RaggedRunner
+from inference_server.states import States
 
 T = TypeVar("T")
 
@@ -59,8 +60,8 @@ class Reader:
     @property
     def gauges(self) -> ModelGauges:
         """What is counted, from any thread."""
-        runner = self._model.runner
-        store = None if runner is None else runner.gauges
+        held = self._model.runner or self._model.states
+        store = None if held is None else held.gauges
         return ModelGauges(self.prompts, self.lookahead_hits, self.lookahead_passes, self.computed_tokens, store)
 
     def expect(self, ids: Ids) -> None:
@@ -146,6 +147,10 @@ class Reader:
 
     def _compute(self, missing: Sequence[Reading]) -> None:
         runner = self._model.runner
+        if runner is None and self._model.states is not None:
+            for reading in missing:
+                self._go_on(self._model.states, reading)
+            return
         if runner is None:
             self._compute_whole(missing)
             return
@@ -181,6 +186,18 @@ class Reader:
                 self.computed_tokens += len(part.token_ids)
                 if end:
                     self._keep(reading, row.clone() if len(chosen) > 1 else row)
+
+    def _go_on(self, states: States, reading: Reading) -> None:
+        """Takes a prompt a step further from the model's own caches; all of it where others evict it time and again."""
+        size, began = len(reading.ids), time.monotonic()
+        most = self._pace.tokens if reading.computed <= PATIENCE * size else size
+        count, logits = states.advance(reading.ids, most)
+        reading.computed += count
+        self.computed_tokens += count
+        if count > 1:
+            self._pace.took(count, time.monotonic() - began)
+        if logits is not None:
+            self._keep(reading, logits)
 
     def _open(self, runner: RaggedRunner, reading: Reading) -> Segment:
         """What is left to compute of a prompt: at least its last token, which is not stored again where it is."""

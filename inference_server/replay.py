@@ -49,6 +49,11 @@ class Graphs:
         return again
 
 
+def free_bytes(device: torch.device) -> int | None:
+    """Of a CUDA device's memory, what nobody has taken; None of others, where recording takes none."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+
+
 def recorder(device: torch.device) -> Record:
     """The quickest way of a device."""
     return Graphs(device) if device.type == "cuda" else repeated

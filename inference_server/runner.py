@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -15,7 +16,7 @@ from inference_server.kv_store import KvStore, Layout, TokenStore
 from inference_server.page_pool import PagePool
 from inference_server.prefix_tree import PrefixTree, Stored
 from inference_server.ragged import Pass, Rows, running
-from inference_server.replay import recorder
+from inference_server.replay import free_bytes, recorder
 
 
 class Step(Protocol):
@@ -63,7 +64,8 @@ class RaggedRunner:
         if fused:
             self._step = _fused_step(model, self.store)
         elif isinstance(self.store, TokenStore):
-            self._step = FixedStep(model, self.store, pages, recorder(model.device))
+            free = partial(free_bytes, model.device)
+            self._step = FixedStep(model, self.store, pages, recorder(model.device), free)
 
     @property
     def compiled(self) -> bool:
@@ -84,7 +86,15 @@ class RaggedRunner:
     def gauges(self) -> StoreGauges:
         """What is counted, from any thread."""
         tree, pool = self.tree, self.pool
-        return StoreGauges(tree.hit_tokens, tree.evicted_pages, pool.used, pool.total, self.store.page_bytes)
+        return StoreGauges(
+            tree.hit_tokens,
+            tree.evicted_pages,
+            pool.used,
+            pool.total,
+            self.store.page_bytes,
+            tree.open_prompts,
+            tree.stray_holds,
+        )
 
     @property
     def capacity(self) -> int:

@@ -93,6 +93,7 @@ class InferenceServer:
         self.registry = registry
         self.scheduler = scheduler
         self.port = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.readiness = Readiness(registry, scheduler.progress, settings.ready_when, settings.stall_s)
         self.metrics = Metrics(Current(registry, self.readiness, self.gauges))
         self.monitor = Monitor(self.readiness, self.metrics)
@@ -104,6 +105,7 @@ class InferenceServer:
 
     async def start(self) -> None:
         """Listens, and starts to load models. Raises CannotListen."""
+        self._loop = asyncio.get_running_loop()
         next_token_pb2_grpc.add_NextTokenServiceServicer_to_server(  # type: ignore[no-untyped-call]
             NextTokenService(self.registry, self.metrics, About(self.settings, self.registry), self.settings.log_text),
             self._grpc,
@@ -135,8 +137,9 @@ class InferenceServer:
         self.monitor.stop()
 
     def gauges(self) -> Gauges:
-        """What the server counts of itself, as it is now."""
-        return Gauges(self.scheduler.gauges, self.kept.gauges, self.registry.gauges())
+        """What the server counts of itself, as it is now; from any thread."""
+        tasks = len(asyncio.all_tasks(self._loop)) if self._loop else 0
+        return Gauges(self.scheduler.gauges, self.kept.gauges, self.registry.gauges(), tasks)
 
     def _listen(self) -> int:
         host = self.settings.grpc_host

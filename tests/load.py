@@ -1,6 +1,7 @@
-"""A bounded load on a gateway: some sessions, each asking one question after the other, and what became of them.
+"""Readers on the event loop of a test, beside services that run there too; those of readers.py have their own thread.
 
-A question of session s3 carries a request id that begins with s3- and ends up in the log of the server that answers.
+What is waited for here ends at the first failure. A question of session s3 carries a request id that begins with s3-
+and ends up in the log of the server that answers.
 """
 
 import asyncio
@@ -8,19 +9,25 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
 
-import httpx
+import aiohttp
+from readers import Answer, ask
 from servers import PATIENCE_S
+
+TEXT = "Once upon a time"
 
 
 @dataclass
 class Load:
     """What a load met so far."""
 
-    answered: int = 0
-    failures: list[str] = field(default_factory=list)
+    failures: list[Answer] = field(default_factory=list)
     by_session: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def answered(self) -> int:
+        """Questions answered so far."""
+        return self.by_session.total()
 
     async def more(self, answers: int) -> None:
         """Waits until that many more questions were answered, or one failed."""
@@ -38,32 +45,24 @@ class Load:
 
 
 @contextlib.asynccontextmanager
-async def under_load(url: str, sessions: int = 8, pause_s: float = 0.01, **question: Any) -> AsyncIterator[Load]:
+async def under_load(url: str, sessions: int = 8, pause_s: float = 0.01) -> AsyncIterator[Load]:
     """A load on the gateway at a URL, for as long as the context; the sessions are named s0, s1, …"""
     load = Load(by_session=Counter({f"s{number}": 0 for number in range(sessions)}))
-    body = {"text": "Once upon a time", "top_k": 3} | question
-    limits = httpx.Limits(max_connections=sessions, max_keepalive_connections=sessions)
     over = asyncio.Event()
 
-    async def ask(web: httpx.AsyncClient, name: str) -> None:
+    async def one(web: aiohttp.ClientSession, name: str) -> None:
         while not over.is_set():
-            try:
-                headers = {"x-session": name, "x-request-id": f"{name}-{load.by_session[name]}"}
-                answer = await web.post("/api/next-token", json=body, headers=headers)
-            except httpx.HTTPError as error:
-                load.failures.append(repr(error))
-                await asyncio.sleep(pause_s)
-                continue
-            if answer.status_code == 200:
-                load.answered += 1
+            answer = await ask(web, url, name, f"{name}-{load.by_session[name]}", TEXT)
+            if answer.status == 200:
                 load.by_session[name] += 1
             else:
-                load.failures.append(f"{answer.status_code} {answer.text}")
+                load.failures.append(answer)
             await asyncio.sleep(pause_s)
 
-    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=PATIENCE_S) as web, asyncio.TaskGroup() as tasks:
+    timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
+    async with aiohttp.ClientSession(timeout=timeout) as web, asyncio.TaskGroup() as tasks:
         for name in load.by_session:
-            tasks.create_task(ask(web, name))
+            tasks.create_task(one(web, name))
         try:
             yield load
         finally:

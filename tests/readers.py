@@ -1,6 +1,7 @@
 """Readers of a gateway: each is a session that asks, waits for the answer, thinks a moment and asks again.
 
-So the load is bounded by the number of readers, whatever the services do. They run beside the test, in a thread.
+So the load is bounded by the number of readers, whatever the services do. They run beside the test, in a thread; those
+of load.py run on a test's event loop.
 """
 
 import asyncio

@@ -31,6 +31,7 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
     gate = edge.Gate(settings, metrics.refused)
     cancelled = [Middleware(CancelOnDisconnect)]
     gated = [Middleware(gate.through), *cancelled]
+    asking = [Middleware(gate.through), Middleware(edge.Patience(metrics.refused).through), *cancelled]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -49,8 +50,8 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
 
     api = Router(
         [
-            Route("/next-token", handlers.next_token, methods=["POST"], middleware=gated),
-            Route("/score", handlers.score, methods=["POST"], middleware=gated),
+            Route("/next-token", handlers.next_token, methods=["POST"], middleware=asking),
+            Route("/score", handlers.score, methods=["POST"], middleware=asking),
             Route("/models", handlers.models, middleware=gated),
             Route("/models/events", handlers.model_events, middleware=cancelled),
             Route("/models/load", handlers.load_model, methods=["POST"], middleware=gated),

@@ -17,6 +17,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 from service_kit import tracing
 from service_kit.logs import request_id
 from web_gateway import about, errors, values, wire
+from web_gateway.calls import answer_of, until
 from web_gateway.channel import SESSION_KEY, Line, Link, linked
 from web_gateway.settings import Settings
 
@@ -142,7 +143,7 @@ class InferenceClient:
     async def _ask(self, rpc: str, request: Any, call: Call) -> Any:
         with tracing.span(rpc, "CLIENT"):
             async with self._line(rpc) as line:
-                return await getattr(line.calls, rpc)(request, **self._terms(call, *tracing.carried()))
+                return await answer_of(getattr(line.calls, rpc)(request, **self._terms(call, *tracing.carried())))
 
     def _terms(self, call: Call, *more: tuple[str, str]) -> dict[str, Any]:
         """The time and the metadata of a call."""
@@ -169,28 +170,6 @@ class InferenceClient:
             log("call failed", rpc=rpc, code=failure.code().name, details=failure.details())
             fault = await self._link.fault() if failure.code() is StatusCode.UNAVAILABLE else None
             raise errors.Unavailable(fault) if fault else untold(failure.code()) from None
-
-
-async def until(over: asyncio.Event, stream: Any) -> AsyncIterator[Any]:
-    """The stream's messages, up to its end or until something is over; then the stream is cancelled."""
-    ending = asyncio.ensure_future(over.wait())
-    try:
-        while True:
-            reading = asyncio.ensure_future(stream.read())
-            try:
-                await asyncio.wait((reading, ending), return_when=asyncio.FIRST_COMPLETED)
-                if not reading.done():
-                    return
-            finally:
-                if not reading.done():
-                    reading.cancel()
-            message = reading.result()
-            if message is grpc.aio.EOF:  # type: ignore[attr-defined]  # the stubs lack it
-                return
-            yield message
-    finally:
-        ending.cancel()
-        stream.cancel()
 
 
 def told(failure: grpc.aio.AioRpcError, trailers: dict[str, Any]) -> errors.GatewayError:

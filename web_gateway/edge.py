@@ -1,13 +1,15 @@
 """Who may ask, from where, and how much at once. Plain ASGI and the settings; knows no route and no handler."""
 
 import math
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from ipaddress import IPv6Address, ip_address
 
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from throttled import MemoryStore, RateLimiterType, Throttled, rate_limiter
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -17,7 +19,8 @@ from web_gateway.settings import Settings
 CLIENTS = 10_000  # addresses whose rates are remembered; the one that was quiet longest is forgotten first
 PREFIX_V6 = 64  # bits: one household or machine has that many addresses for itself
 PROBED = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})  # asked by address, not by name
-ASK_AGAIN_S = 1.0  # after the gateway itself was full
+ASK_AGAIN_S = 1.0  # after the gateway or the inference server was full
+FULL, _ = errors.ANSWERS[errors.Overloaded]
 EXPOSED = ("retry-after", "x-request-id")  # headers that pages of other origins may read
 
 Refused = Callable[[str], object]
@@ -103,6 +106,48 @@ class Gate:
             wait_s = answer.state.retry_after
             words = f"More requests than one client may send; try again in {math.ceil(wait_s)} s."
             raise errors.RateLimited(words, wait_s)
+
+
+class Patience:
+    """Holds sessions to what they were told: one that was refused for want of room is not let in again for a second,
+    the shortest time that Retry-After can name.
+
+    Its next refusal then costs the inference server nothing, which needs the time for those it has let in.
+    """
+
+    def __init__(self, refused: Refused) -> None:
+        self.refused = refused
+        self._until: OrderedDict[str, float] = OrderedDict()
+
+    def through(self, app: ASGIApp) -> ASGIApp:
+        """The app behind this."""
+
+        async def patient(scope: Scope, receive: Receive, send: Send) -> None:
+            session: str | None = scope["state"]["call"].session
+            if session is None:
+                await app(scope, receive, send)
+                return
+
+            async def watched(message: Message) -> None:
+                if message["type"] == "http.response.start" and message["status"] == FULL:
+                    self._told(session)
+                await send(message)
+
+            self._check(session)
+            await app(scope, receive, watched)
+
+        return patient
+
+    def _check(self, session: str) -> None:
+        if (wait_s := self._until.get(session, 0.0) - time.monotonic()) > 0:
+            self.refused("early")
+            raise errors.Overloaded("This server was full a moment ago; try again when it said.", wait_s)
+
+    def _told(self, session: str) -> None:
+        self._until[session] = time.monotonic() + ASK_AGAIN_S
+        self._until.move_to_end(session)
+        if len(self._until) > CLIENTS:
+            self._until.popitem(last=False)
 
 
 def rates(settings: Settings) -> Throttled:

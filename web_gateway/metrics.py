@@ -1,10 +1,13 @@
 """What Prometheus reads: requests by route, method and code, their time, and how many are in flight."""
 
+import asyncio
+import contextlib
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
-REASONS = ("host", "rate", "requests", "connections")
+REASONS = ("host", "rate", "requests", "early", "connections")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -19,6 +22,12 @@ class Metrics:
         self.in_flight = Gauge(
             "nexttoken_gateway_requests_in_flight", "Requests that are being answered.", registry=self.registry
         )
+        tasks = Gauge(
+            "nexttoken_gateway_tasks",
+            "Tasks of the event loop: requests, event streams, and what runs beside them.",
+            registry=self.registry,
+        )
+        tasks.set_function(count_tasks)
         self._requests = Counter(
             "nexttoken_gateway_requests",
             "Requests answered; code 499 counts clients that left first.",
@@ -35,7 +44,8 @@ class Metrics:
 
         self._refusals = Counter(
             "nexttoken_gateway_refusals",
-            "What was refused at the edge: host, rate, requests (too many at once) or connections.",
+            "What was refused at the edge: host, rate, requests (too many at once), early (sooner than told) or"
+            " connections.",
             ["reason"],
             registry=self.registry,
         )
@@ -54,3 +64,10 @@ class Metrics:
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+def count_tasks() -> float:
+    """How many tasks the running event loop has; 0 outside of one."""
+    with contextlib.suppress(RuntimeError):
+        return len(asyncio.all_tasks())
+    return 0

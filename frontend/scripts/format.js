@@ -1,6 +1,7 @@
 /** Numbers and names in words. Knows no state. */
 
 const THIN = "\u202f";
+const COUNTS = new Intl.NumberFormat("en-US");
 const EXPONENTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /**
@@ -47,7 +48,7 @@ export function points(difference) {
 
 /** @param {number} value @returns {string} such as 49,142 */
 export function count(value) {
-  return Math.round(value).toLocaleString("en-US");
+  return COUNTS.format(Math.round(value));
 }
 
 /** @param {number} bits @returns {string} */

@@ -15,6 +15,7 @@ import { retry, think } from "./outcomes.js";
 import * as scores from "./scores.js";
 import * as states from "./state.js";
 import * as room from "./room.js";
+import * as settings from "./settings.js";
 import { createShelf } from "./shelf.js";
 import { start } from "./starters.js";
 import { load, save } from "./storage.js";
@@ -25,6 +26,7 @@ import { mountChart } from "./views/chart.js";
 import { mountControls } from "./views/controls.js";
 import { mountDetail } from "./views/detail.js";
 import { mountDisplay } from "./views/display.js";
+import { settle } from "./views/dom.js";
 import { mountExamples } from "./views/examples.js";
 import { mountExplain } from "./views/explain.js";
 import { mountKeys } from "./views/keys.js";
@@ -122,6 +124,7 @@ function act(transition) {
 function draw() {
   frame = 0;
   for (const update of views) update(state);
+  settle();
 }
 
 function keep() {
@@ -150,8 +153,8 @@ function verbs() {
     takeBack: () => act(states.takeBack),
     undo: () => act(states.undo),
     redo: () => act(states.redo),
-    set: (/** @type {Partial<states.Settings>} */ changes, held = false) => act((now) => states.set(now, changes, held)),
-    release: () => act(states.release),
+    set: (/** @type {Partial<settings.Settings>} */ changes, held = false) => act((now) => settings.set(now, changes, held)),
+    release: () => act(settings.release),
     unfold: (/** @type {states.Panel} */ panel, /** @type {boolean} */ open) => act((now) => states.unfold(now, panel, open)),
     show: (/** @type {Partial<import("./display.js").Display>} */ changes) => act((now) => setDisplay(now, changes)),
     pin: () => act(pins.pin),
@@ -162,7 +165,7 @@ function verbs() {
     mostLikely: () => act((now) => (room.hidden(now) ? room.reveal(now) : play.mostLikely(now))),
     play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(kind === "write" ? now : room.reveal(now), kind, newSeed())),
     stop: () => act(play.stop),
-    setDice: (/** @type {Partial<states.Dice>} */ changes) => act((now) => setDice(now, changes)),
+    setDice: (/** @type {Partial<settings.Dice>} */ changes) => act((now) => setDice(now, changes)),
     retry: () => act(retry),
     start: (/** @type {string} */ text) => act((now) => start(now, text)),
     present: (/** @type {boolean} */ on) => act((now) => room.present(now, on)),

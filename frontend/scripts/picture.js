@@ -7,7 +7,7 @@
 import { figure, lengthOf, ticks } from "./display.js";
 import * as format from "./format.js";
 import { drawn } from "./snapshot.js";
-import { oneLine } from "./tokens.js";
+import { oneLine } from "./marks.js";
 
 const WIDTH = 960;
 const EDGE = 32;

@@ -38,7 +38,8 @@ import { cut } from "./cuts.js";
 import { redraw } from "./distribution.js";
 import { BREADTH, answerHere, scene } from "./questions.js";
 import { answerKey } from "./state.js";
-import { hex, oneLine } from "./tokens.js";
+import { oneLine } from "./marks.js";
+import { hex } from "./tokens.js";
 import * as tree from "./tree.js";
 
 export const NAMES = ["A", "B", "C"];

@@ -2,9 +2,18 @@
  * What the state asks of the server, and what it can draw meanwhile. Pure.
  *
  * @typedef {import("./state.js").State} State
- * @typedef {import("./state.js").Question} Question
  * @typedef {import("./distribution.js").Answer} Answer
  * @typedef {import("./cuts.js").CutDrawing} Drawing
+ *
+ * @typedef {object} Question
+ * @property {string} key  the same for the same question
+ * @property {string} model
+ * @property {string | null} text  typed text, or
+ * @property {number[] | null} tokenIds  the tokens of the way here
+ * @property {import("./settings.js").Settings} settings
+ * @property {readonly number[]} draws  to be answered each with a token
+ * @property {readonly number[]} watch  ids of tokens wanted wherever they rank
+ * @property {boolean} whole  the prompt's tokens are wanted too
  *
  * @typedef {object} Scene
  * @property {Drawing} drawing

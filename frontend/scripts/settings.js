@@ -1,6 +1,8 @@
 /**
  * What can be set, and in which range. Pure.
  *
+ * @typedef {import("./state.js").State} State
+ *
  * @typedef {object} Settings
  * @property {number} topK
  * @property {number} temperature
@@ -37,4 +39,16 @@ export function fitDice({ seed = 0, pace = 1, fresh = true }) {
   const { seed: seeds, pace: paces } = DICE_LIMITS;
   const good = Number.isInteger(seed) && seed >= seeds.least && seed <= seeds.most;
   return good && typeof fresh === "boolean" && pace >= paces.least && pace <= paces.most;
+}
+
+/** @param {State} state @param {Partial<Settings>} changes @param {boolean} [held] by a hand that drags @returns {State} */
+export function set(state, changes, held = false) {
+  const settings = { ...state.settings, ...changes };
+  if (!SETTINGS.every((name) => fits(name, settings[name]))) return state;
+  return { ...state, settings, held, trouble: null, play: null, said: null };
+}
+
+/** @param {State} state @returns {State} the control is let go */
+export function release(state) {
+  return state.held ? { ...state, held: false } : state;
 }

@@ -7,6 +7,7 @@
  * @typedef {import("./distribution.js").Answer} Answer
  * @typedef {import("./distribution.js").Candidate} Candidate
  * @typedef {import("./wire.js").Model} Model
+ * @typedef {import("./questions.js").Question} Question
  * @typedef {import("./settings.js").Settings} Settings
  * @typedef {import("./settings.js").Dice} Dice
  *
@@ -16,16 +17,6 @@
  * @property {string} code
  * @property {string | null} field  of the request, where one is at fault
  * @property {boolean} again  it is asked again by itself
- *
- * @typedef {object} Question
- * @property {string} key  the same for the same question
- * @property {string} model
- * @property {string | null} text  typed text, or
- * @property {number[] | null} tokenIds  the tokens of the way here
- * @property {Settings} settings
- * @property {readonly number[]} draws  to be answered each with a token
- * @property {readonly number[]} watch  ids of tokens wanted wherever they rank
- * @property {boolean} whole  the prompt's tokens are wanted too
  *
  * @typedef {object} Play
  * @property {"roll" | "write" | "tally"} kind  one token; token by token; many at one place, none appended
@@ -78,7 +69,7 @@ import { FIRST_DISPLAY } from "./display.js";
 import { FIRST_ROOM } from "./room.js";
 import { scoreOf } from "./distribution.js";
 import { FIRST_SHADING } from "./scores.js";
-import { FIRST_DICE, FIRST_SETTINGS, SETTINGS, fits } from "./settings.js";
+import { FIRST_DICE, FIRST_SETTINGS } from "./settings.js";
 import * as tree from "./tree.js";
 
 export const FIRST_TEXT = "Once upon a time";
@@ -213,21 +204,9 @@ export function redo(state) {
   return { ...arrive(state, next), past, future };
 }
 
-/** @param {State} state @param {Partial<Settings>} changes @param {boolean} [held] @returns {State} */
-export function set(state, changes, held = false) {
-  const settings = { ...state.settings, ...changes };
-  if (!SETTINGS.every((name) => fits(name, settings[name]))) return state;
-  return { ...state, settings, held, trouble: null, play: null, said: null };
-}
-
 /** @param {State} state @param {Panel} panel @param {boolean} open @returns {State} */
 export function unfold(state, panel, open) {
   return state.open[panel] === open ? state : { ...state, open: { ...state.open, [panel]: open } };
-}
-
-/** @param {State} state @returns {State} the control is let go */
-export function release(state) {
-  return state.held ? { ...state, held: false } : state;
 }
 
 /** @param {State} state @returns {number | null} the node at the end of the text */

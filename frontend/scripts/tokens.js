@@ -1,16 +1,12 @@
 /**
- * Bytes of tokens → text, visible marks, and words. Knows UTF-8 and Unicode; knows neither the page nor the server.
+ * Bytes of tokens → text and pieces to draw. Knows UTF-8; knows neither the page nor the server.
+ *
+ * @typedef {import("./marks.js").Piece} Piece
  *
  * @typedef {object} Token
  * @property {number} id  in the vocabulary of its model
  * @property {Uint8Array} bytes  what it adds to the text, exactly: for half a character, its half
  * @property {boolean} special  a mark of the tokenizer (beginning, end, role), not part of the text
- *
- * @typedef {object} Piece  a stretch of a token as it is drawn
- * @property {"text" | "mark" | "byte"} kind
- * @property {string} text  the characters themselves; for a byte, empty
- * @property {string} glyph  what is drawn for a mark or a byte; for text, empty
- * @property {string} spoken  in words, for a screen reader
  *
  * @typedef {object} Group  neighbouring tokens that can only be read together
  * @property {number} start  index of its first token
@@ -19,8 +15,8 @@
  * @property {boolean} special
  * @property {boolean} open  ends in the middle of a character
  */
+import { LONGEST_DRAWN, marks } from "./marks.js";
 
-const LONGEST_DRAWN = 400;
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** @param {Uint8Array} bytes @returns {string | null} null where the bytes are not whole, valid UTF-8 */
@@ -49,6 +45,22 @@ export function textOf(tokens) {
   return decode(bytes) ?? runs(bytes).filter((run) => typeof run === "string").join("");
 }
 
+/** @type {WeakMap<Uint8Array, ReturnType<typeof wholeness>>} of tokens' own bytes, which never change */
+const known = new WeakMap();
+/** @type {WeakMap<Uint8Array, Piece[]>} */
+const drawn = new WeakMap();
+
+/**
+ * @template T
+ * @param {WeakMap<Uint8Array, T>} kept @param {Uint8Array} bytes of one token @param {(bytes: Uint8Array) => T} make
+ * @returns {T} made once: a long text is gone through at every step
+ */
+function once(kept, bytes, make) {
+  const found = kept.get(bytes) ?? make(bytes);
+  kept.set(bytes, found);
+  return found;
+}
+
 /** @param {Uint8Array} bytes @returns {"whole" | "open" | "broken"} open: valid so far, ends inside a character */
 export function wholeness(bytes) {
   const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -72,8 +84,9 @@ export function groups(tokens) {
   let start = 0;
   const close = (/** @type {number} */ end, /** @type {boolean} */ open) => {
     if (end <= start) return;
-    const bytes = join(tokens.slice(start, end).map((token) => token.bytes));
-    found.push({ start, count: end - start, pieces: pieces(bytes), special: false, open });
+    const [first] = tokens.slice(start, end);
+    const drawing = end - start === 1 ? once(drawn, first.bytes, pieces) : pieces(join(tokens.slice(start, end).map((token) => token.bytes)));
+    found.push({ start, count: end - start, pieces: drawing, special: false, open });
     start = end;
   };
   tokens.forEach((token, index) => {
@@ -83,7 +96,7 @@ export function groups(tokens) {
       start = index + 1;
       return;
     }
-    const whole = () => wholeness(join(tokens.slice(start, index + 1).map((each) => each.bytes)));
+    const whole = () => (start === index ? once(known, token.bytes, wholeness) : wholeness(join(tokens.slice(start, index + 1).map((each) => each.bytes))));
     let state = whole();
     if (state === "broken" && index > start) {
       close(index, true);
@@ -176,72 +189,4 @@ function lengthOf(lead) {
   if (lead < 0xc2) return 0;
   if (lead < 0xe0) return 2;
   return lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
-}
-
-// Joiners, selectors and tags shape the character before them and stay in the text; alone they are drawn by number.
-const JOINERS = "\\u200c\\u200d\\ufe00-\\ufe0f\\u{e0020}-\\u{e007f}";
-const UNSEEN =
-  "\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u00a0\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f" +
-  "\\u2000-\\u200b\\u200e\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\u3164\\ufeff\\uffa0\\ufff0-\\ufffb" +
-  "\\u{e0000}-\\u{e001f}\\u{e0080}-\\u{e0fff}";
-const SPLIT = new RegExp(`( +|\\n+|\\t+|[${UNSEEN}]|(?<![^\\s${UNSEEN}])[${JOINERS}]+)`, "gu");
-const NAMES = new Map([
-  [0x0000, "null character"],
-  [0x000d, "carriage return"],
-  [0x001b, "escape character"],
-  [0x00a0, "no-break space"],
-  [0x00ad, "soft hyphen"],
-  [0x200b, "zero-width space"],
-  [0x200c, "zero-width non-joiner"],
-  [0x200d, "zero-width joiner"],
-  [0x200e, "left-to-right mark"],
-  [0x200f, "right-to-left mark"],
-  [0x202a, "left-to-right embedding"],
-  [0x202b, "right-to-left embedding"],
-  [0x202c, "end of direction"],
-  [0x202d, "left-to-right override"],
-  [0x202e, "right-to-left override"],
-  [0x2066, "left-to-right isolate"],
-  [0x2067, "right-to-left isolate"],
-  [0x2069, "end of isolate"],
-  [0x3000, "ideographic space"],
-  [0xfeff, "byte order mark"],
-]);
-
-/** @param {string} text @returns {Piece[]} the text with everything unseen made visible */
-export function marks(text) {
-  const drawn = text.length > LONGEST_DRAWN ? text.slice(0, LONGEST_DRAWN).toWellFormed() : text;
-  /** @type {Piece[]} */
-  const found = drawn
-    .split(SPLIT)
-    .filter(Boolean)
-    .map((part) => mark(part) ?? { kind: "text", text: part, glyph: "", spoken: part });
-  if (drawn !== text) {
-    const left = text.length - LONGEST_DRAWN;
-    found.push({ kind: "mark", text: "", glyph: `… +${left}`, spoken: `and ${left} more characters` });
-  }
-  return found;
-}
-
-/** @param {string} text @returns {string} its end on one line: single blanks as they are, marks for all else that can't be seen */
-export function oneLine(text) {
-  return marks(text.slice(-LONGEST_DRAWN).toWellFormed()).map((piece) => (piece.text === " " ? " " : piece.glyph || piece.text)).join("");
-}
-
-/** @param {string} part @returns {Piece | null} */
-function mark(part) {
-  const code = /** @type {number} */ (part.codePointAt(0));
-  const run = (/** @type {string} */ glyph, /** @type {string} */ name) => ({
-    kind: /** @type {const} */ ("mark"),
-    text: part,
-    glyph: part.length > 3 ? `${glyph}×${part.length}` : glyph.repeat(part.length),
-    spoken: part.length > 1 ? `${part.length} ${name}s` : name,
-  });
-  if (code === 0x20) return run("·", "space");
-  if (code === 0x0a) return run("↵", "line break");
-  if (code === 0x09) return run("⇥", "tab");
-  SPLIT.lastIndex = 0;
-  if (!SPLIT.test(part)) return null;
-  const number = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
-  return { kind: "mark", text: part, glyph: number, spoken: NAMES.get(code) ?? number };
 }

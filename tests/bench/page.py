@@ -12,6 +12,7 @@ CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--js-flags=--expose-gc"]
 CLICKS = 60
 GROWTH_CLICKS = 500  # beside the four tokens of the first text, within the model's 512
+STEPS_BACK = 150
 THOUGHT_MS = 300  # between two clicks
 QUIET_S = 0.7  # without another request, a round is whole
 DRAG_MS = 3000
@@ -20,15 +21,15 @@ SETTLED = "#chart[aria-busy=false]:not([data-stale], [data-empty])"
 
 # From the browser's own time of the click to the frame that holds the bars of the longer text.
 CLICK = """([index, thought]) => new Promise((done) => setTimeout(() => {
-  const ids = () => document.querySelector("#text").value.length;
-  const before = ids();
+  const tokens = () => document.querySelector(".prompt-count").textContent;
+  const before = tokens();
   const row = document.querySelectorAll("#chart .row")[index];
   const begun = performance.now();
   row.click();
   const look = () => {
     const chart = document.querySelector("#chart");
     const stands = chart.getAttribute("aria-busy") === "false" && !chart.matches("[data-stale], [data-empty]");
-    if (stands && ids() !== before) setTimeout(() => done(performance.now() - begun));
+    if (stands && tokens() !== before) setTimeout(() => done(performance.now() - begun));
     else requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
@@ -39,7 +40,7 @@ DRAG = """(length) => new Promise((done) => {
   const slider = document.querySelector("#temperature");
   const bar = document.querySelector("#chart .bar");
   const begun = performance.now();
-  let frames = 0;
+  let [frames, at] = [0, 0];
   let last = "";
   const step = (now) => {
     const share = bar.style.getPropertyValue("--share");
@@ -49,7 +50,7 @@ DRAG = """(length) => new Promise((done) => {
       slider.dispatchEvent(new Event("change", { bubbles: true }));
       return done((frames * 1000) / (now - begun));
     }
-    slider.value = String(0.3 + 1.5 * Math.abs(Math.sin((now - begun) / 700)));
+    slider.value = String(0.3 + 0.05 * Math.abs(30 - (at++ % 60))); // there and back, another value in every frame
     slider.dispatchEvent(new Event("input", { bubbles: true }));
     requestAnimationFrame(step);
   };
@@ -135,21 +136,37 @@ async def weigh(cdp: CDPSession) -> tuple[float, float]:
     return metrics["Nodes"], metrics["JSHeapUsedSize"] / 1e3
 
 
+async def tokens_drawn(page: Page) -> int:
+    """DOM nodes of the text as tokens: elements and their words."""
+    count = "document.evaluate('count(.//node())', document.querySelector('#tokens')).numberValue"
+    return int(await page.evaluate(count))
+
+
 async def growth(browser: Browser, url: str) -> dict[str, float]:
-    """What 500 clicks leave behind once the text is back at its beginning, in a page that keeps the path itself."""
+    """What 500 clicks leave behind: nodes beside those of the path itself, and memory, most of it the path's answers.
+
+    Then the same click done and taken back, over and over: no longer path, so nothing may be left of it.
+    """
     page = await opened(browser, url)
     cdp = await page.context.new_cdp_session(page)
     await cdp.send("Performance.enable")
     nodes, heap = await weigh(cdp)
+    drawn = await tokens_drawn(page)
     for _ in range(GROWTH_CLICKS):
         await page.evaluate(CLICK, [0, 0])
     longer, heavier = await weigh(cdp)
-    tokens = int(await page.evaluate("document.querySelectorAll('#prompt .tokens *').length"))
+    path = await tokens_drawn(page) - drawn
+    for _ in range(STEPS_BACK):
+        await page.keyboard.press("ArrowLeft")
+        await page.evaluate(CLICK, [0, 0])
+    same, after = await weigh(cdp)
     await page.context.close()
     return {
-        "nodes_after_500_clicks": longer - nodes,
-        "nodes_of_the_path": tokens,
+        "nodes_beside_the_path": longer - nodes - path,
+        "nodes_of_the_path": path,
         "heap_kb_per_click": (heavier - heap) / GROWTH_CLICKS,
+        "nodes_left_by_a_step_back": (same - longer) / STEPS_BACK,
+        "heap_kb_left_by_a_step_back": (after - heavier) / STEPS_BACK,
     }
 
 

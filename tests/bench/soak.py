@@ -5,20 +5,19 @@
 
 import asyncio
 import contextlib
-import itertools
 import json
 import random
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-import psutil
 
-from bench.stack import percentile, running
+from bench.stack import running
+from bench.vitals import Vitals, not_accounted_for, still_grown, watched
 
 WORKERS = 6
 WORDS = [
@@ -38,30 +37,8 @@ WORDS = [
     "her",
     "dog",
 ]
-SAMPLE_S = 0.5
 SETTLED_S = 3.0  # after the first work, for what ends by itself
-RENEWED_S = 45.0  # longer than a connection between the tiers lives
 CACHE_MB = "48"  # full soon: what is kept then no longer grows
-
-
-@dataclass
-class Vitals:
-    """What must not grow, of one process, sampled over time."""
-
-    process: psutil.Process
-    resident: list[float] = field(default_factory=list)
-
-    def sample(self) -> None:
-        self.resident.append(float(self.process.memory_info().rss))
-
-    def memory_ratio(self) -> float:
-        """Median resident memory of the last third of the time over that of the first."""
-        third = max(1, len(self.resident) // 3)
-        return percentile(self.resident[-third:], 0.5) / percentile(self.resident[:third], 0.5)
-
-    def at_rest(self) -> dict[str, int]:
-        """Threads, and open files with sockets among them."""
-        return {"threads": self.process.num_threads(), "files": self.process.num_fds()}
 
 
 @dataclass
@@ -150,61 +127,32 @@ async def work(url: str, seconds: float) -> Soaked:
     return soaked
 
 
-@contextlib.asynccontextmanager
-async def watched(vitals: list[Vitals]) -> AsyncIterator[None]:
-    """Samples processes again and again."""
-
-    async def watch() -> None:
-        for _ in itertools.count():
-            for each in vitals:
-                each.sample()
-            await asyncio.sleep(SAMPLE_S)
-
-    watching = asyncio.create_task(watch())
-    try:
-        yield
-    finally:
-        watching.cancel()
-
-
-async def soak(url: str, processes: list[psutil.Process], seconds: float) -> tuple[Soaked, list[Vitals], list[str]]:
-    """What became of the work, the samples, and what grew that must not; after a sixth of the time more to warm up."""
-    vitals = [Vitals(process) for process in processes]
+async def soak(url: str, vitals: list[Vitals], seconds: float) -> tuple[Soaked, list[str]]:
+    """What became of the work, and what grew that must not; after a sixth of the time more to warm up."""
     await work(url, seconds / 6)
     await asyncio.sleep(SETTLED_S)
-    before = [each.at_rest() for each in vitals]
+    before = [await each.at_rest() for each in vitals]
     async with watched(vitals):
         soaked = await work(url, seconds)
-    return soaked, vitals, await still_grown(vitals, before)
-
-
-async def still_grown(vitals: list[Vitals], before: list[dict[str, int]]) -> list[str]:
-    """What processes have more of than before, after the time that connections take which are being renewed."""
-    until = time.monotonic() + RENEWED_S
-    while True:
-        grown = [
-            f"process {each.process.pid}: {name} from {then[name]} to {count}"
-            for each, then in zip(vitals, before, strict=True)
-            for name, count in each.at_rest().items()
-            if count > then[name]
-        ]
-        if not grown or time.monotonic() > until:
-            return grown
-        await asyncio.sleep(1)
+    return soaked, await still_grown(vitals, before)
 
 
 async def measure(seconds: float = 120.0) -> dict[str, float]:
     """All figures of this benchmark; prints them as a table."""
     async with running(NEXTTOKEN_CACHE_MB=CACHE_MB) as stack:
-        soaked, (inference, gateway), grown = await soak(stack.url, [stack.inference, stack.gateway], seconds)
+        inference = Vitals(stack.inference, f"{stack.monitor}/metrics")
+        gateway = Vitals(stack.gateway, f"{stack.url}/metrics")
+        soaked, grown = await soak(stack.url, [inference, gateway], seconds)
+        unsettled = not_accounted_for(await inference.metrics())
     figures = {
         "soak_memory_ratio": inference.memory_ratio(),
         "soak_gateway_memory_ratio": gateway.memory_ratio(),
         "soak_requests": float(soaked.outcomes.total()),
         "soak_wrong": float(len(soaked.wrong)),
         "soak_grown": float(len(grown)),
+        "soak_unaccounted": float(len(unsettled)),
     }
-    print(f"{seconds:.0f} s of mixed work: {dict(soaked.outcomes)}", *soaked.wrong[:5], *grown, sep="\n  ")
+    print(f"{seconds:.0f} s of mixed work: {dict(soaked.outcomes)}", *soaked.wrong[:5], *grown, *unsettled, sep="\n  ")
     for name, value in figures.items():
         print(f"  {name:26} {value:10.3f}")
     return {name: round(value, 3) for name, value in figures.items()}

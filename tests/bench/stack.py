@@ -19,9 +19,10 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True)
 class Stack:
-    """Where the page answers, and the two processes behind it."""
+    """Where the page answers, where the inference server tells of itself, and the two processes behind it."""
 
     url: str
+    monitor: str
     inference: psutil.Process
     gateway: psutil.Process
 
@@ -49,10 +50,11 @@ async def running(
     cores: tuple[int, int] | None = None, model: str = "bundled", **settings: str
 ) -> AsyncIterator[Stack]:
     """Both services, once the default model answers; `cores` holds (inference, gateway) to one core each."""
-    grpc_port, port = free_port(), free_port()
+    grpc_port, port, monitor_port = free_port(), free_port(), free_port()
     environment = os.environ | {
         "NEXTTOKEN_MODEL": model,
         "NEXTTOKEN_GRPC_PORT": str(grpc_port),
+        "NEXTTOKEN_METRICS_PORT": str(monitor_port),
         "NEXTTOKEN_PORT": str(port),
         "NEXTTOKEN_INFERENCE_TARGET": f"127.0.0.1:{grpc_port}",
         "NEXTTOKEN_LOG_LEVEL": "warning",
@@ -65,6 +67,7 @@ async def running(
             package,
             env=environment,
             stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL if "NEXTTOKEN_LOG_LEVEL" in settings else None,  # many lines
             preexec_fn=None if cores is None else functools.partial(os.sched_setaffinity, 0, {core}),
         )
         for package, core in zip(("inference_server", "web_gateway"), cores or (0, 0), strict=True)
@@ -74,7 +77,7 @@ async def running(
         async with aiohttp.ClientSession() as session:
             await wait_ready(session, url, model)
         inference, gateway = (psutil.Process(process.pid) for process in processes)
-        yield Stack(url, inference, gateway)
+        yield Stack(url, f"http://127.0.0.1:{monitor_port}", inference, gateway)
     finally:
         for process in processes:
             if process.returncode is None:

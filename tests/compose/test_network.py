@@ -1,4 +1,7 @@
-"""A bad network between the tiers: cut and healed, slow and lossy. Nothing is lost for good, and nobody has to help."""
+"""A bad network between the tiers: cut and healed, slow and lossy. Nothing is lost for good, and nobody has to help.
+
+Readers ask beside a page in a real browser, which says what it waits for and goes on by itself.
+"""
 
 import contextlib
 import subprocess
@@ -8,6 +11,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from containers import GATEWAY, SERVER, Container, Stack, docker, running, until
+from e2e.conftest import ARGUMENTS, CHROMIUM
+from pages import click_bar, percents, rows, settled, write
+from playwright.sync_api import Page, expect, sync_playwright
 from readers import Answer, readers
 from servers import ROOT
 
@@ -16,6 +22,17 @@ from servers import ROOT
 def stack() -> Iterator[Stack]:
     with running() as stack:
         yield stack
+
+
+@pytest.fixture(scope="module")
+def page(stack: Stack) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page()
+        page.goto(stack.url)
+        settled(page)
+        yield page
+        browser.close()
 
 
 @contextlib.contextmanager
@@ -32,12 +49,17 @@ def slow(container: Container, delay_ms: int, loss_percent: int) -> Iterator[Non
             process.terminate()
 
 
-def test_delay_and_loss_cost_time_and_nothing_else(stack: Stack) -> None:
+def test_delay_and_loss_cost_time_and_nothing_else(stack: Stack, page: Page) -> None:
     (server,) = stack.containers()
+    write(page, "Once upon a time")
+    quick = [click_bar(page, 0) for _ in range(3)]
+    write(page, "Once upon a night")
+    write(page, "Once upon a time")
     with readers(stack.url, count=12) as load:
         usual = load.everyone()
         with slow(server, delay_ms=200, loss_percent=5):
             slowed = load.everyone(3)
+            assert [click_bar(page, 0) for _ in range(3)] == quick
         load.everyone()
     assert load.failures() == []
     assert min(answer.seconds for answer in slowed) >= 0.2
@@ -48,9 +70,10 @@ def median(answers: list[Answer]) -> float:
     return sorted(answer.seconds for answer in answers)[len(answers) // 2]
 
 
-def test_a_cut_is_said_and_heals_by_itself(stack: Stack) -> None:
+def test_a_cut_is_said_and_heals_by_itself(stack: Stack, page: Page) -> None:
     (server,) = stack.containers()
     network = f"{stack.project}_default"
+    write(page, "Tom and his dog")
     with readers(stack.url, count=12) as load, httpx.Client(base_url=stack.url, timeout=30) as web:
         load.everyone()
         docker("network", "disconnect", network, server.id)
@@ -59,9 +82,19 @@ def test_a_cut_is_said_and_heals_by_itself(stack: Stack) -> None:
         said = web.get("/readyz")
         assert (said.status_code, said.json()["code"]) == (503, "unavailable")
         assert "can't be reached" in said.json()["error"]
+        expect(page.locator("#status[data-tone=bad]")).to_contain_text("Your text is kept")
+        expect(rows(page)).to_have_count(10)
+        rows(page).nth(1).click()  # the text goes on; its bars come when the network does
+        expect(page.locator("#chart[data-stale]")).to_be_visible()
+        text = page.locator("#text").input_value()
+        assert len(text) > len("Tom and his dog")
         docker("network", "connect", "--alias", SERVER, network, server.id)
         until(lambda: web.get("/readyz").status_code == 200)
         load.everyone()
+        settled(page)
+        expect(page.locator("#status[data-tone=calm]")).to_be_visible()
+        expect(page.locator("#text")).to_have_value(text)
+        assert len(percents(page)) == 11
     assert {answer.status for answer in load.failures()} <= {503, 504}
     assert all('"code":"unavailable"' in answer.body or answer.status == 504 for answer in load.failures())
 

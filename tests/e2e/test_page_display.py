@@ -28,9 +28,11 @@ def first_value(page: Page) -> Locator:
 
 
 def lengths(page: Page) -> list[float]:
-    """The bars' lengths as shares of their tracks, once they rest."""
-    measure = """bars => Promise.all(document.getAnimations().map(each => each.finished)).then(() =>
-        bars.map(bar => bar.getBoundingClientRect().width / bar.parentElement.clientWidth))"""
+    """How far the bars reach into their tracks, as shares of them, once they rest."""
+    measure = """bars => Promise.all(document.getAnimations().map(each => each.finished)).then(() => bars.map(bar => {
+        const track = bar.parentElement.getBoundingClientRect();
+        return (bar.getBoundingClientRect().right - track.left) / track.width;
+    }))"""
     return list(page.locator("#chart .row .bar").evaluate_all(measure))
 
 

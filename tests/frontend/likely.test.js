@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as likely from "../../frontend/scripts/likely.js";
+import * as settings from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
 import { readAnswer } from "../../frontend/scripts/wire.js";
 import { softmax, wireAnswer, wireToken } from "./make.js";
@@ -72,12 +73,12 @@ test("several tokens follow one another, and their product is the text’s", () 
 
 test("another temperature needs no call as long as the answer can tell; else it is asked", () => {
   const { state } = settle(asking("b"));
-  const warm = answer(states.set(state, { temperature: 1.7 }));
+  const warm = answer(settings.set(state, { temperature: 1.7 }));
   assert.equal(likely.nextProbe(warm), null);
   assert.ok(Math.abs(likely.chances(warm)[0].total - softmax(VALUES, 1.7)[5]) < 1e-4);
-  const dragging = states.set(state, { temperature: 0.3 }, true);
+  const dragging = settings.set(state, { temperature: 0.3 }, true);
   assert.ok(Math.abs(likely.chances(dragging)[0].total - softmax(VALUES, 0.3)[5]) < 1e-4, "also while it is dragged");
-  const hot = answer(states.set(state, { temperature: 50 }));
+  const hot = answer(settings.set(state, { temperature: 50 }));
   assert.equal(likely.chances(hot)[0].total, null);
   assert.equal(likely.nextProbe(hot)?.settings.temperature, 50);
   assert.ok(Math.abs(likely.chances(settle(hot).state)[0].total - softmax(VALUES, 50)[5]) < 1e-9);
@@ -119,7 +120,7 @@ test("nothing is asked while the part is folded, a control is held, the text is 
   const state = asking("a");
   assert.ok(likely.nextProbe(state));
   assert.equal(likely.nextProbe(states.unfold(state, "likely", false)), null);
-  assert.equal(likely.nextProbe(states.set(state, { temperature: 0.4 }, true)), null);
+  assert.equal(likely.nextProbe(settings.set(state, { temperature: 0.4 }, true)), null);
   assert.equal(likely.nextProbe(states.edit(state, "Other")), null);
   assert.equal(likely.nextProbe({ ...state, lost: "gone" }), null);
   assert.equal(likely.nextProbe(likely.ask(state, "")), null);
@@ -141,7 +142,7 @@ test("typing is bounded, and half characters are none", () => {
 
 test("a token under the cut is said to be out", () => {
   const { state } = settle(asking("b"));
-  const cutting = answer(states.set(state, { topP: 0.05 }));
+  const cutting = answer(settings.set(state, { topP: 0.05 }));
   assert.ok(likely.chances(settle(cutting).state)[0].cut);
   assert.ok(!likely.chances(state)[0].cut);
 });

@@ -4,6 +4,7 @@ import { LONGEST_LINK, follow, isLink, linkOf, linkWords, readLink } from "../..
 import { choose, setModels } from "../../frontend/scripts/models.js";
 import { receive } from "../../frontend/scripts/outcomes.js";
 import { wanted } from "../../frontend/scripts/questions.js";
+import * as settings from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
 import * as tree from "../../frontend/scripts/tree.js";
 import { readAnswer, toBase64 } from "../../frontend/scripts/wire.js";
@@ -25,7 +26,7 @@ function readBack(state, words) {
 }
 
 test("a link brings back text, tokens, settings and model, on a page that never saw them", () => {
-  const here = states.set(answer(pick(begun(), 2)), { temperature: 0.35, topK: 6, topP: 0.8, minP: 0.01 });
+  const here = settings.set(answer(pick(begun(), 2)), { temperature: 0.35, topK: 6, topP: 0.8, minP: 0.01 });
   const link = linkOf(here);
   assert.match(link, /^#ntv=[\w-]+$/);
   const fresh = setModels(states.initial(), news(model("tiny", "ready", { is_default: true })), 0);

@@ -5,6 +5,7 @@ import { outline } from "../../frontend/scripts/paths.js";
 import { placeWords } from "../../frontend/scripts/place.js";
 import * as play from "../../frontend/scripts/play.js";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
+import * as settings from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
 import { pack, unpack } from "../../frontend/scripts/storage.js";
 import * as tree from "../../frontend/scripts/tree.js";
@@ -40,7 +41,7 @@ test("a place nobody has seen is asked as the ids before it, with its token wher
 });
 
 test("the token that stands there has a bar of its own behind the first ones, and the others are that much less", () => {
-  const state = told(states.set(picked(), { topK: 2 }));
+  const state = told(settings.set(picked(), { topK: 2 }));
   const back = lookAt(state, 4);
   const { drawing } = scene(back);
   assert.equal(drawing.rows.length, 3);
@@ -52,13 +53,13 @@ test("the token that stands there has a bar of its own behind the first ones, an
 });
 
 test("at another temperature, and with cut-offs, its bar is true as well", () => {
-  const state = told(states.set(picked(), { topK: 2 }));
+  const state = told(settings.set(picked(), { topK: 2 }));
   const back = lookAt(state, 4);
-  const warm = states.set(back, { temperature: 2 }, true);
+  const warm = settings.set(back, { temperature: 2 }, true);
   const computed = held(warm).share;
-  const asked = told(states.release(warm));
+  const asked = told(settings.release(warm));
   assert.ok(Math.abs(held(asked).share - computed) < 1e-4);
-  const cut = told(states.set(back, { topP: 0.01 }));
+  const cut = told(settings.set(back, { topP: 0.01 }));
   assert.deepEqual([held(cut).share, held(cut).fell], [0, "top-p"]);
   assert.equal(scene(cut).drawing.rows[0].share, 1);
 });

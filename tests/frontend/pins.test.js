@@ -3,6 +3,7 @@ import test from "node:test";
 import { setModels } from "../../frontend/scripts/models.js";
 import * as pins from "../../frontend/scripts/pins.js";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
+import * as settings from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
 import { pack, unpack } from "../../frontend/scripts/storage.js";
 import { logits, random, softmax } from "./make.js";
@@ -71,7 +72,7 @@ test("a pin holds what the bars showed, through other texts, settings and a relo
   const rows = scene(state).drawing.rows;
   assert.deepEqual([pin.name, pin.model, pin.text, state.versus], ["A", "tiny", "Once upon a time", "A"]);
   assert.deepEqual(pin.cells.slice(0, 10).map((cell) => cell.share), rows.map((row) => row.share));
-  const moved = answer(states.set(pick(state, 1), { temperature: 0.5 }));
+  const moved = answer(settings.set(pick(state, 1), { temperature: 0.5 }));
   assert.deepEqual(moved.pins[0].cells.slice(0, 10), pin.cells.slice(0, 10));
   const again = unpack(pack(moved));
   assert.deepEqual([again.pins, again.versus], [moved.pins, "A"]);
@@ -81,7 +82,7 @@ test("what comes of a pinned text later makes its pin deeper, at the settings it
   let state = pins.pin(begun());
   assert.equal(state.pins[0].cells.length, 10);
   assert.equal(wanted(state)?.settings.topK, 200, "more tokens are asked for, to compare them");
-  state = pins.deepen(answer(states.set(state, { temperature: 2 }), { settings: { ...state.settings, temperature: 2, topK: 40 } }));
+  state = pins.deepen(answer(settings.set(state, { temperature: 2 }), { settings: { ...state.settings, temperature: 2, topK: 40 } }));
   const [pin] = state.pins;
   assert.equal(pin.cells.length, 40);
   assert.ok(pin.whole);
@@ -115,7 +116,7 @@ test("while a text has no answer there is nothing to pin", () => {
 });
 
 test("a cut is pinned as it was cut", () => {
-  const cutting = answer(states.set(begun(), { topP: 0.4 }));
+  const cutting = answer(settings.set(begun(), { topP: 0.4 }));
   const [pin] = pins.pin(cutting).pins;
   const kept = pin.cells.filter((cell) => cell.share > 0);
   assert.ok(kept.length < pin.cells.length);

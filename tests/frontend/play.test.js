@@ -6,6 +6,7 @@ import * as play from "../../frontend/scripts/play.js";
 import { createPlayer } from "../../frontend/scripts/player.js";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
 import * as outcomes from "../../frontend/scripts/outcomes.js";
+import * as settings from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
 import { pack, unpack } from "../../frontend/scripts/storage.js";
 import * as tree from "../../frontend/scripts/tree.js";
@@ -56,7 +57,7 @@ test("a roll asks for one draw, shows where it fell, then appends; undo takes it
 
 test("the dart falls as far down the cumulated bars as its number says, beyond them among the others", () => {
   const falls = Array.from({ length: 60 }, (_, seed) => {
-    const state = answer(play.begin(seeded(states.set(begun(), { topK: 4 }), seed), "roll", 0));
+    const state = answer(play.begin(seeded(settings.set(begun(), { topK: 4 }), seed), "roll", 0));
     const { candidate, at } = play.dart(state);
     const { rows } = scene(state).drawing;
     let sum = 0;
@@ -70,7 +71,7 @@ test("the dart falls as far down the cumulated bars as its number says, beyond t
 
 test("a token among the others is appended with its rank and its probability at temperature 1", () => {
   for (let seed = 0; seed < 60; seed++) {
-    const state = answer(play.begin(seeded(states.set(begun(), { topK: 2 }), seed), "roll", 0));
+    const state = answer(play.begin(seeded(settings.set(begun(), { topK: 2 }), seed), "roll", 0));
     const { candidate } = play.dart(state);
     if (candidate.rank <= 2) continue;
     const landed = play.land(state);
@@ -82,7 +83,7 @@ test("a token among the others is appended with its rank and its probability at 
 });
 
 test("what is cut is never drawn", () => {
-  const state = answer(play.begin(states.set(begun(), { topP: 0.5 }), "tally", 3));
+  const state = answer(play.begin(settings.set(begun(), { topP: 0.5 }), "tally", 3));
   const { rows, kept } = scene(state).drawing;
   const counts = play.tally(state);
   assert.ok(kept.count < 10);
@@ -135,7 +136,7 @@ test("writing on stops where the user moves, types or sets something, at an erro
   const state = answer(play.begin(begun(), "write", 1));
   const others = [
     states.edit(state, "else"),
-    states.set(state, { temperature: 0.5 }),
+    settings.set(state, { temperature: 0.5 }),
     states.takeBack(state),
     outcomes.fail(state, { key: "x", message: "no", code: "internal", field: null, again: false }),
     lose(state, "gone"),

@@ -5,6 +5,7 @@ import { look } from "../../frontend/scripts/look.js";
 import { lose } from "../../frontend/scripts/models.js";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
 import * as scores from "../../frontend/scripts/scores.js";
+import * as settings from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
 import { pack, unpack } from "../../frontend/scripts/storage.js";
 import { readScores } from "../../frontend/scripts/wire.js";
@@ -43,14 +44,14 @@ test("scores are asked on request only, for the ids of the whole text, once", ()
 test("a picked token needs no asking: its probability and the entropy there are known", () => {
   const state = scored(shaded());
   for (const temperature of [1, 0.7]) {
-    const warm = told(states.set(state, { temperature }));
+    const warm = told(settings.set(state, { temperature }));
     const { candidate, raw } = scene(warm).drawing.rows[2];
     const after = told(pick(warm, 2));
     const [node] = scores.textNodes(after).slice(-1);
     assert.ok(Math.abs(Math.exp(node.score.logprob) - raw) < 1e-9);
     assert.equal(node.score.rank, candidate.rank);
     assert.equal(scores.wantedScores(after), null);
-    const cold = scene(told(states.set(state, { temperature: 1 })));
+    const cold = scene(told(settings.set(state, { temperature: 1 })));
     assert.ok(Math.abs(node.score.entropy - cold.drawing.entropyBits) < 1e-4);
   }
 });
@@ -77,7 +78,7 @@ test("scores that come late belong to their own text, never to another", () => {
 test("nothing is asked while a click waits for its bars, a control is held or the server is lost", () => {
   const state = shaded();
   assert.equal(scores.wantedScores(pick(state, 0)), null);
-  assert.equal(scores.wantedScores(states.set(state, { temperature: 0.5 }, true)), null);
+  assert.equal(scores.wantedScores(settings.set(state, { temperature: 0.5 }, true)), null);
   assert.equal(scores.wantedScores(lose(state, "gone")), null);
 });
 

@@ -4,14 +4,15 @@ import { curl, python } from "../../frontend/scripts/code.js";
 import { wanted } from "../../frontend/scripts/questions.js";
 import { svg } from "../../frontend/scripts/picture.js";
 import { snapshot, toCsv, toJson, toText } from "../../frontend/scripts/snapshot.js";
+import { set } from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
 import { FIRST_DISPLAY } from "../../frontend/scripts/display.js";
 import { answer, begun, pick } from "./steps.js";
 
 /** What is on the screen, with these as the first tokens. @param {(string | Uint8Array)[]} tokens @param {{text?: string, settings?: object}} [more] */
 function screen(tokens, { text = "Once upon a time", settings = {} } = {}) {
-  const set = states.set(begun(text), settings);
-  const state = wanted(set) ? answer(set) : set;
+  const asking = set(begun(text), settings);
+  const state = wanted(asking) ? answer(asking) : asking;
   const { candidates } = [...state.answers.values()].at(-1);
   tokens.forEach((each, at) => (candidates[at].token = { id: 500 + at, bytes: typeof each === "string" ? new TextEncoder().encode(each) : each, special: false }));
   return snapshot(state);
@@ -139,7 +140,7 @@ test("the picture has the reader’s colours, or those asked for", () => {
 test("the code asks what the page asked: typed text as text, picked tokens as ids, settings where they are set", () => {
   const typed = screen([]);
   assert.match(curl(typed, "http://a:1"), /"text":"Once upon a time","model":"tiny","top_k":10,"temperature":1}'/);
-  const picked = snapshot(answer(pick(states.set(begun(), { topP: 0.8, minP: 0.1 }), 1)));
+  const picked = snapshot(answer(pick(set(begun(), { topP: 0.8, minP: 0.1 }), 1)));
   const ids = picked.tokens.map((token) => token.id);
   assert.match(curl(picked, "http://a:1"), new RegExp(`"token_ids":\\[${ids}\\].*"top_p":0.8,"min_p":0.1}'`));
   assert.match(python(picked), new RegExp(`ids=\\[${ids.join(", ")}\\]`));

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
 import * as outcomes from "../../frontend/scripts/outcomes.js";
+import * as settings from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
 import * as tree from "../../frontend/scripts/tree.js";
 import { answer, begun, pick } from "./steps.js";
@@ -27,7 +28,7 @@ test("a pick joins the text before any answer, and the old bars stay, stale", ()
 });
 
 test("a pick is kept with its rank and its probability at temperature 1", () => {
-  let state = states.set(begun(), { temperature: 0.5 });
+  let state = settings.set(begun(), { temperature: 0.5 });
   const { raw, candidate } = scene(state).drawing.rows[2];
   state = pick(state, 2);
   const node = tree.node(state.tree, state.current);
@@ -150,17 +151,17 @@ test("an error keeps text and bars, is not asked again by itself, and goes when 
 });
 
 test("dragging asks nothing; letting go asks once; the bars are exact meanwhile", () => {
-  let state = states.set(begun(), { temperature: 0.4 }, true);
+  let state = settings.set(begun(), { temperature: 0.4 }, true);
   assert.equal(wanted(state), null);
   assert.equal(scene(state).stale, false);
   assert.ok(scene(state).drawing.rows[0].probability > scene(state).drawing.rows[0].raw);
-  state = states.release(state);
+  state = settings.release(state);
   assert.equal(wanted(state).settings.temperature, 0.4);
   assert.equal(wanted(answer(state)), null);
 });
 
 test("a temperature beyond the grid holds the last bars, stale, until the server says", () => {
-  const state = states.set(begun(), { temperature: 0.05 });
+  const state = settings.set(begun(), { temperature: 0.05 });
   assert.equal(scene(state).stale, true);
   assert.equal(scene(state).drawing.rows.length, 10);
   assert.equal(scene(answer(state)).stale, false);
@@ -168,17 +169,17 @@ test("a temperature beyond the grid holds the last bars, stale, until the server
 
 test("more bars are asked for, fewer are at hand", () => {
   const state = begun();
-  assert.equal(wanted(states.set(state, { topK: 5 })), null);
-  assert.equal(scene(states.set(state, { topK: 5 })).drawing.rows.length, 5);
-  assert.equal(wanted(states.set(state, { topK: 20 })).settings.topK, 20);
-  const all = answer(states.set(state, { topK: 40 }));
-  assert.equal(wanted(states.set(all, { topK: 1000 })), null, "there are no more than the vocabulary");
+  assert.equal(wanted(settings.set(state, { topK: 5 })), null);
+  assert.equal(scene(settings.set(state, { topK: 5 })).drawing.rows.length, 5);
+  assert.equal(wanted(settings.set(state, { topK: 20 })).settings.topK, 20);
+  const all = answer(settings.set(state, { topK: 40 }));
+  assert.equal(wanted(settings.set(all, { topK: 1000 })), null, "there are no more than the vocabulary");
 });
 
 test("settings out of range are refused", () => {
   const state = begun();
   for (const bad of [{ topK: 0 }, { topK: 1001 }, { topK: 2.5 }, { topK: NaN }, { temperature: -0.1 }, { temperature: 101 }, { temperature: NaN }]) {
-    assert.equal(states.set(state, bad), state);
+    assert.equal(settings.set(state, bad), state);
   }
 });
 

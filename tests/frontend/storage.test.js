@@ -3,6 +3,7 @@ import test from "node:test";
 import { setModels } from "../../frontend/scripts/models.js";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
 import * as outcomes from "../../frontend/scripts/outcomes.js";
+import * as settings from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
 import { createShelf } from "../../frontend/scripts/shelf.js";
 import { statusLine } from "../../frontend/scripts/status.js";
@@ -34,7 +35,7 @@ test("a reload keeps text, branches, undo, settings and model", () => {
     state = outcomes.receive(state, question, readAnswer(json, { model: "tiny", text: null, ...question.settings }));
   }
   assert.equal(tree.path(state.tree, state.current).length, 5);
-  state = states.set(states.undo(state), { temperature: 0.35, topK: 7, topP: 0.9, minP: 0.02 });
+  state = settings.set(states.undo(state), { temperature: 0.35, topK: 7, topP: 0.9, minP: 0.02 });
   state = states.unfold(state, "more", true);
   assert.deepEqual(kept(unpack(pack(state))), kept(state));
 });

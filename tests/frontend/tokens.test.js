@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { decode, groups, hex, marks, pending, spell, spoken, textOf } from "../../frontend/scripts/tokens.js";
+import { marks } from "../../frontend/scripts/marks.js";
+import { decode, groups, hex, pending, spell, spoken, textOf } from "../../frontend/scripts/tokens.js";
 
 let nextId = 0;
 /** @param {string | number[]} content @param {boolean} [special] */

@@ -64,6 +64,11 @@ PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
         "GptOssConfig",
         {**_WINDOWED, "num_local_experts": 4, "rope_parameters": {"rope_type": "default", "rope_theta": 1e4}},
     ),
+    "jamba": (
+        "JambaConfig",
+        {**_GROUPED, "num_experts": 2, "attn_layer_period": 2, "attn_layer_offset": 1},
+    ),
+    "lfm2": ("Lfm2Config", {**_GROUPED, "layer_types": ["conv", "full_attention"]}),
     "mamba": ("MambaConfig", {**_COMMON, "hidden_size": 64, "num_hidden_layers": 2}),
 }
 

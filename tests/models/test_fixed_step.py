@@ -18,7 +18,7 @@ from inference_server.capability import build_runner
 from inference_server.fixed_step import PAGES, PREPARED, FixedStep
 from inference_server.page_pool import CacheFull
 from inference_server.prefix_tree import Stored
-from inference_server.replay import Work, repeated
+from inference_server.replay import Work, free_bytes, repeated
 from inference_server.runner import RaggedRunner
 from models.shapes import RAGGED, VOCABULARY, build
 
@@ -179,6 +179,40 @@ def test_what_cannot_be_recorded_runs_layer_by_layer(record: Callable[[Work], Wo
     assert (logs[0]["rows"], logs[0]["pages"]) == (1, PAGES[0])
     for each in logits:
         torch.testing.assert_close(each[0].softmax(-1), llama[1]([*PROMPT[:20], 9]), atol=1e-4, rtol=0)
+
+
+def test_no_more_is_recorded_than_memory_allows() -> None:
+    """The shapes that fit beside what is spared are, one after the other; a larger one, and its successors, run on."""
+    runner = fixed_runner(build("llama"))
+    step = step_of(runner)
+    left, asked = [fixed_step.SPARED_BYTES + 2 * step._bytes((4, PAGES[0]))], list[int]()
+
+    def recording(work: Work) -> Work:
+        left[0] -= step._bytes((2, PAGES[0]))
+        return repeated(work)
+
+    def free() -> int:
+        asked.append(left[0])
+        return left[0]
+
+    step._record, step._free, step._ready = recording, free, {}
+    with structlog.testing.capture_logs() as logs:
+        runner.prepare()
+    assert step.shapes == [(1, PAGES[0]), (2, PAGES[0]), (4, PAGES[0])]
+    assert [(line["event"], line["rows"]) for line in logs] == [
+        ("steps of this shape run layer by layer", rows) for rows in (8, 16)
+    ]
+    assert all("MiB are free" in line["reason"] for line in logs)
+    count = len(asked)
+    handles = kept(runner, [PROMPT[at : at + 9] for at in range(5)])
+    segments = [Segment(handle, [9], alternatives=True) for handle in handles]
+    assert len(runner.run(segments)) == 5
+    assert len(runner.run(segments[:3])) == 3
+    assert len(asked) == count, "a shape is refused once"
+
+
+def test_recordings_on_a_cpu_take_what_they_like() -> None:
+    assert free_bytes(torch.device("cpu")) is None
 
 
 def test_repeated_work_gives_one_tensor_anew() -> None:

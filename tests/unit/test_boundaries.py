@@ -36,6 +36,7 @@ INFERENCE_PATH = (
     "prefix_cache",
     "model",
     "trial",
+    "states",
     "capability",
     "runner",
     "fixed_step",
@@ -67,6 +68,7 @@ GATEWAY_PATH = (
     "body",
     "schemas",
     "client",
+    "calls",
     "channel",
     "diagnosis",
     "wire",
@@ -78,7 +80,7 @@ PROTOBUF = {"nexttoken", "google", "grpc_status", "grpc_health", "grpc_reflectio
 TORCH = {
     *("model.py", "distribution.py", "train.py", "evaluate.py"),
     *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
-    *("fixed_step.py", "replay.py"),
+    *("fixed_step.py", "replay.py", "states.py"),
     *("held.py", "calibration.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py", "team.py"),
 }
 HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
@@ -134,7 +136,7 @@ def test_packages_that_must_not_meet(package: str, strangers: set[str]) -> None:
 @pytest.mark.parametrize(
     ("package", "of", "allowed"),
     [
-        ("web_gateway", PROTOBUF | {"grpc"}, {"client.py", "channel.py", "wire.py"}),
+        ("web_gateway", PROTOBUF | {"grpc"}, {"client.py", "calls.py", "channel.py", "wire.py"}),
         ("inference_server", PROTOBUF | {"grpc"}, {"service.py", "wire.py", "server.py", "guard.py", "probe.py"}),
         ("inference_server", {"torch"}, TORCH),
     ],

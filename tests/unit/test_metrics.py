@@ -26,9 +26,10 @@ def exported() -> dict[str, str]:
     """Every metric of our own and its meaning; samples of a histogram and of a counter under the metric's name."""
     registry = Registry("bundled", (), fakes.fetch, lambda name, folder: fakes.FakeEngine())
     readiness = Readiness(registry, Progress(), "any", 1.0)
-    store = StoreGauges(hit_tokens=1, evicted_pages=1, used_pages=1, pages=1, page_bytes=1)
+    store = StoreGauges(1, 1, 1, 1, 1, 1, 1)
     model = ModelGauges(prompts=1, lookahead_hits=1, lookahead_passes=1, computed_tokens=1, store=store)
-    now = Gauges(QueueGauges(1, 1, 1, 1, 1, 1, 1, {1: 1, 3: 2}), KeptGauges(1, 1, 1, 1, 1, 1), {"bundled": model})
+    queue, kept = QueueGauges(1, 1, 1, 1, 1, 1, 1, {1: 1, 3: 2}), KeptGauges(1, 1, 1, 1, 1, 1, 1)
+    now = Gauges(queue, kept, {"bundled": model}, 1)
     served = inference_server.metrics.Metrics(inference_server.metrics.Current(registry, readiness, lambda: now))
     served.ended("TopK", "bundled", "OK")
     served.answered("TopK", "bundled", 1, Timings(1, 1, 1, 1))

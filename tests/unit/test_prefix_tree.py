@@ -227,11 +227,14 @@ class Clients(RuleBasedStateMachine):
         held = {page for stored, _ in self.live for page in (*stored.pages, *stored.extras)}
         assert self.shelf.pool.used <= self.shelf.tree.pages + len(held)
         assert self.shelf.pool.used >= self.shelf.tree.pages
+        assert self.shelf.tree.stray_holds == 0
+        assert self.shelf.tree.open_prompts <= len(self.live)
 
     def teardown(self) -> None:
         for stored, _ in self.live:
             self.shelf.tree.close(stored)
-        assert self.shelf.pool.used == self.shelf.tree.pages
+        assert self.shelf.pool.used == self.shelf.tree.pages == self.shelf.pool.holds
+        assert self.shelf.tree.open_prompts == 0
         self.shelf.tree.clear()
         assert self.shelf.pool.used == 0
 

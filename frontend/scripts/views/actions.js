@@ -6,7 +6,7 @@
  */
 import { playWords } from "../play.js";
 import { DICE_LIMITS, fitDice } from "../settings.js";
-import { setText } from "./row.js";
+import { setText, setVariable } from "./dom.js";
 
 const PRESSES = /^(Enter| )$/;
 const SLIDES = /^(Arrow|Page|Home|End)/;
@@ -58,7 +58,7 @@ export function mountActions(root, dice, verbs) {
       trouble.hidden = true;
     }
     if (pace.valueAsNumber !== state.dice.pace) pace.value = String(state.dice.pace);
-    pace.style.setProperty("--at", String((pace.valueAsNumber - Number(pace.min)) / (Number(pace.max) - Number(pace.min))));
+    setVariable(pace, "--at", String((pace.valueAsNumber - Number(pace.min)) / (Number(pace.max) - Number(pace.min))));
     const rate = state.dice.pace === 1 ? "1 token a second" : `${state.dice.pace} tokens a second`;
     setText(paceWords, `${state.dice.pace}/s`);
     pace.ariaValueText = rate;

@@ -12,7 +12,7 @@ import { hidden } from "../room.js";
 import { named, rereadWords } from "../status.js";
 import { spoken } from "../tokens.js";
 import * as tree from "../tree.js";
-import { setText } from "./row.js";
+import { setText } from "./dom.js";
 
 /** @param {HTMLElement} root @returns {(state: State) => void} */
 export function mountAnnouncer(root) {

@@ -7,7 +7,7 @@
 import * as format from "../format.js";
 import { LONGEST_NAME } from "../paths.js";
 import { drawIcon } from "./pieces.js";
-import { setText } from "./row.js";
+import { setText } from "./dom.js";
 
 const DEEPEST = 8; // steps of indentation; what grows deeper stands there
 const PEN = "M3 13.2 3.6 10 10.8 2.8a1.4 1.4 0 0 1 2 0l.4.4a1.4 1.4 0 0 1 0 2L6 12.4z";

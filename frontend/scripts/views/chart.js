@@ -14,10 +14,12 @@ import { scene, wanted } from "../questions.js";
 import { hex, pending } from "../tokens.js";
 import { hidden } from "../room.js";
 import * as tree from "../tree.js";
+import { setAttribute, setText, setVariable } from "./dom.js";
 import { stripsOf } from "./pins.js";
-import { createRow, drawRolls, moved, setLength, setText } from "./row.js";
+import { createRow, drawRolls, moved, setLength } from "./row.js";
 
 const GLIDE_MS = 180;
+const SLOW_MS = 150; // within which bars of another text are not dimmed
 const QUICK_PACE = 4; // tokens a second, beyond which rows have no time to glide
 const PRECISION = 1e-4; // of what is computed here; smaller than that is only known to be small
 const EASE = "cubic-bezier(.2, .7, .2, 1)";
@@ -36,6 +38,11 @@ export function mountChart(root, verbs) {
   /** @type {Row[]} */
   let shown = [];
   let stale = true;
+  let slow = false;
+  /** @type {State | null} */
+  let latest = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let slowing;
   let cutting = false;
   let selected = 0;
   /** @type {State["current"]} */
@@ -48,6 +55,10 @@ export function mountChart(root, verbs) {
   bars.addEventListener("focusin", (event) => {
     const button = /** @type {Element} */ (event.target).closest("button");
     if (button) select(Number(button.dataset.index));
+  });
+  bars.addEventListener("pointerover", (event) => {
+    const item = /** @type {Element} */ (event.target).closest("li");
+    for (const row of rows.values()) if (row.item === item) row.hint();
   });
   part(".chart-trouble button").addEventListener("click", verbs.retry);
   root.addEventListener("keydown", (event) => {
@@ -75,7 +86,7 @@ export function mountChart(root, verbs) {
   /** @param {number} index */
   function select(index) {
     selected = index;
-    for (const { button } of rows.values()) button.tabIndex = Number(button.dataset.index) === index ? 0 : -1;
+    for (const { button } of rows.values()) setAttribute(button, "tabindex", Number(button.dataset.index) === index ? "0" : "-1");
   }
 
   /** @param {number} index */
@@ -86,15 +97,18 @@ export function mountChart(root, verbs) {
 
   /** @param {State} state */
   function update(state) {
+    latest = state;
     const now = scene(state);
     const busy = wanted(state) !== null;
     root.toggleAttribute("data-held", state.held);
     root.toggleAttribute("data-empty", !now);
-    root.setAttribute("aria-busy", String(busy));
+    setAttribute(root, "aria-busy", String(busy));
     showTrouble(state);
     if (!now) return hidden(state) ? clear() : undefined;
     stale = now.stale;
     root.toggleAttribute("data-stale", stale);
+    if (!stale) hurry();
+    else slowing ??= setTimeout(dim, SLOW_MS);
     const { drawing } = now;
     const focused = bars.contains(document.activeElement);
     if (!stale && state.current !== selectedAt) {
@@ -118,8 +132,23 @@ export function mountChart(root, verbs) {
     setLength(othersRaw, cutting ? drawing.otherProbability : 0, scale);
     const least = cutting && state.settings.minP > 0 ? state.settings.minP * (drawing.rows[0]?.probability ?? 0) : 0;
     bars.toggleAttribute("data-line", least > 0);
-    bars.style.setProperty("--line", String(lengthOf(least, scale)));
+    setVariable(bars, "--line", String(lengthOf(least, scale)));
     others.toggleAttribute("data-fell", cutting && drawing.otherShare === 0);
+  }
+
+  /** The answer is here. */
+  function hurry() {
+    clearTimeout(slowing);
+    slowing = undefined;
+    slow = false;
+    root.removeAttribute("data-slow");
+  }
+
+  /** The answer takes long: the bars can't be clicked, and look so. */
+  function dim() {
+    slow = true;
+    root.setAttribute("data-slow", "");
+    if (latest) drawRows(latest);
   }
 
   /** Nothing of the bars stays on the page. */
@@ -142,7 +171,7 @@ export function mountChart(root, verbs) {
     const fell = dart(state);
     const { display } = state;
     let [left, rolls] = [0, ROLLS];
-    const places = glide ? new Map([...rows].map(([key, row]) => [key, row.item.offsetTop])) : new Map();
+    const places = glide ? new Map([...rows.keys()].map((key, at) => [key, at])) : new Map();
     /** @type {typeof rows} */
     const next = new Map();
     shown.forEach((each, index) => {
@@ -153,7 +182,7 @@ export function mountChart(root, verbs) {
       const count = rolled ? (rolled.get(token.id) ?? 0) : null;
       const dartAt = fell?.candidate.token.id === token.id ? Math.max(0, Math.min(each.share, fell.at - left)) : null;
       const pinned = stripsOf(state, each);
-      row.update(each, { index, selected: index === selected, taken: token.id === taken, stale, before, cutting, rolled: count, dartAt, display, pinned });
+      row.update(each, { index, selected: index === selected, taken: token.id === taken, slow, held: state.held, before, cutting, rolled: count, dartAt, display, pinned });
       left += each.share;
       rolls -= count ?? 0;
       if (bars.children[index] !== row.item) bars.insertBefore(row.item, bars.children[index] ?? null);
@@ -165,14 +194,14 @@ export function mountChart(root, verbs) {
     if (glide) glideFrom(places);
   }
 
-  /** @param {Map<string, number>} places where each row was, by key */
+  /** @param {Map<string, number>} places which row each was, by key; rows are of one height, so nothing is measured */
   function glideFrom(places) {
-    for (const [key, { item }] of rows) {
+    [...rows].forEach(([key, { item }], at) => {
       const from = places.get(key);
-      const distance = from === undefined ? 0 : from - item.offsetTop;
-      if (distance) item.animate([{ translate: `0 ${distance}px` }, { translate: "0 0" }], { duration: GLIDE_MS, easing: EASE });
+      const rowsAway = from === undefined ? 0 : from - at;
+      if (rowsAway) item.animate([{ translate: `0 ${rowsAway * 100}%` }, { translate: "0 0" }], { duration: GLIDE_MS, easing: EASE });
       else if (from === undefined && places.size) item.animate([{ opacity: 0 }, { opacity: 1 }], { duration: GLIDE_MS });
-    }
+    });
   }
 
   /** @param {State} state */

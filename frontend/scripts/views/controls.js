@@ -10,7 +10,7 @@ import { scene } from "../questions.js";
 import { hidden } from "../room.js";
 import { LIMITS, fits } from "../settings.js";
 import { keptWords } from "../steps.js";
-import { setText } from "./row.js";
+import { setText, setVariable } from "./dom.js";
 
 const CONTROLS = /** @type {const} */ ([
   { name: "temperature", id: "temperature", label: "Temperature", field: "temperature", kind: "a number" },
@@ -72,7 +72,7 @@ function mountControl(root, verbs, { name, id, label, field, kind }) {
     slider.dataset.exact = String(value);
     if (slider.valueAsNumber !== value) slider.value = String(value);
     const [from, to] = [Number(slider.min), Number(slider.max)];
-    slider.style.setProperty("--at", String((slider.valueAsNumber - from) / (to - from)));
+    setVariable(slider, "--at", String((slider.valueAsNumber - from) / (to - from)));
     // What the user is typing stays as typed, such as "1." on the way to "1.5".
     if (number.valueAsNumber !== value && !refused && document.activeElement !== number) number.value = String(value);
     if (refused) return;

@@ -5,7 +5,7 @@
  * @typedef {import("../explain.js").Explanation} Explanation
  */
 import { explanations } from "../explain.js";
-import { setText } from "./row.js";
+import { setText } from "./dom.js";
 
 /** @param {HTMLElement} root @param {Document} page @returns {(state: State) => void} */
 export function mountExplain(root, page) {

@@ -7,10 +7,12 @@
  */
 import * as format from "../format.js";
 import { MOST_TYPED, chances } from "../likely.js";
+import { marks } from "../marks.js";
 import { answerHere } from "../questions.js";
-import { marks, spell, spoken } from "../tokens.js";
+import { spell, spoken } from "../tokens.js";
 import { drawPieces } from "./pieces.js";
-import { setLength, setText } from "./row.js";
+import { setText } from "./dom.js";
+import { setLength } from "./row.js";
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountLikely(root, verbs) {
@@ -57,12 +59,13 @@ export function mountLikely(root, verbs) {
 /** @param {string} text as it is looked up */
 function createLine(text) {
   const item = document.createElement("li");
-  const [tokens, track, bar, percent, words] = ["chance-tokens", "track", "bar", "percent", "chance-words"].map((name) => {
+  const [tokens, track, fill, bar, percent, words] = ["chance-tokens", "track", "fill", "bar", "percent", "chance-words"].map((name) => {
     const made = document.createElement("span");
     made.className = name;
     return made;
   });
-  track.append(bar);
+  fill.append(bar);
+  track.append(fill);
   item.append(tokens, track, percent, words);
   tokens.append(drawPieces(marks(text)));
   /** @type {unknown} */

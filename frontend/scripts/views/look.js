@@ -5,7 +5,7 @@
  * @typedef {import("../state.js").State} State
  */
 import { placeWords } from "../place.js";
-import { setText } from "./row.js";
+import { setText } from "./dom.js";
 
 const [NEXT, THERE] = ["What may come next", "What could have stood there"];
 

@@ -8,7 +8,7 @@
 import { shortName } from "../format.js";
 import { find, wished } from "../models.js";
 import { downloaded, stateOf } from "../status.js";
-import { setText } from "./row.js";
+import { setText } from "./dom.js";
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountModels(root, verbs) {

@@ -6,7 +6,7 @@
  */
 import { MOST_BRANCHES, outline } from "../paths.js";
 import { createBranch } from "./branch.js";
-import { setText } from "./row.js";
+import { setText } from "./dom.js";
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountPaths(root, verbs) {

@@ -2,7 +2,7 @@
  * Draws the pieces of tokens. What a mark looks like is drawn by the style sheet, so that a copy holds the text alone; text
  * from a model enters as text only, isolated in its direction.
  *
- * @typedef {import("../tokens.js").Piece} Piece
+ * @typedef {import("../marks.js").Piece} Piece
  */
 
 const SVG = "http://www.w3.org/2000/svg";

@@ -15,7 +15,8 @@ import * as format from "../format.js";
 import { NAMES, difference, pinnable, present, shareIn } from "../pins.js";
 import { hidden } from "../room.js";
 import { shown } from "../tokens.js";
-import { setLength, setText } from "./row.js";
+import { setText, setVariable } from "./dom.js";
+import { setLength } from "./row.js";
 
 const SAME = 5e-5;
 
@@ -42,7 +43,7 @@ export function mountPins(root, verbs) {
     open.disabled = !pinnable(state);
     open.title = state.pins.length === NAMES.length ? `${NAMES.length} are pinned; take one off first` : "Set these bars aside, to compare others with them";
     root.hidden = !state.pins.length || hidden(state);
-    chart.style.setProperty("--pins", String(state.pins.length));
+    setVariable(chart, "--pins", String(state.pins.length));
     chart.toggleAttribute("data-pinned", state.pins.length > 0);
     for (const [name, { item }] of chips) {
       if (state.pins.some((pin) => pin.name === name)) continue;
@@ -71,20 +72,19 @@ export function stripsOf({ pins, versus, model }, { share, candidate }) {
 }
 
 /**
- * @param {HTMLElement} track @param {HTMLElement} delta @param {readonly Strip[]} strips
+ * @param {HTMLElement} fill of the row's track @param {HTMLElement} delta @param {readonly Strip[]} strips
  * @param {import("../display.js").Display["scale"]} scale
  * @returns {string} the difference as a screen reader tells it
  */
-export function drawStrips(track, delta, strips, scale) {
-  const drawn = /** @type {HTMLElement[]} */ ([...track.querySelectorAll(".strip")]);
+export function drawStrips(fill, delta, strips, scale) {
+  const drawn = /** @type {HTMLElement[]} */ ([...fill.querySelectorAll(".strip")]);
   for (const extra of drawn.slice(strips.length)) extra.remove();
   let said = "";
   let points = "";
   strips.forEach(({ name, share, known, by }, at) => {
-    const strip = drawn[at] ?? track.appendChild(document.createElement("span"));
-    strip.className = "strip";
-    strip.dataset.name = name;
-    strip.style.setProperty("--at", String(strips.length - 1 - at));
+    const strip = drawn[at] ?? fill.appendChild(createStrip());
+    if (strip.dataset.name !== name) strip.dataset.name = name;
+    setVariable(strip, "--at", String(strips.length - 1 - at));
     setLength(strip, known ? share : 0, scale);
     if (by === null) return;
     points = known ? format.points(by) : by > 0 ? `≥\u202f${format.points(by)}` : "";
@@ -92,6 +92,12 @@ export function drawStrips(track, delta, strips, scale) {
   });
   setText(delta, points);
   return said;
+}
+
+function createStrip() {
+  const strip = document.createElement("span");
+  strip.className = "strip";
+  return strip;
 }
 
 /** @param {string} name */

@@ -10,7 +10,7 @@ import { answerHere } from "../questions.js";
 import { ending, textHere } from "../state.js";
 import { groups } from "../tokens.js";
 import * as tree from "../tree.js";
-import { setText } from "./row.js";
+import { afterwards, setAttribute, setText } from "./dom.js";
 import { mountStrip } from "./strip.js";
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
@@ -31,7 +31,7 @@ export function mountPrompt(root, verbs) {
     const text = state.draft ?? textHere(state);
     if (editor.value !== text) {
       editor.value = text;
-      editor.scrollTop = editor.scrollHeight;
+      afterwards(() => (editor.scrollTop = editor.scrollHeight));
     }
     undo.disabled = !state.past.length && !(state.draft !== null && state.current !== null);
     redo.disabled = !state.future.length;
@@ -43,7 +43,7 @@ export function mountPrompt(root, verbs) {
     if (state.draft === null && limit) setText(count, `${number} of ${format.count(limit)}`);
     showTrouble(state);
     showNote(nodes);
-    strip.dir = editor.matches(":dir(rtl)") ? "rtl" : "ltr";
+    setAttribute(strip, "dir", editor.matches(":dir(rtl)") ? "rtl" : "ltr");
     updateStrip(state);
   }
 
@@ -52,7 +52,7 @@ export function mountPrompt(root, verbs) {
     const here = found && (found.field === "text" || found.field === "token_ids") ? found : null;
     trouble.hidden = !here;
     setText(trouble, here ? format.beside(here.message, here.field) : "");
-    editor.setAttribute("aria-invalid", String(!trouble.hidden));
+    setAttribute(editor, "aria-invalid", String(!trouble.hidden));
   }
 
   /** @param {Node[]} nodes */

@@ -6,7 +6,7 @@
  */
 import { shortName } from "../format.js";
 import { hidden } from "../room.js";
-import { setText } from "./row.js";
+import { setText } from "./dom.js";
 
 /** @param {Document} page @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountRoom(page, verbs) {

@@ -7,6 +7,7 @@ import { ROLLS } from "../dice.js";
 import { figure, lengthOf } from "../display.js";
 import * as format from "../format.js";
 import { hex, spell, spoken } from "../tokens.js";
+import { setAttribute, setText, setVariable } from "./dom.js";
 import { drawPieces } from "./pieces.js";
 import { drawStrips } from "./pins.js";
 
@@ -14,11 +15,13 @@ const VISIBLE = 5e-4;
 
 /**
  * @param {Row} first
- * @returns {{item: HTMLLIElement, button: HTMLButtonElement, update: (row: Row, shown: Shown) => void}}
- * @typedef {{index: number, selected: boolean, taken: boolean, stale: boolean, before: Uint8Array, cutting: boolean,
- *   rolled: number | null, dartAt: number | null, display: import("../display.js").Display,
+ * @returns {{item: HTMLLIElement, button: HTMLButtonElement, update: (row: Row, shown: Shown) => void, hint: () => void}}
+ *   `hint` writes the words under the pointer
+ * @typedef {{index: number, selected: boolean, taken: boolean, slow: boolean, held: boolean, before: Uint8Array,
+ *   cutting: boolean, rolled: number | null, dartAt: number | null, display: import("../display.js").Display,
  *   pinned: readonly import("./pins.js").Strip[]}} Shown
- *   `rolled`: how many of a hundred rolls fell here; `dartAt`: where on the row's share the dart fell
+ *   `slow`: its answer is long in coming; `held`: a control is being dragged, nobody reads out; `rolled`: how many of a
+ *   hundred rolls fell here; `dartAt`: where on the row's share the dart fell
  */
 export function createRow(first) {
   const item = document.createElement("li");
@@ -26,11 +29,12 @@ export function createRow(first) {
   button.type = "button";
   button.className = "row";
   const [rank, token, track, percent] = ["rank", "token", "track", "percent"].map(span);
-  const [raw, bar] = ["bar-raw", "bar"].map(span);
+  const [fill, raw, bar] = ["fill", "bar-raw", "bar"].map(span);
   const fell = span("fell");
   const [count, dart, value, delta] = ["count", "dart", "value", "delta"].map(span);
   percent.append(value, delta);
-  track.append(raw, bar, fell, count, dart);
+  fill.append(raw, bar);
+  track.append(fill, fell, count, dart);
   button.append(rank, token, track, percent);
   item.append(button);
   const words = spoken(first.candidate.token);
@@ -38,15 +42,15 @@ export function createRow(first) {
   /** @type {string | null} */
   let spelledAfter = null;
   let completed = "";
+  let hinted = () => "";
 
   /** @param {Row} row @param {Shown} shown */
-  function update(row, { index, selected, taken, stale, before, cutting, rolled, dartAt, display, pinned }) {
-    const likely = format.percent(row.share);
+  function update(row, { index, selected, taken, slow, held, before, cutting, rolled, dartAt, display, pinned }) {
     const pale = paleOf(row, cutting);
     const changed = moved(row, cutting);
-    button.tabIndex = selected ? 0 : -1;
-    button.dataset.index = String(index);
-    button.setAttribute("aria-disabled", String(stale));
+    setAttribute(button, "tabindex", selected ? "0" : "-1");
+    setAttribute(button, "data-index", String(index));
+    setAttribute(button, "aria-disabled", String(slow));
     item.toggleAttribute("data-taken", taken);
     item.toggleAttribute("data-far", row.candidate.rank > index + 1);
     item.toggleAttribute("data-changed", changed);
@@ -54,7 +58,7 @@ export function createRow(first) {
     setText(value, figure(row, display.column));
     setLength(bar, row.share, display.scale);
     setLength(raw, changed ? pale : 0, display.scale);
-    const against = drawStrips(track, delta, pinned, display.scale);
+    const against = drawStrips(fill, delta, pinned, display.scale);
     item.toggleAttribute("data-fell", row.fell !== null);
     setText(fell, row.fell ? `cut by ${row.fell}` : "");
     if (hex(before) !== spelledAfter) {
@@ -64,16 +68,23 @@ export function createRow(first) {
       completed = completes ? `, completes ${completes}` : "";
     }
     drawRolls({ count, dart, item }, rolled, dartAt, row.share, display.scale);
+    hinted = () => {
+      const other = changed ? `${cutting ? "before the cut" : "at temperature 1"}, ${format.percent(pale)}\n` : "";
+      return `${format.percent(row.share)}\n${other}${numbers(row)}, id ${row.candidate.token.id}`;
+    };
+    if (held) return;
     const state = `${rolled === null ? "" : `, rolled ${rolled} times`}${row.fell ? `, cut by ${row.fell}` : ""}${taken ? ", taken" : ""}`;
     const asked = display.column === "percent" ? "" : `, ${numbers(row)}`;
-    const label = `${words}${completed}, ${likely}${asked}, rank ${row.candidate.rank}${against}${state}`;
-    if (button.getAttribute("aria-label") !== label) button.setAttribute("aria-label", label);
-    const other = changed ? `${cutting ? "before the cut" : "at temperature 1"}, ${format.percent(pale)}\n` : "";
-    const title = `${likely}\n${other}${numbers(row)}, id ${row.candidate.token.id}`;
-    if (button.title !== title) button.title = title;
+    const label = `${words}${completed}, ${format.percent(row.share)}${asked}, rank ${row.candidate.rank}${against}${state}`;
+    setAttribute(button, "aria-label", label);
+    if (button.title) hint();
   }
 
-  return { item, button, update };
+  function hint() {
+    setAttribute(button, "title", hinted());
+  }
+
+  return { item, button, update, hint };
 }
 
 /**
@@ -84,15 +95,15 @@ export function createRow(first) {
 export function drawRolls({ count, dart, item }, rolled, dartAt, share, scale) {
   item.toggleAttribute("data-rolled", rolled !== null);
   item.toggleAttribute("data-dart", dartAt !== null);
-  count.dataset.count = rolled === null ? "" : `${rolled}×`;
+  setAttribute(count, "data-count", rolled === null ? "" : `${rolled}×`);
   count.toggleAttribute("data-long", rolled !== null && rolled > 75);
   setLength(count, (rolled ?? 0) / ROLLS, scale);
-  dart.style.setProperty("--share", String(share > 0 ? ((dartAt ?? 0) / share) * lengthOf(share, scale) : 0));
+  setVariable(dart, "--share", String(dartAt !== null && share > 0 ? (dartAt / share) * lengthOf(share, scale) : 0));
 }
 
 /** @param {HTMLElement} bar @param {number} share @param {import("../display.js").Display["scale"]} scale */
 export function setLength(bar, share, scale) {
-  bar.style.setProperty("--share", String(lengthOf(share, scale)));
+  setVariable(bar, "--share", String(lengthOf(share, scale)));
 }
 
 /** @param {Row} row @returns {string} what the columns would say */
@@ -124,9 +135,4 @@ function span(name) {
   const made = document.createElement("span");
   made.className = name;
   return made;
-}
-
-/** @param {HTMLElement} element @param {string} text */
-export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

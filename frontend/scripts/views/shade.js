@@ -6,7 +6,7 @@
  */
 import { levelWords, totalsWords } from "../detail.js";
 import { SHADES, textNodes, totals, wantedScores } from "../scores.js";
-import { setText } from "./row.js";
+import { setText } from "./dom.js";
 
 const ENDS = { surprise: ["expected", "surprising"], entropy: ["sure", "open"] };
 const WHAT = {

@@ -9,7 +9,7 @@ import { curl, python } from "../code.js";
 import { linkOf, linkWords } from "../link.js";
 import { svg } from "../picture.js";
 import { snapshot, toCsv, toJson, toText } from "../snapshot.js";
-import { setText } from "./row.js";
+import { setText } from "./dom.js";
 
 const NAME = "next-token";
 

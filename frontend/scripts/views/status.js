@@ -5,7 +5,7 @@
  * @typedef {import("../state.js").State} State
  */
 import { statusLine } from "../status.js";
-import { setText } from "./row.js";
+import { setText } from "./dom.js";
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountStatus(root, verbs) {

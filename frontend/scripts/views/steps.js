@@ -7,7 +7,7 @@
 import { scene } from "../questions.js";
 import { hidden } from "../room.js";
 import { steps } from "../steps.js";
-import { setText } from "./row.js";
+import { setText } from "./dom.js";
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountSteps(root, verbs) {

@@ -13,6 +13,7 @@ import { bitsOf, level } from "../scores.js";
 import { ending } from "../state.js";
 import { groups } from "../tokens.js";
 import * as tree from "../tree.js";
+import { afterwards, setAttribute } from "./dom.js";
 import { drawPieces } from "./pieces.js";
 
 const MOST_SHOWN = 400;
@@ -27,6 +28,8 @@ export function mountStrip(strip, verbs) {
   let drawn = [];
   /** @type {unknown} */
   let drawnEnd = null;
+  /** @type {HTMLElement | undefined} */
+  let reached;
 
   strip.addEventListener("click", (event) => {
     const chip = /** @type {HTMLElement} */ (event.target).closest("button");
@@ -42,8 +45,15 @@ export function mountStrip(strip, verbs) {
     buttons[to]?.focus();
   });
   strip.addEventListener("focusin", (event) => {
-    for (const each of strip.querySelectorAll("button")) each.tabIndex = each === event.target ? 0 : -1;
+    reach(/** @type {HTMLElement} */ (event.target));
   });
+
+  /** @param {HTMLElement | undefined} chip the one that Tab leads to */
+  function reach(chip) {
+    if (reached !== chip) reached?.setAttribute("tabindex", "-1");
+    if (chip) setAttribute(chip, "tabindex", "0");
+    reached = chip;
+  }
 
   return (state) => {
     const end = ending(state);
@@ -54,7 +64,7 @@ export function mountStrip(strip, verbs) {
     const onward = end === null || state.end !== null ? [] : tree.onward(state.tree, end);
     const from = Math.max(0, nodes.length - MOST_SHOWN);
     const near = nodes.slice(from);
-    earlier.textContent = `… ${format.count(from)} earlier tokens`;
+    if (from) earlier.textContent = `… ${format.count(from)} earlier tokens`;
     const looked = chosen(state)?.id;
     const focused = [...strip.children].indexOf(/** @type {Element} */ (document.activeElement));
     const kept = chips;
@@ -72,10 +82,9 @@ export function mountStrip(strip, verbs) {
         after ||= here;
         const heat = ahead ? null : level(bitsOf(members, state.shading.by), state.shading.by);
         if (heat === null) chip.removeAttribute("data-level");
-        else chip.dataset.level = String(heat);
-        if (here) chip.setAttribute("aria-current", "location");
+        else setAttribute(chip, "data-level", String(heat));
+        if (here) setAttribute(chip, "aria-current", "location");
         else chip.removeAttribute("aria-current");
-        chip.tabIndex = -1;
         return chip;
       });
     };
@@ -83,10 +92,12 @@ export function mountStrip(strip, verbs) {
     const ahead = draw(onward, nodes.length, true);
     arrange(strip, [...(from ? [earlier] : []), ...here, ...ahead]);
     const last = here.find((chip) => chip.ariaCurrent) ?? here.at(-1) ?? ahead[0];
-    if (last) last.tabIndex = 0;
+    reach(last);
     if (focused >= 0 && !strip.contains(document.activeElement)) {
       /** @type {HTMLElement | undefined} */ (strip.children[Math.min(focused, strip.children.length - 1)])?.focus();
-    } else if (focused < 0 && last && drawnEnd !== end) strip.scrollTop = last.offsetTop + last.offsetHeight - strip.clientHeight;
+    } else if (focused < 0 && last && drawnEnd !== end) {
+      afterwards(() => (strip.scrollTop = last.offsetTop + last.offsetHeight - strip.clientHeight));
+    }
     drawnEnd = end;
   };
 }
@@ -104,6 +115,7 @@ function arrange(strip, wanted) {
 function createChip(members, group, onward) {
   const button = document.createElement("button");
   button.type = "button";
+  button.tabIndex = -1;
   button.className = "token";
   button.classList.toggle("special", group.special);
   button.classList.toggle("onward", onward);

@@ -5,7 +5,7 @@
  * @typedef {import("../state.js").State} State
  */
 import { LENGTH, offer, stop } from "../tour.js";
-import { setText } from "./row.js";
+import { setText } from "./dom.js";
 
 /** @param {HTMLElement} root @param {HTMLElement} invitation @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountTour(root, invitation, verbs) {

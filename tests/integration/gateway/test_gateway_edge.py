@@ -6,9 +6,12 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 from gateways import gateway_here, problem, sample, scripted_server, until
+from google.rpc import status_pb2
+from grpc_status import rpc_status
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S
 
@@ -106,6 +109,45 @@ async def test_as_many_requests_at_once_as_may_be() -> None:
         free.set()
         assert [(await one).status_code for one in waiting] == [200, 200]
         assert (await ask(gateway)).status_code == 200
+
+
+async def test_a_session_that_comes_back_sooner_than_told_does_not_reach_the_inference_server() -> None:
+    full = True
+    asked: list[str] = []
+
+    async def script(request: Any, context: Any) -> pb.TopKResponse:
+        asked.append(str(dict(context.invocation_metadata()).get("x-session")))
+        if full:
+            details = status_pb2.Status(
+                code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], message="as many requests are in flight as may be"
+            )
+            rich = rpc_status.to_status(details)
+            await context.abort(rich.code, rich.details, (("grpc-retry-pushback-ms", "20"), *rich.trailing_metadata))
+        return pb.TopKResponse()
+
+    async with answering() as gateway:
+        gateway.service.script = script
+        for session in ("first", "first", "second"):
+            answer = await ask(gateway, **{"x-session": session})
+            problem(answer, 429, "overloaded")
+            assert answer.headers["retry-after"] == "1"
+        assert asked == ["first", "second"]
+        assert await refused(gateway, "early") == 1
+        full = False
+        assert (await ask(gateway, **{"x-session": "third"})).status_code == 200
+        assert (await ask(gateway)).status_code == 200
+        assert (await gateway.web.get("/api/models", headers={"x-session": "first"})).status_code == 200
+        async with asyncio.timeout(PATIENCE_S):
+            while (await ask(gateway, **{"x-session": "first"})).status_code == 429:  # noqa: ASYNC110  # time alone helps
+                await asyncio.sleep(0.05)
+
+
+def test_only_so_many_impatient_sessions_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "CLIENTS", 3)
+    patience = edge.Patience(lambda reason: None)
+    for number in range(10):
+        patience._told(f"s{number}")
+    assert list(patience._until) == ["s7", "s8", "s9"]
 
 
 async def test_as_many_connections_as_may_be() -> None:

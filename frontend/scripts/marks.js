@@ -1,0 +1,79 @@
+/**
+ * Text → pieces, with marks and words for what can't be seen in it. Knows Unicode alone.
+ *
+ * @typedef {object} Piece  a stretch of a token as it is drawn
+ * @property {"text" | "mark" | "byte"} kind
+ * @property {string} text  the characters themselves; for a byte, empty
+ * @property {string} glyph  what is drawn for a mark or a byte; for text, empty
+ * @property {string} spoken  in words, for a screen reader
+ */
+
+export const LONGEST_DRAWN = 400; // characters of one token
+
+// Joiners, selectors and tags shape the character before them and stay in the text; alone they are drawn by number.
+const JOINERS = "\\u200c\\u200d\\ufe00-\\ufe0f\\u{e0020}-\\u{e007f}";
+const UNSEEN =
+  "\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u00a0\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f" +
+  "\\u2000-\\u200b\\u200e\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\u3164\\ufeff\\uffa0\\ufff0-\\ufffb" +
+  "\\u{e0000}-\\u{e001f}\\u{e0080}-\\u{e0fff}";
+const SPLIT = new RegExp(`( +|\\n+|\\t+|[${UNSEEN}]|(?<![^\\s${UNSEEN}])[${JOINERS}]+)`, "gu");
+const NAMES = new Map([
+  [0x0000, "null character"],
+  [0x000d, "carriage return"],
+  [0x001b, "escape character"],
+  [0x00a0, "no-break space"],
+  [0x00ad, "soft hyphen"],
+  [0x200b, "zero-width space"],
+  [0x200c, "zero-width non-joiner"],
+  [0x200d, "zero-width joiner"],
+  [0x200e, "left-to-right mark"],
+  [0x200f, "right-to-left mark"],
+  [0x202a, "left-to-right embedding"],
+  [0x202b, "right-to-left embedding"],
+  [0x202c, "end of direction"],
+  [0x202d, "left-to-right override"],
+  [0x202e, "right-to-left override"],
+  [0x2066, "left-to-right isolate"],
+  [0x2067, "right-to-left isolate"],
+  [0x2069, "end of isolate"],
+  [0x3000, "ideographic space"],
+  [0xfeff, "byte order mark"],
+]);
+
+/** @param {string} text @returns {Piece[]} the text with everything unseen made visible */
+export function marks(text) {
+  const drawn = text.length > LONGEST_DRAWN ? text.slice(0, LONGEST_DRAWN).toWellFormed() : text;
+  /** @type {Piece[]} */
+  const found = drawn
+    .split(SPLIT)
+    .filter(Boolean)
+    .map((part) => mark(part) ?? { kind: "text", text: part, glyph: "", spoken: part });
+  if (drawn !== text) {
+    const left = text.length - LONGEST_DRAWN;
+    found.push({ kind: "mark", text: "", glyph: `… +${left}`, spoken: `and ${left} more characters` });
+  }
+  return found;
+}
+
+/** @param {string} text @returns {string} its end on one line: single blanks as they are, marks for all else that can't be seen */
+export function oneLine(text) {
+  return marks(text.slice(-LONGEST_DRAWN).toWellFormed()).map((piece) => (piece.text === " " ? " " : piece.glyph || piece.text)).join("");
+}
+
+/** @param {string} part @returns {Piece | null} */
+function mark(part) {
+  const code = /** @type {number} */ (part.codePointAt(0));
+  const run = (/** @type {string} */ glyph, /** @type {string} */ name) => ({
+    kind: /** @type {const} */ ("mark"),
+    text: part,
+    glyph: part.length > 3 ? `${glyph}×${part.length}` : glyph.repeat(part.length),
+    spoken: part.length > 1 ? `${part.length} ${name}s` : name,
+  });
+  if (code === 0x20) return run("·", "space");
+  if (code === 0x0a) return run("↵", "line break");
+  if (code === 0x09) return run("⇥", "tab");
+  SPLIT.lastIndex = 0;
+  if (!SPLIT.test(part)) return null;
+  const number = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+  return { kind: "mark", text: part, glyph: number, spoken: NAMES.get(code) ?? number };
+}
