@@ -133,9 +133,9 @@ def attend(
     last_page = (last + PAGE - 1) // PAGE if apart else last // PAGE + 1
     for index in range(first_page, last_page):
         page = keys + pages[index] * page_bytes
-        following = (
-            keys + pages[index + 1] * page_bytes if index + 1 < last_page else values + pages[first_page] * page_bytes
-        )
+        following = keys + pages[min(index + 1, last_page - 1)] * page_bytes
+        if index + 1 == last_page:
+            following = values + pages[first_page] * page_bytes
         for i in range(count):
             at = position if apart else position + i
             if (index + 1) * PAGE > at + 1 - window and index * PAGE <= at:
@@ -149,21 +149,19 @@ def attend(
             scores = floats(scratch + (i * share + h) * stride * 4, stride)
             mixed = floats(output + (i * heads + h) * value_width * 4, value_width)
             if apart:
-                row, own = (
-                    floats(query + (i * heads + h) * key_width * 4, key_width),
-                    floats(key + i * groups * key_width * 4, key_width),
-                )
+                own_query = floats(query + (i * heads + h) * key_width * 4, key_width)
+                own_key = floats(key + i * groups * key_width * 4, key_width)
                 total = np.float32(0)
                 for d in range(key_width):
-                    total += row[d] * own[d]
+                    total += own_query[d] * own_key[d]
                 scores[at] = total
             _soften(scratch + ((i * share + h) * stride + first) * 4, at + 1 - first, scaling)
             for j in range(first // PAGE * PAGE, first):
                 scores[j] = np.float32(0)
-            own = floats(value + i * groups * value_width * 4, value_width)
+            own_value = floats(value + i * groups * value_width * 4, value_width)
             weight = scores[at] if apart else np.float32(0)
             for d in range(value_width):
-                mixed[d] = weight * own[d]
+                mixed[d] = weight * own_value[d]
     for index in range(first_page, last_page):
         page = values + pages[index] * page_bytes
         following = values + pages[min(index + 1, last_page - 1)] * page_bytes
