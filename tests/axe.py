@@ -19,6 +19,16 @@ def where(nodes: list[dict[str, Any]]) -> list[str]:
     return [f"{node['html'][:200]} {node['failureSummary']}" for node in nodes[:4]]
 
 
+def assert_clean_by_day_and_night(page: Page, state: str) -> None:
+    """The same in light, dark and forced colours, one after the other on the same page."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert_clean(page, f"{state}, {scheme}")
+    page.emulate_media(color_scheme="light", forced_colors="active")
+    assert_clean(page, f"{state}, forced colours")
+    page.emulate_media(forced_colors="none")
+
+
 def assert_clean(page: Page, state: str) -> None:
     """Fails with everything axe-core finds while the page is in this state."""
     found = violations(page)

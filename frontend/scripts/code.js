@@ -27,8 +27,8 @@ export function curl(now, origin) {
   ].join("\n");
 }
 
-/** @param {Snapshot} now @param {string} target of the inference server @returns {string} with `proto/` on Python's import path */
-export function python(now, target = "localhost:50051") {
+/** @param {Snapshot} now @returns {string} with `proto/` on Python's import path; where the inference server is, a page can't know */
+export function python(now) {
   const { settings } = now;
   const prompt = now.typed === null ? `token_ids=pb.TokenIds(ids=[${ids(now).join(", ")}])` : `text=${literal(now.typed)}`;
   const fields = [
@@ -44,7 +44,11 @@ export function python(now, target = "localhost:50051") {
 from nexttoken.v1 import next_token_pb2 as pb
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
-with grpc.insecure_channel(${literal(target)}) as channel:  # the inference server
+# Your inference server: this page speaks with a gateway and does not know where the server behind it is.
+# Secured by TLS it is reached by grpc.secure_channel(TARGET, grpc.ssl_channel_credentials()).
+TARGET = "localhost:50051"
+
+with grpc.insecure_channel(TARGET) as channel:
     stub = pb_grpc.NextTokenServiceStub(channel)
     request = pb.TopKRequest(
 ${fields.map((field) => `        ${field},\n`).join("")}    )

@@ -159,6 +159,7 @@ function verbs() {
     show: (/** @type {Partial<import("./display.js").Display>} */ changes) => act((now) => setDisplay(now, changes)),
     pin: () => act(pins.pin),
     unpin: (/** @type {string} */ name) => act((now) => pins.unpin(now, name)),
+    repin: () => act(pins.repin),
     versus: (/** @type {string} */ name) => act((now) => pins.versus(now, name)),
     askLikely: (/** @type {string} */ typed) => act((now) => likely.ask(now, typed)),
     // Where the bars are hidden, the first press shows them.

@@ -36,9 +36,9 @@
  */
 import { cut } from "./cuts.js";
 import { redraw } from "./distribution.js";
+import { oneLine } from "./marks.js";
 import { BREADTH, answerHere, scene } from "./questions.js";
 import { answerKey } from "./state.js";
-import { oneLine } from "./marks.js";
 import { hex } from "./tokens.js";
 import * as tree from "./tree.js";
 
@@ -63,13 +63,29 @@ export function pin(state) {
   if (!now || !name || state.current === null) return state;
   const key = answerKey(now.model, tree.tokenIds(state.tree, state.current));
   const made = { ...now, name, key, text: ending(tree.text(state.tree, state.current)), settings: state.settings };
-  return { ...state, pins: [...state.pins, made], versus: name };
+  return { ...state, pins: [...state.pins, made], versus: name, unpinned: null };
 }
 
 /** @param {State} state @param {string} name @returns {State} */
 export function unpin(state, name) {
   const pins = state.pins.filter((pin) => pin.name !== name);
-  return { ...state, pins, versus: state.versus === name ? (pins.at(-1)?.name ?? null) : state.versus };
+  const taken = state.pins.find((pin) => pin.name === name);
+  if (!taken) return state;
+  const unpinned = { pin: taken, versus: state.versus, at: state.current };
+  return { ...state, pins, versus: state.versus === name ? (pins.at(-1)?.name ?? null) : state.versus, unpinned };
+}
+
+/** @param {State} state @returns {Pin | null} that was taken off here and can be put back, until the text moves on */
+export function unpinned({ unpinned: last, current, draft }) {
+  return last && last.at === current && draft === null ? last.pin : null;
+}
+
+/** @param {State} state @returns {State} the pin taken off last is back, and compared with if it was */
+export function repin(state) {
+  const back = unpinned(state);
+  if (!back) return state;
+  const pins = [...state.pins, back].sort((a, b) => NAMES.indexOf(a.name) - NAMES.indexOf(b.name));
+  return { ...state, pins, versus: state.unpinned?.versus ?? state.versus, unpinned: null };
 }
 
 /** @param {State} state @param {string} name @returns {State} that one is compared with, number by number */

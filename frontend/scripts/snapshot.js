@@ -14,6 +14,7 @@
  * @property {import("./settings.js").Settings} settings
  * @property {Drawing} drawing
  * @property {number} vocabulary  tokens in it
+ * @property {readonly import("./pins.js").Pin[]} pins  set beside it
  */
 import * as format from "./format.js";
 import { scene } from "./questions.js";
@@ -28,7 +29,7 @@ export function snapshot(state) {
   const { model, typed } = tree.node(state.tree, state.current);
   const { drawing } = now;
   const tokens = tree.tokens(tree.path(state.tree, state.current));
-  return { model, text: tree.text(state.tree, state.current), typed, tokens, settings: state.settings, drawing, vocabulary: drawing.rows.length + drawing.otherCount };
+  return { model, text: tree.text(state.tree, state.current), typed, tokens, settings: state.settings, drawing, vocabulary: drawing.rows.length + drawing.otherCount, pins: state.pins };
 }
 
 /** @param {Snapshot} now @returns {string} in the words of the HTTP contract */

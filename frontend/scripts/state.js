@@ -38,6 +38,7 @@
  * @property {Dice} dice
  * @property {import("./display.js").Display} display
  * @property {readonly import("./pins.js").Pin[]} pins
+ * @property {{pin: import("./pins.js").Pin, versus: string | null, at: number | null} | null} unpinned  the last one taken off, and where
  * @property {string | null} versus  name of the pin that the numbers are compared with
  * @property {string} likely  the text whose probability is asked
  * @property {ReadonlyMap<string, import("./likely.js").Spelling>} spellings  of such texts
@@ -89,6 +90,7 @@ export function initial() {
     dice: FIRST_DICE,
     display: FIRST_DISPLAY,
     pins: [],
+    unpinned: null,
     versus: null,
     likely: "",
     spellings: new Map(),

@@ -88,6 +88,14 @@ def test_pinned_bars_on_another_scale_and_a_text_looked_up(looks: Page) -> None:
     assert_clean(looks, "code to share")
 
 
+def test_the_numbers_of_a_token(looks: Page) -> None:
+    looks.locator("#shade-choice").select_option("surprise")
+    expect(looks.locator(".shade-words")).to_contain_text("perplexity")
+    looks.locator("#tokens .token").nth(3).hover()
+    expect(looks.locator("#detail")).to_contain_text("entropy here")
+    assert_clean(looks, "the text in colours, a token's numbers open")
+
+
 def test_before_a_room(looks: Page) -> None:
     looks.keyboard.press("g")
     expect(looks.locator("#guess")).to_be_visible()

@@ -77,6 +77,17 @@ def test_five_picks_a_second_stay_in_order(page: Page) -> None:
     assert "".join(names) == text
 
 
+def test_bars_are_pinned_and_a_text_looked_up_by_key(page: Page) -> None:
+    page.locator("#chart .row").first.focus()
+    page.keyboard.press("k")
+    expect(page.locator("#pins li")).to_have_count(1)
+    page.keyboard.press("l")
+    expect(page.locator("#likely-text")).to_be_focused()
+    page.keyboard.type("kl")
+    expect(page.locator("#likely-text")).to_have_value("kl")
+    expect(page.locator("#pins li")).to_have_count(1)
+
+
 def test_the_list_of_keys(page: Page) -> None:
     page.locator("#chart .row").first.focus()
     page.keyboard.press("?")

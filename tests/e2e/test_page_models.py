@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from axe import assert_clean_by_day_and_night
 from hub_server import Fault, Repo, run_hub
 from pages import OpenPage, body, click_bar, percents, rows, running, settled, shoot, write
 from playwright.sync_api import Page, expect
@@ -57,7 +58,9 @@ def test_the_demo_model_answers_while_the_default_downloads(
                 )
                 expect(page.locator("#status")).to_contain_text("The demo model answers until then.")
                 expect(page.locator("#status progress")).to_be_visible()
+            assert_clean_by_day_and_night(idle, "a model that downloads")
             busy.locator(".models-open").click()
+            assert_clean_by_day_and_night(busy, "the list of models, one of which downloads")
             shoot(busy, "downloading-1440")
             busy.keyboard.press("Escape")
             click_bar(busy, 1)

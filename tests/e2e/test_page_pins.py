@@ -92,10 +92,16 @@ def test_pins_survive_new_answers_and_a_reload_and_are_taken_off(page: Page) -> 
     expect(chips).to_have_count(1)
     expect(page.locator(".pins-words")).to_contain_text("than in B")
     page.get_by_role("button", name="Take B off").click()
-    expect(page.locator("#pins")).to_be_hidden()
     expect(page.locator("#chart .strip")).to_have_count(0)
     assert all(not each for each in deltas(page))
+    back = page.get_by_role("button", name="Put it back")
+    expect(back).to_be_focused()
+    back.click()
+    expect(page.locator(".pins-words")).to_contain_text("than in B")
     expect(page.get_by_role("button", name="Pin", exact=True)).to_be_focused()
+    page.get_by_role("button", name="Take B off").click()
+    click_bar(page, 0)
+    expect(page.locator("#pins")).to_be_hidden()
 
 
 def test_three_are_the_most(page: Page) -> None:

@@ -1,4 +1,4 @@
-"""Sharing: a link that restores everything, copies as text, JSON and CSV, pictures, and code that runs."""
+"""What is taken along: text, JSON and CSV, pictures, and code that runs."""
 
 import base64
 import csv
@@ -9,13 +9,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from pages import OpenPage, Stack, body, click_bar, percents, rows, settled, shoot, write
-from playwright.sync_api import Download, Page, Route, expect
+from pages import OpenPage, Stack, click_bar, percents, settled, shoot, write
+from playwright.sync_api import Page, Route, expect
 from servers import ROOT
+from sharing import copied, saved, share, writable
 
 TEXT = "The little girl was very"
 HOSTILE = [
@@ -40,140 +39,7 @@ READ_XML = """text => {
 
 @pytest.fixture
 def page(page: Page) -> Page:
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    write(page, TEXT)
-    return page
-
-
-def share(page: Page, name: str) -> None:
-    panel = page.get_by_role("dialog", name="Share")
-    if not panel.is_visible():
-        page.get_by_role("button", name="Share").click()
-    panel.get_by_role("button", name=name, exact=True).click()
-
-
-def copied(page: Page, name: str) -> str:
-    """What a button of the share menu puts on the clipboard."""
-    share(page, name)
-    expect(page.locator(".share-said")).to_have_text("Copied.")
-    text = page.evaluate("navigator.clipboard.readText()")
-    page.keyboard.press("Escape")
-    return str(text)
-
-
-def saved(page: Page, name: str) -> bytes:
-    """The file that a button of the share menu saves."""
-    with page.expect_download() as event:
-        share(page, name)
-    download: Download = event.value
-    page.keyboard.press("Escape")
-    return Path(download.path()).read_bytes()
-
-
-def tokens(page: Page) -> list[str]:
-    return page.locator("#prompt .token:not(.onward)").all_text_contents()
-
-
-def test_a_link_restores_text_tokens_settings_and_model_elsewhere(page: Page, open_page: OpenPage) -> None:
-    click_bar(page, 4)
-    page.get_by_role("button", name="More settings").click()
-    page.get_by_role("spinbutton", name="Temperature as a number").fill("0.65")
-    page.get_by_role("spinbutton", name="Top-p as a number").fill("0.9")
-    page.locator("#top-k").fill("7")
-    settled(page)
-    link = copied(page, "Copy link")
-    asked: list[str] = []
-    there = open_page("about:blank")
-    there.on("request", lambda request: asked.append(request.url))
-    there.goto(link)
-    settled(there)
-    assert there.locator("#text").input_value() == page.locator("#text").input_value()
-    assert tokens(there) == tokens(page)
-    assert percents(there) == percents(page)
-    expect(there.locator("#temperature-number")).to_have_value("0.65")
-    expect(there.locator("#top-p-number")).to_have_value("0.9")
-    assert rows(there).count() == 7
-    fragment = urlsplit(link).fragment
-    assert fragment
-    assert all(fragment not in url for url in asked), "nothing of it is sent to a server"
-    assert there.url == page.url, "the address is clean, so a reload keeps what is done from here on"
-    click_bar(there, 0)
-    longer = there.locator("#text").input_value()
-    there.reload()
-    settled(there)
-    expect(there.locator("#text")).to_have_value(longer)
-
-
-def test_a_link_pasted_into_the_open_page_is_followed_and_can_be_undone(page: Page) -> None:
-    link = copied(page, "Copy link")
-    write(page, "Something else")
-    page.evaluate("link => { location.hash = new URL(link).hash; }", link)
-    expect(page.locator("#text")).to_have_value(TEXT)
-    settled(page)
-    page.get_by_role("button", name="Undo").click()
-    expect(page.locator("#text")).to_have_value("Something else")
-
-
-def test_tokens_that_no_typing_would_give_come_back_as_they_were(page: Page, open_page: OpenPage) -> None:
-    page.locator("#top-k-number").fill("50")
-    settled(page)
-    for index in (30, 41, 17):
-        click_bar(page, index)
-    link = copied(page, "Copy link")
-    there = open_page(link)
-    settled(there)
-    assert tokens(there) == tokens(page)
-    assert percents(there) == percents(page)
-
-
-def fragment(**said: Any) -> str:
-    settings = {"topK": 10, "temperature": 1, "topP": 1, "minP": 0}
-    content = {"version": 1, "model": "bundled", "text": "Tom", "ids": None, "settings": settings, **said}
-    packed = base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
-    return f"#ntv={packed}"
-
-
-def test_a_model_that_is_not_there_is_said_in_words(open_page: OpenPage, stack: Stack) -> None:
-    page = open_page(stack.url + "/" + fragment(model="acme/Huge-7B", ids=[1, 2, 3], text="Tom and his dog"))
-    settled(page)
-    note = page.locator("#link-note")
-    expect(note).to_contain_text("Huge-7B")
-    expect(note).to_contain_text("which this server does not offer")
-    expect(page.locator("#text")).to_have_value("Tom and his dog")
-    shoot(page, "link-other-model-1440")
-    click_bar(page, 0)
-    expect(note).to_be_hidden()
-
-
-@pytest.mark.parametrize(
-    ("hash_", "words"),
-    [
-        ("#ntv=%3Cscript%3Ealert(1)%3C/script%3E", "missing or changed"),
-        (fragment(text=7), "its text is no text"),
-        (fragment(ids=["<img src=x onerror=alert(1)>"]), "no token ids"),
-        (fragment(settings={"topK": 1e9}), "topK is not a number from 1 to 1000"),
-        (fragment(text="x" * 40_000), "longer than any"),
-    ],
-)
-def test_a_hostile_link_is_refused_in_words(open_page: OpenPage, stack: Stack, hash_: str, words: str) -> None:
-    page = open_page(stack.url + "/" + hash_)
-    settled(page)
-    expect(page.locator("#link-note")).to_contain_text(words)
-    expect(page.locator("#text")).to_have_value("Once upon a time")
-    assert page.title() == "Next-Token Visualizer"
-    write(page, "Tom")
-    expect(page.locator("#link-note")).to_be_hidden()
-
-
-@pytest.mark.noted("the server responded with")
-def test_a_link_with_ids_beyond_the_vocabulary_is_refused_by_the_server_beside_the_text(
-    open_page: OpenPage, stack: Stack
-) -> None:
-    page = open_page(stack.url + "/" + fragment(ids=[2_000_000_000]))
-    expect(page.locator("#text-trouble")).to_contain_text("2,000,000,000")
-    expect(page.locator("#text")).to_have_value("Tom")
-    write(page, "Tom and")
-    expect(page.locator("#text-trouble")).to_be_hidden()
+    return writable(page, TEXT)
 
 
 def test_text_json_and_csv_say_what_is_on_the_screen(page: Page) -> None:
@@ -231,11 +97,13 @@ def test_hostile_tokens_break_no_table_and_no_picture(page: Page) -> None:
 def test_pictures_show_the_chart(open_page: OpenPage, stack: Stack, scheme: str) -> None:
     page = open_page(stack.url, color_scheme=scheme)
     write(page, TEXT)
+    page.locator("#pin").click()
     page.locator("#temperature").fill("0.6")
     settled(page)
     picture = saved(page, "SVG").decode()
     for words in page.locator("#chart .row .value").all_inner_texts():
         assert words in picture
+    assert picture.count('class="pinA"') == 11, "a strip for each bar, and one that names the pin"
     png = saved(page, "Save as PNG")
     (ROOT / "artifacts" / f"chart-{scheme}.png").write_bytes(png)
     width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
@@ -284,7 +152,7 @@ def test_the_python_call_gives_the_numbers_on_the_screen(page: Page, stack: Stac
     settled(page)
     shares = percents(page)[:-1]
     code = copied(page, "Python, gRPC")
-    assert '"localhost:50051"' in code
+    assert 'TARGET = "localhost:50051"' in code
     done = subprocess.run(
         [sys.executable, "-c", code.replace("localhost:50051", stack.target)],
         env={**os.environ, "PYTHONPATH": str(ROOT / "proto")},
@@ -308,22 +176,6 @@ def test_where_copying_is_forbidden_the_text_is_shown(page: Page) -> None:
     expect(page.locator(".share-code")).to_contain_text('"model": "bundled"')
 
 
-def test_without_the_newer_clipboard_the_older_one_copies(page: Page) -> None:
-    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('insecure')); }")
-    link = copied(page, "Copy link")
-    assert "#ntv=" in link
-
-
-@pytest.mark.noted("net::ERR_FAILED")
-def test_a_text_too_long_for_a_link_says_so(page: Page) -> None:
-    page.route(
-        "**/api/next-token", lambda route: route.abort() if body(route.request).get("text") else route.continue_()
-    )
-    page.locator("#text").fill("word " * 8000)
-    share(page, "Copy link")
-    expect(page.locator(".share-said")).to_contain_text("too long for a link")
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(360, 740), (1440, 900)])
 def test_the_share_menu_fits(open_page: OpenPage, stack: Stack, width: int, height: int, scheme: str) -> None:
@@ -335,3 +187,9 @@ def test_the_share_menu_fits(open_page: OpenPage, stack: Stack, width: int, heig
     expect(page.get_by_role("dialog", name="Share")).to_be_in_viewport(ratio=1)
     shoot(page, f"share-{width}-{scheme}")
     assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_without_the_newer_clipboard_the_older_one_copies(page: Page) -> None:
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('insecure')); }")
+    link = copied(page, "Copy link")
+    assert "#ntv=" in link

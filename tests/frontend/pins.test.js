@@ -109,6 +109,20 @@ test("three pins at most; the freed letter is used again; the next one is compar
   assert.deepEqual([state.pins, state.versus], [[], null]);
 });
 
+test("a pin taken off is put back where it was, until the text moves on", () => {
+  const three = pins.versus(pins.pin(pins.pin(pins.pin(begun()))), "B");
+  const two = pins.unpin(three, "B");
+  assert.equal(pins.unpinned(two).name, "B");
+  const back = pins.repin(two);
+  assert.deepEqual([back.pins, back.versus, pins.unpinned(back)], [three.pins, "B", null]);
+  assert.equal(pins.repin(back), back);
+  assert.equal(pins.unpinned(pins.pin(two)), null);
+  const moved = pick(two, 0);
+  assert.equal(pins.unpinned(moved), null);
+  assert.equal(pins.repin(moved), moved);
+  assert.equal(pins.unpin(three, "Z"), three);
+});
+
 test("while a text has no answer there is nothing to pin", () => {
   const typing = states.edit(begun(), "Other words");
   assert.ok(!pins.pinnable(typing));

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { curl, python } from "../../frontend/scripts/code.js";
 import { wanted } from "../../frontend/scripts/questions.js";
+import * as pins from "../../frontend/scripts/pins.js";
 import { svg } from "../../frontend/scripts/picture.js";
 import { snapshot, toCsv, toJson, toText } from "../../frontend/scripts/snapshot.js";
 import { set } from "../../frontend/scripts/settings.js";
@@ -135,6 +136,14 @@ test("the picture has the reader’s colours, or those asked for", () => {
   const [light, dark] = [svg(now, FIRST_DISPLAY, "light"), svg(now, FIRST_DISPLAY, "dark")];
   for (const each of [light, dark]) assert.doesNotMatch(each, /@media/);
   assert.notEqual(light.match(/\.surface\{fill:(#\w+)/)[1], dark.match(/\.surface\{fill:(#\w+)/)[1]);
+});
+
+test("pins stand in the picture: a strip under each bar, and a line that names each", () => {
+  const pinned = pins.pin(pins.pin(begun("Tom & <b>")));
+  const picture = svg(snapshot(pinned), FIRST_DISPLAY);
+  for (const name of ["A", "B"]) assert.equal(picture.match(new RegExp(`class="pin${name}"`, "g")).length, 1 + snapshot(pinned).drawing.rows.filter((row) => row.share > 0).length);
+  assert.match(picture, /A: Tom &amp; &lt;b&gt; · /);
+  assert.doesNotMatch(svg(screen([]), FIRST_DISPLAY), /class="pin/);
 });
 
 test("the code asks what the page asked: typed text as text, picked tokens as ids, settings where they are set", () => {

@@ -18,6 +18,7 @@ export function mountKeys(page, verbs) {
   const bar = (selector) => page.querySelector(`.bars ${selector}`);
   /** @param {string} verb @returns {HTMLButtonElement | null} */
   const action = (verb) => page.querySelector(`.actions [data-verb='${verb}']`);
+  const likely = /** @type {HTMLElement} */ (page.getElementById("likely"));
   const single = /** @type {HTMLInputElement} */ (page.getElementById("single-keys"));
   /** @type {import("../state.js").State} */
   let state;
@@ -32,6 +33,11 @@ export function mountKeys(page, verbs) {
   const warm = (/** @type {number} */ by) => {
     const { least } = LIMITS.temperature;
     verbs.set({ temperature: Math.max(least, Math.round((state.settings.temperature + by) * 100) / 100) });
+  };
+  const lookUp = () => {
+    if (!likely.checkVisibility()) return;
+    verbs.unfold("likely", true);
+    requestAnimationFrame(() => likely.querySelector("input")?.focus());
   };
   /** @type {Record<string, () => unknown>} where nothing has the focus */
   const MOVES = {
@@ -49,6 +55,8 @@ export function mountKeys(page, verbs) {
     g: () => verbs.guess(!state.room.guessing),
     v: verbs.reveal,
     h: () => page.getElementById("explain")?.togglePopover(),
+    k: verbs.pin,
+    l: lookUp,
   };
 
   page.addEventListener("keydown", (event) => {

@@ -12,7 +12,7 @@
  * @property {number | null} by  how far the row is from it, where it is the one compared with
  */
 import * as format from "../format.js";
-import { NAMES, difference, pinnable, present, shareIn } from "../pins.js";
+import { NAMES, difference, pinnable, present, shareIn, unpinned } from "../pins.js";
 import { hidden } from "../room.js";
 import { shown } from "../tokens.js";
 import { setText, setVariable } from "./dom.js";
@@ -23,11 +23,12 @@ const SAME = 5e-5;
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountPins(root, verbs) {
   const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
-  const [list, words] = [".pins-list", ".pins-words"].map(part);
+  const [list, words, removed, back] = [".pins-list", ".pins-words", ".pins-removed", ".pins-removed button"].map(part);
   const open = /** @type {HTMLButtonElement} */ (document.getElementById("pin"));
   const chart = /** @type {HTMLElement} */ (root.closest(".chart"));
   /** @type {Map<string, ReturnType<typeof createChip>>} */
   const chips = new Map();
+  let wanted = false; // the way back has the focus, once it is there
 
   open.addEventListener("click", verbs.pin);
   list.addEventListener("click", (event) => {
@@ -36,13 +37,24 @@ export function mountPins(root, verbs) {
     if (!name) return;
     if (button.dataset.verb === "versus") return verbs.versus(name);
     verbs.unpin(name);
+    wanted = true;
+  });
+  back.addEventListener("click", () => {
+    verbs.repin();
     open.focus();
   });
 
   return (state) => {
     open.disabled = !pinnable(state);
     open.title = state.pins.length === NAMES.length ? `${NAMES.length} are pinned; take one off first` : "Set these bars aside, to compare others with them";
-    root.hidden = !state.pins.length || hidden(state);
+    const last = unpinned(state);
+    root.hidden = (!state.pins.length && !last) || hidden(state);
+    const held = removed.contains(document.activeElement);
+    removed.hidden = !last;
+    setText(part(".pins-removed span"), last ? `${last.name} is taken off.` : "");
+    if (last && wanted) back.focus();
+    else if (!last && held) open.focus();
+    wanted = false;
     setVariable(chart, "--pins", String(state.pins.length));
     chart.toggleAttribute("data-pinned", state.pins.length > 0);
     for (const [name, { item }] of chips) {

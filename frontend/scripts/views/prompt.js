@@ -42,7 +42,7 @@ export function mountPrompt(root, verbs) {
     const number = nodes.length === 1 ? "1 token" : `${format.count(nodes.length)} tokens`;
     if (state.draft === null && limit) setText(count, `${number} of ${format.count(limit)}`);
     showTrouble(state);
-    showNote(nodes);
+    showNote(state.tree, nodes);
     setAttribute(strip, "dir", editor.matches(":dir(rtl)") ? "rtl" : "ltr");
     updateStrip(state);
   }
@@ -55,9 +55,11 @@ export function mountPrompt(root, verbs) {
     setAttribute(editor, "aria-invalid", String(!trouble.hidden));
   }
 
-  /** @param {Node[]} nodes */
-  function showNote(nodes) {
-    const chosen = tree.tokens(nodes.slice(nodes.findLastIndex((each) => each.typed !== null) + 1));
+  /** @param {State["tree"]} all @param {Node[]} nodes */
+  function showNote(all, nodes) {
+    // The mark that a model puts before every text comes back by itself.
+    const since = nodes.slice(nodes.findLastIndex((each) => each.typed !== null) + 1).filter(({ id }) => !tree.isFirstMark(all, id));
+    const chosen = tree.tokens(since);
     const mark = chosen.some((token) => token.special);
     const half = groups(chosen).some((group) => group.pieces.some((piece) => piece.kind === "byte"));
     note.hidden = !mark && !half;

@@ -12,6 +12,7 @@ import { snapshot, toCsv, toJson, toText } from "../snapshot.js";
 import { setText } from "./dom.js";
 
 const NAME = "next-token";
+const WHERE = "Set TARGET to where your inference server answers.";
 
 /** @param {HTMLElement} root @returns {(state: State) => void} */
 export function mountShare(root) {
@@ -41,6 +42,7 @@ export function mountShare(root) {
     const texts = { text: toText, json: toJson, csv: toCsv, curl: () => curl(now, location.origin), python: () => python(now) };
     const text = texts[/** @type {keyof typeof texts} */ (what)](now);
     await copied(text, what === "curl" || what === "python");
+    if (what === "python") setText(said, `${said.textContent} ${WHERE}`);
   }
 
   async function shareLink() {
