@@ -138,21 +138,28 @@ class Batch:
 
     @cached_property
     def rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """For each new token, where its prompt's pages begin in the second table, its place, and its slot or -1."""
+        """For each new token, where its prompt's pages begin in the second table, its position, and its slot or -1."""
         table, pages, kept = list[tuple[int, int, int]](), list[int](), dict(zip(self._kept, self._places, strict=True))
-        row = 0
         for segment in self.segments:
-            prefix = len(segment.stored)
-            for _ in segment.token_ids:
-                table.append((len(pages), prefix, kept.get(row, -1)))
-                row += 1
-            pages.extend(segment.stored.pages[: -(-prefix // self._page_tokens)])
+            count = 0 if segment.alternatives else len(segment.token_ids)
+            for row in range(len(table), len(table) + len(segment.token_ids)):
+                table.append((len(pages), self.positions[row], kept.get(row, -1)))
+            pages.extend(segment.stored.pages[: -(-(len(segment.stored) + count) // self._page_tokens)])
         return np.array(table, dtype=np.int64), np.array(pages or [0], dtype=np.int64)
+
+    def blocks(self, most: int) -> NDArray[np.int64]:
+        """At most so many new tokens of one prompt at a time: the first of them, how many, and 1 for alternatives."""
+        blocks, start = list[tuple[int, int, int]](), 0
+        for segment in self.segments:
+            end = start + len(segment.token_ids)
+            blocks += [(row, min(most, end - row), int(segment.alternatives)) for row in range(start, end, most)]
+            start = end
+        return np.array(blocks, dtype=np.int64)
 
     @property
     def longest(self) -> int:
-        """The most tokens stored before any new one."""
-        return max(len(segment.stored) for segment in self.segments)
+        """The most tokens before any new one."""
+        return max(self.positions)
 
     @property
     def single(self) -> bool:

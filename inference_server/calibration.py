@@ -1,4 +1,4 @@
-"""How many rows the compiled product of a model's own layers is faster for: measured on this machine, at load."""
+"""Up to how many rows the compiled product of a model's own layers is faster: measured on this machine, at load."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,8 @@ from torch import nn
 
 from inference_server.held import FEW_ROWS, HeldLinear
 
-ROWS = (8, 12, 16, 24, 32, 48, 64, 96)
+ROWS = (128, 64, 32, 16, 8)
+ANY = 1 << 40  # more rows than ever come
 ROUNDS = 3
 NUMBERS = 20_000_000  # of weights, in layers measured in turn: more than a processor keeps near
 BUDGET_S = 0.3
@@ -19,30 +20,31 @@ logger = structlog.get_logger(__name__)
 
 
 def calibrate(model: nn.Module, clock: Callable[[], float] = time.perf_counter) -> None:
-    """Sets `few_rows` of all held layers, from those of the shape that has most of the weights.
+    """Sets `most_rows` of all held layers, from those of the shape that has most of the weights.
 
-    Asks for ever more rows until the BLAS over widened weights is faster; what BUDGET_S leaves unmeasured stays as it
-    was. Where the two ways differ in numbers, only the BLAS is used.
+    Asks for ever fewer rows until the compiled product is faster than the BLAS over widened weights; what is faster for
+    the most is taken to be so for more. BUDGET_S ends it. Where the two differ in numbers, only the BLAS is used.
     """
     held = [layer for layer in model.modules() if isinstance(layer, HeldLinear)]
     layers, end = _sample(held), clock() + BUDGET_S
-    few, slower = ROWS[0] // 2, False
-    for rows in ROWS if layers else ():
+    if not layers:
+        return
+    most = ROWS[-1] // 2
+    for rows in ROWS:
         if clock() > end:
+            most = min(rows, FEW_ROWS)
             break
         product, widened, same = _measure(layers, rows, clock)
         if not same:
-            few, slower = 0, True
+            most = 0
             logger.warning("the compiled product gives other numbers than torch", rows=rows)
-        elif product > widened:
-            slower = True
-        if slower:
             break
-        few = rows
-    few = few if slower else max(few, FEW_ROWS)
+        if product <= widened:
+            most = ANY if rows == ROWS[0] else rows
+            break
     for layer in held:
-        layer.few_rows = few
-    logger.info("compiled product measured", few_rows=few)
+        layer.most_rows = most
+    logger.info("compiled product measured", most_rows="any" if most == ANY else most)
 
 
 def _sample(held: list[HeldLinear]) -> list[HeldLinear]:
@@ -64,7 +66,7 @@ def _measure(layers: list[HeldLinear], rows: int, clock: Callable[[], float]) ->
         for way, output in enumerate((own, wide)):
             start = clock()
             for layer in layers:
-                (layer.many if way else layer.few)(x, output)
+                (layer.widened if way else layer.compiled)(x, output)
             best[way] = min(best[way], clock() - start)
         same &= torch.allclose(own, wide, rtol=1e-3, atol=1e-4 * float(wide.abs().max()))
     return best[0], best[1], same

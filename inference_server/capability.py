@@ -52,6 +52,7 @@ def build_runner(
     own = model.config._attn_implementation
     fixed = model.device.type == "cuda" if fixed is None else fixed
     try:
+        _check_kind(model)
         sample = take_sample(model)
         _set_ragged(model)
         layout = _layout(model, sample.prompt, page_tokens)
@@ -94,19 +95,29 @@ def difference(some: Tensor, others: Tensor) -> float:
     return float((some.softmax(-1) - others.softmax(-1)).abs().max())
 
 
-def _set_ragged(model: PreTrainedModel) -> None:
+def _check_kind(model: PreTrainedModel) -> None:
+    """Raises UnsupportedAttentionError for a model whose kind alone says that it does not fit, before any pass."""
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ())
     if not model._can_set_attn_implementation():
         raise UnsupportedAttentionError("an attention of its own")
+    if not kinds <= _KNOWN_LAYERS or getattr(config, "attention_chunk_size", None) is not None:
+        raise UnsupportedAttentionError(f"layers of kinds {sorted(kinds)}")
+    if _rope_types(getattr(config, "rope_parameters", None) or {}) & _MOVING_ROPE:
+        raise UnsupportedAttentionError("rotations that depend on the prompt's length")
+
+
+def _set_ragged(model: PreTrainedModel) -> None:
     model.set_attn_implementation(IMPLEMENTATION)
 
 
-def take_sample(model: PreTrainedModel) -> Sample:
-    """A prompt of more than two pages, as far as the context allows, and three alternatives after it."""
+def take_sample(model: PreTrainedModel, choices: int = 3) -> Sample:
+    """A prompt of more than two pages, as far as the context allows, and up to three alternatives after it."""
     config = model.config.get_text_config()
     longest = getattr(config, "max_position_embeddings", None) or 4096
     draw = random.Random(0)  # noqa: S311 - any prompt will do
     tokens = [draw.randrange(config.vocab_size) for _ in range(min(37, longest - 2) + 3)]
-    prompt, alternatives = tokens[:-3], tokens[-3:]
+    prompt, alternatives = tokens[:-3], tokens[-3:][:choices]
     wanted = _reference(model, prompt, alternatives)
     step = torch.finfo(wanted.dtype).eps * float(wanted.abs().max())  # between the largest logit and the next number
     return Sample(prompt, alternatives, wanted.float(), max(_TOLERANCE, step))
@@ -124,11 +135,6 @@ def _reference(model: Any, prompt: Sequence[int], alternatives: Sequence[int]) -
 def _layout(model: PreTrainedModel, prompt: list[int], page_tokens: int) -> Layout:
     """What each attention layer stores, seen in a trial pass. Raises UnsupportedAttentionError for other layers."""
     config = model.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or ())
-    if not kinds <= _KNOWN_LAYERS or getattr(config, "attention_chunk_size", None) is not None:
-        raise UnsupportedAttentionError(f"layers of kinds {sorted(kinds)}")
-    if _rope_types(getattr(config, "rope_parameters", None) or {}) & _MOVING_ROPE:
-        raise UnsupportedAttentionError("rotations that depend on the prompt's length")
     trial = Pass(Batch([Segment(Stored(pages=[0] * len(prompt)), prompt)], 1), None)
     with running(trial):
         forward(model, prompt, list(range(len(prompt))), [len(prompt) - 1])
@@ -136,7 +142,8 @@ def _layout(model: PreTrainedModel, prompt: list[int], page_tokens: int) -> Layo
         raise UnsupportedAttentionError(f"attention in layers {sorted(trial.shapes)} of {config.num_hidden_layers}")
     layers = [trial.shapes[layer] for layer in sorted(trial.shapes)]
     windowed = sum(layer.window is not None for layer in layers)
-    expected = list(getattr(config, "layer_types", None) or ()).count("sliding_attention")
+    kinds = list(getattr(config, "layer_types", None) or ())
+    expected = kinds.count("sliding_attention")
     if windowed < expected or (getattr(config, "sliding_window", None) and not kinds and not windowed):
         raise UnsupportedAttentionError("a sliding window that its attention isn't told of")
     return Layout(layers, trial.dtype, page_tokens)

@@ -1,4 +1,4 @@
-"""A few new tokens through a Llama-like model in one compiled call, over the very weights its layers hold."""
+"""New tokens through a Llama-like model in one compiled call, over the very weights its layers hold."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inference_server.batch import Batch
-from inference_server.held import FEW_ROWS, KINDS, HeldLinear
+from inference_server.held import KINDS, HeldLinear
 from inference_server.kernels import decoder as d
+from inference_server.kernels.attention import ABREAST, scratch_numbers
 from inference_server.kernels.tiles import LANES
 from inference_server.kernels.vectors import PAGE
 from inference_server.kv_store import KvStore
@@ -24,9 +25,7 @@ class UnfusableError(Exception):
 
 
 class FusedStep:
-    """Replaces the forward pass of a batch in which no new token sees another one."""
-
-    most_rows = FEW_ROWS
+    """Replaces the forward pass."""
 
     def __init__(self, model: Any, store: KvStore) -> None:
         """`model` holds its weights (`held.hold`) and its layers' storage is `store`. Raises UnfusableError."""
@@ -58,48 +57,52 @@ class FusedStep:
         if model.lm_head.bias is not None:
             raise UnfusableError("a bias on the output")
         self._threads = torch.get_num_threads()
-        self._scratch = np.empty(0, dtype=np.float32)
-        self._buffers(config)
+        self._most_rows = min(module.most_rows for module in model.modules() if isinstance(module, HeldLinear))
+        self._buffers = dict[int, NDArray[np.float32]]()
 
     def fits(self, batch: Batch) -> bool:
         """Whether `run` can compute the batch."""
-        return batch.single and len(batch) <= self.most_rows
+        return len(batch) <= self._most_rows
 
     @torch.inference_mode()
     def run(self, batch: Batch) -> Tensor:
-        """Logits (new tokens, vocabulary) in float32."""
-        rows, head = len(batch), self._head
+        """Logits (the batch's logit rows, vocabulary) in float32."""
+        rows, answers, head = len(batch), np.array(batch.logit_rows, dtype=np.int64), self._head
         states = self._model.model.embed_tokens(torch.tensor(batch.token_ids)).contiguous()
         cosines, sines = self._model.model.rotary_emb(states[None], torch.tensor([batch.positions]))
         cosines, sines = cosines[0].contiguous(), sines[0].contiguous()
-        logits = torch.empty(rows, int(head[d.VOCABULARY]))
-        row_table, pages = batch.rows
-        step = (batch.longest + 2 * PAGE) * int(head[d.HEADS] // head[d.GROUPS])
-        if len(self._scratch) < step * self._threads:
-            self._scratch = np.empty(2 * step * self._threads, dtype=np.float32)
-        head[d.ROWS] = rows
+        logits = torch.empty(len(answers), int(head[d.VOCABULARY]))
+        (row_table, pages), blocks = batch.rows, batch.blocks(ABREAST)
+        head[d.ROWS], head[d.BLOCKS], head[d.ANSWERS] = rows, len(blocks), len(answers)
         head[d.ROW_TABLE], head[d.PAGE_LIST] = row_table.ctypes.data, pages.ctypes.data
+        head[d.BLOCK_TABLE], head[d.ANSWER_LIST] = blocks.ctypes.data, answers.ctypes.data
         head[d.COSINES], head[d.SINES] = cosines.data_ptr(), sines.data_ptr()
         head[d.STATES], head[d.LOGITS] = states.data_ptr(), logits.data_ptr()
-        head[d.SCRATCH], head[d.SCRATCH_STEP] = self._scratch.ctypes.data, step * 4
+        self._make_room(rows, batch.longest)
         self._body.run(head, self._threads)
         return logits
 
-    def _buffers(self, config: Any) -> None:
-        head, rows = self._head, self.most_rows
-        hidden, queries = config.hidden_size, int(head[d.HEADS] * head[d.WIDTH])
+    def _make_room(self, rows: int, longest: int) -> None:
+        """Points the table to buffers for so many new tokens, the last at position `longest`."""
+        head = self._head
+        hidden, inner, queries = int(head[d.HIDDEN]), int(head[d.INNER]), int(head[d.HEADS] * head[d.WIDTH])
+        keys = int(head[d.GROUPS] * head[d.WIDTH])
+        step = scratch_numbers(longest, int(head[d.HEADS] // head[d.GROUPS]))
+        head[d.NORMED_STEP], head[d.SCRATCH_STEP] = rows * hidden * 4, step * 4
         sizes = {
-            d.QUERIES: max(hidden, queries),
-            d.KEYS: int(head[d.GROUPS] * head[d.WIDTH]),
-            d.VALUES: int(head[d.GROUPS] * head[d.WIDTH]),
-            d.MIXED: queries,
-            d.GATE: config.intermediate_size,
-            d.UP: max(hidden, config.intermediate_size),
-            d.NORMED: hidden * self._threads,
+            d.QUERIES: rows * max(hidden, queries),
+            d.KEYS: rows * keys,
+            d.VALUES: rows * keys,
+            d.MIXED: rows * queries,
+            d.GATE: rows * inner,
+            d.UP: rows * max(hidden, inner),
+            d.NORMED: rows * hidden * self._threads,
+            d.SCRATCH: step * self._threads,
         }
         for place, numbers in sizes.items():
-            head[place] = self._keep(np.zeros(rows * numbers, dtype=np.float32))
-        head[d.NORMED_STEP] = rows * hidden * 4
+            if place not in self._buffers or len(self._buffers[place]) < numbers:
+                self._buffers[place] = np.empty(numbers * 5 // 4, dtype=np.float32)
+            head[place] = self._buffers[place].ctypes.data
 
     def _layer(self, index: int, layer: Any) -> Sequence[int]:
         attention, mlp = layer.self_attn, layer.mlp

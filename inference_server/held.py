@@ -13,7 +13,7 @@ from transformers.pytorch_utils import Conv1D
 from inference_server.kernels import product, tiles
 
 KINDS = {torch.bfloat16: tiles.BFLOAT16, torch.float16: tiles.FLOAT16, torch.float32: tiles.FLOAT32}
-FEW_ROWS = 24  # beyond, the BLAS is faster, weights widened; measured for a model where there is time
+FEW_ROWS = 24  # up to so many, the compiled product is surely faster than the BLAS over widened weights
 _BLOCK = 4 * 2**20  # numbers widened at a time
 
 
@@ -35,29 +35,29 @@ class HeldLinear(nn.Module):
         self.weight = nn.Parameter(weight.detach().contiguous(), requires_grad=False)
         self.bias = None if bias is None else nn.Parameter(bias.detach().float(), requires_grad=False)
         self.out_features, self.in_features = weight.shape
-        self.few_rows = FEW_ROWS  # up to so many, the compiled product is the faster way
+        self.most_rows = FEW_ROWS  # of the compiled product; measured on this machine where a model is loaded
         self._body = product.product_body(KINDS[weight.dtype])
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, width) → (…, outputs)."""
         rows = x.reshape(-1, self.in_features).contiguous()
         y = rows.new_empty(len(rows), self.out_features)
-        if len(rows) > self.few_rows:
-            self.many(rows, y)
+        if len(rows) > self.most_rows:
+            self.widened(rows, y)
         elif len(rows):
-            self.few(rows, y)
+            self.compiled(rows, y)
         if self.bias is not None:
             y += self.bias
         return y.view(*x.shape[:-1], self.out_features)
 
-    def few(self, rows: Tensor, y: Tensor) -> None:
+    def compiled(self, rows: Tensor, y: Tensor) -> None:
         """rows (n, width) → y (n, outputs), without bias, by the compiled product; both lie in one piece."""
         source = (rows.data_ptr(), len(rows), self.weight.data_ptr(), self.in_features)
         table = np.array((*source, self.out_features, y.data_ptr(), self.out_features), dtype=np.int64)
         self._body.run(table, torch.get_num_threads())
 
-    def many(self, rows: Tensor, y: Tensor) -> None:
-        """As `few`, by the BLAS over widened weights."""
+    def widened(self, rows: Tensor, y: Tensor) -> None:
+        """As `compiled`, by the BLAS over widened weights."""
         if self.weight.dtype == torch.float32:
             torch.mm(rows, self.weight.T, out=y)
             return

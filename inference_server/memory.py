@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path("/")
 KEPT = 8  # one byte in so many is for distributions
+BUNDLED = 16  # of the rest, one byte in so many is the bundled model's where there are others: its tokens are small
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,16 +17,21 @@ class Shares:
 
     distributions: int
     """Of all models."""
+    stored_by_bundled: int
+    """Keys and values of the bundled model."""
     stored_by_each: int
-    """Keys and values of one model."""
+    """Keys and values of each other model."""
 
 
-def divide(total: int, models: int) -> Shares:
-    """An eighth for distributions, which are few and large; the rest in equal parts for each model's keys and values.
+def divide(total: int, others: int) -> Shares:
+    """What the bundled model and so many others may keep.
 
     Keys and values take memory only as they are first used: what a small model can't fill is never taken.
     """
-    return Shares(total // KEPT, (total - total // KEPT) // models)
+    distributions = total // KEPT
+    stored = total - distributions
+    bundled = stored // BUNDLED if others else stored
+    return Shares(distributions, bundled, (stored - bundled) // max(1, others))
 
 
 def give_back() -> None:

@@ -34,7 +34,7 @@ class UnsupportedAttentionError(Exception):
 
 
 class Rows(Protocol):
-    """Attention for batches in which no new token sees another one."""
+    """A faster way to attend."""
 
     def attend(
         self, batch: Batch, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
@@ -64,7 +64,7 @@ class Pass:
     """A forward pass of any batch: what it reads, and where it stores."""
 
     def __init__(self, batch: Batch, store: KvStore | None, rows: "Rows | None" = None) -> None:
-        """`rows` attends for batches of single tokens, where there is a faster way for them."""
+        """`rows` attends where there is a faster way."""
         self.batch = batch
         self.rows = rows
         self.store = store
@@ -83,7 +83,7 @@ class Pass:
     ) -> Tensor:
         """As Attending.attend."""
         batch, store = self.batch, self.store
-        if self.rows is not None and cap is None and batch.single:
+        if self.rows is not None and cap is None:
             return self.rows.attend(batch, layer, query, key, value, scaling, window)
         if store is None:
             self.shapes[layer] = LayerShape(key.shape[0], key.shape[2], value.shape[2], window)

@@ -1,4 +1,4 @@
-"""Attention of a batch in which no new token sees another one, compiled, straight over the pages."""
+"""Attention of any batch, compiled, straight over the pages."""
 
 import numpy as np
 import torch
@@ -6,6 +6,7 @@ from torch import Tensor
 
 from inference_server.batch import Batch
 from inference_server.kernels import rows as r
+from inference_server.kernels.attention import ABREAST, scratch_numbers
 from inference_server.kernels.team import Body
 from inference_server.kernels.tiles import LANES
 from inference_server.kernels.vectors import PAGE
@@ -35,7 +36,8 @@ class RowAttention:
         output = queries.new_empty(*queries.shape[:2], values.shape[2])
         row_table, pages = batch.rows
         threads = torch.get_num_threads()
-        step = (batch.longest + 2 * PAGE) * (queries.shape[1] // keys.shape[1])
+        blocks = batch.blocks(ABREAST)
+        step = scratch_numbers(batch.longest, queries.shape[1] // keys.shape[1])
         if len(self._scratch) < step * threads:
             self._scratch = np.empty(2 * step * threads, dtype=np.float32)
         scale = np.array([scaling], dtype=np.float32)
@@ -46,6 +48,7 @@ class RowAttention:
         table[r.KEY_STORE] = self._store.keys[layer].data_ptr()
         table[r.VALUE_STORE] = self._store.values[layer].data_ptr()
         table[r.ROW_TABLE], table[r.PAGE_LIST] = row_table.ctypes.data, pages.ctypes.data
+        table[r.BLOCKS], table[r.BLOCK_TABLE] = len(blocks), blocks.ctypes.data
         table[r.SCALING], table[r.WINDOW] = scale.ctypes.data, window or UNBOUNDED
         table[r.SCRATCH], table[r.SCRATCH_STEP] = self._scratch.ctypes.data, step * 4
         table[r.OUTPUT], table[r.PAGE_BYTES] = output.data_ptr(), self._store.page_bytes

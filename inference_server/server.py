@@ -17,7 +17,7 @@ from inference_server import guard, memory
 from inference_server.about import About
 from inference_server.connections import options
 from inference_server.gauges import Gauges
-from inference_server.memory import divide
+from inference_server.memory import Shares, divide
 from inference_server.metrics import Current, Metrics
 from inference_server.monitor import Monitor
 from inference_server.prefix_cache import PrefixCache
@@ -204,13 +204,14 @@ def bring_files(name: str, on_progress: OnProgress) -> Path:
     return hub.fetch(name, on_progress, lambda config: model.check_architecture(checkpoint.read_json(config)))
 
 
-def loading(settings: Settings, scheduler: Scheduler, kept: PrefixCache[Any], stored_by_each: int) -> Load:
+def loading(settings: Settings, scheduler: Scheduler, kept: PrefixCache[Any], shares: Shares) -> Load:
     """How folders become engines that share one scheduler and one cache."""
 
     def load(name: str, folder: Path) -> Engine:
         from inference_server import engine  # imports torch and transformers: not before the port answers
 
-        return engine.load(name, folder, scheduler, kept, stored_by_each, settings)
+        stored_bytes = shares.stored_by_bundled if name == BUNDLED else shares.stored_by_each
+        return engine.load(name, folder, scheduler, kept, stored_bytes, settings)
 
     return load
 
@@ -219,10 +220,10 @@ def assemble(settings: Settings, fetch: Fetch = bring_files, load: Load | None =
     """The server as the settings describe it."""
     client_limit = max(1, int(settings.queue_limit * settings.client_share))
     scheduler = Scheduler(settings.queue_limit, settings.batch_size, settings.batch_tokens, client_limit)
-    names = {settings.model, *settings.models, BUNDLED}
-    shares = divide(min(settings.cache_mb << 20, (memory.available() or settings.cache_mb << 21) // 2), len(names))
+    others = len({settings.model, *settings.models} - {BUNDLED})
+    shares = divide(min(settings.cache_mb << 20, (memory.available() or settings.cache_mb << 21) // 2), others)
     kept: PrefixCache[Any] = PrefixCache(shares.distributions)
-    load = load or loading(settings, scheduler, kept, shares.stored_by_each)
+    load = load or loading(settings, scheduler, kept, shares)
     registry = Registry(settings.model, settings.models, fetch, load)
     return InferenceServer(settings, registry, scheduler, kept)
 

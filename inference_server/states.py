@@ -181,7 +181,7 @@ def build_states(network: Any, limit_bytes: int, *, last_only: bool) -> States |
     states = States(network, name, limit_bytes, last_only=last_only)
     try:
         with torch.inference_mode():
-            _try_out(states, take_sample(network))
+            _try_out(states, take_sample(network, choices=0))
     except Exception as fault:  # whatever a model does with a cache, its whole pass is right
         logger.debug("prompts are computed whole", architecture=type(network).__name__, reason=str(fault)[:200])
         return None

@@ -1,4 +1,4 @@
-"""One new token of a prompt against the prompt's stored keys and values and its own."""
+"""New tokens of one prompt against the prompt's stored keys and values."""
 
 from typing import Any
 
@@ -8,7 +8,9 @@ from numba import njit
 from inference_server.kernels.team import here, size
 from inference_server.kernels.vectors import PAGE, exponential, floats, highest, page_mix, page_scores
 
-ROW = 3  # numbers that describe a new token: where its pages are listed, how many tokens come before it, its slot
+ROW = 3  # numbers that describe a new token: where its pages are listed, its position, its slot or -1
+BLOCK = 3  # numbers that describe a block: its first new token, how many, and whether they are alternatives
+ABREAST = 4  # new tokens of a block: all use a page while it is near
 
 
 @njit(nogil=True)
@@ -71,58 +73,102 @@ def _soften(address: int, count: int, scaling: Any) -> None:
 
 
 @njit(nogil=True)
+def store(
+    key: int, value: int, key_width: int, value_width: int, keys: int, values: int, page_bytes: int, slot: int
+) -> None:
+    """Copies one new token's key and value into its slot. `keys`, `values` and `page_bytes` as in attend."""
+    own, stored = floats(key, key_width), floats(keys + slot // PAGE * page_bytes, key_width * PAGE)
+    for d in range(key_width):
+        stored[d * PAGE + slot % PAGE] = own[d]
+    own = floats(value, value_width)
+    stored = floats(values + slot // PAGE * page_bytes + slot % PAGE * value_width * 4, value_width)
+    for d in range(value_width):
+        stored[d] = own[d]
+
+
+@njit(nogil=True)
+def scratch_numbers(longest: int, share: int) -> int:
+    """How many numbers attend needs for a block whose last token is at position `longest`."""
+    return ABREAST * share * _stride(longest)
+
+
+@njit(nogil=True)
+def _stride(position: int) -> int:
+    return (position // PAGE + 2) * PAGE
+
+
+@njit(nogil=True)
 def attend(
     query: int,
     key: int,
     value: int,
+    output: int,
+    count: int,
     share: int,
+    heads: int,
+    groups: int,
     key_width: int,
     value_width: int,
     keys: int,
     values: int,
     page_bytes: int,
     pages: Any,
-    prefix: int,
-    slot: int,
+    position: int,
+    apart: int,
     window: int,
     scaling: float,
     scratch: int,
-    output: int,
 ) -> None:
-    """`share` queries that use one key head. `keys` and `values`: that head's part of page 0; `page_bytes`: to the
-    same part of the next page. `pages` hold the `prefix` tokens before; own key and value go to `slot`, if any.
-    Only the last `window` tokens count, itself included. `scratch` has share · (prefix + 2 · PAGE) numbers.
+    """A block of `count` new tokens of a prompt, each with `share` queries that use one key head.
+
+    query, key, value and output: the first token's; the next one's lie `heads` or `groups` heads on. `keys` and
+    `values`: that key head's part of page 0; `page_bytes`: to the same part of the next page. `pages` hold the prompt.
+    `position`: the first token's; each of the others follows the one before, its own key and value stored, or with
+    `apart` is an alternative to it, whose own are not in the pages. Only the last `window` tokens count, itself
+    included. `scratch` has as many numbers as scratch_numbers says.
     """
-    stride = (prefix + PAGE) // PAGE * PAGE + PAGE
-    first = max(0, prefix + 1 - window)
-    first_page, last_page = first // PAGE, (prefix + PAGE - 1) // PAGE
+    last = position if apart else position + count - 1
+    stride = _stride(last)
+    first_page = max(0, position + 1 - window) // PAGE
+    last_page = (last + PAGE - 1) // PAGE if apart else last // PAGE + 1
     for index in range(first_page, last_page):
         page = keys + pages[index] * page_bytes
         following = keys + pages[min(index + 1, last_page - 1)] * page_bytes
         if index + 1 == last_page:
             following = values + pages[first_page] * page_bytes
-        _scores(query, page, share, key_width, scratch + index * PAGE * 4, stride, following)
-    own_key, own_value = floats(key, key_width), floats(value, value_width)
-    mixed = floats(output, share * value_width)
-    for h in range(share):
-        row, scores = floats(query + h * key_width * 4, key_width), floats(scratch + h * stride * 4, stride)
-        total = np.float32(0)
-        for d in range(key_width):
-            total += row[d] * own_key[d]
-        scores[prefix] = total
-        _soften(scratch + (h * stride + first) * 4, prefix + 1 - first, scaling)
-        for j in range(first // PAGE * PAGE, first):
-            scores[j] = np.float32(0)
-        for d in range(value_width):
-            mixed[h * value_width + d] = scores[prefix] * own_value[d]
+        for i in range(count):
+            at = position if apart else position + i
+            if (index + 1) * PAGE > at + 1 - window and index * PAGE <= at:
+                scores = scratch + (i * share * stride + index * PAGE) * 4
+                _scores(query + i * heads * key_width * 4, page, share, key_width, scores, stride, following)
+                following = page
+    for i in range(count):
+        at = position if apart else position + i
+        first = max(0, at + 1 - window)
+        for h in range(share):
+            scores = floats(scratch + (i * share + h) * stride * 4, stride)
+            mixed = floats(output + (i * heads + h) * value_width * 4, value_width)
+            if apart:
+                own_query = floats(query + (i * heads + h) * key_width * 4, key_width)
+                own_key = floats(key + i * groups * key_width * 4, key_width)
+                total = np.float32(0)
+                for d in range(key_width):
+                    total += own_query[d] * own_key[d]
+                scores[at] = total
+            _soften(scratch + ((i * share + h) * stride + first) * 4, at + 1 - first, scaling)
+            for j in range(first // PAGE * PAGE, first):
+                scores[j] = np.float32(0)
+            own_value = floats(value + i * groups * value_width * 4, value_width)
+            weight = scores[at] if apart else np.float32(0)
+            for d in range(value_width):
+                mixed[d] = weight * own_value[d]
     for index in range(first_page, last_page):
-        page, count = values + pages[index] * page_bytes, min(PAGE, prefix - index * PAGE)
+        page = values + pages[index] * page_bytes
         following = values + pages[min(index + 1, last_page - 1)] * page_bytes
-        _mix(scratch + index * PAGE * 4, stride, page, share, value_width, count, output, following)
-    if slot >= 0:
-        stored = floats(keys + slot // PAGE * page_bytes, key_width * PAGE)
-        for d in range(key_width):
-            stored[d * PAGE + slot % PAGE] = own_key[d]
-        stored = floats(values + slot // PAGE * page_bytes + slot % PAGE * value_width * 4, value_width)
-        for d in range(value_width):
-            stored[d] = own_value[d]
+        for i in range(count):
+            at = position if apart else position + i
+            seen = min(PAGE, at + 1 - apart - index * PAGE)
+            if (index + 1) * PAGE > at + 1 - window and seen > 0:
+                weights = scratch + (i * share * stride + index * PAGE) * 4
+                _mix(weights, stride, page, share, value_width, seen, output + i * heads * value_width * 4, following)
+                following = page

@@ -1,4 +1,4 @@
-"""A whole pass of a Llama-like decoder over a few new tokens, in one parallel region. Knows addresses only.
+"""A whole pass of a Llama-like decoder over new tokens, in one parallel region. Knows addresses only.
 
 The threads of a team share each product's outputs and each attention's heads, and meet between them.
 """
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numba import carray, njit
 
-from inference_server.kernels.attention import ROW, attend, tasks
+from inference_server.kernels.attention import BLOCK, ROW, attend, store, tasks
 from inference_server.kernels.product import bounds, product
 from inference_server.kernels.team import SOURCES, Body, here, meet
 from inference_server.kernels.tiles import BFLOAT16, FLOAT16, FLOAT32
@@ -17,10 +17,10 @@ from inference_server.kernels.vectors import PAGE, exponential, floats, integers
 
 # the head of the table: counts and addresses of one pass
 (
-    ROWS, LAYERS, HIDDEN, HEADS, GROUPS, WIDTH, INNER, VOCABULARY, PAGE_BYTES, ROW_TABLE, PAGE_LIST, COSINES, SINES,
-    STATES, QUERIES, KEYS, VALUES, MIXED, GATE, UP, NORMED, NORMED_STEP, SCRATCH, SCRATCH_STEP, LOGITS, FLOATS,
-    FINAL_NORM, OUTPUT_WEIGHT, LAYER_TABLE, HEAD_SIZE,
-) = range(30)  # fmt: skip
+    ROWS, BLOCKS, ANSWERS, LAYERS, HIDDEN, HEADS, GROUPS, WIDTH, INNER, VOCABULARY, PAGE_BYTES, ROW_TABLE, BLOCK_TABLE,
+    ANSWER_LIST, PAGE_LIST, COSINES, SINES, STATES, QUERIES, KEYS, VALUES, MIXED, GATE, UP, NORMED, NORMED_STEP,
+    SCRATCH, SCRATCH_STEP, LOGITS, FLOATS, FINAL_NORM, OUTPUT_WEIGHT, LAYER_TABLE, HEAD_SIZE,
+) = range(34)  # fmt: skip
 # one layer of the table; an address of 0: there is none
 (
     L_NORM, L_QUERY, L_QUERY_BIAS, L_KEY, L_KEY_BIAS, L_VALUE, L_VALUE_BIAS, L_OUTPUT, L_OUTPUT_BIAS, L_QUERY_NORM,
@@ -82,11 +82,11 @@ def _gate(gate: int, up: int, rows: int, count: int, first: int, last: int) -> N
 
 
 @njit(nogil=True)
-def _attention(table: Any, layer: Any, row_table: Any) -> None:
+def _place(table: Any, layer: Any, row_table: Any) -> None:
+    """Turns new queries and keys to their positions, and stores new keys and values."""
     rows, heads, groups, width = table[ROWS], table[HEADS], table[GROUPS], table[WIDTH]
-    share = heads // groups
-    numbers = floats(table[FLOATS], 2)
-    scratch = table[SCRATCH] + here() * table[SCRATCH_STEP]
+    share, inside = heads // groups, width * PAGE * 4
+    epsilon = floats(table[FLOATS], 2)[0]
     first_task, last_task = tasks(rows * groups)
     for task in range(first_task, last_task):
         m, g = task % rows, task // rows
@@ -95,18 +95,34 @@ def _attention(table: Any, layer: Any, row_table: Any) -> None:
         cosines, sines = table[COSINES] + m * width * 4, table[SINES] + m * width * 4
         for h in range(share):
             if layer[L_QUERY_NORM]:
-                _norm(query + h * width * 4, layer[L_QUERY_NORM], width, numbers[0], query + h * width * 4)
+                _norm(query + h * width * 4, layer[L_QUERY_NORM], width, epsilon, query + h * width * 4)
             _rotate(query + h * width * 4, cosines, sines, width)
         if layer[L_KEY_NORM]:
-            _norm(key, layer[L_KEY_NORM], width, numbers[0], key)
+            _norm(key, layer[L_KEY_NORM], width, epsilon, key)
         _rotate(key, cosines, sines, width)
-        first, prefix, slot = row_table[m * ROW], row_table[m * ROW + 1], row_table[m * ROW + 2]
-        pages = integers(table[PAGE_LIST] + first * 8, (prefix + PAGE - 1) // PAGE)
-        inside = g * width * PAGE * 4
+        slot = row_table[m * ROW + 2]
+        if slot >= 0:
+            keys, values = layer[L_KEY_STORE] + g * inside, layer[L_VALUE_STORE] + g * inside
+            store(key, value, width, width, keys, values, table[PAGE_BYTES], slot)
+
+
+@njit(nogil=True)
+def _attention(table: Any, layer: Any, row_table: Any) -> None:
+    blocks, heads, groups, width = table[BLOCKS], table[HEADS], table[GROUPS], table[WIDTH]
+    share, inside = heads // groups, width * PAGE * 4
+    block_table, scaling = integers(table[BLOCK_TABLE], blocks * BLOCK), floats(table[FLOATS], 2)[1]
+    scratch = table[SCRATCH] + here() * table[SCRATCH_STEP]
+    first_task, last_task = tasks(blocks * groups)
+    for task in range(first_task, last_task):
+        block, g = task % blocks * BLOCK, task // blocks
+        m, count, apart = block_table[block], block_table[block + 1], block_table[block + 2]
+        first, position = row_table[m * ROW], row_table[m * ROW + 1]
+        pages = integers(table[PAGE_LIST] + first * 8, (position + count) // PAGE + 1)
+        head, row = (m * heads + g * share) * width * 4, (m * groups + g) * width * 4
         attend(
-            query, key, value, share, width, width, layer[L_KEY_STORE] + inside, layer[L_VALUE_STORE] + inside,
-            table[PAGE_BYTES], pages, prefix, slot, layer[L_WINDOW], numbers[1], scratch,
-            table[MIXED] + (m * heads + g * share) * width * 4,
+            table[QUERIES] + head, table[KEYS] + row, table[VALUES] + row, table[MIXED] + head, count, share, heads,
+            groups, width, width, layer[L_KEY_STORE] + g * inside, layer[L_VALUE_STORE] + g * inside,
+            table[PAGE_BYTES], pages, position, apart, layer[L_WINDOW], scaling, scratch,
         )  # fmt: skip
 
 
@@ -140,6 +156,8 @@ def _pass(kind: Any, pointer: Any) -> None:
         product(kind, normed, rows, layer[L_VALUE], hidden, first, last, values, groups * width)
         _add(values, layer[L_VALUE_BIAS], rows, groups * width, first, last, 0)
         meet()
+        _place(table, layer, row_table)
+        meet()
         _attention(table, layer, row_table)
         meet()
         product(kind, mixed, rows, layer[L_OUTPUT], heads * width, own[0], own[1], up, hidden)
@@ -154,9 +172,12 @@ def _pass(kind: Any, pointer: Any) -> None:
         product(kind, gate, rows, layer[L_DOWN], inner, own[0], own[1], queries, hidden)
         _add(queries, 0, rows, hidden, own[0], own[1], states)
         meet()
-    _norm_rows(states, table[FINAL_NORM], rows, hidden, epsilon, normed)
+    answers = integers(table[ANSWER_LIST], table[ANSWERS])
+    for index in range(len(answers)):
+        at = states + answers[index] * hidden * 4
+        _norm(at, table[FINAL_NORM], hidden, epsilon, normed + index * hidden * 4)
     first, last = bounds(table[VOCABULARY])
-    product(kind, normed, rows, table[OUTPUT_WEIGHT], hidden, first, last, table[LOGITS], table[VOCABULARY])
+    product(kind, normed, len(answers), table[OUTPUT_WEIGHT], hidden, first, last, table[LOGITS], table[VOCABULARY])
 
 
 @cache

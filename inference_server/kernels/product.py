@@ -11,6 +11,7 @@ from inference_server.kernels.tiles import BFLOAT16, FLOAT16, FLOAT32, LANES, bl
 
 SHARE = 8  # outputs are handed to threads in multiples of this many
 MOST = 4  # rows that pass together
+NEAR = 256 * 1024  # bytes of rows, and of weights, that stay in a core's cache beside each other
 _WIDE = 4 if LANES == 16 else 2  # outputs whose sums fit the registers beside so many rows
 
 # one row reads the weights in one stream; several take blocks of outputs and ask for the next block meanwhile
@@ -22,7 +23,22 @@ _two, _three, _four = (block(rows, _WIDE, ahead=True) for rows in (2, 3, 4))
 def product(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
     """Outputs first…last of every row. Addresses in bytes; x (rows, width), w (outputs, width), y (rows, y_stride).
 
-    All rows pass over a block of outputs while its weights are near, each pass asking for a part of the next block.
+    As many rows as stay near pass over as many weights as stay near, so many rows read both from memory few times.
+    """
+    row_bytes = width * bytes_of(kind)
+    panel = max(MOST, NEAR // (width * 4) // MOST * MOST)
+    piece = max(SHARE, last - first if rows <= panel else NEAR // row_bytes // SHARE * SHARE)
+    for o in range(first, last, piece):
+        for m in range(0, rows, panel):
+            source, target = x + m * width * 4, y + m * y_stride * 4
+            _panel(kind, source, min(panel, rows - m), w, width, o, min(last, o + piece), target, y_stride)
+
+
+@njit(nogil=True)
+def _panel(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
+    """As product. All rows pass over a block of outputs while its weights are near.
+
+    Each pass asks for a part of the next block.
     """
     row_bytes = width * bytes_of(kind)
     whole = first if rows == 1 else last - (last - first) % _WIDE

@@ -1,18 +1,18 @@
-"""Attention of many new tokens, each of a prompt of its own or an alternative, by a team. Knows addresses only."""
+"""Attention of new tokens of many prompts, by a team. Knows addresses only."""
 
 from functools import cache
 from typing import Any
 
 from numba import carray, njit
 
-from inference_server.kernels.attention import ROW, attend, tasks
-from inference_server.kernels.team import SOURCES, Body, here
+from inference_server.kernels.attention import BLOCK, ROW, attend, store, tasks
+from inference_server.kernels.team import SOURCES, Body, here, meet
 from inference_server.kernels.vectors import PAGE, floats, integers
 
 (
     ROWS, HEADS, GROUPS, KEY_WIDTH, VALUE_WIDTH, QUERIES, KEYS, VALUES, KEY_STORE, VALUE_STORE, ROW_TABLE, PAGE_LIST,
-    SCALING, WINDOW, SCRATCH, SCRATCH_STEP, OUTPUT, PAGE_BYTES, SIZE,
-) = range(19)  # fmt: skip
+    SCALING, WINDOW, SCRATCH, SCRATCH_STEP, OUTPUT, PAGE_BYTES, BLOCKS, BLOCK_TABLE, SIZE,
+) = range(21)  # fmt: skip
 
 
 @njit(nogil=True)
@@ -22,18 +22,30 @@ def _attend(pointer: Any) -> None:
     share = table[HEADS] // groups
     row_table, scaling = integers(table[ROW_TABLE], table[ROWS] * ROW), floats(table[SCALING], 1)[0]
     key_bytes, value_bytes = key_width * PAGE * 4, value_width * PAGE * 4
+    block_table = integers(table[BLOCK_TABLE], table[BLOCKS] * BLOCK)
     scratch = table[SCRATCH] + here() * table[SCRATCH_STEP]
     first_task, last_task = tasks(table[ROWS] * groups)
     for task in range(first_task, last_task):
         m, g = task % table[ROWS], task // table[ROWS]
-        first, prefix, slot = row_table[m * ROW], row_table[m * ROW + 1], row_table[m * ROW + 2]
-        pages = integers(table[PAGE_LIST] + first * 8, (prefix + PAGE - 1) // PAGE)
+        slot, row = row_table[m * ROW + 2], m * groups + g
+        if slot >= 0:
+            store(
+                table[KEYS] + row * key_width * 4, table[VALUES] + row * value_width * 4, key_width, value_width,
+                table[KEY_STORE] + g * key_bytes, table[VALUE_STORE] + g * value_bytes, table[PAGE_BYTES], slot,
+            )  # fmt: skip
+    meet()
+    first_task, last_task = tasks(table[BLOCKS] * groups)
+    for task in range(first_task, last_task):
+        block, g = task % table[BLOCKS] * BLOCK, task // table[BLOCKS]
+        m, count, apart = block_table[block], block_table[block + 1], block_table[block + 2]
+        first, position = row_table[m * ROW], row_table[m * ROW + 1]
+        pages = integers(table[PAGE_LIST] + first * 8, (position + count) // PAGE + 1)
         row, head = m * groups + g, m * table[HEADS] + g * share
         attend(
             table[QUERIES] + head * key_width * 4, table[KEYS] + row * key_width * 4,
-            table[VALUES] + row * value_width * 4, share, key_width, value_width, table[KEY_STORE] + g * key_bytes,
-            table[VALUE_STORE] + g * value_bytes, table[PAGE_BYTES], pages, prefix, slot,
-            table[WINDOW], scaling, scratch, table[OUTPUT] + head * value_width * 4,
+            table[VALUES] + row * value_width * 4, table[OUTPUT] + head * value_width * 4, count, share, table[HEADS],
+            groups, key_width, value_width, table[KEY_STORE] + g * key_bytes, table[VALUE_STORE] + g * value_bytes,
+            table[PAGE_BYTES], pages, position, apart, table[WINDOW], scaling, scratch,
         )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, DynamicCache
 from bench import shape
 from bench.shape import VOCABULARY
 from inference_server.batch import Segment
+from inference_server.calibration import calibrate
 from inference_server.capability import build_runner
 from inference_server.held import hold
 from inference_server.runner import RaggedRunner
@@ -74,6 +75,7 @@ def measure() -> dict[str, float]:
     model = AutoModelForCausalLM.from_pretrained(shape.folder(), dtype=torch.bfloat16)
     model.train(False)
     hold(model)
+    calibrate(model)
     runner = build_runner(model, 1 << 31)
     assert isinstance(runner, RaggedRunner)
     stream = torch.cat([p.data.flatten() for p in model.parameters() if p.dtype == torch.bfloat16]).view(torch.int64)

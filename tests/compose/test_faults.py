@@ -55,11 +55,26 @@ def hub() -> Iterator[tuple[str, ...]]:
         yield "--add-host", f"{HUB_HOST}:host-gateway", *settings
 
 
-def test_a_download_fills_the_volume(hub: tuple[str, ...]) -> None:
-    with container(*hub, "--tmpfs", "/models:size=1m,uid=10001", SERVER_IMAGE) as server:
-        said = reason(server, "owner/model")
-    assert said.startswith("disk full: needs ")
-    assert "/models" in said
+def test_a_download_fills_the_volume_and_weight_files_are_damaged(hub: tuple[str, ...], tmp_path: Path) -> None:
+    """Each model says what is wrong with it, whatever is wrong with others, and the bundled one answers."""
+    tmp_path.chmod(0o755)
+    mounts = ["--tmpfs", "/models:size=1m,uid=10001", "--env", "NEXTTOKEN_MODELS=/half,/empty"]
+    for name, kept in (("half", 0.5), ("empty", 0.0)):
+        mounts += ["--volume", f"{damaged(tmp_path / name, kept)}:/{name}:ro"]
+    with container(*hub, *mounts, SERVER_IMAGE) as server:
+        full, *broken = (reason(server, model) for model in ("owner/model", "/half", "/empty"))
+    assert full.startswith("disk full: needs ")
+    assert "/models" in full
+    assert ["model.safetensors" in said for said in broken] == [True, True]
+
+
+def damaged(folder: Path, kept: float) -> Path:
+    """The bundled model with only a part of its weight file."""
+    shutil.copytree(BUNDLED, folder)
+    weights = folder / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[: int(len(content) * kept)])
+    return folder
 
 
 def test_the_volume_can_not_be_written(hub: tuple[str, ...], tmp_path: Path) -> None:
@@ -82,20 +97,6 @@ def test_the_volume_keeps_what_was_downloaded(hub: tuple[str, ...]) -> None:
 def ready(server: Container, model: str) -> bool:
     assert "model not loaded" not in server.text()
     return any((entry["event"], entry.get("model")) == ("model ready", model) for entry in server.log())
-
-
-@pytest.mark.parametrize(("kept", "words"), [(0.5, "model.safetensors"), (0, "model.safetensors")])
-def test_a_weight_file_is_damaged(tmp_path: Path, kept: float, words: str) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(BUNDLED, folder)
-    weights = folder / "model.safetensors"
-    content = weights.read_bytes()
-    weights.write_bytes(content[: int(len(content) * kept)])
-    tmp_path.chmod(0o755)
-    mount = ("--volume", f"{folder}:/damaged:ro", "--env", "NEXTTOKEN_MODEL=/damaged")
-    with container(*mount, SERVER_IMAGE) as server:
-        said = reason(server, "/damaged")
-    assert words in said
 
 
 def test_the_port_is_taken_inside() -> None:

@@ -85,12 +85,18 @@ def test_this_machine_has_some() -> None:
     assert left > 0
 
 
-@pytest.mark.parametrize(("total", "models"), [(0, 1), (7, 2), (2048 * MIB, 1), (2048 * MIB, 3), (10**9 + 7, 2)])
-def test_shares_never_exceed_the_whole(total: int, models: int) -> None:
-    shares = memory.divide(total, models)
-    used = shares.distributions + models * shares.stored_by_each
-    assert total - models < used <= total
+@pytest.mark.parametrize(("total", "others"), [(0, 0), (7, 1), (2048 * MIB, 0), (2048 * MIB, 1), (10**9 + 7, 3)])
+def test_shares_never_exceed_the_whole(total: int, others: int) -> None:
+    shares = memory.divide(total, others)
+    used = shares.distributions + shares.stored_by_bundled + others * shares.stored_by_each
+    assert total - max(1, others) < used <= total
     assert shares.distributions == total // 8
+
+
+def test_the_bundled_model_leaves_most_to_others() -> None:
+    alone, beside = memory.divide(2048 * MIB, 0), memory.divide(2048 * MIB, 1)
+    assert alone.stored_by_bundled == 1792 * MIB
+    assert (beside.stored_by_bundled, beside.stored_by_each) == (112 * MIB, 1680 * MIB)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
