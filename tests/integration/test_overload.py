@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest_asyncio
 import torch
-from calls import busy, detail, failure, trailers, until
+from calls import busy, detail, failure, trailers, until, until_health
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from nexttoken.v1 import next_token_pb2 as pb
@@ -34,6 +34,7 @@ async def small() -> AsyncIterator[Any]:
     ):
         stub = stub_of(channel)
         await ready(stub, "bundled")
+        (await until_health(channel, health_pb2.HealthCheckResponse.SERVING)).cancel()
         yield SimpleNamespace(
             stub=stub, scheduler=server.scheduler, health=health_pb2_grpc.HealthStub(channel), server=server
         )

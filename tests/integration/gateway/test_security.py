@@ -138,6 +138,9 @@ def misfits(case: str, ours: Path, theirs: Path) -> tuple[dict[str, Any], dict[s
 async def test_what_does_not_fit_is_refused_in_words(case: str, tmp_path: Path, logged: list[Any]) -> None:
     server, gateway = misfits(case, certified(tmp_path / "ours"), certified(tmp_path / "theirs"))
     async with tiers(server, gateway) as found:
+        async with asyncio.timeout(PATIENCE_S):  # the server has a model by now, and soon says so
+            while "no model can answer yet" in (await found.web.get("/readyz")).text:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
         for answer in (await found.web.post("/api/next-token", json=HELLO), await found.web.get("/readyz")):
             assert REFUSALS[case] in problem(answer, 503, "unavailable")
     told = [entry for entry in logged if entry["log_level"] == "error" and REFUSALS[case] in entry.get("reason", "")]
