@@ -120,7 +120,7 @@ def test_dragging_with_fifty_bars_pins_and_a_question_calls_nobody(page: Page) -
     page.locator("#top-k").fill("50")
     write(page, TEXT)
     page.get_by_role("button", name="Pin").click()
-    page.get_by_text("How likely is …?").click()
+    page.get_by_text("How likely is …?", exact=True).click()
     page.locator("#likely-text").fill("happy")
     expect(page.locator(".chances li")).to_have_count(2)
     expect(page.locator(".chances [data-waiting]")).to_have_count(0)

@@ -14,7 +14,7 @@ TEXT = "The little girl was very"
 @pytest.fixture
 def page(page: Page) -> Page:
     write(page, TEXT)
-    page.get_by_text("How likely is …?").click()
+    page.get_by_text("How likely is …?", exact=True).click()
     return page
 
 
@@ -186,7 +186,7 @@ def test_a_text_full_of_markup_is_text(page: Page) -> None:
 def test_it_fits(open_page: OpenPage, stack: Stack, width: int, height: int, scheme: str) -> None:
     page = open_page(stack.url, viewport={"width": width, "height": height}, color_scheme=scheme)
     write(page, TEXT)
-    page.get_by_text("How likely is …?").click()
+    page.get_by_text("How likely is …?", exact=True).click()
     look_up(page, "happy to see the dog", 2)
     page.locator(".chances").scroll_into_view_if_needed()
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
