@@ -138,10 +138,19 @@ async def weigh(cdp: CDPSession) -> tuple[float, float]:
     return metrics["Nodes"], metrics["JSHeapUsedSize"] / 1e3
 
 
+NODES = """() => {
+  const tokens = document.querySelector("#tokens");
+  const drawn = (element, pseudo) => !["none", "normal"].includes(getComputedStyle(element, pseudo).content);
+  const marks = [...tokens.querySelectorAll("*")].flatMap((each) =>
+    ["::before", "::after"].filter((pseudo) => drawn(each, pseudo)),
+  );
+  return document.evaluate("count(.//node())", tokens).numberValue + marks.length;
+}"""
+
+
 async def tokens_drawn(page: Page) -> int:
-    """DOM nodes of the text as tokens: elements and their words."""
-    count = "document.evaluate('count(.//node())', document.querySelector('#tokens')).numberValue"
-    return int(await page.evaluate(count))
+    """DOM nodes of the text as tokens: elements, their words, and what style sheets draw before and after them."""
+    return int(await page.evaluate(NODES))
 
 
 async def growth(browser: Browser, url: str) -> dict[str, float]:
