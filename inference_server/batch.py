@@ -13,6 +13,7 @@ from torch import Tensor
 from inference_server.prefix_tree import Stored
 
 CPU = torch.device("cpu")
+ABREAST = 4  # new tokens of a prompt that walk its pages together
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +148,17 @@ class Batch:
             pages.extend(segment.stored.pages[: -(-(len(segment.stored) + count) // self._page_tokens)])
         return np.array(table, dtype=np.int64), np.array(pages or [0], dtype=np.int64)
 
-    def blocks(self, most: int) -> NDArray[np.int64]:
-        """At most so many new tokens of one prompt at a time: the first of them, how many, and 1 for alternatives."""
+    @cached_property
+    def blocks(self) -> NDArray[np.int64]:
+        """At most ABREAST new tokens of one prompt at a time: the first of them, how many, and 1 for alternatives."""
         blocks, start = list[tuple[int, int, int]](), 0
         for segment in self.segments:
             end = start + len(segment.token_ids)
-            blocks += [(row, min(most, end - row), int(segment.alternatives)) for row in range(start, end, most)]
+            blocks += [(row, min(ABREAST, end - row), int(segment.alternatives)) for row in range(start, end, ABREAST)]
             start = end
         return np.array(blocks, dtype=np.int64)
 
-    @property
+    @cached_property
     def longest(self) -> int:
         """The most tokens before any new one."""
         return max(self.positions)

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from inference_server.batch import Batch
+from inference_server.batch import ABREAST, Batch
 from inference_server.held import KINDS, HeldLinear
 from inference_server.kernels import decoder as d
-from inference_server.kernels.attention import ABREAST, scratch_numbers
+from inference_server.kernels.attention import stride_of
 from inference_server.kernels.tiles import LANES
 from inference_server.kernels.vectors import PAGE
 from inference_server.kv_store import KvStore
@@ -72,7 +72,7 @@ class FusedStep:
         cosines, sines = self._model.model.rotary_emb(states[None], torch.tensor([batch.positions]))
         cosines, sines = cosines[0].contiguous(), sines[0].contiguous()
         logits = torch.empty(len(answers), int(head[d.VOCABULARY]))
-        (row_table, pages), blocks = batch.rows, batch.blocks(ABREAST)
+        (row_table, pages), blocks = batch.rows, batch.blocks
         head[d.ROWS], head[d.BLOCKS], head[d.ANSWERS] = rows, len(blocks), len(answers)
         head[d.ROW_TABLE], head[d.PAGE_LIST] = row_table.ctypes.data, pages.ctypes.data
         head[d.BLOCK_TABLE], head[d.ANSWER_LIST] = blocks.ctypes.data, answers.ctypes.data
@@ -87,7 +87,7 @@ class FusedStep:
         head = self._head
         hidden, inner, queries = int(head[d.HIDDEN]), int(head[d.INNER]), int(head[d.HEADS] * head[d.WIDTH])
         keys = int(head[d.GROUPS] * head[d.WIDTH])
-        step = scratch_numbers(longest, int(head[d.HEADS] // head[d.GROUPS]))
+        step = ABREAST * int(head[d.HEADS] // head[d.GROUPS]) * stride_of(longest)
         head[d.NORMED_STEP], head[d.SCRATCH_STEP] = rows * hidden * 4, step * 4
         sizes = {
             d.QUERIES: rows * max(hidden, queries),

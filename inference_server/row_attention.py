@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inference_server.batch import Batch
+from inference_server.batch import ABREAST, Batch
 from inference_server.kernels import rows as r
-from inference_server.kernels.attention import ABREAST, scratch_numbers
+from inference_server.kernels.attention import stride_of
 from inference_server.kernels.team import Body
 from inference_server.kernels.tiles import LANES
 from inference_server.kernels.vectors import PAGE
@@ -36,8 +36,8 @@ class RowAttention:
         output = queries.new_empty(*queries.shape[:2], values.shape[2])
         row_table, pages = batch.rows
         threads = torch.get_num_threads()
-        blocks = batch.blocks(ABREAST)
-        step = scratch_numbers(batch.longest, queries.shape[1] // keys.shape[1])
+        blocks = batch.blocks
+        step = ABREAST * (queries.shape[1] // keys.shape[1]) * stride_of(batch.longest)
         if len(self._scratch) < step * threads:
             self._scratch = np.empty(2 * step * threads, dtype=np.float32)
         scale = np.array([scaling], dtype=np.float32)

@@ -10,7 +10,6 @@ from inference_server.kernels.vectors import PAGE, exponential, floats, highest,
 
 ROW = 3  # numbers that describe a new token: where its pages are listed, its position, its slot or -1
 BLOCK = 3  # numbers that describe a block: its first new token, how many, and whether they are alternatives
-ABREAST = 4  # new tokens of a block: all use a page while it is near
 
 
 @njit(nogil=True)
@@ -86,15 +85,12 @@ def store(
         stored[d] = own[d]
 
 
-@njit(nogil=True)
-def scratch_numbers(longest: int, share: int) -> int:
-    """How many numbers attend needs for a block whose last token is at position `longest`."""
-    return ABREAST * share * _stride(longest)
-
-
-@njit(nogil=True)
-def _stride(position: int) -> int:
+def stride_of(position: int) -> int:
+    """How many numbers attend needs for each query of a block whose last token is at a position."""
     return (position // PAGE + 2) * PAGE
+
+
+_stride = njit(nogil=True)(stride_of)
 
 
 @njit(nogil=True)
@@ -125,7 +121,7 @@ def attend(
     `values`: that key head's part of page 0; `page_bytes`: to the same part of the next page. `pages` hold the prompt.
     `position`: the first token's; each of the others follows the one before, its own key and value stored, or with
     `apart` is an alternative to it, whose own are not in the pages. Only the last `window` tokens count, itself
-    included. `scratch` has as many numbers as scratch_numbers says.
+    included. `scratch` has as many numbers as stride_of says for each of count · share queries.
     """
     last = position if apart else position + count - 1
     stride = _stride(last)
