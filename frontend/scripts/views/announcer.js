@@ -27,25 +27,28 @@ export function mountAnnouncer(root) {
       news = fresh;
       if (fresh) return setText(root, fresh);
     }
+    const here = `${state.current} ${hidden(state)}`;
     // While it writes on, only the end is told.
     if (state.play?.kind === "write") {
-      told = `${state.current} ${hidden(state)}`;
+      told = here;
       return;
     }
     const words = state.play?.kind === "roll" ? "" : playWords(state);
     if (words !== play) {
       play = words;
-      if (words) return setText(root, words);
+      if (words) {
+        told = here;
+        return setText(root, words);
+      }
     }
     const answer = answerHere(state);
-    const guessing = hidden(state);
-    if (!answer || state.held || told === `${state.current} ${guessing}` || state.session !== null) return;
-    told = `${state.current} ${guessing}`;
+    if (!answer || state.held || told === here || state.session !== null) return;
+    told = here;
     const [best] = answer.candidates;
     const { token } = tree.node(state.tree, /** @type {number} */ (state.current));
-    const place = placeWords(state, true);
-    const after = place ? `${place} ` : token ? `After ${spoken(token)}: ` : "";
-    if (guessing) return setText(root, `${after}the bars are hidden until you show them.`);
+    const looking = placeWords(state, true);
+    const after = looking ? `${looking} ` : token ? `After ${spoken(token)}: ` : "";
+    if (hidden(state)) return setText(root, `${after}the bars are hidden until you show them.`);
     if (best) setText(root, `${after}most likely ${spoken(best.token)}, ${format.percent(best.probability)}.`);
   };
 }
