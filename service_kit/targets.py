@@ -29,6 +29,14 @@ def addresses(target: str) -> list[tuple[str, int]]:
     return [split(target)]
 
 
+def name_in(target: str) -> tuple[str, int] | None:
+    """(host, port) of a `dns:` target whose name this machine's own resolver is to look up; None of any other."""
+    host = target.removeprefix("dns:")
+    if host == target or (host.startswith("//") and not host.startswith("///")):
+        return None
+    return split(host.lstrip("/"))
+
+
 def split(address: str) -> tuple[str, int]:
     """host:port, [host]:port or host alone."""
     host, colon, port = address.rpartition(":")

@@ -17,10 +17,12 @@ from service_kit.files import Kept
 from service_kit.settings import SettingsError
 from service_kit.targets import stays_here
 from web_gateway.about import MAX_ANSWER_BYTES
+from web_gateway.addresses import Addresses
 from web_gateway.diagnosis import diagnose
 from web_gateway.settings import Settings
 
 LOOK_EVERY_S = 1.0  # at the files, for new certificates and tokens
+LOOK_UP_EVERY_S = 5.0  # the name, for new servers
 DIAGNOSIS_HOLDS_S = 2.0
 DIAGNOSIS_WITHIN_S = 1.5
 PUBLIC = "public"
@@ -105,10 +107,11 @@ class Line:
 
 
 class Link:
-    """The line in use: another one whenever the certificates change, without losing a call on the one before."""
+    """The line in use: another whenever certificates or addresses change, without losing a call on the one before."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._addresses = Addresses(settings.inference_target)
         self._certificates = certificates(settings)
         self._secrets = bearer.read(settings.auth_token, settings.auth_token_file)
         self._ending: dict[asyncio.Task[None], Line] = {}
@@ -137,15 +140,19 @@ class Link:
             await asyncio.sleep(LOOK_EVERY_S)
             self.renew()
 
+    async def keep_found(self) -> None:
+        """Looks the servers' name up again and again."""
+        while True:
+            if await self._addresses.look():
+                self._replace()
+            await asyncio.sleep(LOOK_UP_EVERY_S)
+
     def renew(self) -> None:
         """Takes changed tokens and certificates into use."""
         if self._secrets:
             self._secrets.renewed()
         if self._certificates and self._certificates.renewed():
-            former, self.line = self.line, self._new_line()
-            ending = asyncio.create_task(former.end())
-            self._ending[ending] = former
-            ending.add_done_callback(self._ending.pop)
+            self._replace()
 
     async def close(self) -> None:
         """Closes every line."""
@@ -155,12 +162,18 @@ class Link:
         for line in (self.line, *ending.values()):
             await line.close()
 
+    def _replace(self) -> None:
+        former, self.line = self.line, self._new_line()
+        ending = asyncio.create_task(former.end())
+        self._ending[ending] = former
+        ending.add_done_callback(self._ending.pop)
+
     def _note(self, _: asyncio.Task[str | None]) -> None:
         self._diagnosed = time.monotonic()
 
     def _new_line(self) -> Line:
-        target = self._settings.inference_target
-        chosen = options(self._settings)
+        target = self._addresses.target
+        chosen = options(self._settings, self._addresses)
         if self._certificates is None:
             return Line(grpc.aio.insecure_channel(target, chosen))
         authorities, identity = self._certificates.value
@@ -168,13 +181,15 @@ class Link:
         return Line(grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(authorities, *pair), chosen))
 
 
-def options(settings: Settings) -> list[tuple[str, Any]]:
-    """The channel's options."""
+def options(settings: Settings, addresses: Addresses) -> list[tuple[str, Any]]:
+    """The channel's options. A server behind a name has that name, whatever its address."""
     several = settings.inference_target.startswith(SEVERAL)
     chosen: list[tuple[str, Any]] = list(OPTIONS)
     chosen.append(("grpc.service_config", json.dumps(RETRIES | (BALANCE if several else {}))))
-    if settings.tls_server_name:
-        chosen.append(("grpc.ssl_target_name_override", settings.tls_server_name))
+    if addresses.authority:
+        chosen.append(("grpc.default_authority", addresses.authority))
+    if server_name := settings.tls_server_name or addresses.host:
+        chosen.append(("grpc.ssl_target_name_override", server_name))
     return chosen
 
 
@@ -219,9 +234,10 @@ def check(settings: Settings) -> None:
 async def linked(settings: Settings) -> AsyncIterator[Link]:
     """A link whose channel opens at the first call and whenever a server returns. Raises SettingsError."""
     link = Link(settings)
-    looking = asyncio.create_task(link.keep_fresh())
+    looking = [asyncio.create_task(each) for each in (link.keep_fresh(), link.keep_found())]
     try:
         yield link
     finally:
-        looking.cancel()
+        for task in looking:
+            task.cancel()
         await link.close()

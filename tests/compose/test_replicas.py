@@ -1,8 +1,8 @@
 """Several inference servers behind one gateway, under readers who never stop: no failure of one reaches them.
 
-While all addresses stay, only the sessions of a server that fails move. Docker takes the address of a container that
-ended, or was added, off or onto the name's list: each replica then holds another number of places on the ring, and so
-some sessions move between servers that are as they were. Which ones is told by the ring, and must be what happens.
+Only the sessions of a server that fails or is taken away move, though Docker takes its address off the name's list. A
+server that is added gives each another number of places on the ring, and so some sessions move between servers that are
+as they were. Which ones is told by the ring, and must be what happens.
 """
 
 import os
@@ -14,6 +14,8 @@ import pytest
 import ring
 from containers import GRPC_PORT, SERVER, Container, Stack, docker, running, until
 from readers import Readers, answered_by, readers
+
+from web_gateway.channel import LOOK_UP_EVERY_S
 
 REPLICAS = 3
 
@@ -75,7 +77,11 @@ def test_a_replica_that_dies_takes_no_request_with_it_and_its_sessions_move(stac
     victim, *others = stack.containers()
     docker("update", "--restart", "no", victim.id)
     os.kill(victim.pid, signal.SIGKILL)
-    until(lambda: homes(load, stack) == belongs(load, others))
+    until(lambda: victim.address == "")
+    time.sleep(2 * LOOK_UP_EVERY_S)
+    after = homes(load, stack)
+    assert moved(before, after) == at(before, victim)
+    assert set(after.values()) == {other.id for other in others}
     docker("update", "--restart", "unless-stopped", victim.id)
     docker("start", victim.id)
     stack.serving()
@@ -90,16 +96,17 @@ def test_a_replica_that_crashes_is_started_again(stack: Stack, load: Readers) ->
 
 
 def test_a_new_replica_gets_its_share(stack: Stack, load: Readers) -> None:
-    before = homes(load, stack)
     scale = f"{SERVER}={REPLICAS + 1}"
     stack.compose("up", "--detach", "--no-build", "--no-recreate", "--scale", scale)
     stack.serving()
-    until(lambda: homes(load, stack) == belongs(load, stack.containers()))
+    shared = belongs(load, stack.containers())
+    until(lambda: homes(load, stack) == shared)
     fourth = stack.containers()[-1]
-    assert at(belongs(load, stack.containers()), fourth) != set()
+    assert at(shared, fourth) != set()
     docker("stop", fourth.id)
     docker("rm", fourth.id)
-    until(lambda: homes(load, stack) == before)
+    time.sleep(2 * LOOK_UP_EVERY_S)
+    assert moved(shared, homes(load, stack)) == at(shared, fourth)
 
 
 def test_a_rolling_restart_loses_no_request(stack: Stack, load: Readers) -> None:
