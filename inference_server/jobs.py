@@ -138,6 +138,16 @@ class Queue:
     def __iter__(self) -> Iterator[Job[Any, Any]]:
         return itertools.chain(self._new, self._begun)
 
+    @property
+    def new(self) -> int:
+        """Jobs not begun."""
+        return len(self._new)
+
+    @property
+    def begun(self) -> int:
+        """Jobs that go on."""
+        return len(self._begun)
+
     def add(self, job: Job[Any, Any]) -> None:
         """Adds a job to those of its class."""
         (self._new if job.began is None else self._begun).add(job)

@@ -19,6 +19,7 @@ import structlog
 
 from inference_server.errors import ComputeFailed, DeadlineExpired, ServingError, Stopping
 from inference_server.gate import STOPPING, Gate, Slot
+from inference_server.gathering import Gathering
 from inference_server.gauges import QueueGauges
 from inference_server.jobs import EXPIRED, A, Job, Lane, Outcome, Q, Queue, before, call_soon
 from inference_server.progress import Progress
@@ -49,6 +50,7 @@ class Scheduler:
         self._stopping = False
         self._ended = False
         self._waiting = Queue()
+        self._gathering = Gathering(batch_size)
         self._changed = threading.Condition()  # guards the queue and its end
         self._spare: list[Callable[[], bool]] = []
         self._spare_left = False  # whether spare work may have something to do
@@ -193,6 +195,9 @@ class Scheduler:
                     self._waiting.remove(late)
                     self._expired += 1
                     late.finish(DeadlineExpired(EXPIRED))
+                if wait_s := self._gathering.wait_s(self._waiting.new, self._waiting.begun, now):
+                    self._changed.wait(wait_s)
+                    continue
                 if batch := self._waiting.take(self._batch_size, self._batch_tokens):
                     self.progress.begin()
                     return batch
@@ -223,8 +228,11 @@ class Scheduler:
                     self._expired += 1
                     job.finish(DeadlineExpired(EXPIRED))
             return
-        spent = time.monotonic() - started
+        now = time.monotonic()
+        spent = now - started
         self._batch_sizes[len(batch)] += 1
+        with self._changed:
+            self._gathering.answered(sum(each is not None for each in answers), self._waiting.new, spent, now)
         for job, answer in answered:
             job.began = started if job.began is None else job.began
             job.computed_s += spent

@@ -8,6 +8,7 @@ import pytest
 import structlog
 from workers import PATIENCE_S, Bench, Steps, answers, settled, until
 
+from inference_server import gathering
 from inference_server.errors import ComputeFailed
 from inference_server.scheduler import Scheduler
 
@@ -147,3 +148,32 @@ async def test_spare_work_that_fails_hurts_nobody(scheduler: Scheduler, bench: B
         assert await asyncio.to_thread(failed.wait, PATIENCE_S)
         assert (await bench.ask("b")).answer == "B"
     assert "work in idle time failed" in [entry["event"] for entry in logs]
+
+
+async def test_who_was_answered_together_shares_the_next_step(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "MOST_S", PATIENCE_S)
+    monkeypatch.setattr(gathering, "SHARE", 1e9)
+    first = await bench.occupied()
+    both = [bench.begin("a1"), bench.begin("b1")]
+    await settled()
+    bench.free = True
+    bench.permit()
+    await asyncio.gather(first, *both)
+    early = bench.begin("a2")
+    await settled()
+    await asyncio.sleep(0.05)
+    assert bench.batches[-1] == ["a1", "b1"], "the first back waits"
+    late = bench.begin("b2")
+    assert await answers(early, late) == ["A2", "B2"]
+    assert bench.batches == [["first"], ["a1", "b1"], ["a2", "b2"]]
+
+
+async def test_who_is_alone_in_the_end_is_answered_all_the_same(bench: Bench) -> None:
+    first = await bench.occupied()
+    both = [bench.begin("a1"), bench.begin("b1")]
+    await settled()
+    bench.free = True
+    bench.permit()
+    await asyncio.gather(first, *both)
+    assert await answers(bench.begin("a2")) == ["A2"]
+    assert bench.batches[-1] == ["a2"]
