@@ -89,7 +89,8 @@ class Distribution:
     @property
     def entropy_bits(self) -> float:
         """Entropy of the whole distribution."""
-        mean = float((self._relative * np.maximum(self._below, _NOTHING)).sum()) / self._total  # no BLAS: its threads spin
+        # No dot product: the BLAS would start threads, which go on spinning.
+        mean = float((self._relative * np.maximum(self._below, _NOTHING)).sum()) / self._total
         return max(0.0, (math.log(self._total) - mean) / math.log(2))
 
     def keep(self, top_p: float, min_p: float) -> Kept:

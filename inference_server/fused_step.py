@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from inference_server.batch import ABREAST, Batch
 from inference_server.held import KINDS, HeldLinear
 from inference_server.kernels import decoder as d
-from inference_server.kernels.attention import stride_of
+from inference_server.kernels.attention import scratch_of
 from inference_server.kernels.tiles import LANES
 from inference_server.kernels.vectors import PAGE
 from inference_server.kv_store import KvStore
@@ -87,7 +87,7 @@ class FusedStep:
         head = self._head
         hidden, inner, queries = int(head[d.HIDDEN]), int(head[d.INNER]), int(head[d.HEADS] * head[d.WIDTH])
         keys = int(head[d.GROUPS] * head[d.WIDTH])
-        step = ABREAST * int(head[d.HEADS] // head[d.GROUPS]) * stride_of(longest)
+        step = scratch_of(int(head[d.HEADS]), int(head[d.HEADS] // head[d.GROUPS]), ABREAST, longest)
         head[d.NORMED_STEP], head[d.SCRATCH_STEP] = rows * hidden * 4, step * 4
         sizes = {
             d.QUERIES: rows * max(hidden, queries),

@@ -1,7 +1,7 @@
 """How long a free worker waits for questions that are on their way. Knows neither threads nor clocks.
 
-Callers who were answered together mostly ask again together, some milliseconds later. Whoever is first back would have a
-step of their own, which reads all weights for one token, and the others would wait for it.
+Callers who were answered together mostly ask again together, some milliseconds later. Whoever is first back would have
+a step of their own, which reads all weights for one token, and the others would wait for it.
 """
 
 SHARE = 0.25  # of the time of the step before: the most that is waited

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from inference_server.batch import ABREAST, Batch
 from inference_server.kernels import rows as r
-from inference_server.kernels.attention import stride_of
+from inference_server.kernels.attention import scratch_of
 from inference_server.kernels.team import Body
 from inference_server.kernels.tiles import LANES
 from inference_server.kernels.vectors import PAGE
@@ -37,7 +37,7 @@ class RowAttention:
         row_table, pages = batch.rows
         threads = torch.get_num_threads()
         blocks = batch.blocks
-        step = ABREAST * (queries.shape[1] // keys.shape[1]) * stride_of(batch.longest)
+        step = scratch_of(queries.shape[1], queries.shape[1] // keys.shape[1], ABREAST, batch.longest)
         if len(self._scratch) < step * threads:
             self._scratch = np.empty(2 * step * threads, dtype=np.float32)
         scale = np.array([scaling], dtype=np.float32)

@@ -1,8 +1,8 @@
 """The addresses behind a `dns:` target, as a list that changes no more than it must. Knows names and clocks; no gRPC.
 
 gRPC's ring gives each address a share of its places that depends on how many there are: were an address taken off the
-list when its server dies, sessions of the servers that live would move too. So a vanished address keeps its places for a
-while, or until a new one comes, which changes the ring anyway.
+list when its server dies, sessions of the servers that live would move too. So a vanished address keeps its places for
+a while, or until a new one comes, which changes the ring anyway.
 """
 
 import asyncio

@@ -18,6 +18,19 @@ def tasks(count: int) -> tuple[int, int]:
     return count * here() // size(), count * (here() + 1) // size()
 
 
+@njit(nogil=True)
+def turn(task: int, last: int, rows: int, blocks: int, groups: int) -> tuple[int, int, int]:
+    """What begins with a task of blocks · groups: a block, its first key head, and how many heads, up to task `last`.
+
+    Where each block is one token of a prompt of its own, its heads follow one another: in a page they lie side by side.
+    Blocks of one prompt take them one by one, and find the pages of each still near.
+    """
+    if blocks == rows:
+        g = task % groups
+        return task // groups, g, min(groups - g, last - task)
+    return task % blocks, task // blocks, 1
+
+
 _scores_of_1, _scores_of_2, _scores_of_3, _scores_of_4 = (page_scores(queries) for queries in range(1, 5))
 _mix_of_1, _mix_of_2, _mix_of_3, _mix_of_4 = (page_mix(queries) for queries in range(1, 5))
 
@@ -90,6 +103,11 @@ def stride_of(position: int) -> int:
     return (position // PAGE + 2) * PAGE
 
 
+def scratch_of(heads: int, share: int, abreast: int, longest: int) -> int:
+    """How many numbers attend needs for whatever turn gives, blocks of at most `abreast` tokens up to a position."""
+    return max(heads, abreast * share) * stride_of(longest)
+
+
 _stride = njit(nogil=True)(stride_of)
 
 
@@ -103,6 +121,7 @@ def attend(
     share: int,
     heads: int,
     groups: int,
+    many: int,
     key_width: int,
     value_width: int,
     keys: int,
@@ -115,56 +134,65 @@ def attend(
     scaling: float,
     scratch: int,
 ) -> None:
-    """A block of `count` new tokens of a prompt, each with `share` queries that use one key head.
+    """A block of `count` new tokens of a prompt, for `many` key heads, each of which `share` queries of a token use.
 
-    query, key, value and output: the first token's; the next one's lie `heads` or `groups` heads on. `keys` and
-    `values`: that key head's part of page 0; `page_bytes`: to the same part of the next page. `pages` hold the prompt.
-    `position`: the first token's; each of the others follows the one before, its own key and value stored, or with
-    `apart` is an alternative to it, whose own are not in the pages. Only the last `window` tokens count, itself
-    included. `scratch` has as many numbers as stride_of says for each of count · share queries.
+    query, key, value and output: the first token's and first head's; the next token's lie `heads` or `groups` heads on.
+    `keys` and `values`: that key head's part of page 0, the next head's follows; `page_bytes`: to the same part of the
+    next page. `pages` hold the prompt. `position`: the first token's; each of the others follows the one before, its
+    own key and value stored, or with `apart` is an alternative to it, whose own are not in the pages. Only the last
+    `window` tokens count, itself included. `scratch` has as many numbers as stride_of says for each of count · many ·
+    share queries.
     """
     last = position if apart else position + count - 1
-    stride = _stride(last)
+    stride, queries = _stride(last), many * share
+    key_bytes, value_bytes = key_width * PAGE * 4, value_width * PAGE * 4
     first_page = max(0, position + 1 - window) // PAGE
     last_page = (last + PAGE - 1) // PAGE if apart else last // PAGE + 1
     for index in range(first_page, last_page):
-        page = keys + pages[index] * page_bytes
-        following = keys + pages[min(index + 1, last_page - 1)] * page_bytes
+        next_page = keys + pages[min(index + 1, last_page - 1)] * page_bytes
         if index + 1 == last_page:
-            following = values + pages[first_page] * page_bytes
-        for i in range(count):
-            at = position if apart else position + i
-            if (index + 1) * PAGE > at + 1 - window and index * PAGE <= at:
-                scores = scratch + (i * share * stride + index * PAGE) * 4
-                _scores(query + i * heads * key_width * 4, page, share, key_width, scores, stride, following)
-                following = page
+            next_page = values + pages[first_page] * page_bytes
+        for g in range(many):
+            page = keys + pages[index] * page_bytes + g * key_bytes
+            following = page + key_bytes if g + 1 < many else next_page
+            for i in range(count):
+                at = position if apart else position + i
+                if (index + 1) * PAGE > at + 1 - window and index * PAGE <= at:
+                    own, scores = query + (i * heads + g * share) * key_width * 4, i * queries + g * share
+                    to = scratch + (scores * stride + index * PAGE) * 4
+                    _scores(own, page, share, key_width, to, stride, following)
+                    following = page
     for i in range(count):
         at = position if apart else position + i
         first = max(0, at + 1 - window)
-        for h in range(share):
-            scores = floats(scratch + (i * share + h) * stride * 4, stride)
+        for h in range(queries):
+            scores = floats(scratch + (i * queries + h) * stride * 4, stride)
             mixed = floats(output + (i * heads + h) * value_width * 4, value_width)
+            kept = i * groups + h // share
             if apart:
                 own_query = floats(query + (i * heads + h) * key_width * 4, key_width)
-                own_key = floats(key + i * groups * key_width * 4, key_width)
+                own_key = floats(key + kept * key_width * 4, key_width)
                 total = np.float32(0)
                 for d in range(key_width):
                     total += own_query[d] * own_key[d]
                 scores[at] = total
-            _soften(scratch + ((i * share + h) * stride + first) * 4, at + 1 - first, scaling)
+            _soften(scratch + ((i * queries + h) * stride + first) * 4, at + 1 - first, scaling)
             for j in range(first // PAGE * PAGE, first):
                 scores[j] = np.float32(0)
-            own_value = floats(value + i * groups * value_width * 4, value_width)
+            own_value = floats(value + kept * value_width * 4, value_width)
             weight = scores[at] if apart else np.float32(0)
             for d in range(value_width):
                 mixed[d] = weight * own_value[d]
     for index in range(first_page, last_page):
-        page = values + pages[index] * page_bytes
-        following = values + pages[min(index + 1, last_page - 1)] * page_bytes
-        for i in range(count):
-            at = position if apart else position + i
-            seen = min(PAGE, at + 1 - apart - index * PAGE)
-            if (index + 1) * PAGE > at + 1 - window and seen > 0:
-                weights = scratch + (i * share * stride + index * PAGE) * 4
-                _mix(weights, stride, page, share, value_width, seen, output + i * heads * value_width * 4, following)
-                following = page
+        next_page = values + pages[min(index + 1, last_page - 1)] * page_bytes
+        for g in range(many):
+            page = values + pages[index] * page_bytes + g * value_bytes
+            following = page + value_bytes if g + 1 < many else next_page
+            for i in range(count):
+                at = position if apart else position + i
+                seen = min(PAGE, at + 1 - apart - index * PAGE)
+                if (index + 1) * PAGE > at + 1 - window and seen > 0:
+                    weights = scratch + ((i * queries + g * share) * stride + index * PAGE) * 4
+                    mixed_rows = output + (i * heads + g * share) * value_width * 4
+                    _mix(weights, stride, page, share, value_width, seen, mixed_rows, following)
+                    following = page

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numba import carray, njit
 
-from inference_server.kernels.attention import BLOCK, ROW, attend, store, tasks
+from inference_server.kernels.attention import BLOCK, ROW, attend, store, tasks, turn
 from inference_server.kernels.product import bounds, product
 from inference_server.kernels.team import SOURCES, Body, here, meet
 from inference_server.kernels.tiles import BFLOAT16, FLOAT16, FLOAT32
@@ -112,16 +112,18 @@ def _attention(table: Any, layer: Any, row_table: Any) -> None:
     share, inside = heads // groups, width * PAGE * 4
     block_table, scaling = integers(table[BLOCK_TABLE], blocks * BLOCK), floats(table[FLOATS], 2)[1]
     scratch = table[SCRATCH] + here() * table[SCRATCH_STEP]
-    first_task, last_task = tasks(blocks * groups)
-    for task in range(first_task, last_task):
-        block, g = task % blocks * BLOCK, task // blocks
+    task, last_task = tasks(blocks * groups)
+    while task < last_task:
+        index, g, many = turn(task, last_task, table[ROWS], blocks, groups)
+        task += many
+        block = index * BLOCK
         m, count, apart = block_table[block], block_table[block + 1], block_table[block + 2]
         first, position = row_table[m * ROW], row_table[m * ROW + 1]
         pages = integers(table[PAGE_LIST] + first * 8, (position + count) // PAGE + 1)
         head, row = (m * heads + g * share) * width * 4, (m * groups + g) * width * 4
         attend(
             table[QUERIES] + head, table[KEYS] + row, table[VALUES] + row, table[MIXED] + head, count, share, heads,
-            groups, width, width, layer[L_KEY_STORE] + g * inside, layer[L_VALUE_STORE] + g * inside,
+            groups, many, width, width, layer[L_KEY_STORE] + g * inside, layer[L_VALUE_STORE] + g * inside,
             table[PAGE_BYTES], pages, position, apart, layer[L_WINDOW], scaling, scratch,
         )  # fmt: skip
 

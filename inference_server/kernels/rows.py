@@ -5,7 +5,7 @@ from typing import Any
 
 from numba import carray, njit
 
-from inference_server.kernels.attention import BLOCK, ROW, attend, store, tasks
+from inference_server.kernels.attention import BLOCK, ROW, attend, store, tasks, turn
 from inference_server.kernels.team import SOURCES, Body, here, meet
 from inference_server.kernels.vectors import PAGE, floats, integers
 
@@ -34,9 +34,11 @@ def _attend(pointer: Any) -> None:
                 table[KEY_STORE] + g * key_bytes, table[VALUE_STORE] + g * value_bytes, table[PAGE_BYTES], slot,
             )  # fmt: skip
     meet()
-    first_task, last_task = tasks(table[BLOCKS] * groups)
-    for task in range(first_task, last_task):
-        block, g = task % table[BLOCKS] * BLOCK, task // table[BLOCKS]
+    task, last_task = tasks(table[BLOCKS] * groups)
+    while task < last_task:
+        index, g, many = turn(task, last_task, table[ROWS], table[BLOCKS], groups)
+        task += many
+        block = index * BLOCK
         m, count, apart = block_table[block], block_table[block + 1], block_table[block + 2]
         first, position = row_table[m * ROW], row_table[m * ROW + 1]
         pages = integers(table[PAGE_LIST] + first * 8, (position + count) // PAGE + 1)
@@ -44,8 +46,9 @@ def _attend(pointer: Any) -> None:
         attend(
             table[QUERIES] + head * key_width * 4, table[KEYS] + row * key_width * 4,
             table[VALUES] + row * value_width * 4, table[OUTPUT] + head * value_width * 4, count, share, table[HEADS],
-            groups, key_width, value_width, table[KEY_STORE] + g * key_bytes, table[VALUE_STORE] + g * value_bytes,
-            table[PAGE_BYTES], pages, position, apart, table[WINDOW], scaling, scratch,
+            groups, many, key_width, value_width, table[KEY_STORE] + g * key_bytes,
+            table[VALUE_STORE] + g * value_bytes, table[PAGE_BYTES], pages, position, apart, table[WINDOW], scaling,
+            scratch,
         )  # fmt: skip
 
 
