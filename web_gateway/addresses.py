@@ -58,7 +58,7 @@ class Addresses:
         if self._named is None:
             return False
         found: list[Any] = []
-        with suppress(OSError):
+        with suppress(OSError, UnicodeError):  # the latter of what can be no host's name
             found = await asyncio.get_running_loop().getaddrinfo(*self._named, type=socket.SOCK_STREAM)
         return self.take([place[:2] for *_, place in found])
 

@@ -82,10 +82,11 @@ async def test_a_name_is_looked_up_as_this_machine_does(target: str) -> None:
     assert not await addresses.look()
 
 
-async def test_a_name_that_nobody_has_changes_nothing() -> None:
-    addresses = Addresses("dns:///nobody.invalid:7")
+@pytest.mark.parametrize("name", ["nobody.invalid", "a" * 64, "a..b"])
+async def test_a_name_that_nobody_has_changes_nothing(name: str) -> None:
+    addresses = Addresses(f"dns:///{name}:7")
     assert not await addresses.look()
-    assert addresses.target == "dns:///nobody.invalid:7"
+    assert addresses.target == f"dns:///{name}:7"
 
 
 @pytest.mark.parametrize(

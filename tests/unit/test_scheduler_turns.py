@@ -150,15 +150,20 @@ async def test_spare_work_that_fails_hurts_nobody(scheduler: Scheduler, bench: B
     assert "work in idle time failed" in [entry["event"] for entry in logs]
 
 
-async def test_who_was_answered_together_shares_the_next_step(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "MOST_S", PATIENCE_S)
-    monkeypatch.setattr(gathering, "SHARE", 1e9)
+async def answered_together(bench: Bench) -> None:
+    """Two callers get their answers from one step; the bench computes without permits from then on."""
     first = await bench.occupied()
     both = [bench.begin("a1"), bench.begin("b1")]
     await settled()
     bench.free = True
     bench.permit()
     await asyncio.gather(first, *both)
+
+
+async def test_who_was_answered_together_shares_the_next_step(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "MOST_S", PATIENCE_S)
+    monkeypatch.setattr(gathering, "SHARE", 1e9)
+    await answered_together(bench)
     early = bench.begin("a2")
     await settled()
     await asyncio.sleep(0.05)
@@ -169,11 +174,6 @@ async def test_who_was_answered_together_shares_the_next_step(bench: Bench, monk
 
 
 async def test_who_is_alone_in_the_end_is_answered_all_the_same(bench: Bench) -> None:
-    first = await bench.occupied()
-    both = [bench.begin("a1"), bench.begin("b1")]
-    await settled()
-    bench.free = True
-    bench.permit()
-    await asyncio.gather(first, *both)
+    await answered_together(bench)
     assert await answers(bench.begin("a2")) == ["A2"]
     assert bench.batches[-1] == ["a2"]
