@@ -48,7 +48,7 @@ class FusedStep:
         head[d.LAYERS], head[d.HIDDEN], head[d.WIDTH] = len(layers), config.hidden_size, width
         head[d.HEADS], head[d.GROUPS] = config.num_attention_heads, config.num_key_value_heads
         head[d.INNER], head[d.VOCABULARY] = config.intermediate_size, model.lm_head.out_features
-        head[d.PAGE_BYTES] = store.page_bytes
+        head[d.PAGE_STEP] = store.page_step
         epsilon, scaling = config.rms_norm_eps, layers[0].self_attn.scaling
         head[d.FLOATS] = self._keep(np.array([epsilon, scaling], dtype=np.float32))
         head[d.FINAL_NORM] = self._address(model.model.norm.weight)

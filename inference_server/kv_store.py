@@ -1,9 +1,11 @@
 """Keys and values of stored tokens, in pages. Knows tensors; knows neither which tokens they are nor who uses them."""
 
+import math
 import mmap
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -38,11 +40,22 @@ class Layout:
         return sum(layer.numbers for layer in self.layers) * self.dtype.itemsize * self.page_tokens
 
 
+RUN = 8  # pages whose parts of a layer lie side by side
+FEW = 8 * RUN
+
+
+def whole_runs(pages: int) -> int:
+    """The most pages up to so many that a store lays out in runs, unless they are too few for that to matter."""
+    return pages if pages < FEW else pages - pages % RUN
+
+
 class KvStore:
     """Per layer, keys as (pages, heads, key_width, page_tokens) and values as (pages, heads, page_tokens, value_width).
 
-    Keys lie transposed so that one vector register holds the same component of a whole page's keys. A page's layers
-    lie one after another. Memory is reserved at once and taken from the system as pages are first written.
+    Keys lie transposed so that one vector register holds the same component of a whole page's keys. A page's number
+    says where it lies: `page_step` bytes after the same part of the page numbered one less. Where all parts are of one
+    size, a layer's keys of RUN pages lie side by side, as do its values: what a prompt took one after another is read
+    like a stream. Memory is reserved at once and taken from the system as pages are first written.
     """
 
     def __init__(self, layout: Layout, pages: int, device: torch.device) -> None:
@@ -51,13 +64,22 @@ class KvStore:
         self.page_bytes = layout.page_bytes
         self.layer_bytes = max(layer.numbers for layer in layers) * dtype.itemsize * page_tokens  # of a page, at most
         self.windows = [layer.window for layer in layers]
-        numbers = _reserve(pages * layout.page_bytes // dtype.itemsize, dtype, device)
-        pieces, at = list[Tensor](), 0
-        for each in layers:
-            for shape in ((each.heads, each.key_width, page_tokens), (each.heads, page_tokens, each.value_width)):
-                strides = (layout.page_bytes // dtype.itemsize, shape[1] * shape[2], shape[2], 1)
-                pieces.append(numbers.as_strided((pages, *shape), strides, at))
-                at += shape[0] * shape[1] * shape[2]
+        shapes = [
+            shape
+            for each in layers
+            for shape in ((each.heads, each.key_width, page_tokens), (each.heads, page_tokens, each.value_width))
+        ]
+        sizes, whole = [math.prod(shape) for shape in shapes], layout.page_bytes // dtype.itemsize
+        run, step = (RUN, sizes[0]) if len(set(sizes)) == 1 and pages % RUN == 0 else (1, whole)
+        self.numbers: Sequence[int] = [page // run * run * (whole // step) + page % run for page in range(pages)]
+        self.page_step = step * dtype.itemsize
+        memory = _reserve(pages * whole, dtype, device)
+        places = self.numbers[-1] + 1 if pages else 0
+        starts = accumulate(sizes, initial=0)
+        pieces = [
+            memory.as_strided((places, *shape), (step, shape[1] * shape[2], shape[2], 1), run * start)
+            for shape, start in zip(shapes, starts, strict=False)
+        ]
         self.keys, self.values = pieces[::2], pieces[1::2]
 
     def write(self, layer: int, pages: Tensor, slots: Tensor, key: Tensor, value: Tensor) -> None:
@@ -103,6 +125,7 @@ class TokenStore(KvStore):
 
     def __init__(self, layout: Layout, pages: int, device: torch.device) -> None:
         super().__init__(layout, 0, device)
+        self.numbers = range(pages)
 
         def zeros(heads: int, width: int) -> Tensor:
             return torch.zeros(pages, layout.page_tokens, heads, width, dtype=layout.dtype, device=device)

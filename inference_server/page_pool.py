@@ -1,30 +1,29 @@
 """Numbered pages of token slots: who holds them and which slots are taken. Knows no torch, nor what a page stores."""
 
+from collections.abc import Sequence
+
 
 class CacheFull(Exception):
     """No page is free and none may be evicted: everything held is in use."""
 
 
 class PagePool:
-    """A fixed number of pages of `page_tokens` slots each, with reference counts.
+    """Pages of `page_tokens` slots each, known by their numbers, with reference counts.
 
     A slot is claimed once and never changes while its page lives, so any number of holders may read the slots claimed
     before they came, and one of them may go on in place as long as nobody has claimed the next slot.
     """
 
-    def __init__(self, pages: int, page_tokens: int) -> None:
+    def __init__(self, numbers: Sequence[int], page_tokens: int) -> None:
         self.page_tokens = page_tokens
-        self._free = list(range(pages - 1, -1, -1))
-        self._references = [0] * pages
-        self._claimed = [0] * pages
-
-    @property
-    def total(self) -> int:
-        return len(self._references)
+        self.total = len(numbers)
+        self._free = list(reversed(numbers))
+        self._references = dict.fromkeys(numbers, 0)
+        self._claimed = dict.fromkeys(numbers, 0)
 
     @property
     def used(self) -> int:
-        return len(self._references) - len(self._free)
+        return self.total - len(self._free)
 
     @property
     def free(self) -> int:
@@ -51,7 +50,7 @@ class PagePool:
     @property
     def holds(self) -> int:
         """References to all pages."""
-        return sum(self._references)
+        return sum(self._references.values())
 
     def references(self, page: int) -> int:
         return self._references[page]

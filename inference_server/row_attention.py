@@ -51,6 +51,6 @@ class RowAttention:
         table[r.BLOCKS], table[r.BLOCK_TABLE] = len(blocks), blocks.ctypes.data
         table[r.SCALING], table[r.WINDOW] = scale.ctypes.data, window or UNBOUNDED
         table[r.SCRATCH], table[r.SCRATCH_STEP] = self._scratch.ctypes.data, step * 4
-        table[r.OUTPUT], table[r.PAGE_BYTES] = output.data_ptr(), self._store.page_bytes
+        table[r.OUTPUT], table[r.PAGE_STEP] = output.data_ptr(), self._store.page_step
         self._body.run(table, threads)
         return output

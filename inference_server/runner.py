@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from inference_server.batch import Batch, Segment
 from inference_server.fixed_step import FixedStep, spare_pages
 from inference_server.gauges import StoreGauges
-from inference_server.kv_store import KvStore, Layout, TokenStore
+from inference_server.kv_store import KvStore, Layout, TokenStore, whole_runs
 from inference_server.page_pool import PagePool
 from inference_server.prefix_tree import PrefixTree, Stored
 from inference_server.ragged import Pass, Rows, running
@@ -53,11 +53,11 @@ class RaggedRunner:
         self._model = model
         page_bytes, page_tokens = layout.page_bytes, layout.page_tokens
         spare = spare_pages(page_tokens) if fixed else 0
-        pages = cache_bytes // page_bytes - spare
+        pages = whole_runs(cache_bytes // page_bytes - spare)
         if pages < 1:
             raise ValueError(f"{cache_bytes} bytes of cache hold no page of {page_bytes} bytes")
         self.store = (TokenStore if fixed else KvStore)(layout, pages + spare, model.device)
-        self.pool = PagePool(pages, page_tokens)
+        self.pool = PagePool(self.store.numbers[:pages], page_tokens)
         self.tree = PrefixTree(self.pool, self.store.copy_page)
         self._rows = _row_attention(self.store) if compiled else None
         self._step: Step | None = None

@@ -86,14 +86,14 @@ def _soften(address: int, count: int, scaling: Any) -> None:
 
 @njit(nogil=True)
 def store(
-    key: int, value: int, key_width: int, value_width: int, keys: int, values: int, page_bytes: int, slot: int
+    key: int, value: int, key_width: int, value_width: int, keys: int, values: int, page_step: int, slot: int
 ) -> None:
-    """Copies one new token's key and value into its slot. `keys`, `values` and `page_bytes` as in attend."""
-    own, stored = floats(key, key_width), floats(keys + slot // PAGE * page_bytes, key_width * PAGE)
+    """Copies one new token's key and value into its slot. `keys`, `values` and `page_step` as in attend."""
+    own, stored = floats(key, key_width), floats(keys + slot // PAGE * page_step, key_width * PAGE)
     for d in range(key_width):
         stored[d * PAGE + slot % PAGE] = own[d]
     own = floats(value, value_width)
-    stored = floats(values + slot // PAGE * page_bytes + slot % PAGE * value_width * 4, value_width)
+    stored = floats(values + slot // PAGE * page_step + slot % PAGE * value_width * 4, value_width)
     for d in range(value_width):
         stored[d] = own[d]
 
@@ -126,7 +126,7 @@ def attend(
     value_width: int,
     keys: int,
     values: int,
-    page_bytes: int,
+    page_step: int,
     pages: Any,
     position: int,
     apart: int,
@@ -137,8 +137,8 @@ def attend(
     """A block of `count` new tokens of a prompt, for `many` key heads, each of which `share` queries of a token use.
 
     query, key, value and output: the first token's and first head's; the next token's lie `heads` or `groups` heads on.
-    `keys` and `values`: that key head's part of page 0, the next head's follows; `page_bytes`: to the same part of the
-    next page. `pages` hold the prompt. `position`: the first token's; each of the others follows the one before, its
+    `keys` and `values`: that key head's part of page 0, the next head's follows; `page_step`: to the same part of page
+    1, and so on. `pages` hold the prompt. `position`: the first token's; each of the others follows the one before, its
     own key and value stored, or with `apart` is an alternative to it, whose own are not in the pages. Only the last
     `window` tokens count, itself included. `scratch` has as many numbers as stride_of says for each of count · many ·
     share queries.
@@ -149,11 +149,11 @@ def attend(
     first_page = max(0, position + 1 - window) // PAGE
     last_page = (last + PAGE - 1) // PAGE if apart else last // PAGE + 1
     for index in range(first_page, last_page):
-        next_page = keys + pages[min(index + 1, last_page - 1)] * page_bytes
+        next_page = keys + pages[min(index + 1, last_page - 1)] * page_step
         if index + 1 == last_page:
-            next_page = values + pages[first_page] * page_bytes
+            next_page = values + pages[first_page] * page_step
         for g in range(many):
-            page = keys + pages[index] * page_bytes + g * key_bytes
+            page = keys + pages[index] * page_step + g * key_bytes
             following = page + key_bytes if g + 1 < many else next_page
             for i in range(count):
                 at = position if apart else position + i
@@ -184,9 +184,9 @@ def attend(
             for d in range(value_width):
                 mixed[d] = weight * own_value[d]
     for index in range(first_page, last_page):
-        next_page = values + pages[min(index + 1, last_page - 1)] * page_bytes
+        next_page = values + pages[min(index + 1, last_page - 1)] * page_step
         for g in range(many):
-            page = values + pages[index] * page_bytes + g * value_bytes
+            page = values + pages[index] * page_step + g * value_bytes
             following = page + value_bytes if g + 1 < many else next_page
             for i in range(count):
                 at = position if apart else position + i

@@ -17,7 +17,7 @@ from inference_server.kernels.vectors import PAGE, exponential, floats, integers
 
 # the head of the table: counts and addresses of one pass
 (
-    ROWS, BLOCKS, ANSWERS, LAYERS, HIDDEN, HEADS, GROUPS, WIDTH, INNER, VOCABULARY, PAGE_BYTES, ROW_TABLE, BLOCK_TABLE,
+    ROWS, BLOCKS, ANSWERS, LAYERS, HIDDEN, HEADS, GROUPS, WIDTH, INNER, VOCABULARY, PAGE_STEP, ROW_TABLE, BLOCK_TABLE,
     ANSWER_LIST, PAGE_LIST, COSINES, SINES, STATES, QUERIES, KEYS, VALUES, MIXED, GATE, UP, NORMED, NORMED_STEP,
     SCRATCH, SCRATCH_STEP, LOGITS, FLOATS, FINAL_NORM, OUTPUT_WEIGHT, LAYER_TABLE, HEAD_SIZE,
 ) = range(34)  # fmt: skip
@@ -103,7 +103,7 @@ def _place(table: Any, layer: Any, row_table: Any) -> None:
         slot = row_table[m * ROW + 2]
         if slot >= 0:
             keys, values = layer[L_KEY_STORE] + g * inside, layer[L_VALUE_STORE] + g * inside
-            store(key, value, width, width, keys, values, table[PAGE_BYTES], slot)
+            store(key, value, width, width, keys, values, table[PAGE_STEP], slot)
 
 
 @njit(nogil=True)
@@ -124,7 +124,7 @@ def _attention(table: Any, layer: Any, row_table: Any) -> None:
         attend(
             table[QUERIES] + head, table[KEYS] + row, table[VALUES] + row, table[MIXED] + head, count, share, heads,
             groups, many, width, width, layer[L_KEY_STORE] + g * inside, layer[L_VALUE_STORE] + g * inside,
-            table[PAGE_BYTES], pages, position, apart, layer[L_WINDOW], scaling, scratch,
+            table[PAGE_STEP], pages, position, apart, layer[L_WINDOW], scaling, scratch,
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from inference_server.kernels.vectors import PAGE, floats, integers
 
 (
     ROWS, HEADS, GROUPS, KEY_WIDTH, VALUE_WIDTH, QUERIES, KEYS, VALUES, KEY_STORE, VALUE_STORE, ROW_TABLE, PAGE_LIST,
-    SCALING, WINDOW, SCRATCH, SCRATCH_STEP, OUTPUT, PAGE_BYTES, BLOCKS, BLOCK_TABLE, SIZE,
+    SCALING, WINDOW, SCRATCH, SCRATCH_STEP, OUTPUT, PAGE_STEP, BLOCKS, BLOCK_TABLE, SIZE,
 ) = range(21)  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def _attend(pointer: Any) -> None:
         if slot >= 0:
             store(
                 table[KEYS] + row * key_width * 4, table[VALUES] + row * value_width * 4, key_width, value_width,
-                table[KEY_STORE] + g * key_bytes, table[VALUE_STORE] + g * value_bytes, table[PAGE_BYTES], slot,
+                table[KEY_STORE] + g * key_bytes, table[VALUE_STORE] + g * value_bytes, table[PAGE_STEP], slot,
             )  # fmt: skip
     meet()
     task, last_task = tasks(table[BLOCKS] * groups)
@@ -47,7 +47,7 @@ def _attend(pointer: Any) -> None:
             table[QUERIES] + head * key_width * 4, table[KEYS] + row * key_width * 4,
             table[VALUES] + row * value_width * 4, table[OUTPUT] + head * value_width * 4, count, share, table[HEADS],
             groups, many, key_width, value_width, table[KEY_STORE] + g * key_bytes,
-            table[VALUE_STORE] + g * value_bytes, table[PAGE_BYTES], pages, position, apart, table[WINDOW], scaling,
+            table[VALUE_STORE] + g * value_bytes, table[PAGE_STEP], pages, position, apart, table[WINDOW], scaling,
             scratch,
         )  # fmt: skip
 

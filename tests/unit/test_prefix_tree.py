@@ -24,7 +24,7 @@ class Shelf:
     copies: int = 0
 
     def __post_init__(self) -> None:
-        self.pool = PagePool(self.pages, PAGE)
+        self.pool = PagePool(range(self.pages), PAGE)
         self.tree = PrefixTree(self.pool, self._copy)
 
     def _copy(self, source: int, target: int) -> None:
