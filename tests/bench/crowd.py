@@ -1,9 +1,9 @@
 """Many users at once, over HTTP and gRPC, on a random model in SmolLM2-360M's shape, lookahead off.
 
-Sixteen users who click without pause, against one who does. Then the same users while a prompt of 4,000 tokens arrives
-among them: the 95th percentile of their clicks over one step of that prompt (what NEXTTOKEN_STEP_MS allows) and their
-normal 95th percentile together. `prefill_step_ms` is the longest wait of a lone click beside such a prompt, so what a
-step really took.
+Sixteen users who click without pause, against one who does, in turn: their ratio is the median over the rounds, since a
+shared machine's speed drifts. Then the same users while a prompt of 4,000 tokens arrives among them: the 95th
+percentile of their clicks over one step of that prompt (what NEXTTOKEN_STEP_MS allows) and their normal 95th percentile
+together. `prefill_step_ms` is the longest wait of a lone click beside such a prompt, so what a step really took.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable
+from statistics import median
 from typing import Any
 
 import aiohttp
@@ -23,6 +24,7 @@ from inference_server.settings import Settings
 USERS = 16
 PROMPT = 512
 CLICKS_EACH = 12
+ROUNDS = 7
 LONG = 4_000
 MOST_S = 60.0  # of clicks beside the long prompt
 
@@ -104,11 +106,15 @@ async def measure() -> dict[str, float]:
         for user in users:
             await user.look()
         await clicking(users, 1)
-        _, alone = await clicking(users[:1], CLICKS_EACH)
-        taken, together = await clicking(users, CLICKS_EACH)
+        taken, ratios = list[float](), list[float]()
+        for _ in range(ROUNDS):
+            _, alone = await clicking(users[:1], CLICKS_EACH)
+            some, together = await clicking(users, CLICKS_EACH)
+            taken += some
+            ratios.append(together / alone)
         figures["users16_p50_ms"] = percentile(taken, 0.5)
         figures["users16_p99_over_p50"] = percentile(taken, 0.99) / percentile(taken, 0.5)
-        figures["users16_over_one"] = together / alone
+        figures["users16_over_one"] = median(ratios)
         normal = percentile(taken, 0.95)
         beside, _ = await beside_prefill(session, url, users, USERS + 1)
         figures["prefill_clicks_p95_ms"] = percentile(beside, 0.95)
