@@ -51,6 +51,8 @@
  * @property {boolean} exact  the server's own numbers; else computed, true to 1e-4
  */
 
+const NEGLIGIBLE = 5e-5; // of the whole
+
 /**
  * @param {Answer} answer @param {number} temperature @param {number} topK rows wanted
  * @param {readonly Candidate[]} [also] these of its candidates or watched tokens too, behind the others where not among them
@@ -78,7 +80,7 @@ export function redraw(answer, temperature, topK, also = []) {
     if (!best.length || best.length === answer.candidates.length) return null;
     return draw((candidate) => (best.includes(candidate) ? 1 / best.length : 0), Math.log2(best.length));
   }
-  const point = pointAt(answer.partition, 1 / temperature);
+  const point = pointAt(answer.partition, 1 / temperature) ?? beyond(answer, 1 / temperature);
   if (!point) return null;
   return draw((candidate) => shareAt(candidate.logit, point), entropyBits(point));
 }
@@ -120,6 +122,23 @@ export function pointAt(partition, b) {
   if (partition[after].b === b) return partition[after];
   if (after === 0) return nearly(partition[0].b, b) ? partition[0] : null;
   return hermite(partition[after - 1], partition[after], b);
+}
+
+/**
+ * Colder than the grid the candidates hold nearly everything: what is left of the others shrinks with every degree, at least
+ * as fast as the last candidate does.
+ * @param {Answer} answer @param {number} b beyond its grid
+ * @returns {Point | null} null where the others may still have more than is seen
+ */
+function beyond({ candidates, partition }, b) {
+  const last = partition.at(-1);
+  if (!last || b < last.b || !candidates.length) return null;
+  const [highest, lowest] = [candidates[0].logit, candidates[candidates.length - 1].logit];
+  const sum = (/** @type {number} */ at) => candidates.reduce((total, { logit }) => total + Math.exp((logit - highest) * at), 0);
+  const [total, others] = [sum(b), Math.exp(last.logSumExp - highest * last.b) - sum(last.b)];
+  if (Math.max(0, others) * Math.exp((lowest - highest) * (b - last.b)) > NEGLIGIBLE * total) return null;
+  const mean = candidates.reduce((found, { logit }) => found + (logit * Math.exp((logit - highest) * b)) / total, 0);
+  return { b, logSumExp: highest * b + Math.log(total), mean, variance: NaN };
 }
 
 /** @param {readonly Point[]} partition @param {number} b */

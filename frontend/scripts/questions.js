@@ -80,8 +80,10 @@ export function scene(state) {
   const also = [...answer.candidates, ...answer.watched].filter(({ token }) => token.id === id).slice(0, 1);
   const drawing = redraw(answer, temperature, topK, also);
   if (drawing) return { drawing: cut(answer, drawing, temperature, state.settings), stale: here === null };
-  const held = redraw(answer, answer.temperature, topK);
-  return held && { drawing: cut(answer, held, answer.temperature, state.settings), stale: true };
+  // The nearest that can be drawn: a thumb on its way to the cold meets no jump back.
+  const nearest = temperature < answer.temperature ? Math.min(answer.temperature, 1 / (answer.partition.at(-1)?.b ?? 0)) : answer.temperature;
+  const held = redraw(answer, nearest, topK);
+  return held && { drawing: cut(answer, held, nearest, state.settings), stale: true };
 }
 
 /** @param {Answer} answer @param {Pick<Question, "settings" | "draws" | "watch">} question @returns {boolean} it is the server's word on it */

@@ -55,9 +55,28 @@ test("at the temperature asked for, the server's own numbers are shown", () => {
   assert.equal(drawing.entropyBits, 3.25);
 });
 
-test("beyond the grid only the server can say", () => {
+test("warmer than the grid only the server can say", () => {
   const answer = readAnswer(wireAnswer(logits(10, 300, 2)), asked);
-  for (const temperature of [0.05, 0.0999, 5.01, 100]) assert.equal(redraw(answer, temperature, 10), null);
+  for (const temperature of [5.01, 100]) assert.equal(redraw(answer, temperature, 10), null);
+});
+
+test("colder than the grid the candidates say it, as exactly as within; where the others may have more, only the server can", () => {
+  let drawn = 0;
+  for (const { name, values } of [...SHAPES, { name: "level", values: Array(300).fill(2) }]) {
+    const answer = readAnswer(wireAnswer(values), asked);
+    for (const temperature of [0.0999, 0.08, 0.05, 0.02, 0.001]) {
+      const drawing = redraw(answer, temperature, 10);
+      if (!drawing) continue;
+      drawn += 1;
+      const exact = softmax(values, temperature);
+      for (const row of drawing.rows) {
+        const expected = exact[row.candidate.token.id];
+        assert.ok(Math.abs(row.probability - expected) <= 1e-4, `${name}, T ${temperature}: ${row.probability}, not ${expected}`);
+      }
+      assert.ok(Math.abs(drawing.entropyBits - entropy(exact)) <= 2e-3, `${name}, T ${temperature}: entropy ${drawing.entropyBits}`);
+    }
+  }
+  assert.equal(drawn, 5 * (SHAPES.length - 1), "all but the flat and the level one");
 });
 
 test("without a partition only the temperature asked for and the greedy limit are drawn", () => {

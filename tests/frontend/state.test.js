@@ -5,6 +5,8 @@ import * as outcomes from "../../frontend/scripts/outcomes.js";
 import * as settings from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
 import * as tree from "../../frontend/scripts/tree.js";
+import { readAnswer } from "../../frontend/scripts/wire.js";
+import { logits, wireAnswer } from "./make.js";
 import { answer, begun, pick } from "./steps.js";
 
 const textOf = states.textHere;
@@ -161,10 +163,19 @@ test("dragging asks nothing; letting go asks once; the bars are exact meanwhile"
 });
 
 test("a temperature beyond the grid holds the last bars, stale, until the server says", () => {
-  const state = settings.set(begun(), { temperature: 0.05 });
+  const state = settings.set(begun(), { temperature: 6 });
   assert.equal(scene(state).stale, true);
   assert.equal(scene(state).drawing.rows.length, 10);
   assert.equal(scene(answer(state)).stale, false);
+});
+
+test("colder and colder, the first bar only grows, also where its last stretch waits for the server", () => {
+  for (const spread of [2, 0.01]) {
+    const state = begun();
+    for (const each of state.answers.values()) Object.assign(each, readAnswer(wireAnswer(logits(1, 500, spread)), { ...each, text: null }));
+    const first = [1, 0.5, 0.15, 0.1, 0.05, 0].map((temperature) => scene(settings.set(state, { temperature }, true)).drawing.rows[0].probability);
+    first.forEach((share, at) => assert.ok(at === 0 || share >= first[at - 1], String(first)));
+  }
 });
 
 test("more bars are asked for, fewer are at hand", () => {
