@@ -6,7 +6,7 @@
  * @typedef {import("./wire.js").Model} Model
  */
 import { createSession } from "./session.js";
-import { BadAnswer, readAnswer, readModels, readScores } from "./wire.js";
+import { BadAnswer, inWords, readAnswer, readModels, readScores } from "./wire.js";
 
 const PATIENCE_MS = 60_000;
 const REOPEN_MS = 2_000;
@@ -127,7 +127,7 @@ async function call(path, body, signal) {
   if (response.ok) return json;
   const seconds = Number(response.headers.get("retry-after"));
   throw new CallFailed(
-    typeof json?.error === "string" ? json.error : `The server answered ${response.status} without saying why.`,
+    typeof json?.error === "string" ? inWords(json.error) : `The server answered ${response.status} without saying why.`,
     typeof json?.code === "string" ? json.code : `http_${response.status}`,
     {
       field: typeof json?.field === "string" ? json.field : null,
@@ -152,7 +152,7 @@ function read(json, reader) {
 function reasonOf(data) {
   try {
     const reason = JSON.parse(data).error;
-    if (typeof reason === "string" && reason) return reason;
+    if (typeof reason === "string" && reason) return inWords(reason);
   } catch {
     // Words are welcome but not needed.
   }

@@ -10,7 +10,7 @@
  * @typedef {object} Candidate
  * @property {Token} token
  * @property {number} rank  1 for the highest logit
- * @property {number} logit  before temperature
+ * @property {number} logit  before temperature; -Infinity for a token that is ruled out
  * @property {number} probability  at the answer's temperature, over the whole vocabulary
  *
  * @typedef {object} Point
@@ -137,7 +137,7 @@ function beyond({ candidates, partition }, b) {
   const sum = (/** @type {number} */ at) => candidates.reduce((total, { logit }) => total + Math.exp((logit - highest) * at), 0);
   const [total, others] = [sum(b), Math.exp(last.logSumExp - highest * last.b) - sum(last.b)];
   if (Math.max(0, others) * Math.exp((lowest - highest) * (b - last.b)) > NEGLIGIBLE * total) return null;
-  const mean = candidates.reduce((found, { logit }) => found + (logit * Math.exp((logit - highest) * b)) / total, 0);
+  const mean = candidates.reduce((found, { logit }) => found + (logit === -Infinity ? 0 : (logit * Math.exp((logit - highest) * b)) / total), 0);
   return { b, logSumExp: highest * b + Math.log(total), mean, variance: NaN };
 }
 

@@ -86,7 +86,7 @@ function ofBars(state) {
     },
     {
       name: "Log-probability",
-      value: first ? Math.log(first.probability).toFixed(2) : "",
+      value: first ? format.signed(Math.log(first.probability)) : "",
       words: "The share as its natural logarithm: 0 for certain, and the further below 0, the less likely. View shows it as a column.",
       target: ".bars .row",
     },
@@ -98,7 +98,7 @@ function ofBars(state) {
     },
     {
       name: "Logit",
-      value: first ? first.candidate.logit.toFixed(2) : "",
+      value: first ? format.signed(first.candidate.logit) : "",
       words: "The score that the model gives a token. It means nothing alone; a token with 1 more is e times, about 2.7 times, as likely.",
       target: ".steps",
     },

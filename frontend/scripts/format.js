@@ -1,6 +1,7 @@
 /** Numbers and names in words. Knows no state. */
 
 const THIN = "\u202f";
+const LONGEST_NAME = 80; // characters
 const COUNTS = new Intl.NumberFormat("en-US");
 const EXPONENTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
@@ -102,7 +103,7 @@ export function beside(message, field) {
 /** @param {string} name of a model: a Hub id, a folder or `bundled` @returns {string} what a reader calls it */
 export function shortName(name) {
   if (name === "bundled") return "Demo model";
-  return name.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1) || name;
+  return (name.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1) || name).slice(0, LONGEST_NAME).toWellFormed();
 }
 
 /** @param {string} device such as cpu or cuda:0 @returns {string} */

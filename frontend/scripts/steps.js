@@ -16,8 +16,8 @@ export function steps(drawing, { temperature, topP, minP }) {
   const vocabulary = drawing.rows.length + drawing.otherCount;
   const each = (/** @type {(row: Drawing["rows"][number]) => string} */ words) =>
     rows.map((row) => `${shown(row.candidate.token)} ${words(row)}`).join(", ");
-  const logits = each((row) => row.candidate.logit.toFixed(2));
-  const divided = each((row) => (row.candidate.logit / temperature).toFixed(2));
+  const logits = each((row) => format.signed(row.candidate.logit));
+  const divided = each((row) => format.signed(row.candidate.logit / temperature));
   const said = each((row) => format.percent(row.probability));
   return [
     `The model gives each of ${format.count(vocabulary)} tokens a score, its logit: ${logits}.`,

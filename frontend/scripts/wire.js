@@ -26,6 +26,8 @@
 /** The answer is not what the contract says; the message names the field. */
 export class BadAnswer extends Error {}
 
+const LONGEST_REASON = 500; // characters
+const MOST_BITS = 64; // more than any vocabulary has room for
 const STATES = new Set(["queued", "downloading", "loading", "ready", "failed"]);
 
 /**
@@ -52,35 +54,36 @@ export function readAnswer(json, asked) {
     minP: asked.minP ?? 0,
     kept: {
       count: number(object(json.kept, "kept").count, "kept.count", 1),
-      probability: probability(json.kept.probability, "kept.probability"),
+      probability: probability(json.kept.probability, "kept.probability", Number.MIN_VALUE),
     },
     promptTokens: list(prompt.tokens ?? [], "prompt.tokens").map((token, at) => readToken(token, `prompt.tokens[${at}]`)),
     tokenCount: number(prompt.token_count, "prompt.token_count", 0),
     contextLimit: number(prompt.context_limit, "prompt.context_limit", 0),
-    candidates: candidates.map((candidate, at) => readCandidate(candidate, `candidates[${at}]`)),
+    candidates: candidates.map((candidate, at) => readCandidate(candidate, `candidates[${at}]`, at + 1)),
     draws,
     drawn: drawn.map((candidate, at) => readCandidate(candidate, `drawn[${at}]`)),
     watched: watched.map((candidate, at) => readCandidate(candidate, `watched[${at}]`)),
     partition: list(json.partition ?? [], "partition").map((point, at) => ({
-      b: number(point?.inverse_temperature, `partition[${at}].inverse_temperature`, 0),
+      b: number(point?.inverse_temperature, `partition[${at}].inverse_temperature`, at && json.partition[at - 1].inverse_temperature),
       logSumExp: number(point.log_sum_exp, `partition[${at}].log_sum_exp`),
       mean: number(point.mean_logit, `partition[${at}].mean_logit`),
       variance: number(point.variance, `partition[${at}].variance`),
     })),
     otherProbability: probability(json.other_probability, "other_probability"),
-    entropyBits: number(json.entropy_bits, "entropy_bits"),
+    entropyBits: bits(json.entropy_bits, "entropy_bits"),
     vocabSize: number(json.vocab_size, "vocab_size", 1),
   };
 }
 
-/** @param {any} json @param {string} field @returns {import("./distribution.js").Candidate} */
-function readCandidate(json, field) {
-  return {
-    token: readToken(json, field),
-    rank: number(json.rank, `${field}.rank`, 1),
-    logit: number(json.logit, `${field}.logit`),
-    probability: probability(json.probability, `${field}.probability`),
-  };
+/** @param {any} json @param {string} field @param {number} [place] in order of rank @returns {import("./distribution.js").Candidate} */
+function readCandidate(json, field, place) {
+  const token = readToken(json, field);
+  const rank = number(json.rank, `${field}.rank`, 1);
+  if (place !== undefined && rank !== place) throw new BadAnswer(`${field}.rank is ${rank}`);
+  const likely = probability(json.probability, `${field}.probability`);
+  // JSON knows no infinity: the logit of a token that is ruled out is null.
+  const logit = json.logit === null && likely === 0 ? -Infinity : number(json.logit, `${field}.logit`);
+  return { token, rank, logit, probability: likely };
 }
 
 /**
@@ -99,7 +102,7 @@ export function readScores(json, { model, tokenIds }) {
       // JSON knows no infinity: the logarithm of an impossible token is null.
       logprob: token.logprob === null ? -Infinity : number(token.logprob, `tokens[${at}].logprob`),
       rank: number(token.rank, `tokens[${at}].rank`, 1),
-      entropy: number(token.entropy_bits, `tokens[${at}].entropy_bits`),
+      entropy: bits(token.entropy_bits, `tokens[${at}].entropy_bits`),
     };
   });
 }
@@ -115,10 +118,15 @@ export function readModels(json) {
       isDefault: Boolean(model.is_default),
       bytesDone: number(model.bytes_done ?? 0, `models[${at}].bytes_done`, 0),
       bytesTotal: number(model.bytes_total ?? 0, `models[${at}].bytes_total`, 0),
-      reason: string(model.reason ?? "", `models[${at}].reason`),
+      reason: inWords(string(model.reason ?? "", `models[${at}].reason`)),
       facts: model.facts ? readFacts(model.facts, `models[${at}].facts`) : null,
     };
   });
+}
+
+/** @param {string} reason @returns {string} no longer than a page has room for */
+export function inWords(reason) {
+  return reason.slice(0, LONGEST_REASON).toWellFormed();
 }
 
 /** @param {any} json @param {string} field @returns {Facts} */
@@ -180,9 +188,16 @@ function number(value, field, least = -Infinity) {
   return value;
 }
 
-/** @param {unknown} value @param {string} field @returns {number} */
-function probability(value, field) {
+/** @param {unknown} value @param {string} field @param {number} [least] @returns {number} */
+function probability(value, field, least = -1e-6) {
   const read = number(value, field);
-  if (read < -1e-6 || read > 1 + 1e-6) throw new BadAnswer(`${field} is ${read}, not a probability`);
+  if (read < least || read > 1 + 1e-6) throw new BadAnswer(`${field} is ${read}, not a probability`);
   return Math.min(1, Math.max(0, read));
+}
+
+/** @param {unknown} value @param {string} field @returns {number} an entropy */
+function bits(value, field) {
+  const read = number(value, field, -1e-6);
+  if (read > MOST_BITS) throw new BadAnswer(`${field} is ${read}`);
+  return Math.max(0, read);
 }

@@ -128,7 +128,7 @@ HOSTILE = [
     b"<img src=x onerror=document.title='taken'>",
     "مرحبا بالعالم".encode(),
     "👩‍👩‍👧‍👦".encode(),
-    b"\n\n\n\n\n\t\t   ",
+    b"\r\n\n\n\n\n\t\t   ",
 ]
 
 
@@ -164,11 +164,52 @@ def test_hostile_tokens_inject_nothing_and_break_nothing(page: Page) -> None:
     assert page.locator("#prompt script, #prompt img").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     shoot(page, "hostile-text-1440")
+    page.locator("#text").evaluate("editor => { editor.scrollTop = 0; }")
+    page.locator("#paths summary").click()
+    settled(page)
+    assert page.locator("#text").evaluate("editor => editor.scrollTop") == 0, "the editor is not filled anew"
     page.reload()
     settled(page)
     page.set_viewport_size({"width": 360, "height": 740})
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     shoot(page, "hostile-text-360")
+
+
+WORDS = "\u202e<img src=x onerror=document.title='taken'>" + "x" * 5000
+
+
+@pytest.mark.noted("the server responded with a status of 400")
+@pytest.mark.parametrize("field", [None, "text", "temperature"])
+def test_a_hostile_refusal_stays_a_short_line_of_text(page: Page, field: str | None) -> None:
+    refusal = {"error": WORDS, "code": "invalid_argument", **({"field": field} if field else {})}
+    page.route("**/api/next-token", lambda route: route.fulfill(status=400, json=refusal))
+    page.locator("#text").fill("Tom")
+    trouble = page.locator({None: ".chart-trouble p", "text": "#text-trouble"}.get(field, f"#{field}-trouble"))
+    expect(trouble).to_contain_text("<img src=x")
+    assert len(trouble.inner_text()) <= 500
+    assert "\u202e" not in trouble.inner_text(), "what follows reads in its own direction"
+    expect(rows(page).first).to_be_in_viewport(ratio=1)
+    assert page.title() == "Next-Token Visualizer"
+
+
+def test_a_hostile_list_of_models_injects_nothing_and_the_page_goes_on(page: Page) -> None:
+    models = page.request.get(f"{page.url}api/models").json()["models"]
+    named = [
+        {**models[0], "name": f"{WORDS}{at}", "state": "FAILED", "reason": WORDS, "facts": None} for at in range(3)
+    ]
+    hostile = {"models": [{**named[0], "is_default": True}, *models, *named[1:]]}
+    page.route("**/api/models/events", lambda route: None)  # the list fetched beside the stream is all there is
+    page.route("**/api/models", lambda route: route.fulfill(json=hostile))
+    page.reload()
+    status = page.locator("#status")
+    expect(status).to_contain_text("can’t be used. <img src=x")
+    assert "\u202e" not in status.inner_text()
+    page.locator(".models-open").click()
+    expect(page.locator(".models-list li")).to_have_count(len(models) + 3)
+    assert page.locator("img").count() == 0
+    assert page.title() == "Next-Token Visualizer"
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    shoot(page, "hostile-models-1440")
 
 
 @pytest.mark.parametrize(

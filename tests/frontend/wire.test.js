@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { figure } from "../../frontend/scripts/display.js";
 import { redraw } from "../../frontend/scripts/distribution.js";
 import { groups } from "../../frontend/scripts/tokens.js";
 import { BadAnswer, fromBase64, readAnswer, readModels, toBase64 } from "../../frontend/scripts/wire.js";
@@ -26,6 +27,13 @@ const BAD = [
   ["a probability above 1", (json) => (json.candidates[0].probability = 1.5), /1\.5, not a probability/],
   ["a negative probability", (json) => (json.other_probability = -0.1), /other_probability/],
   ["an infinite logit", (json) => (json.candidates[0].logit = Infinity), /logit is not a number/],
+  ["a logit that is none, of a token that could come", (json) => (json.candidates[0].logit = null), /candidates\[0\]\.logit is not a number/],
+  ["a token twice", (json) => (json.candidates[3] = json.candidates[2]), /candidates\[3\]\.rank is 3/],
+  ["candidates in another order", (json) => json.candidates.reverse(), /candidates\[0\]\.rank is 10/],
+  ["an entropy beyond any vocabulary", (json) => (json.entropy_bits = 1e308), /entropy_bits is 1e\+308/],
+  ["a negative entropy", (json) => (json.entropy_bits = -2), /entropy_bits is -2/],
+  ["nothing kept", (json) => (json.kept.probability = 0), /kept\.probability is 0/],
+  ["a partition in another order", (json) => json.partition.reverse(), /partition\[1\]\.inverse_temperature/],
   ["rank 0", (json) => (json.candidates[0].rank = 0), /rank is 0/],
   ["a negative id", (json) => (json.candidates[0].token_id = -1), /token_id is -1/],
   ["bytes that are not base64", (json) => (json.candidates[2].bytes = "§§"), /candidates\[2\]\.bytes is not base64/],
@@ -41,6 +49,17 @@ for (const [name, spoil, words] of BAD) {
     assert.throws(() => readAnswer(json, asked), (error) => error instanceof BadAnswer && words.test(error.message));
   });
 }
+
+test("a token that is ruled out has the logit −∞, and is drawn as such at any temperature", () => {
+  const json = { ...wireAnswer([3, 2, -Infinity], { topK: 3 }), partition: wireAnswer([3, 2]).partition };
+  const answer = readAnswer(JSON.parse(JSON.stringify(json)), { ...asked, topK: 3 });
+  assert.equal(figure({ ...redraw(answer, 1, 3).rows[2], share: 0 }, "logit"), "−∞");
+  for (const temperature of [0, 0.02, 0.05, 0.3, 2]) {
+    const drawing = redraw(answer, temperature, 3);
+    assert.equal(drawing.rows[2].probability, 0);
+    assert.ok(Number.isFinite(drawing.entropyBits), `T ${temperature}`);
+  }
+});
 
 test("what is no answer at all is refused, not crashed on", () => {
   for (const nonsense of [null, undefined, 7, "x", [], {}]) assert.throws(() => readAnswer(nonsense, asked), /missing|not|null|undefined/);
@@ -80,6 +99,7 @@ test("models are read with every state, and an unknown one is refused", () => {
   const models = readModels({ models: states.map((state) => ({ name: state, state, is_default: false, facts: state === "ready" ? facts : null })) });
   assert.deepEqual(models.map((model) => model.state), states);
   assert.equal(models[3].facts.contextLimit, 9);
+  assert.equal(readModels({ models: [{ name: "x", state: "failed", reason: "y".repeat(9000) }] })[0].reason.length, 500);
   assert.throws(() => readModels({ models: [{ name: "x", state: "confused" }] }), /models\[0\]\.state is "confused"/);
   assert.throws(() => readModels({}), /models is not a list/);
   assert.throws(() => readModels({ models: [{ state: "ready" }] }), /models\[0\]\.name/);

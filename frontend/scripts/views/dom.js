@@ -18,9 +18,10 @@ export function settle() {
   for (const work of ready) work();
 }
 
-/** @param {HTMLElement} element @param {string} text */
+/** Words of the page; what would turn the direction of all that follows stays out. @param {HTMLElement} element @param {string} text */
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const words = text.replace(/[\u202a-\u202e]/g, "");
+  if (element.textContent !== words) element.textContent = words;
 }
 
 /** @param {Element} element @param {string} name @param {string} value */

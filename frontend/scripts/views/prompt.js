@@ -28,7 +28,8 @@ export function mountPrompt(root, verbs) {
 
   /** @param {State} state */
   function update(state) {
-    const text = state.draft ?? textHere(state);
+    // An editor holds every line break as \n, and would else be filled anew, and scrolled, at each change.
+    const text = (state.draft ?? textHere(state)).replace(/\r\n?/g, "\n");
     if (editor.value !== text) {
       editor.value = text;
       afterwards(() => (editor.scrollTop = editor.scrollHeight));

@@ -66,7 +66,7 @@ export function mountShare(root) {
   /** @param {string} words @param {string} [text] */
   function say(words, text = "") {
     setText(said, words);
-    setText(code, text);
+    code.textContent = text; // to the letter
     code.hidden = !text;
   }
 
