@@ -25,6 +25,7 @@ function ofText(state) {
   const nodes = state.current === null ? [] : tree.path(state.tree, state.current);
   const limit = answerHere(state)?.contextLimit;
   const picked = nodes.filter((node) => node.probability !== null);
+  const share = picked.reduce((total, node) => total + Number(tree.logprobOf(node)), 0);
   const last = picked.at(-1);
   return [
     {
@@ -41,7 +42,7 @@ function ofText(state) {
     },
     {
       name: "A path’s share",
-      value: picked.length ? format.percent(picked.reduce((total, node) => total * /** @type {number} */ (node.probability), 1)) : "",
+      value: picked.length ? format.percentOf(share) : "",
       words: "How likely all the tokens you picked are, one after the other: their shares multiplied. It shrinks with every token, even if each was likely.",
       target: ".paths",
     },
@@ -81,7 +82,7 @@ function ofBars(state) {
     {
       name: "Bits",
       value: drawing ? format.bits(drawing.entropyBits) : "",
-      words: "The entropy: how open the choice is. 0 bits: one token is certain. 1 bit: like a coin toss. Each further bit doubles the number of equally likely choices.",
+      words: "The entropy: how open the choice is. 0 bits: one token is certain. 1 bit: like a coin toss. Each further bit doubles the number of equally likely choices. It is counted before cut-offs.",
       target: ".chart-entropy",
     },
     {

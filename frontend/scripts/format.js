@@ -2,6 +2,7 @@
 
 const THIN = "\u202f";
 const LONGEST_NAME = 80; // characters
+const SMALLEST = -690; // logarithm of the least probability that is still a number in every digit
 const COUNTS = new Intl.NumberFormat("en-US");
 const EXPONENTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
@@ -25,7 +26,21 @@ function percentDigits(probability) {
   const magnitude = Math.floor(Math.log10(value));
   if (magnitude >= -3) return value.toFixed(1 - magnitude);
   const [digits, exponent] = value.toExponential(0).split("e-");
+  return tiny(digits, exponent);
+}
+
+/** @param {string} digits @param {string} exponent below zero, without its sign */
+function tiny(digits, exponent) {
   return `${digits}×10⁻${exponent.replace(/\d/g, (digit) => EXPONENTS[Number(digit)])}`;
+}
+
+/** @param {number} logprob @returns {string} as `percent`, also where the probability is smaller than a number can be */
+export function percentOf(logprob) {
+  if (logprob > SMALLEST || logprob === -Infinity) return percent(Math.exp(logprob));
+  const power = logprob / Math.LN10 + 2;
+  const digit = Math.round(10 ** (power - Math.floor(power)));
+  const [shown, exponent] = digit === 10 ? [1, -Math.floor(power) - 1] : [digit, -Math.floor(power)];
+  return `${tiny(String(shown), String(exponent))}${THIN}%`;
 }
 
 /** @param {number} probability a power of ten @returns {string} such as "0.01 %", without further digits */
@@ -52,9 +67,15 @@ export function count(value) {
   return COUNTS.format(Math.round(value));
 }
 
-/** @param {number} bits @returns {string} */
+/** @param {number} bits @returns {string} never "0.00 bits" for what is not */
 export function bits(bits) {
-  return `${Math.max(0, bits).toFixed(bits < 0.095 && bits > 0 ? 2 : 1)} bits`;
+  if (bits > 1e-9 && bits < 0.005) return "<0.01 bits";
+  return `${Math.max(0, bits).toFixed(bits < 0.095 && bits > 1e-9 ? 2 : 1)} bits`;
+}
+
+/** @param {number} entropy in bits @param {boolean} cutting cut-offs, which it does not know of, leave less @returns {string} */
+export function openness(entropy, cutting) {
+  return `${bits(entropy)}${cutting ? " before the cut" : ""}: ${sureness(entropy)}`;
 }
 
 /**

@@ -25,7 +25,7 @@
  * @typedef {object} Chance
  * @property {string} text  as it is looked up
  * @property {readonly Step[] | null} steps  null while the text is not spelled
- * @property {number | null} total  of all its tokens, one after the other; null while one is awaited
+ * @property {number | null} logprob  of all its tokens, one after the other; null while one is awaited
  * @property {string} note  in words, where something is to be said
  * @property {boolean} cut  its first token can't be drawn now: a cut-off leaves it out
  */
@@ -114,7 +114,7 @@ function placeOf(state) {
 /** @param {State} state @param {{model: string, ids: number[]}} place @param {string} text @returns {Chance} */
 function chance(state, { model, ids }, text) {
   const tokens = state.spellings.get(spellingKey(model, text));
-  const blank = { text, steps: null, total: null, note: "", cut: false };
+  const blank = { text, steps: null, logprob: null, note: "", cut: false };
   if (tokens === undefined || typeof tokens === "number") return blank;
   if (tokens === null) return { ...blank, note: "This model’s tokenizer can’t read this on its own." };
   if (tokens.length > MOST_TOKENS) return { ...blank, note: `These are ${format.count(tokens.length)} tokens; at most ${MOST_TOKENS} are looked up.` };
@@ -123,12 +123,12 @@ function chance(state, { model, ids }, text) {
     const rank = state.told.get(toldKey(model, before, token.id))?.candidate.rank ?? null;
     return { token, rank, probability: probabilityOf(state, model, before, token) };
   });
-  const total = steps.reduce((product, { probability }) => (product === null || probability === null ? null : product * probability), /** @type {number | null} */ (1));
+  const logprob = steps.reduce((sum, { probability }) => (sum === null || probability === null ? null : sum + Math.log(probability)), /** @type {number | null} */ (0));
   const read = tokens.some((token) => token.special) ? text : textOf(tokens);
   const keeps = scene(state)?.drawing.kept;
   const [first] = steps;
   const cut = keeps !== undefined && keeps.known && first.rank !== null && first.rank > keeps.count;
-  return { text, steps, total, cut, note: read === text ? "" : "This model reads it a little differently:" };
+  return { text, steps, logprob, cut, note: read === text ? "" : "This model reads it a little differently:" };
 }
 
 /** @param {State} state @param {string} model @param {readonly number[]} before @param {Token} token @returns {number | null} */

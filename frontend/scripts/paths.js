@@ -11,7 +11,7 @@
  * @property {number} depth  how many stretches stand before it
  * @property {string} words  shortened, with marks for what can't be seen
  * @property {string} model
- * @property {number | null} probability  of all tokens picked from the beginning to its end, one after the other, at
+ * @property {number | null} logprob  of all tokens picked from the beginning to its end, one after the other, at
  *   temperature 1; null where none was picked
  * @property {string | null} name  given by the user
  * @property {boolean} forked  other branches grow from it
@@ -46,7 +46,7 @@ export function outline(state) {
   const open = roots.flatMap((root) => below(all, root, 0, null)).reverse();
   for (let next = open.pop(); next; next = open.pop()) {
     const { start, depth } = next;
-    const { nodes, probability } = stretch(all, start, next.before);
+    const { nodes, logprob } = stretch(all, start, next.before);
     const last = nodes[nodes.length - 1];
     // A mark that every text begins with is no branch of its own.
     if (tree.isFirstMark(all, last.id) && last.children.length > 1 && last.typed === null && last.id !== end) {
@@ -63,14 +63,14 @@ export function outline(state) {
       depth,
       words: wordsOf(all, nodes),
       model: last.model,
-      probability,
+      logprob,
       name: nodes.findLast((node) => node.name)?.name ?? null,
       forked: last.children.length > 0,
       hidden: folded ? forks(all, last) : 0,
       here: nodes.some((node) => node.id === end) || (folded && inside),
       removable: !(inside && first),
     });
-    if (!folded) open.push(...below(all, last, depth + 1, probability).reverse());
+    if (!folded) open.push(...below(all, last, depth + 1, logprob).reverse());
   }
   return found;
 }
@@ -142,13 +142,14 @@ function below(all, node, depth, before) {
   return node.children.map((child) => ({ start: tree.node(all, child), depth, before }));
 }
 
-/** @param {Tree} all @param {Node} start @param {number | null} before probability of the way to it */
+/** @param {Tree} all @param {Node} start @param {number | null} before log-probability of the way to it */
 function stretch(all, start, before) {
   const nodes = [start];
-  let probability = before;
+  let logprob = before;
   for (let at = start; ; at = tree.node(all, at.children[0]), nodes.push(at)) {
-    if (at.probability !== null) probability = (probability ?? 1) * at.probability;
-    if (at.children.length !== 1 || at.typed !== null) return { nodes, probability };
+    const own = tree.logprobOf(at);
+    if (own !== null) logprob = (logprob ?? 0) + own;
+    if (at.children.length !== 1 || at.typed !== null) return { nodes, logprob };
   }
 }
 

@@ -62,7 +62,7 @@ export function svg(now, display, scheme = "both") {
 
 /** @param {Snapshot} now @returns {string} */
 function subtitle({ model, settings, drawing }) {
-  return `${howWords(model, settings)} · ${format.bits(drawing.entropyBits)}: ${format.sureness(drawing.entropyBits)}`;
+  return `${howWords(model, settings)} · ${format.openness(drawing.entropyBits, drawing.cutting)}`;
 }
 
 /** @param {string} model @param {Snapshot["settings"]} settings */

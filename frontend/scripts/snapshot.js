@@ -85,9 +85,8 @@ export function toText({ model, text, settings, drawing }) {
     `${pad(rank, ranks)}${rank}  ${name}${pad(name, names)}  ${pad(share, shares)}${share}${note && `  ${note}`}`.trimEnd());
   const { temperature, topP, minP } = settings;
   const cuts = `${topP < 1 ? `, top-p ${topP}` : ""}${minP > 0 ? `, min-p ${minP}` : ""}`;
-  const head = [text, "", `${format.shortName(model)}, temperature ${temperature}${cuts}`];
-  const sure = `${format.bits(drawing.entropyBits)}: ${format.sureness(drawing.entropyBits)}`;
-  return `${[...head, sure, "", ...lines].join("\n")}\n`;
+  const head = [text, "", `${format.shortName(model)}, temperature ${temperature}${cuts}`, format.openness(drawing.entropyBits, drawing.cutting)];
+  return `${[...head, "", ...lines].join("\n")}\n`;
 }
 
 /** @param {Token} token @returns {string} with marks for what can't be seen */

@@ -75,6 +75,11 @@ export function extendAll(tree, parent, tokens) {
   return [{ nodes, nextId }, above.id];
 }
 
+/** @param {Node} node @returns {number | null} its probability's logarithm, also where it is too small a number; null where nobody picked it */
+export function logprobOf({ probability, score }) {
+  return probability === null ? null : (score?.logprob ?? Math.log(probability));
+}
+
 /** @param {Tree} tree @param {number} id @param {Partial<Node>} changes @returns {Tree} */
 export function change(tree, id, changes) {
   return { ...tree, nodes: new Map(tree.nodes).set(id, { ...node(tree, id), ...changes }) };

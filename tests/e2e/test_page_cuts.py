@@ -84,6 +84,7 @@ def test_dragging_cuts_without_a_call_and_letting_go_confirms(page: Page, name: 
     assert percents(page) == pytest.approx(drawn, abs=0.051)
     assert sum(percents(page)) == pytest.approx(100, abs=0.6)
     expect(page.locator(".chart-legend")).to_have_text("before the cut")
+    expect(page.locator(".chart-entropy")).to_contain_text("bits before the cut: ")
 
 
 def test_the_server_s_count_stands_in_words(page: Page) -> None:

@@ -39,7 +39,17 @@ test("no probability between 0 and 1 is printed as 0 or 100", () => {
   }
 });
 
+test("a logarithm as a percentage: the same words, and no 0 for what is too small to be a number", () => {
+  for (const probability of [1, 0.612, 0.0042, 1e-9, 1e-250, 0]) assert.equal(format.percentOf(Math.log(probability)), format.percent(probability));
+  for (const [power, words] of [[-299.2, "6×10⁻²⁹⁸"], [-300, "1×10⁻²⁹⁸"], [-1000.5, "3×10⁻⁹⁹⁹"], [-1000.001, "1×10⁻⁹⁹⁸"], [-1000.99, "1×10⁻⁹⁹⁹"]]) {
+    assert.equal(format.percentOf(power * Math.LN10 - 1e-12), `${words}${THIN}%`);
+  }
+});
+
 test("entropy in words", () => {
+  assert.equal(format.bits(2e-5), "<0.01 bits");
+  assert.equal(format.openness(2.1, false), "2.1 bits: torn, about 4 equally likely choices");
+  assert.equal(format.openness(0, true), "0.0 bits before the cut: certain");
   assert.equal(format.bits(2.14), "2.1 bits");
   assert.equal(format.bits(0.04), "0.04 bits");
   assert.equal(format.bits(0), "0.0 bits");

@@ -53,7 +53,7 @@ test("one token gets its probability and true rank, however far out", () => {
   const exact = softmax(VALUES, 1);
   assert.deepEqual(plain.steps.map((step) => step.token.id), [5]);
   assert.deepEqual(blank.steps.map((step) => step.token.id), [3]);
-  assert.ok(Math.abs(plain.total - exact[5]) < 1e-12);
+  assert.ok(Math.abs(Math.exp(plain.logprob) - exact[5]) < 1e-12);
   assert.equal(plain.steps[0].rank, 1 + VALUES.filter((value) => value > VALUES[5]).length);
   const watching = asked.filter((question) => question.watch.length);
   assert.deepEqual(watching.map((question) => question.watch), [[5, 3]], "both in one call");
@@ -68,29 +68,29 @@ test("several tokens follow one another, and their product is the text’s", () 
   const exact = [softmax(values(here), 1)[2], softmax(values([...here, 2]), 1)[3]];
   assert.deepEqual(chance.steps.map((step) => step.token.id), [2, 3]);
   chance.steps.forEach((step, at) => assert.ok(Math.abs(step.probability - exact[at]) < 1e-12));
-  assert.ok(Math.abs(chance.total - exact[0] * exact[1]) < 1e-12);
+  assert.ok(Math.abs(Math.exp(chance.logprob) - exact[0] * exact[1]) < 1e-12);
 });
 
 test("another temperature needs no call as long as the answer can tell; else it is asked", () => {
   const { state } = settle(asking("b"));
   const warm = answer(settings.set(state, { temperature: 1.7 }));
   assert.equal(likely.nextProbe(warm), null);
-  assert.ok(Math.abs(likely.chances(warm)[0].total - softmax(VALUES, 1.7)[5]) < 1e-4);
+  assert.ok(Math.abs(Math.exp(likely.chances(warm)[0].logprob) - softmax(VALUES, 1.7)[5]) < 1e-4);
   const dragging = settings.set(state, { temperature: 0.3 }, true);
-  assert.ok(Math.abs(likely.chances(dragging)[0].total - softmax(VALUES, 0.3)[5]) < 1e-4, "also while it is dragged");
+  assert.ok(Math.abs(Math.exp(likely.chances(dragging)[0].logprob) - softmax(VALUES, 0.3)[5]) < 1e-4, "also while it is dragged");
   const hot = answer(settings.set(state, { temperature: 50 }));
-  assert.equal(likely.chances(hot)[0].total, null);
+  assert.equal(likely.chances(hot)[0].logprob, null);
   assert.equal(likely.nextProbe(hot)?.settings.temperature, 50);
-  assert.ok(Math.abs(likely.chances(settle(hot).state)[0].total - softmax(VALUES, 50)[5]) < 1e-9);
+  assert.ok(Math.abs(Math.exp(likely.chances(settle(hot).state)[0].logprob) - softmax(VALUES, 50)[5]) < 1e-9);
 });
 
 test("after another step the same text is looked up there, without being spelled again", () => {
   const { state } = settle(asking("b"));
   const next = answer(pick(state, 0));
-  assert.equal(likely.chances(next)[0].total, null);
+  assert.equal(likely.chances(next)[0].logprob, null);
   const { state: there, asked } = settle(next);
   assert.equal(asked.length, 1);
-  assert.ok(likely.chances(there)[0].total > 0);
+  assert.ok(likely.chances(there)[0].logprob > -Infinity);
 });
 
 test("where a character to stand behind does not stay alone another one is tried; where none does, words say so", () => {

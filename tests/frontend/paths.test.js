@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import * as format from "../../frontend/scripts/format.js";
 import { MOST_BRANCHES, fold, outline, remove, rename, restore, trim } from "../../frontend/scripts/paths.js";
 import { wanted } from "../../frontend/scripts/questions.js";
 import * as states from "../../frontend/scripts/state.js";
@@ -33,11 +34,14 @@ test("each stretch without a fork is one line, under the one it grew from", () =
 test("a branch's probability is the product of all tokens picked on its way, none for what was typed", () => {
   const { state } = forked();
   const [typed, , third, , last] = outline(state);
-  assert.equal(typed.probability, null);
+  assert.equal(typed.logprob, null);
   const way = tree.path(state.tree, last.end).map((node) => node.probability).filter((each) => each !== null);
   assert.equal(way.length, 2);
-  assert.equal(third.probability, way[0]);
-  assert.equal(last.probability, way[0] * way[1]);
+  assert.ok(Math.abs(Math.exp(third.logprob) - way[0]) < 1e-12);
+  assert.ok(Math.abs(Math.exp(last.logprob) - way[0] * way[1]) < 1e-12);
+  // A long way's probability is smaller than any number can be; it is not 0 for that.
+  for (let each = 0; each < 400; each++) [state.tree, last.end] = tree.extend(state.tree, last.end, { id: 9000 + each, bytes: new Uint8Array([97]), special: false }, { probability: 0.1, rank: 1 });
+  assert.match(format.percentOf(outline(state).at(-1).logprob), /^\d×10⁻[⁰¹²³⁴⁵⁶⁷⁸⁹]{3}\u202f%$/);
 });
 
 test("going to a branch's end makes it the text", () => {
@@ -56,7 +60,7 @@ test("a deleted branch is gone with what follows, and comes back whole", () => {
   const back = restore(less);
   assert.deepEqual(lines(back), lines(state));
   assert.equal(states.textHere(back), states.textHere(state));
-  assert.deepEqual(outline(back).map((branch) => branch.probability), outline(state).map((branch) => branch.probability));
+  assert.deepEqual(outline(back).map((branch) => branch.logprob), outline(state).map((branch) => branch.logprob));
   assert.equal(restore(back), back);
   const elsewhere = remove(state, other.start);
   assert.equal(elsewhere.current, state.current, "a branch the text is not on leaves it alone");

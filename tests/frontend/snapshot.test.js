@@ -82,7 +82,7 @@ test("CSV keeps every token whole, and none of them is a formula", () => {
 test("text stands in columns", () => {
   const lines = toText(screen([" sea", "\n\n"], { settings: { temperature: 0.7, minP: 0.3 } })).trimEnd().split("\n");
   assert.deepEqual(lines.slice(0, 3), ["Once upon a time", "", "tiny, temperature 0.7, min-p 0.3"]);
-  assert.match(lines[3], /bits: /);
+  assert.match(lines[3], /bits before the cut: /);
   assert.match(lines[5], /^ 1 {2}·sea/);
   assert.match(lines[6], /^ 2 {2}↵↵/);
   assert.match(lines.at(-2), /cut by min-p$/);

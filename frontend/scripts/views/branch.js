@@ -72,7 +72,7 @@ export function createBranch(verbs) {
   /** @param {Branch} branch */
   function update(branch) {
     shown = branch;
-    const { depth, words: text, model, probability, here, removable, forked, hidden } = branch;
+    const { depth, words: text, model, logprob, here, removable, forked, hidden } = branch;
     const called = branch.name ?? text;
     item.style.setProperty("--depth", String(Math.min(DEEPEST, depth)));
     item.ariaLevel = String(depth + 1);
@@ -83,7 +83,7 @@ export function createBranch(verbs) {
     name.hidden = branch.name === null;
     setText(name, branch.name ?? "");
     setText(words, text);
-    const likely = probability === null ? "" : format.percent(probability);
+    const likely = logprob === null ? "" : format.percentOf(logprob);
     setText(total, [hidden ? `+${hidden}` : "", likely].filter(Boolean).join(" · "));
     go.title = [
       format.shortName(model),

@@ -120,7 +120,7 @@ export function mountChart(root, verbs) {
     cutting = drawing.cutting;
     drawRows(state);
     if (focused && (document.activeElement !== bars.children[selected]?.firstChild)) focus(selected);
-    setText(entropy, `${format.bits(drawing.entropyBits)}: ${format.sureness(drawing.entropyBits)}`);
+    setText(entropy, format.openness(drawing.entropyBits, cutting));
     legend.hidden = !drawing.rows.some((row) => moved(row, cutting));
     setText(legend, cutting ? "before the cut" : "before temperature");
     others.hidden = drawing.otherCount === 0;

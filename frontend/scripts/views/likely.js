@@ -72,16 +72,16 @@ function createLine(text) {
   let spelled = null;
 
   /** @param {Chance} chance @param {number} vocabulary */
-  function update({ steps, total, note, cut }, vocabulary) {
+  function update({ steps, logprob, note, cut }, vocabulary) {
     const read = steps?.map(({ token }) => `${token.id}`).join(" ") ?? null;
     if (read !== spelled) {
       spelled = read;
       if (steps) tokens.replaceChildren(...steps.map(({ token }, at) => tokenOf(token, at)));
     }
-    item.toggleAttribute("data-waiting", total === null && !note);
-    setLength(bar, total ?? 0, "linear");
-    setText(percent, total === null ? (note && !steps ? "" : "…") : format.percent(total));
-    setText(words, [note, steps ? wordsOf(steps, vocabulary) : "", cut ? "Cut off now: it can’t be drawn." : ""].filter(Boolean).join(" "));
+    item.toggleAttribute("data-waiting", logprob === null && !note);
+    setLength(bar, Math.exp(logprob ?? -Infinity), "linear");
+    setText(percent, logprob === null ? (note && !steps ? "" : "…") : format.percentOf(logprob));
+    setText(words, [note, steps ? `${wordsOf(steps, vocabulary)}${cut ? ". Cut off now: it can’t be drawn." : ""}` : ""].filter(Boolean).join(" "));
   }
 
   return { item, update };

@@ -11,6 +11,7 @@
  * @property {boolean} known  else it is that much at most
  * @property {number | null} by  how far the row is from it, where it is the one compared with
  */
+import { cuts } from "../cuts.js";
 import * as format from "../format.js";
 import { NAMES, difference, pinnable, present, shareIn, unpinned } from "../pins.js";
 import { hidden } from "../room.js";
@@ -70,7 +71,7 @@ export function mountPins(root, verbs) {
     });
     const against = state.pins.find((pin) => pin.name === state.versus);
     const now = against && present(state);
-    if (now || !against) setText(words, against && now ? differenceWords(against, difference(against, now)) : "");
+    if (now || !against) setText(words, against && now ? differenceWords(against, difference(against, now), cuts(state.settings) || cuts(against.settings)) : "");
   };
 }
 
@@ -147,11 +148,11 @@ function createChip(name) {
   return { item, update };
 }
 
-/** @param {Pin} pin @param {import("../pins.js").Difference} difference @returns {string} */
-function differenceWords({ name }, { moved, exact, rose, fell, bits }) {
+/** @param {Pin} pin @param {import("../pins.js").Difference} difference @param {boolean} cutting either of the two @returns {string} */
+function differenceWords({ name }, { moved, exact, rose, fell, bits }, cutting) {
   if (moved < SAME) return exact ? `The same as ${name}.` : `The same as ${name}, as far as these tokens tell.`;
   const up = rose ? `; most to ${shown(rose.token)} (${format.points(rose.by)} points)` : "";
   const down = fell ? `${up ? "," : "; most"} from ${shown(fell.token)} (${format.points(fell.by)} points)` : "";
-  const sure = Math.abs(bits) < 0.05 ? "" : ` ${format.bits(Math.abs(bits))} ${bits < 0 ? "surer" : "less sure"}.`;
+  const sure = Math.abs(bits) < 0.05 ? "" : ` ${format.bits(Math.abs(bits))} ${bits < 0 ? "surer" : "less sure"}${cutting ? " before the cut" : ""}.`;
   return `${exact ? "" : "At least "}${format.percent(moved)} of the probability lies elsewhere than in ${name}${up}${down}.${sure}`;
 }
