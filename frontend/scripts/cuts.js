@@ -29,6 +29,7 @@
 import { redraw } from "./distribution.js";
 
 const ROUNDING = 1e-12;
+const VISIBLE = 5e-4;
 
 /** @param {Settings} settings @returns {boolean} */
 export function cuts({ topP, minP }) {
@@ -58,6 +59,27 @@ export function cut(answer, drawing, temperature, settings) {
   const shown = rows.reduce((total, row) => (row.fell ? total : total + row.probability), 0);
   const beyond = kept.count > rows.length ? Math.max(0, kept.probability - shown) / kept.probability : 0;
   return { ...drawing, rows, cutting: true, kept, otherShare: beyond };
+}
+
+/** @param {Pick<CutRow, "share" | "probability" | "raw">} row @param {boolean} cutting @returns {number} what the model said, behind what remains */
+export function paleOf(row, cutting) {
+  const said = cutting ? row.probability : row.raw;
+  return Number.isNaN(said) ? row.share : said;
+}
+
+/** @param {CutRow} row @param {boolean} cutting @returns {boolean} whether the two differ so far that it shows */
+export function moved(row, cutting) {
+  return Math.abs(paleOf(row, cutting) - row.share) > VISIBLE;
+}
+
+/** @param {CutDrawing} drawing @returns {string} what the pale bars are; empty where there are none */
+export function paleWords({ rows, cutting }) {
+  return !rows.some((row) => moved(row, cutting)) ? "" : cutting ? "before the cut" : "before temperature";
+}
+
+/** @param {CutDrawing} drawing @param {Settings} settings @returns {number} the share under which min-p lets fall; 0 for none */
+export function leastOf({ rows, cutting }, { minP }) {
+  return cutting ? minP * (rows[0]?.probability ?? 0) : 0;
 }
 
 /**

@@ -4,10 +4,12 @@
  * @typedef {import("./snapshot.js").Snapshot} Snapshot
  * @typedef {import("./display.js").Display} Display
  */
+import { leastOf, moved, paleOf, paleWords } from "./cuts.js";
+import { ROLLS } from "./dice.js";
 import { figure, lengthOf, ticks } from "./display.js";
 import * as format from "./format.js";
 import { oneLine } from "./marks.js";
-import { shareIn } from "./pins.js";
+import { gapWords, stripsOf } from "./pins.js";
 import { drawn } from "./snapshot.js";
 
 const WIDTH = 960;
@@ -15,13 +17,14 @@ const EDGE = 32;
 const ROW = 34;
 const BAR = 22;
 const STRIP = 6;
-const LEGEND = 24; // each pin's line in the head
+const LEGEND = 24; // each of its lines in the head
 const TRACK = { from: 270, to: 810 };
 const HEAD = 112;
 const [LONGEST_TEXT, LONGEST_TOKEN] = [82, 20];
+/** The colours of vars.css; a picture has no style sheet beside it. */
 const PALETTES = {
-  light: { surface: "#fbfcff", ink: "#171c26", quiet: "#545b68", track: "#edeff3", bar: "#2c69cf", pale: "#b3cbf3", other: "#8a909b", pinA: "#9b4312", pinB: "#0a664e", pinC: "#8e2c7a" },
-  dark: { surface: "#11151d", ink: "#eef0f4", quiet: "#a9aeb9", track: "#1f242e", bar: "#77a4f4", pale: "#344e80", other: "#6f7580", pinA: "#f2a35c", pinB: "#6ce3bd", pinC: "#f095db" },
+  light: { surface: "#fbfcfd", ink: "#171d26", quiet: "#545b66", track: "#eef0f4", bar: "#2c6acf", pale: "#adc9f6", other: "#8b939f", pinA: "#a14206", pinB: "#00664d", pinC: "#83297e" },
+  dark: { surface: "#111419", ink: "#eceff2", quiet: "#a5abb5", track: "#1e2228", bar: "#70a1f2", pale: "#345284", other: "#6b727e", pinA: "#f4a25c", pinB: "#68ddb8", pinC: "#e698df" },
 };
 
 /**
@@ -29,33 +32,49 @@ const PALETTES = {
  * @returns {string} an SVG document
  */
 export function svg(now, display, scheme = "both") {
-  const { drawing, pins } = now;
-  const grid = { head: HEAD + pins.length * LEGEND, row: ROW + pins.length * STRIP };
-  const lines = drawing.rows.map((row, at) => line(grid.head + at * grid.row, {
-    rank: String(row.candidate.rank),
-    name: shorten(drawn(row.candidate.token), LONGEST_TOKEN),
-    mono: true,
-    said: drawing.cutting ? row.probability : Number.isNaN(row.raw) ? row.share : row.raw,
-    share: row.share,
-    note: row.fell ? `cut by ${row.fell}` : "",
-    value: figure(row, display.column),
-    strips: pins.map((pin) => ({ name: pin.name, ...shareIn(pin, row.candidate.token, now.model) })).map(({ name, share, known }) => ({ name, share: known ? share : 0 })),
-  }, display));
+  const { drawing, pins, rolled } = now;
+  const pale = paleWords(drawing);
+  const legends = [
+    ...(pale ? [{ kind: "pale", words: pale }] : []),
+    ...(rolled ? [{ kind: "rolled", words: now.rolls }] : []),
+    ...pins.map((pin) => ({ kind: `pin${pin.name}`, words: `${pin.name}: ${pin.text || "(no text)"} · ${howWords(pin.model, pin.settings)}` })),
+  ];
+  const grid = { head: HEAD + legends.length * LEGEND, row: ROW + pins.length * STRIP };
+  let left = ROLLS;
+  const lines = drawing.rows.map((row, at) => {
+    const { rank, token } = row.candidate;
+    const count = rolled?.get(token.id) ?? 0;
+    left -= count;
+    const bars = { pale: row.fell || moved(row, drawing.cutting) ? paleOf(row, drawing.cutting) : 0, share: row.share, fell: row.fell !== null, strips: stripsOf(now, row), rolled: rolled && count };
+    const words = { rank: format.count(rank), name: shorten(drawn(token), LONGEST_TOKEN), mono: true, note: row.fell ? `cut by ${row.fell}` : "", value: figure(row, display.column) };
+    return line(grid.head + at * grid.row, { ...bars, ...words }, display);
+  });
+  const track = { top: HEAD + legends.length * LEGEND - 6, bottom: grid.head + lines.length * grid.row };
   if (drawing.otherCount) {
-    const others = { rank: "", name: `${format.count(drawing.otherCount)} others`, mono: false, note: "", strips: [], value: figure({ share: drawing.otherShare }, display.column) };
-    lines.push(line(grid.head + lines.length * grid.row, { ...others, said: drawing.cutting ? drawing.otherProbability : drawing.otherShare, share: drawing.otherShare, other: true }, display));
+    const { otherShare: share, otherProbability, cutting } = drawing;
+    const bars = { pale: cutting ? otherProbability : 0, share, fell: cutting && share === 0, strips: [], rolled: rolled && left };
+    const words = { rank: "", name: `${format.count(drawing.otherCount)} others`, mono: false, note: "", value: figure({ share }, display.column) };
+    lines.push(line(grid.head + lines.length * grid.row, { ...bars, ...words, other: true }, display));
   }
   const axis = display.scale === "log" ? ticks().map(({ at, words }) => text(x(at), grid.head - 8, words, "quiet small middle")) : [];
+  const least = leastOf(drawing, now.settings);
+  const kept = drawing.rows.findIndex((row) => row.fell);
+  const cuts = [
+    ...(least > 0 ? [`<path class="line" d="M${x(lengthOf(least, display.scale))} ${track.top}V${track.bottom}"/>`] : []),
+    ...(kept > 0 ? [`<path class="line" d="M${EDGE} ${grid.head + kept * grid.row - 6}H${WIDTH - EDGE}"/>`] : []),
+  ];
   const height = grid.head + lines.length * grid.row + (axis.length ? 0 : -8) + EDGE;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escape(`What may come next after: ${shorten(oneLine(now.text), LONGEST_TEXT)}`)}">`,
     `<style>${style(scheme)}</style>`,
+    ...["pale", "other"].map((kind) => `<pattern id="${kind}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="${kind}" width="3" height="6"/></pattern>`),
     `<rect class="surface" width="${WIDTH}" height="${height}"/>`,
     text(EDGE, 44, shorten(oneLine(now.text), LONGEST_TEXT) || "(no text)", "ink mono"),
     text(EDGE, 72, subtitle(now), "quiet small"),
-    ...pins.map((pin, at) => legend(72 + (at + 1) * LEGEND, pin)),
+    ...legends.map((each, at) => legend(72 + (at + 1) * LEGEND, each)),
     ...axis,
     ...lines,
+    ...cuts,
     "</svg>\n",
   ].join("\n");
 }
@@ -71,32 +90,36 @@ function howWords(model, { temperature, topP, minP }) {
   return `${shorten(oneLine(format.shortName(model)), 40)}, temperature ${temperature}${cuts}`;
 }
 
-/** @param {number} y @param {import("./pins.js").Pin} pin @returns {string} its colour, letter, text and settings */
-function legend(y, { name, text: words, model, settings }) {
-  const swatch = `<rect class="pin${name}" x="${EDGE}" y="${y - 11}" width="22" height="12" rx="2"/>`;
-  return [swatch, text(EDGE + 30, y, `${name}: ${words || "(no text)"} · ${howWords(model, settings)}`, "quiet small")].join("");
+/** @param {number} y @param {{kind: string, words: string}} legend @returns {string} what it looks like, and its words */
+function legend(y, { kind, words }) {
+  return `<rect class="${kind}" x="${EDGE}" y="${y - 11}" width="22" height="12" rx="2"/>${text(EDGE + 30, y, words, "quiet small")}`;
 }
 
 /**
- * @param {number} top of the line @param {{rank: string, name: string, mono: boolean, said: number, share: number, note: string, value: string, strips: {name: string, share: number}[], other?: boolean}} row
+ * @param {number} top of the line
+ * @param {{rank: string, name: string, mono: boolean, pale: number, share: number, fell: boolean, note: string, value: string,
+ *   strips: import("./pins.js").Strip[], rolled: number | null, other?: boolean}} row
  * @param {Display} display
  */
-function line(top, { rank, name, mono, said, share, note, value, strips, other = false }, { scale }) {
+function line(top, { rank, name, mono, pale, share, fell, note, value, strips, rolled, other = false }, { scale }) {
   const base = top + BAR / 2 + 6;
-  const both = Math.abs(said - share) > 5e-4;
-  const bar = (/** @type {number} */ part, /** @type {string} */ kind, y = top, height = BAR) => {
-    const length = lengthOf(part, scale) * (TRACK.to - TRACK.from);
-    return part > 0 ? `<rect class="${kind}" x="${TRACK.from}" y="${y}" width="${Math.max(2, length).toFixed(1)}" height="${height}" rx="${Math.min(3, height / 3)}"/>` : "";
-  };
+  const width = (/** @type {number} */ part) => lengthOf(part, scale) * (TRACK.to - TRACK.from);
+  const bar = (/** @type {number} */ part, /** @type {string} */ kind, y = top, height = BAR) =>
+    part > 0 ? `<rect class="${kind}" x="${TRACK.from}" y="${y}" width="${Math.max(2, width(part)).toFixed(1)}" height="${height}" rx="${Math.min(3, height / 3)}"/>` : "";
+  const solid = other ? "rest" : "bar";
+  const gap = strips.map(gapWords).join("");
+  const ends = rolled !== null && rolled <= 75 ? "" : " end";
   return [
     text(EDGE + 22, base, rank, "quiet small end"),
-    text(EDGE + 36, base, name, `${other ? "quiet" : "ink"}${mono ? " mono" : ""}`),
+    text(EDGE + 36, base, name, `${other || fell ? "quiet" : "ink"}${mono ? " mono" : ""}`),
     `<rect class="track" x="${TRACK.from}" y="${top}" width="${TRACK.to - TRACK.from}" height="${BAR + strips.length * STRIP}" rx="3"/>`,
-    both ? bar(said, "pale") : "",
-    both ? bar(share, other ? "other" : "bar", top + 5, BAR - 10) : bar(share, other ? "other" : "bar"),
-    ...strips.map((strip, at) => bar(strip.share, `pin${strip.name}`, top + BAR + at * STRIP, STRIP - 1)),
+    bar(pale, fell ? "cut" : "pale"),
+    pale && !other ? bar(share, solid, top + 5, BAR - 10) : bar(share, solid),
+    ...strips.map((strip, at) => bar(strip.known ? strip.share : 0, `pin${strip.name}`, top + BAR + at * STRIP, STRIP - 1)),
+    rolled !== null && !fell ? bar(rolled / ROLLS, "rolled") + text(TRACK.from + width(rolled / ROLLS) + (ends ? -6 : 6), base, `${rolled}×`, `ink tag small${ends}`) : "",
     note ? text(TRACK.to - 8, base, note, "quiet small end") : "",
-    text(WIDTH - EDGE, base, value, `${note || other ? "quiet" : "ink"} end`),
+    text(WIDTH - EDGE, base - (gap ? 5 : 0), value, `${fell || other ? "quiet" : "ink"} end`),
+    gap && text(WIDTH - EDGE, base + 9, gap, "quiet small end"),
   ].join("");
 }
 
@@ -114,9 +137,9 @@ function x(share) {
 function style(scheme) {
   const colours = (/** @type {"light" | "dark"} */ name) => {
     const { surface, ink, quiet, track, bar, pale, other, pinA, pinB, pinC } = PALETTES[name];
-    return `.pinA{fill:${pinA}}.pinB{fill:${pinB}}.pinC{fill:${pinC}}.surface{fill:${surface}}.ink{fill:${ink}}.quiet{fill:${quiet}}.track{fill:${track}}.bar{fill:${bar}}.pale{fill:${pale}}.other{fill:${other}}`;
+    return `.pinA{fill:${pinA}}.pinB{fill:${pinB}}.pinC{fill:${pinC}}.surface{fill:${surface}}.ink{fill:${ink}}.quiet{fill:${quiet}}.track{fill:${track}}.bar{fill:${bar}}.pale{fill:${pale}}.other{fill:${other}}.line{stroke:${quiet}}.rolled{stroke:${ink}}.tag{stroke:${surface}}`;
   };
-  const type = "text{font:16px system-ui,sans-serif;white-space:pre}.mono{font-family:ui-monospace,'DejaVu Sans Mono',monospace}.small{font-size:13px}.end{text-anchor:end}.middle{text-anchor:middle}";
+  const type = "text{font:16px system-ui,sans-serif;white-space:pre}.mono{font-family:ui-monospace,'DejaVu Sans Mono',monospace}.small{font-size:13px}.end{text-anchor:end}.middle{text-anchor:middle}.cut{fill:url(#pale)}.rest{fill:url(#other)}.line{stroke-width:2;stroke-dasharray:6 4}.rolled{fill:none;stroke-width:2}.tag{stroke-width:4px;paint-order:stroke}";
   return type + (scheme === "both" ? `${colours("light")}@media (prefers-color-scheme:dark){${colours("dark")}}` : colours(scheme));
 }
 

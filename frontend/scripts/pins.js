@@ -27,6 +27,12 @@
  * @property {Token} token
  * @property {number} by  difference of the probabilities
  *
+ * @typedef {object} Strip  what one pin says of a bar
+ * @property {string} name
+ * @property {number} share
+ * @property {boolean} known  else it is that much at most
+ * @property {number | null} by  how far the bar is from it, where it is the one compared with
+ *
  * @typedef {object} Difference
  * @property {number} moved  total variation in [0, 1]: how much of the probability lies elsewhere
  * @property {boolean} exact  else it is that much at least
@@ -36,6 +42,7 @@
  */
 import { cut } from "./cuts.js";
 import { redraw } from "./distribution.js";
+import * as format from "./format.js";
 import { oneLine } from "./marks.js";
 import { BREADTH, answerHere, scene } from "./questions.js";
 import { answerKey } from "./state.js";
@@ -141,6 +148,21 @@ export function difference(before, after) {
 export function shareIn(pin, token, model) {
   const known = shares(pin, model).get(keyOf(token, pin.model === model));
   return known ? { share: known.share, known: true } : { share: unlisted(pin), known: pin.whole };
+}
+
+/** @param {Pick<State, "pins" | "versus" | "model">} state @param {{share: number, candidate: {token: Token}}} row @returns {Strip[]} */
+export function stripsOf({ pins, versus, model }, { share, candidate }) {
+  return pins.map((pin) => {
+    const found = shareIn(pin, candidate.token, model ?? "");
+    const by = found.known ? share - found.share : Math.max(0, share - found.share);
+    return { name: pin.name, ...found, by: pin.name === versus ? by : null };
+  });
+}
+
+/** @param {Pick<Strip, "known" | "by">} strip @returns {string} in points; empty where nothing is known */
+export function gapWords({ known, by }) {
+  if (by === null) return "";
+  return known ? format.points(by) : by > 0 ? `≥\u202f${format.points(by)}` : "";
 }
 
 /** @type {WeakMap<readonly Cell[], Map<boolean, Map<string, Cell>>>} */

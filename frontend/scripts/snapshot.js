@@ -15,8 +15,12 @@
  * @property {Drawing} drawing
  * @property {number} vocabulary  tokens in it
  * @property {readonly import("./pins.js").Pin[]} pins  set beside it
+ * @property {string | null} versus  name of the pin that the bars are compared with
+ * @property {ReadonlyMap<number, number> | null} rolled  how often each token was drawn
+ * @property {string} rolls  what was rolled, in words
  */
 import * as format from "./format.js";
+import { playWords, tally } from "./play.js";
 import { scene } from "./questions.js";
 import { decode, hex, spell } from "./tokens.js";
 import * as tree from "./tree.js";
@@ -29,7 +33,10 @@ export function snapshot(state) {
   const { model, typed } = tree.node(state.tree, state.current);
   const { drawing } = now;
   const tokens = tree.tokens(tree.path(state.tree, state.current));
-  return { model, text: tree.text(state.tree, state.current), typed, tokens, settings: state.settings, drawing, vocabulary: drawing.rows.length + drawing.otherCount, pins: state.pins };
+  const { settings, pins, versus } = state;
+  const rolled = tally(state);
+  const shown = { drawing, vocabulary: drawing.rows.length + drawing.otherCount, pins, versus, rolled, rolls: rolled ? playWords(state) : "" };
+  return { model, text: tree.text(state.tree, state.current), typed, tokens, settings, ...shown };
 }
 
 /** @param {Snapshot} now @returns {string} in the words of the HTTP contract */

@@ -81,6 +81,10 @@ def test_the_cut_offs_are_lines_on_the_chart(page: Page) -> None:
     fallen = page.locator("#chart li[data-fell]")
     edge = fallen.first.evaluate("row => getComputedStyle(row).borderTopStyle")
     assert (edge, fallen.nth(1).evaluate("row => getComputedStyle(row).borderTopStyle")) == ("dashed", "none")
+    page.locator("#top-k-number").fill("1")
+    page.get_by_role("spinbutton", name="Min-p as a number").fill("1")
+    settled(page)
+    expect(page.locator("#chart .others")).to_have_css("border-top-style", "dashed")
 
 
 WATCH = """() => {

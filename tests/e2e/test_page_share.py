@@ -36,6 +36,14 @@ READ_XML = """text => {
   return [all.map(each => each.localName), all.filter(each => each.localName === "text").map(each => each.textContent)];
 }"""
 
+COLOUR = """(body, colour) => {
+  const canvas = document.createElement("canvas").getContext("2d");
+  body.style.outlineColor = colour;
+  canvas.fillStyle = getComputedStyle(body).outlineColor;
+  canvas.fillRect(0, 0, 1, 1);
+  return [...canvas.getImageData(0, 0, 1, 1).data];
+}"""
+
 
 @pytest.fixture
 def page(page: Page) -> Page:
@@ -85,7 +93,7 @@ def test_hostile_tokens_break_no_table_and_no_picture(page: Page) -> None:
     assert [each["text"] for each in json.loads(copied(page, "JSON"))["candidates"]] == HOSTILE
     blank = page.context.new_page()  # whose policy does not speak of the picture's style
     kinds, words = blank.evaluate(READ_XML, saved(page, "SVG").decode())
-    assert set(kinds) == {"svg", "style", "rect", "text"}
+    assert set(kinds) == {"svg", "style", "pattern", "rect", "text"}
     assert any("<script>" in each for each in words), "markup is text"
     assert not any("\u202e" in each for each in words)
     png = saved(page, "Save as PNG")
@@ -99,21 +107,33 @@ def test_pictures_show_the_chart(open_page: OpenPage, stack: Stack, scheme: str)
     write(page, TEXT)
     page.locator("#pin").click()
     page.locator("#temperature").fill("0.6")
+    page.get_by_role("button", name="More settings").click()
+    page.get_by_role("spinbutton", name="Top-p as a number").fill("0.9")
+    settled(page)
+    page.get_by_role("button", name="Roll 100 times").click()
     settled(page)
     picture = saved(page, "SVG").decode()
-    for words in page.locator("#chart .row .value").all_inner_texts():
-        assert words in picture
+    shown = page.locator("#chart :is(.value, .delta, .chart-legend, .others-name), .actions .said").all_inner_texts()
+    assert len(shown) > 20
+    missing = [words for words in shown if words not in picture]
+    assert missing == [], "what is on the screen is in the picture"
+    rolled = page.locator("#chart .count:visible").evaluate_all("all => all.map(each => each.dataset.count)")
+    assert sorted(re.findall(r"\u2068(\d+×)\u2069", picture)) == sorted(rolled)
+    assert picture.count('class="cut"') == page.locator("#chart [data-fell]").count() > 0
     assert picture.count('class="pinA"') == 11, "a strip for each bar, and one that names the pin"
     png = saved(page, "Save as PNG")
     (ROOT / "artifacts" / f"chart-{scheme}.png").write_bytes(png)
     width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
     assert width == 1920
     assert height > 800
-    shown = page.context.new_page()
-    shown.set_content(f"<body style='margin:0'>{picture}</body>")
-    shoot(shown, f"chart-svg-{scheme}")
-    surface = shown.locator("svg .surface").evaluate("each => getComputedStyle(each).fill")
-    assert (sum(map(int, re.findall(r"\d+", surface)[:3])) > 384) == (scheme == "light")
+    alone = page.context.new_page()
+    alone.set_content(f"<body style='margin:0'>{picture}</body>")
+    shoot(alone, f"chart-svg-{scheme}")
+    roles = {"surface": "surface", "ink": "ink", "bar": "bar", "pale": "bar-raw", "track": "track", "pinA": "pin-a"}
+    for part, role in roles.items():
+        theirs = page.locator("body").evaluate(COLOUR, f"var(--{role})")
+        ours = alone.evaluate("part => getComputedStyle(document.querySelector(`svg .${part}`)).fill", part)
+        assert alone.locator("body").evaluate(COLOUR, ours) == theirs, part
 
 
 @pytest.mark.parametrize("cut", [False, True])

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { curl, python } from "../../frontend/scripts/code.js";
 import { wanted } from "../../frontend/scripts/questions.js";
+import * as play from "../../frontend/scripts/play.js";
 import * as pins from "../../frontend/scripts/pins.js";
 import { svg } from "../../frontend/scripts/picture.js";
 import { snapshot, toCsv, toJson, toText } from "../../frontend/scripts/snapshot.js";
@@ -115,7 +116,7 @@ test("the picture is SVG that holds text as text", () => {
     for (const display of [FIRST_DISPLAY, { column: "logit", scale: "log" }]) {
       const now = screen(hostile, { text: "</text><script>alert(2)</script> \u202e & 'x'", settings });
       const picture = svg(now, /** @type {any} */ (display));
-      assert.deepEqual([...new Set(tags(picture))].sort(), ["rect", "style", "svg", "text"]);
+      assert.deepEqual([...new Set(tags(picture))].filter((each) => each !== "path").sort(), ["pattern", "rect", "style", "svg", "text"]);
       assert.doesNotMatch(picture, /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff\u202e]|NaN|undefined|Infinity/);
       assert.ok(picture.isWellFormed());
     }
@@ -138,11 +139,34 @@ test("the picture has the reader’s colours, or those asked for", () => {
   assert.notEqual(light.match(/\.surface\{fill:(#\w+)/)[1], dark.match(/\.surface\{fill:(#\w+)/)[1]);
 });
 
+test("the picture shows what fell, where the cuts run, and what is pale", () => {
+  for (const [settings, paths] of [[{ topP: 0.6 }, 1], [{ minP: 0.3 }, 2], [{ temperature: 0.5 }, 0], [{}, 0]]) {
+    const now = screen([], { settings });
+    const picture = svg(now, FIRST_DISPLAY);
+    const fallen = now.drawing.rows.filter((row) => row.fell).length + Number(now.drawing.cutting && now.drawing.otherShare === 0);
+    assert.equal(picture.match(/class="cut"/g)?.length ?? 0, fallen);
+    assert.equal(picture.match(/<path class="line"/g)?.length ?? 0, paths);
+    const [, pale = ""] = picture.match(/class="pale" x="32".*?\u2068(.*?)\u2069/) ?? [];
+    assert.equal(pale, settings.temperature ? "before temperature" : paths ? "before the cut" : "");
+  }
+});
+
+test("a hundred rolls stand in the picture, over the bars and in words", () => {
+  const rolled = answer(play.begin(begun(), "tally", 7));
+  const picture = svg(snapshot(rolled), FIRST_DISPLAY);
+  const counts = [...picture.matchAll(/>\u2068(\d+)×\u2069</g)].map((match) => Number(match[1]));
+  assert.equal(counts.length, 11);
+  assert.equal(counts.reduce((sum, count) => sum + count), 100);
+  assert.match(picture, /100 rolls with seed 7: /);
+  assert.doesNotMatch(svg(screen([]), FIRST_DISPLAY), /class="rolled"/);
+});
+
 test("pins stand in the picture: a strip under each bar, and a line that names each", () => {
   const pinned = pins.pin(pins.pin(begun("Tom & <b>")));
   const picture = svg(snapshot(pinned), FIRST_DISPLAY);
   for (const name of ["A", "B"]) assert.equal(picture.match(new RegExp(`class="pin${name}"`, "g")).length, 1 + snapshot(pinned).drawing.rows.filter((row) => row.share > 0).length);
   assert.match(picture, /A: Tom &amp; &lt;b&gt; · /);
+  assert.equal(picture.match(/>\u2068±0\u2069</g).length, 10, "and how far each bar is from the one compared with");
   assert.doesNotMatch(svg(screen([]), FIRST_DISPLAY), /class="pin/);
 });
 

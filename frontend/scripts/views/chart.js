@@ -5,18 +5,19 @@
  * @typedef {import("../state.js").State} State
  * @typedef {import("../cuts.js").CutRow} Row
  */
+import { leastOf, paleWords } from "../cuts.js";
 import { ROLLS } from "../dice.js";
 import { figure, lengthOf } from "../display.js";
 import * as format from "../format.js";
 import { following } from "../look.js";
+import { stripsOf } from "../pins.js";
 import { dart, tally } from "../play.js";
 import { scene, wanted } from "../questions.js";
 import { hex, pending } from "../tokens.js";
 import { hidden } from "../room.js";
 import * as tree from "../tree.js";
 import { setAttribute, setText, setVariable } from "./dom.js";
-import { stripsOf } from "./pins.js";
-import { createRow, drawRolls, moved, setLength } from "./row.js";
+import { createRow, drawRolls, setLength } from "./row.js";
 
 const GLIDE_MS = 180;
 const SLOW_MS = 150; // within which bars of another text are not dimmed
@@ -121,8 +122,9 @@ export function mountChart(root, verbs) {
     drawRows(state);
     if (focused && (document.activeElement !== bars.children[selected]?.firstChild)) focus(selected);
     setText(entropy, format.openness(drawing.entropyBits, cutting));
-    legend.hidden = !drawing.rows.some((row) => moved(row, cutting));
-    setText(legend, cutting ? "before the cut" : "before temperature");
+    const pale = paleWords(drawing);
+    legend.hidden = !pale;
+    if (pale) setText(legend, pale);
     others.hidden = drawing.otherCount === 0;
     setText(othersName, drawing.otherCount === 1 ? "1 other" : `${format.count(drawing.otherCount)} others`);
     const unsaid = !drawing.exact && drawing.otherShare < PRECISION && drawing.kept.count > shown.length;
@@ -130,7 +132,7 @@ export function mountChart(root, verbs) {
     setText(othersPercent, unsaid && column === "percent" ? `<${format.percent(PRECISION)}` : figure({ share: drawing.otherShare }, column));
     setLength(othersBar, drawing.otherShare, scale);
     setLength(othersRaw, cutting ? drawing.otherProbability : 0, scale);
-    const least = cutting && state.settings.minP > 0 ? state.settings.minP * (drawing.rows[0]?.probability ?? 0) : 0;
+    const least = leastOf(drawing, state.settings);
     bars.toggleAttribute("data-line", least > 0);
     setVariable(bars, "--line", String(lengthOf(least, scale)));
     others.toggleAttribute("data-fell", cutting && drawing.otherShare === 0);

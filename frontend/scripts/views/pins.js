@@ -4,16 +4,11 @@
  * @typedef {import("../main.js").Verbs} Verbs
  * @typedef {import("../state.js").State} State
  * @typedef {import("../pins.js").Pin} Pin
- *
- * @typedef {object} Strip  what one pin says of a row
- * @property {string} name
- * @property {number} share
- * @property {boolean} known  else it is that much at most
- * @property {number | null} by  how far the row is from it, where it is the one compared with
+ * @typedef {import("../pins.js").Strip} Strip
  */
 import { cuts } from "../cuts.js";
 import * as format from "../format.js";
-import { NAMES, difference, pinnable, present, shareIn, unpinned } from "../pins.js";
+import { NAMES, difference, gapWords, pinnable, present, unpinned } from "../pins.js";
 import { hidden } from "../room.js";
 import { shown } from "../tokens.js";
 import { setText, setVariable } from "./dom.js";
@@ -75,15 +70,6 @@ export function mountPins(root, verbs) {
   };
 }
 
-/** @param {State} state @param {{share: number, candidate: {token: import("../tokens.js").Token}}} row @returns {Strip[]} */
-export function stripsOf({ pins, versus, model }, { share, candidate }) {
-  return pins.map((pin) => {
-    const found = shareIn(pin, candidate.token, model ?? "");
-    const by = found.known ? share - found.share : Math.max(0, share - found.share);
-    return { name: pin.name, ...found, by: pin.name === versus ? by : null };
-  });
-}
-
 /**
  * @param {HTMLElement} fill of the row's track @param {HTMLElement} delta @param {readonly Strip[]} strips
  * @param {import("../display.js").Display["scale"]} scale
@@ -100,7 +86,7 @@ export function drawStrips(fill, delta, strips, scale) {
     setVariable(strip, "--at", String(strips.length - 1 - at));
     setLength(strip, known ? share : 0, scale);
     if (by === null) return;
-    points = known ? format.points(by) : by > 0 ? `≥\u202f${format.points(by)}` : "";
+    points = gapWords({ known, by });
     said = known ? `, ${format.percent(share)} in ${name}` : `, at most ${format.percent(share)} in ${name}`;
   });
   setText(delta, points);

@@ -3,6 +3,7 @@
  *
  * @typedef {import("../cuts.js").CutRow} Row
  */
+import { moved, paleOf } from "../cuts.js";
 import { ROLLS } from "../dice.js";
 import { figure, lengthOf } from "../display.js";
 import * as format from "../format.js";
@@ -10,8 +11,6 @@ import { hex, spell, spoken } from "../tokens.js";
 import { setAttribute, setText, setVariable } from "./dom.js";
 import { drawPieces } from "./pieces.js";
 import { drawStrips } from "./pins.js";
-
-const VISIBLE = 5e-4;
 
 /**
  * @param {Row} first
@@ -109,17 +108,6 @@ export function setLength(bar, share, scale) {
 /** @param {Row} row @returns {string} what the columns would say */
 function numbers(row) {
   return `log-probability ${figure(row, "logprob")}, logit ${figure(row, "logit")}`;
-}
-
-/** @param {Row} row @param {boolean} cutting @returns {number} what the model said, behind what remains */
-export function paleOf(row, cutting) {
-  const said = cutting ? row.probability : row.raw;
-  return Number.isNaN(said) ? row.share : said;
-}
-
-/** @param {Row} row @param {boolean} cutting @returns {boolean} whether the two differ so far that it shows */
-export function moved(row, cutting) {
-  return Math.abs(paleOf(row, cutting) - row.share) > VISIBLE;
 }
 
 /** @param {string} text @returns {HTMLElement} */
