@@ -24,7 +24,7 @@
  *
  * @typedef {"more" | "steps" | "paths" | "likely"} Panel
  *
- * @typedef {number | {text: string}} Place  a node, or a text that has no answer yet
+ * @typedef {number | {text: string, at: number | null}} Place  a node, or a text that has no answer yet and the node it came from
  *
  * @typedef {object} State
  * @property {Tree} tree
@@ -222,15 +222,16 @@ export function textHere(state) {
   return end === null ? "" : tree.text(state.tree, end);
 }
 
-/** @param {State} state @returns {Place | null} */
-function place(state) {
-  return state.draft !== null && state.session !== null ? { text: state.draft } : ending(state);
+/** @param {State} state @returns {Place | null} where undo would lead back to */
+export function place(state) {
+  return state.draft !== null && state.session !== null ? { text: state.draft, at: ending(state) } : ending(state);
 }
 
 /** @param {State} state @param {Place} to @returns {State} */
 function arrive(state, to) {
   const fresh = { linked: null, linkTrouble: null, trouble: null, play: null, said: null };
-  if (typeof to !== "number") return { ...state, ...fresh, draft: to.text, session: "typing" };
+  const under = typeof to !== "number" && to.at !== null && state.tree.nodes.has(to.at) ? to.at : ending(state);
+  if (typeof to !== "number") return { ...state, ...fresh, current: under, end: null, draft: to.text, session: "typing" };
   const { model } = tree.node(state.tree, to);
   const key = answerKey(model, tree.tokenIds(state.tree, to));
   return {

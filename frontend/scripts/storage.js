@@ -69,7 +69,7 @@ export function unpack(packed) {
     if (!nodes.has(each.latest)) each.latest = null;
   }
   const state = initial();
-  const known = (/** @type {any} */ place) => typeof place?.text === "string" || nodes.has(place);
+  const known = (/** @type {any} */ place) => (typeof place?.text === "string" && (place.at === null || nodes.has(place.at))) || nodes.has(place);
   const settings = { ...state.settings };
   for (const name of SETTINGS) if (fits(name, kept.settings?.[name])) settings[name] = kept.settings[name];
   const pins = thawedPins(kept.pins);

@@ -63,6 +63,17 @@ def test_digits_pick_the_bars_from_anywhere_but_a_text(page: Page) -> None:
     wanted = rows(page).nth(9).locator(".token").text_content()
     page.keyboard.press("0")
     expect(page.locator("#text")).to_have_value(f"Once upon a time1{wanted}")
+    settled(page)
+    page.locator("#text").focus()
+    page.keyboard.press("Control+Z")
+    expect(page.locator("#text")).to_have_value("Once upon a time1")
+    page.keyboard.press("Control+Shift+Z")
+    expect(page.locator("#text")).to_have_value(f"Once upon a time1{wanted}")
+    page.keyboard.type("!")
+    settled(page)
+    page.keyboard.press("Control+Z")
+    expect(page.locator("#text")).to_have_value(f"Once upon a time1{wanted}")
+    settled(page)
 
 
 def test_five_picks_a_second_stay_in_order(page: Page) -> None:

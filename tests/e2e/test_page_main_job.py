@@ -154,4 +154,8 @@ def test_lines_and_blanks_are_seen_and_not_copied(page: Page) -> None:
         "all => all.map(each => each.textContent).join('')"
     )
     assert copied == text
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("() => getSelection().selectAllChildren(document.querySelector('#tokens'))")
+    page.locator("#prompt .token").last.press("Control+C")
+    assert page.evaluate("() => navigator.clipboard.readText()") == text
     shoot(page, "blanks-1440")

@@ -47,6 +47,8 @@ test("what was there before is one undo away", () => {
   const before = begun();
   const there = readBack(follow(before, fragment(good)), ["Hi", " ✓"]);
   assert.equal(states.textHere(states.undo(there)), "Once upon a time");
+  const typing = readBack(follow(states.edit(before, "Once upon a time, unasked"), fragment(good)), ["Hi", " ✓"]);
+  assert.equal(states.undo(states.undo(typing)).draft, "Once upon a time, unasked", "also what had no answer yet");
 });
 
 test("a text that had no answer yet is linked as text", () => {

@@ -4,6 +4,7 @@ import { scene, wanted } from "../../frontend/scripts/questions.js";
 import * as outcomes from "../../frontend/scripts/outcomes.js";
 import * as settings from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
+import { pack, unpack } from "../../frontend/scripts/storage.js";
 import * as tree from "../../frontend/scripts/tree.js";
 import { readAnswer } from "../../frontend/scripts/wire.js";
 import { logits, wireAnswer } from "./make.js";
@@ -125,6 +126,16 @@ test("an unanswered text survives undo and comes back by redo", () => {
   state = states.undo(state);
   assert.deepEqual([textOf(state), state.draft], ["One", null]);
   assert.equal(states.redo(state).draft, "One two thr");
+});
+
+test("an unanswered text that was left for another branch comes back by undo, and what it stood on by another", () => {
+  const first = begun("One");
+  const here = answer(states.edit(states.rest(first), "Two"));
+  let state = states.goTo(states.edit(states.rest(here), "Two and th"), first.current);
+  state = states.undo(unpack(pack(state)));
+  assert.equal(state.draft, "Two and th");
+  assert.deepEqual([textOf(states.undo(state)), states.undo(state).draft], ["Two", null]);
+  assert.equal(textOf(states.redo(states.redo(states.undo(state)))), "One");
 });
 
 test("picks on stale bars do nothing: they belong to another text", () => {

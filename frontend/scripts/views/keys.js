@@ -64,9 +64,9 @@ export function mountKeys(page, verbs) {
     const target = /** @type {Element} */ (event.target);
     const writing = target.matches("textarea, input:not([type=range])");
     if (event.ctrlKey || event.metaKey) {
-      // A text field undoes its own typing; everywhere else a step is undone.
+      // A text field undoes its own typing; everywhere else, and in an editor where nothing was typed since, a step is undone.
       const step = { z: event.shiftKey ? verbs.redo : verbs.undo, y: verbs.redo }[event.key.toLowerCase()];
-      if (!step || writing) return;
+      if (!step || (writing && (target !== editor || state.session !== null))) return;
       event.preventDefault();
       step();
       return;

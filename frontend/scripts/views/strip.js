@@ -44,6 +44,16 @@ export function mountStrip(strip, verbs) {
     event.preventDefault();
     buttons[to]?.focus();
   });
+  strip.addEventListener("copy", (event) => {
+    const range = getSelection()?.getRangeAt(0);
+    if (!range || !strip.contains(range.commonAncestorContainer)) return;
+    // Chips are boxes, between which a browser would break lines; a mark of the tokenizer is no text.
+    const picked = range.cloneContents();
+    for (const mark of picked.querySelectorAll(".special")) mark.remove();
+    if (!picked.textContent) return;
+    event.clipboardData?.setData("text/plain", picked.textContent);
+    event.preventDefault();
+  });
   strip.addEventListener("focusin", (event) => {
     reach(/** @type {HTMLElement} */ (event.target));
   });
