@@ -55,10 +55,10 @@ export function signed(value) {
   return value < 0 && Number(digits) !== 0 ? `−${digits}` : digits;
 }
 
-/** @param {number} difference of two probabilities @returns {string} in percentage points, such as "+12.3" or "−0.04" */
+/** @param {number} difference of two probabilities @returns {string} in percentage points, such as "+12.3" or "−0.04"; "±0" only for none */
 export function points(difference) {
   const value = Math.abs(difference * 100);
-  if (!(value >= 0.005)) return "±0";
+  if (!(value >= 0.005)) return value > 1e-4 ? "≈0" : "±0";
   return `${difference < 0 ? "−" : "+"}${value.toFixed(value >= 0.995 ? 1 : 2)}`;
 }
 

@@ -207,6 +207,7 @@ watchModels(
   (reason) => act((now) => models.lose(now, reason)),
 );
 addEventListener("pagehide", keep);
+document.addEventListener("visibilitychange", keep); // the last that a page on a phone may hear
 addEventListener("hashchange", followLink);
 followLink();
 draw();

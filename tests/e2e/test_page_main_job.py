@@ -7,6 +7,15 @@ import pytest
 from pages import answered, body, click_bar, percents, rows, settled, shoot, write
 from playwright.sync_api import Page, expect
 
+LEAVE = """() => {
+  const kept = () => JSON.parse(sessionStorage.getItem("next-token-visualizer"));
+  dispatchEvent(new Event("pagehide"));
+  const before = kept();
+  document.querySelector("#chart .row").click();
+  document.dispatchEvent(new Event("visibilitychange"));
+  return [before, kept()];
+}"""
+
 
 def facts(page: Page) -> dict[str, Any]:
     """What the server says of the model that answers."""
@@ -129,6 +138,11 @@ def test_a_reload_keeps_everything(page: Page) -> None:
     page.get_by_role("slider", name="Top-k").fill("6")
     settled(page)
     text, shares = page.locator("#text").input_value(), percents(page)
+    before, after = page.evaluate(LEAVE)
+    assert before["past"] != after["past"], "a page that may be put away at any time has kept what was just done"
+    settled(page)
+    page.get_by_role("button", name="Undo").click()
+    settled(page)
     page.reload()
     settled(page)
     expect(page.locator("#text")).to_have_value(text)

@@ -25,7 +25,7 @@ test("the number beside a bar is the one chosen", () => {
 
 test("signs are as wide as digits, and nothing is minus zero", () => {
   assert.deepEqual([0.004, -0.004, -2, 31.006].map(format.signed), ["0.00", "0.00", "−2.00", "31.01"]);
-  assert.deepEqual([0.123, -0.123, 0.0004, -0.00001, 0].map(format.points), ["+12.3", "−12.3", "+0.04", "±0", "±0"]);
+  assert.deepEqual([0.123, -0.123, 0.0004, -0.00001, 1e-8, 0].map(format.points), ["+12.3", "−12.3", "+0.04", "≈0", "±0", "±0"]);
 });
 
 test("a choice is kept over a reload; what is no choice is not believed", () => {
