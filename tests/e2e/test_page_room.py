@@ -1,10 +1,11 @@
 """Before a room: presenting, guessing first, texts to begin with, every number explained; and the same on a phone."""
 
+import itertools
 import re
 
 import pytest
 from pages import OpenPage, Stack, click_bar, focused, rows, settled, shoot, write
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 EXAMPLES = 12
 
@@ -37,6 +38,48 @@ def test_presenting_shows_text_and_ten_bars_to_the_back_row(open_page: OpenPage,
     page.reload()
     settled(page)
     expect(page.locator("#controls")).to_be_visible()
+
+
+@pytest.mark.noted("net::ERR_")
+def test_presenting_a_long_text_shows_its_end_all_bars_and_what_is_wrong(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url, viewport={"width": 1280, "height": 720})
+    write(page, "Once upon a time there was a little girl who liked to play in the park with her dog. " * 15)
+    page.locator("#text").blur()
+    page.keyboard.press("p")
+    expect(page.locator("#controls")).to_be_hidden()
+    settled(page)
+    text = page.locator("#text")
+    assert text.evaluate("each => each.scrollHeight - each.clientHeight - each.scrollTop") <= 1
+    strip, last = (page.locator(each).bounding_box() for each in ("#tokens", "#tokens .token:last-child"))
+    assert strip
+    assert last
+    assert strip["y"] <= last["y"]
+    assert last["y"] + last["height"] <= strip["y"] + strip["height"] + 1
+    for index in range(10):
+        expect(rows(page).nth(index)).to_be_in_viewport(ratio=1)
+    assert_stacked(page, "#room-line", "#text", "#tokens", "#chart-title", ".bars .row")
+    shoot(page, "present-long-1280")
+    held: list[Route] = []
+    page.route("**/api/next-token", lambda route: held.append(route), times=1)
+    page.keyboard.press("1")
+    expect(page.locator("#room-line")).to_contain_text("The demo model is thinking… · temperature 1")
+    held[0].continue_()
+    settled(page)
+    expect(page.locator("#room-line")).to_contain_text("Demo model · temperature 1")
+    page.context.set_offline(True)
+    page.evaluate("dispatchEvent(new Event('offline'))")  # a machine without a network tells its browser nothing new
+    expect(page.locator("#status .status-words")).to_contain_text("offline")
+    assert_stacked(page, "#room-line", "#status .status-words", "#text")
+    shoot(page, "present-offline-1280")
+
+
+def assert_stacked(page: Page, *parts: str) -> None:
+    """Each part begins where the one above it has ended."""
+    boxes = [page.locator(part).first.bounding_box() for part in parts]
+    for above, below in itertools.pairwise(boxes):
+        assert above
+        assert below
+        assert above["y"] + above["height"] <= below["y"] + 1, parts
 
 
 def test_guessing_hides_every_trace_of_the_bars_until_they_are_asked_for(page: Page) -> None:
@@ -171,39 +214,6 @@ def test_arrows_work_before_anything_has_the_focus(page: Page) -> None:
     expect(page.locator("#prompt .token")).to_have_count(count + 1)
     page.keyboard.press("ArrowDown")
     expect(rows(page).first).to_be_focused()
-
-
-def test_more_on_a_phone_leaves_the_text_and_the_bars_in_sight(open_page: OpenPage, stack: Stack) -> None:
-    page = open_page(stack.url, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
-    settled(page)
-    page.locator(".more-open").tap()
-    settled(page)
-    assert page.evaluate("scrollY") == 0
-    expect(page.locator("#text")).to_be_in_viewport(ratio=1)
-    controls = page.locator("#controls").bounding_box()
-    assert controls
-    assert controls["height"] <= 0.35 * 740
-    fourth = rows(page).nth(3).bounding_box()
-    assert fourth
-    assert fourth["y"] + fourth["height"] <= controls["y"]
-    page.locator("#pace").scroll_into_view_if_needed()
-    expect(page.locator("#pace")).to_be_in_viewport(ratio=0.9)
-    expect(page.locator("#text")).to_be_in_viewport(ratio=1)
-    shoot(page, "phone-more-360")
-
-
-def test_what_a_finger_touches_is_24_pixels_at_least(open_page: OpenPage, stack: Stack) -> None:
-    page = open_page(stack.url, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
-    settled(page)
-    page.locator(".more-open").tap()
-    small = page.evaluate(
-        """() => [...document.querySelectorAll("button, input, summary, textarea")]
-          .filter((each) => each.checkVisibility({ visibilityProperty: true }) && !each.matches("#prompt .token"))
-          .map((each) => ({ box: each.getBoundingClientRect(), name: each.id || each.className || each.textContent }))
-          .filter(({ box }) => box.height < 24 || box.width < 24)
-          .map(({ box, name }) => `${name} ${box.width}x${box.height}`)"""
-    )
-    assert [each for each in small if not each.startswith("fresh-seed")] == [], "its label is part of the target"
 
 
 def test_another_model_says_how_it_read_the_text(page: Page) -> None:

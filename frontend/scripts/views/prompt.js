@@ -23,6 +23,9 @@ export function mountPrompt(root, verbs) {
 
   editor.addEventListener("input", () => verbs.edit(editor.value));
   editor.addEventListener("blur", verbs.rest);
+  const toEnd = () => (editor.scrollTop = editor.scrollHeight);
+  // What comes next comes at the end: it stays in sight when the room for the text changes.
+  new ResizeObserver(() => editor.matches(":focus") || toEnd()).observe(editor);
   undo.addEventListener("click", verbs.undo);
   redo.addEventListener("click", verbs.redo);
 
@@ -32,7 +35,7 @@ export function mountPrompt(root, verbs) {
     const text = (state.draft ?? textHere(state)).replace(/\r\n?/g, "\n");
     if (editor.value !== text) {
       editor.value = text;
-      afterwards(() => (editor.scrollTop = editor.scrollHeight));
+      afterwards(toEnd);
     }
     undo.disabled = !state.past.length && !(state.draft !== null && state.current !== null);
     redo.disabled = !state.future.length;

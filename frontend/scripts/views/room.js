@@ -6,6 +6,7 @@
  */
 import { shortName } from "../format.js";
 import { hidden } from "../room.js";
+import { statusLine } from "../status.js";
 import { setText } from "./dom.js";
 
 /** @param {Document} page @param {Verbs} verbs @returns {(state: State) => void} */
@@ -40,7 +41,8 @@ export function mountRoom(page, verbs) {
     }
     line.hidden = !presenting;
     const cut = [settings.topP < 1 ? `top-p ${settings.topP}` : "", settings.minP > 0 ? `min-p ${settings.minP}` : ""].filter(Boolean);
-    setText(words, [model === null ? "" : shortName(model), `temperature ${settings.temperature}`, ...cut].filter(Boolean).join(" · "));
+    const { tone, words: busy } = statusLine(state);
+    setText(words, [tone === "busy" ? busy : model === null ? "" : shortName(model), `temperature ${settings.temperature}`, ...cut].filter(Boolean).join(" · "));
     guess.ariaPressed = String(room.guessing);
     const behind = hidden(state);
     const focused = curtain.contains(page.activeElement);

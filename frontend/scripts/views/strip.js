@@ -30,6 +30,10 @@ export function mountStrip(strip, verbs) {
   let drawnEnd = null;
   /** @type {HTMLElement | undefined} */
   let reached;
+  /** @type {HTMLElement | undefined} */
+  let last;
+  const toLast = () => last && (strip.scrollTop = last.offsetTop + last.offsetHeight - strip.clientHeight);
+  new ResizeObserver(toLast).observe(strip);
 
   strip.addEventListener("click", (event) => {
     const chip = /** @type {HTMLElement} */ (event.target).closest("button");
@@ -101,12 +105,12 @@ export function mountStrip(strip, verbs) {
     const here = draw(near, from, false);
     const ahead = draw(onward, nodes.length, true);
     arrange(strip, [...(from ? [earlier] : []), ...here, ...ahead]);
-    const last = here.find((chip) => chip.ariaCurrent) ?? here.at(-1) ?? ahead[0];
+    last = here.find((chip) => chip.ariaCurrent) ?? here.at(-1) ?? ahead[0];
     reach(last);
     if (focused >= 0 && !strip.contains(document.activeElement)) {
       /** @type {HTMLElement | undefined} */ (strip.children[Math.min(focused, strip.children.length - 1)])?.focus();
     } else if (focused < 0 && last && drawnEnd !== end) {
-      afterwards(() => (strip.scrollTop = last.offsetTop + last.offsetHeight - strip.clientHeight));
+      afterwards(toLast);
     }
     drawnEnd = end;
   };
