@@ -1,5 +1,6 @@
 """How the bars are shown: the number beside them, their scale, the lines that cut; and that they never flicker."""
 
+import itertools
 import math
 import re
 
@@ -78,6 +79,9 @@ def test_the_cut_offs_are_lines_on_the_chart(page: Page) -> None:
     uncut = float(page.locator("#chart .row .bar-raw").first.evaluate("bar => bar.style.getPropertyValue('--share')"))
     assert line == pytest.approx(0.2 * uncut, abs=0.005)
     assert uncut > 0
+    choose(page, "Logarithmic")
+    grid = page.locator("#chart .row .track").first.evaluate("track => getComputedStyle(track).backgroundImage")
+    assert "gradient" in grid, "the scale keeps its lines beside that of the cut"
     fallen = page.locator("#chart li[data-fell]")
     edge = fallen.first.evaluate("row => getComputedStyle(row).borderTopStyle")
     assert (edge, fallen.nth(1).evaluate("row => getComputedStyle(row).borderTopStyle")) == ("dashed", "none")
@@ -160,6 +164,15 @@ def test_the_logarithmic_view_fits(open_page: OpenPage, stack: Stack, width: int
     expect(page.get_by_role("dialog", name="View")).to_be_in_viewport(ratio=1)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     page.keyboard.press("Escape")
+    for wide in (width, 768):
+        page.set_viewport_size({"width": wide, "height": height})
+        marks = [mark.bounding_box() for mark in page.locator(".track-marks span:visible").all()]
+        assert len(marks) >= 2
+        for before, after in itertools.pairwise(marks):
+            assert before
+            assert after
+            assert before["x"] + before["width"] <= after["x"], f"marks of the scale overlap at {wide}"
+    page.set_viewport_size({"width": width, "height": height})
     shoot(page, f"logarithmic-{width}-{scheme}")
 
 

@@ -1,9 +1,10 @@
 """How it looks: every width, light and dark, without a horizontal scroll; and what keeps it readable."""
 
 import pytest
-from pages import OpenPage, Stack, click_bar, rows, settled, shoot
+from pages import OpenPage, Stack, click_bar, rows, settled, shoot, write
 from playwright.sync_api import expect
 
+MOST_TOUCHED = "#text, .row, .actions button, input[type=range], .models-open, .menus > button"
 SIZES = {320: 640, 360: 740, 768: 1024, 1440: 900, 2560: 1440}
 
 
@@ -81,6 +82,48 @@ def test_text_from_right_to_left(open_page: OpenPage, stack: Stack) -> None:
     assert second
     assert first["x"] > second["x"], "the first token stands at the right"
     shoot(page, "right-to-left-1440")
+
+
+def test_more_on_a_phone_leaves_the_text_and_the_bars_in_sight(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    settled(page)
+    page.locator(".more-open").tap()
+    settled(page)
+    assert page.evaluate("scrollY") == 0
+    expect(page.locator("#text")).to_be_in_viewport(ratio=1)
+    controls = page.locator("#controls").bounding_box()
+    assert controls
+    assert controls["height"] <= 0.35 * 740
+    fourth = rows(page).nth(3).bounding_box()
+    assert fourth
+    assert fourth["y"] + fourth["height"] <= controls["y"]
+    page.locator("#pace").scroll_into_view_if_needed()
+    expect(page.locator("#pace")).to_be_in_viewport(ratio=0.9)
+    expect(page.locator("#text")).to_be_in_viewport(ratio=1)
+    shoot(page, "phone-more-360")
+
+
+def test_what_a_finger_touches_is_24_pixels_at_least_and_44_where_it_touches_most(
+    open_page: OpenPage, stack: Stack
+) -> None:
+    page = open_page(stack.url, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    write(page, "A b c, d! مرحبا")
+    page.locator(".more-open").tap()
+    page.locator("#text").blur()
+    for touched, least in {"button, input, summary, textarea, select": 24, MOST_TOUCHED: 44}.items():
+        small = page.evaluate(
+            """([selector, least]) => [...document.querySelectorAll(selector)]
+              .filter((each) => each.checkVisibility({ visibilityProperty: true }) && !each.matches("label *"))
+              .map((each) => ({ box: each.getBoundingClientRect(), name: each.id || each.className }))
+              .filter(({ box }) => box.height < least || box.width < least)
+              .map(({ box, name }) => `${name} ${box.width}x${box.height}`)""",
+            [touched, least],
+        )
+        assert small == []
+    page.keyboard.press("?")
+    label = page.locator("#keys label").bounding_box()
+    assert label
+    assert label["height"] >= 24
 
 
 def test_twice_the_type_needs_no_horizontal_scroll(open_page: OpenPage, stack: Stack) -> None:

@@ -134,7 +134,7 @@ export function mountChart(root, verbs) {
     setLength(othersRaw, cutting ? drawing.otherProbability : 0, scale);
     const least = leastOf(drawing, state.settings);
     bars.toggleAttribute("data-line", least > 0);
-    setVariable(bars, "--line", String(lengthOf(least, scale)));
+    setVariable(bars, "--line-at", String(lengthOf(least, scale)));
     others.toggleAttribute("data-fell", cutting && drawing.otherShare === 0);
   }
 

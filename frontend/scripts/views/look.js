@@ -7,7 +7,7 @@
 import { placeWords } from "../place.js";
 import { setText } from "./dom.js";
 
-const [NEXT, THERE] = ["What may come next", "What could have stood there"];
+const [NEXT, THERE] = ["What may come next", "What could stand here"];
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountLook(root, verbs) {
