@@ -1,11 +1,13 @@
 """The model picker."""
 
 import re
+import signal
+import threading
 from pathlib import Path
 
-from axe import assert_clean_by_day_and_night
+from axe import assert_clean
 from hub_server import Fault, Repo, run_hub
-from pages import OpenPage, body, click_bar, percents, rows, running, settled, shoot, write
+from pages import OpenPage, Stack, body, click_bar, percents, rows, running, settled, shoot, write
 from playwright.sync_api import Page, expect
 from servers import PATIENCE_S
 
@@ -41,6 +43,26 @@ def test_the_choice_survives_a_reload(page: Page) -> None:
     expect(page.locator(".models-name")).to_have_text("second-model")
 
 
+def assert_loading_is_clean(page: Page, stack: Stack, begin: threading.Event) -> None:
+    """Stops the server in the moment in which it loads a model, and lets it go on."""
+    page.evaluate(
+        """() => {
+          const status = document.querySelector("#status");
+          window.loads = new Promise((seen) =>
+            new MutationObserver(() => /loading into memory/.test(status.textContent) && seen()).observe(status, {
+              subtree: true, childList: true, characterData: true }));
+        }"""
+    )
+    begin.set()
+    page.evaluate("window.loads")
+    stack.server.process.send_signal(signal.SIGSTOP)
+    try:
+        expect(page.locator("#status")).to_contain_text("small is loading into memory. The demo model answers until")
+        assert_clean(page, "a model that loads")
+    finally:
+        stack.server.process.send_signal(signal.SIGCONT)
+
+
 def test_the_demo_model_answers_while_the_default_downloads(
     open_page: OpenPage, second_model: Path, tmp_path: Path
 ) -> None:
@@ -58,14 +80,14 @@ def test_the_demo_model_answers_while_the_default_downloads(
                 )
                 expect(page.locator("#status")).to_contain_text("The demo model answers until then.")
                 expect(page.locator("#status progress")).to_be_visible()
-            assert_clean_by_day_and_night(idle, "a model that downloads")
+            assert_clean(idle, "a model that downloads")
             busy.locator(".models-open").click()
-            assert_clean_by_day_and_night(busy, "the list of models, one of which downloads")
+            assert_clean(busy, "the list of models, one of which downloads")
             shoot(busy, "downloading-1440")
             busy.keyboard.press("Escape")
             click_bar(busy, 1)
             text = busy.locator("#text").input_value()
-            held.release.set()
+            assert_loading_is_clean(idle, stack, held.release)
             # A text that was only typed moves to the default by itself; one built by hand waits for a word.
             expect(idle.locator("#status")).to_contain_text("small answers (")
             settled(idle)

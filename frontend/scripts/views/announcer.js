@@ -47,9 +47,10 @@ export function mountAnnouncer(root) {
     const [best] = answer.candidates;
     const { token } = tree.node(state.tree, /** @type {number} */ (state.current));
     const looking = placeWords(state, true);
+    const within = !looking && token;
     const after = looking ? `${looking} ` : token ? `After ${spoken(token)}: ` : "";
-    if (hidden(state)) return setText(root, `${after}the bars are hidden until you show them.`);
-    if (best) setText(root, `${after}most likely ${spoken(best.token)}, ${format.percent(best.probability)}.`);
+    if (hidden(state)) return setText(root, `${after}${within ? "the" : "The"} bars are hidden until you show them.`);
+    if (best) setText(root, `${after}${within ? "most" : "Most"} likely ${spoken(best.token)}, ${format.percent(best.probability)}.`);
   };
 }
 
