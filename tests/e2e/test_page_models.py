@@ -17,10 +17,14 @@ def test_another_model_reads_the_same_text(page: Page, second_model: Path) -> No
     click_bar(page, 0)
     text = page.locator("#text").input_value()
     shares = percents(page)
-    page.locator(".models-open").click()
+    page.locator(".models-open").focus()
+    for key in ("Enter", "Tab", "Tab"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("button", name="second-model")).to_be_focused()
     shoot(page, "models-1440")
     with page.expect_request("**/api/next-token") as asked:
-        page.get_by_role("button", name="second-model").click()
+        page.keyboard.press("Enter")
+    expect(page.locator(".models-open")).to_be_focused()
     assert body(asked.value)["model"] == str(second_model)
     assert body(asked.value)["text"] == text, "ids of one model mean nothing to another"
     settled(page)

@@ -7,7 +7,7 @@
 import { shortName } from "../format.js";
 import { hidden } from "../room.js";
 import { statusLine } from "../status.js";
-import { setText } from "./dom.js";
+import { afterwards, setText } from "./dom.js";
 
 /** @param {Document} page @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountRoom(page, verbs) {
@@ -38,6 +38,11 @@ export function mountRoom(page, verbs) {
       // Where the browser refuses, the page presents within its window.
       if (presenting) root.requestFullscreen?.().catch(() => {});
       else if (page.fullscreenElement) page.exitFullscreen().catch(() => {});
+      // What had the focus may be hidden now: it goes on where the eye is, and back to where it came from.
+      afterwards(() => {
+        const to = presenting ? ".bars [tabindex='0']" : "#extras-open";
+        if (!page.activeElement?.checkVisibility()) /** @type {HTMLElement | null} */ (page.querySelector(to))?.focus();
+      });
     }
     line.hidden = !presenting;
     const cut = [settings.topP < 1 ? `top-p ${settings.topP}` : "", settings.minP > 0 ? `min-p ${settings.minP}` : ""].filter(Boolean);
