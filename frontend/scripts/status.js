@@ -40,8 +40,7 @@ export function statusLine(state) {
   if (thinking) return { ...calm(thinking), tone: "busy" };
   if (offered(state)) {
     const action = { verb: /** @type {const} */ ("choose"), model: want.name, label: `Use ${named(want.name)}` };
-    const words = `${first(want.name)} is ready. ${speaker ? `${first(speaker.name)} answers until you switch.` : ""}`;
-    return { ...calm(words.trim()), action };
+    return { ...calm(readyWords(state)), action };
   }
   const words = `${first(want.name)} answers${want.facts ? ` (${factsOf(want)})` : ""}. ${rereadWords(state)}`.trim();
   return state.kept === "all" ? calm(words) : { ...calm(`${words} ${KEPT[state.kept]}`), tone: "bad" };
@@ -52,6 +51,13 @@ function thinkingWords(state, speaker) {
   if (!speaker || !state.thinking || state.thinking.key !== wanted(state)?.key) return "";
   const long = "is still thinking: the text is long, or its server is busy. Your text is kept.";
   return `${first(speaker.name)} ${state.thinking.long ? long : "is thinking…"}`;
+}
+
+/** @param {State} state @returns {string} that a model waits for the reader's word; empty where none does */
+export function readyWords(state) {
+  const model = offered(state);
+  const speaker = find(state, state.model);
+  return model ? `${first(model.name)} is ready. ${speaker ? `${first(speaker.name)} answers until you switch.` : ""}`.trim() : "";
 }
 
 /** @param {State} state @returns {string} that the text was kept and cut into other tokens; empty where it was not */

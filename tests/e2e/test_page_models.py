@@ -98,6 +98,9 @@ def test_the_demo_model_answers_while_the_default_downloads(
             expect(idle.locator(".models-name")).to_have_text("small")
             expect(busy.locator("#status")).to_contain_text("small is ready. The demo model answers until you switch.")
             expect(busy.locator(".models-name")).to_have_text("Demo model")
+            expect(busy.locator("#announcer")).to_contain_text(
+                "small is ready. The demo model answers until you switch."
+            )
             shoot(busy, "default-ready-1440")
             busy.get_by_role("button", name="Use small").click()
             settled(busy)

@@ -4,12 +4,12 @@
  * @typedef {import("../state.js").State} State
  */
 import * as format from "../format.js";
-import { find } from "../models.js";
+import { find, offered, wished } from "../models.js";
 import { placeWords } from "../place.js";
 import { playWords } from "../play.js";
 import { answerHere } from "../questions.js";
 import { hidden } from "../room.js";
-import { named, rereadWords } from "../status.js";
+import { named, readyWords, rereadWords, statusLine } from "../status.js";
 import { spoken } from "../tokens.js";
 import * as tree from "../tree.js";
 import { setText } from "./dom.js";
@@ -59,5 +59,7 @@ function newsOf(state) {
   if (state.lost !== null) return "The server can’t be reached. Your text is kept.";
   if (state.trouble) return state.trouble.message;
   const speaker = find(state, state.model);
+  if (wished(state)?.state === "failed") return statusLine(state).words;
+  if (offered(state)) return readyWords(state);
   return speaker?.state === "ready" ? `${named(speaker.name)} answers. ${rereadWords(state)}`.trim() : "";
 }
