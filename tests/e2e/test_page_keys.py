@@ -121,7 +121,13 @@ def test_each_control_has_a_name_and_each_bar_says_what_it_is(page: Page) -> Non
     assert re.fullmatch(r".+, [\d.]+\u202f%, rank 2", label)
 
 
-def test_a_screen_reader_hears_the_outcome_of_a_pick(page: Page) -> None:
+def test_a_screen_reader_hears_the_outcome_of_a_step_and_what_is_wrong(page: Page) -> None:
     page.keyboard.press("2")
     settled(page)
     expect(page.locator("#announcer")).to_contain_text(re.compile(r"^After .+: most likely .+\s%\.$"))
+    page.keyboard.press("k")
+    expect(page.locator("#announcer")).to_have_text("Pinned as A.")
+    page.locator(".pin-remove").press("Enter")
+    expect(page.get_by_role("status").filter(has_text="Put it back")).to_be_visible()
+    page.locator("#temperature-number").fill("101")
+    expect(page.get_by_role("status").filter(has_text="is a number from 0 to 100")).to_be_visible()

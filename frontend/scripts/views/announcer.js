@@ -20,6 +20,7 @@ export function mountAnnouncer(root) {
   let told = null;
   let news = "";
   let play = "";
+  let pinned = 0;
 
   return (state) => {
     const fresh = newsOf(state);
@@ -27,6 +28,9 @@ export function mountAnnouncer(root) {
       news = fresh;
       if (fresh) return setText(root, fresh);
     }
+    const more = state.pins.length > pinned;
+    pinned = state.pins.length;
+    if (more && told !== null) return setText(root, `Pinned as ${state.pins.at(-1)?.name}.`);
     const here = `${state.current} ${hidden(state)}`;
     // While it writes on, only the end is told.
     if (state.play?.kind === "write") {
