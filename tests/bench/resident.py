@@ -1,12 +1,15 @@
 """Memory: what a loaded model takes over its checkpoint, and what a cached token takes over its keys and values.
 
 Resident memory of the inference server once the model is ready, read from the system. The floor is the same server
-with the bundled model alone: Python, torch, transformers and gRPC, before any large model. A token's theoretical bytes
-are its keys and values in float32 in all layers.
+with the bundled model alone: Python, torch, transformers and gRPC, before any large model. The libraries are a process
+that has imported torch, gRPC and transformers' tokenizers and loaded one kernel compiled before: no service, no model,
+no buffer. A token's theoretical bytes are its keys and values in float32 in all layers.
 """
 
+import asyncio
 import json
 import random
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +18,13 @@ from bench import shape
 from bench.clicks import ask
 from bench.stack import resident_mb, running
 
+LIBRARIES = """
+import grpc.aio, psutil, torch
+from transformers import PreTrainedTokenizerFast
+from inference_server.kernels import decoder, tiles
+decoder.decoder_body(tiles.BFLOAT16)
+print(psutil.Process().memory_info().rss / 1e6)
+"""
 PROMPTS = 4
 LENGTH = 2_000
 
@@ -26,11 +36,18 @@ def theoretical_bytes(folder: Path) -> int:
     return int(config["num_hidden_layers"] * config["num_key_value_heads"] * width * 2 * 4)
 
 
+async def libraries_mb() -> float:
+    """Of a process that does nothing with what it has imported."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", LIBRARIES, stdout=asyncio.subprocess.PIPE)
+    told, _ = await process.communicate()
+    return float(told)
+
+
 async def measure() -> dict[str, float]:
     """All figures of this benchmark; prints them as a table."""
     folder = shape.folder()
     checkpoint_mb = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 1e6
-    figures = {"checkpoint_mb": checkpoint_mb}
+    figures = {"checkpoint_mb": checkpoint_mb, "libraries_mb": await libraries_mb()}
     async with running() as stack:
         figures["resident_floor_mb"] = resident_mb(stack.inference)
     async with (
@@ -46,6 +63,7 @@ async def measure() -> dict[str, float]:
             await ask(session, url, [chance.randrange(shape.VOCABULARY) for _ in range(LENGTH)])
         grown = (resident_mb(stack.inference) - before) * 1e6
     figures["resident_over_checkpoint"] = figures["resident_mb"] / checkpoint_mb
+    figures["libraries_over_checkpoint"] = figures["libraries_mb"] / checkpoint_mb
     above = figures["resident_mb"] - figures["resident_floor_mb"]
     figures["resident_above_floor_over_checkpoint"] = above / checkpoint_mb
     figures["cached_token_bytes"] = grown / (PROMPTS * LENGTH)
