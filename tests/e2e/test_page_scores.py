@@ -171,13 +171,13 @@ def test_a_tap_tells_the_numbers_and_looks(open_page: OpenPage, stack: Stack) ->
     expect(page.locator("#detail")).to_be_visible()
     expect(page.locator("#detail")).to_be_in_viewport(ratio=1)
     expect(page.locator("#chart[data-looking]")).to_be_visible()
-    page.locator("h1").tap()
+    page.locator(".chart-entropy").tap()
     write(page, "The capital of France")
     page.locator("#prompt .token").nth(4).tap()  # at the right edge
     expect(page.locator("#detail")).to_contain_text("entropy here")
     lines = page.locator("#detail dl > div").evaluate_all("all => all.map(each => each.getBoundingClientRect().height)")
     assert max(lines) < 1.5 * min(lines), "no number is broken for want of room"
-    page.locator("h1").tap()
+    page.locator(".chart-entropy").tap()
     expect(page.locator("#detail")).to_be_hidden()
 
 
