@@ -31,9 +31,16 @@ def test_presenting_shows_text_and_ten_bars_to_the_back_row(open_page: OpenPage,
     settled(page)
     expect(page.locator("#room-line")).to_contain_text("temperature 0.9")
     shoot(page, "present-1280")
+    for _ in "AB":
+        page.keyboard.press("k")
+        page.keyboard.press("-")
+        settled(page)
+    expect(page.locator("#pins li")).to_have_count(2)
+    assert page.evaluate("document.documentElement.scrollHeight") == 720, "pins and the others are seen as well"
+    shoot(page, "present-pinned-1280")
     page.keyboard.press("Escape")
     expect(page.locator("#controls")).to_be_visible()
-    expect(page.locator("#temperature-number")).to_have_value("0.9")
+    expect(page.locator("#temperature-number")).to_have_value("0.7")
     page.keyboard.press("p")
     page.get_by_role("button", name="Leave").press("Enter")
     expect(page.locator("#controls")).to_be_visible()
@@ -62,6 +69,9 @@ def test_presenting_a_long_text_shows_its_end_all_bars_and_what_is_wrong(open_pa
         expect(rows(page).nth(index)).to_be_in_viewport(ratio=1)
     assert_stacked(page, "#room-line", "#text", "#tokens", "#chart-title", ".bars .row")
     shoot(page, "present-long-1280")
+    page.set_viewport_size({"width": 720, "height": 450})
+    settled(page)
+    expect(page.locator("#chart .others")).to_be_in_viewport(ratio=1)
     held: list[Route] = []
     page.route("**/api/next-token", lambda route: held.append(route), times=1)
     page.keyboard.press("1")
