@@ -41,6 +41,13 @@ def test_text_five_bars_and_actions_share_the_first_screen_of_a_phone(
     rows(page).nth(2).tap()
     settled(page)
     shoot(page, f"phone-{width}")
+    write(page, "مرحبا بالعالم مرحبا بالعالم")
+    cut = page.locator("#tokens").evaluate(
+        """(strip) => [...strip.children]
+          .map(({ offsetTop, offsetHeight }) => ({ top: offsetTop - strip.scrollTop, height: offsetHeight }))
+          .filter(({ top, height }) => top < 0 && top + height > 0).length"""
+    )
+    assert cut == 0, "of a long text whole rows of tokens are seen"
 
 
 def test_the_chart_takes_half_of_a_desktop_screen(open_page: OpenPage, stack: Stack) -> None:
