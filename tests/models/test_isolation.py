@@ -55,7 +55,7 @@ def nothing_held(at: Cell) -> None:
     runner = at.engine._reader._model.runner
     assert runner is not None
     assert runner.pool.used == runner.tree.pages
-    assert sum(runner.pool.references(page) for page in range(runner.pool.total)) == runner.tree.pages
+    assert runner.pool.holds == runner.tree.pages
 
 
 async def ask(at: Cell, ids: Sequence[int]) -> None:
