@@ -112,7 +112,7 @@ class Clients(RuleBasedStateMachine):
         pool, tree = self.runner.pool, self.runner.tree
         plans = [plan.held for plan in self.reader._ahead._plans.values() if plan.held is not None]
         assert pool.used == tree.pages + sum(len(held.extras) for held in plans)
-        references = sum(pool.references(page) for page in range(pool.total))
+        references = pool.holds
         assert references == tree.pages + sum(len(held.extras) + len(held.pages) for held in plans)
         assert self.runner.gauges.bytes == pool.used * bytes_of_a_page(self.runner.store)
         assert self.kept.held_bytes <= self.kept.limit_bytes
