@@ -230,8 +230,10 @@ export function place(state) {
 /** @param {State} state @param {Place} to @returns {State} */
 function arrive(state, to) {
   const fresh = { linked: null, linkTrouble: null, trouble: null, play: null, said: null };
-  const under = typeof to !== "number" && to.at !== null && state.tree.nodes.has(to.at) ? to.at : ending(state);
-  if (typeof to !== "number") return { ...state, ...fresh, current: under, end: null, draft: to.text, session: "typing" };
+  if (typeof to !== "number") {
+    const under = to.at !== null && state.tree.nodes.has(to.at) ? to.at : ending(state);
+    return { ...state, ...fresh, current: under, end: null, draft: to.text, session: "typing" };
+  }
   const { model } = tree.node(state.tree, to);
   const key = answerKey(model, tree.tokenIds(state.tree, to));
   return {

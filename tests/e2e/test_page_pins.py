@@ -9,6 +9,12 @@ from pages import OpenPage, Stack, click_bar, number, percents, rows, settled, s
 from playwright.sync_api import Page, expect
 
 TEXT = "The little girl was very"
+LAST_TWO = """text => [2, 1].map(back => {
+    const [range, words] = [new Range(), text.firstChild];
+    range.setStart(words, words.length - back);
+    range.setEnd(words, words.length - back + 1);
+    return range.getBoundingClientRect().left;
+})"""
 
 
 @pytest.fixture
@@ -154,10 +160,12 @@ def test_spoiled_memory_is_left_aside(page: Page) -> None:
 @pytest.mark.parametrize(("width", "height"), [(360, 740), (1440, 900)])
 def test_three_pins_fit(open_page: OpenPage, stack: Stack, width: int, height: int, scheme: str) -> None:
     page = open_page(stack.url, viewport={"width": width, "height": height}, color_scheme=scheme)
-    write(page, TEXT)
+    write(page, f"{TEXT} happy.")
     for temperature in ("0.5", "1", "1.5"):
         page.locator("#temperature").fill(temperature)
         pin(page)
+    letter, stop = page.locator(".pin-text").first.evaluate(LAST_TWO)
+    assert stop > letter, "a text cut from the left still reads to the right"
     click_bar(page, 1)
     page.evaluate("scrollTo(0, 0)")
     shoot(page, f"pins-{width}-{scheme}")
