@@ -129,10 +129,10 @@ class Link:
         if self._diagnosis is None or (
             self._diagnosis.done() and time.monotonic() - self._diagnosed > DIAGNOSIS_HOLDS_S
         ):
-            self._diagnosis = asyncio.create_task(asyncio.to_thread(diagnose, self._settings))
-            self._diagnosis.add_done_callback(self._note)
-        done, _ = await asyncio.wait((self._diagnosis,), timeout=DIAGNOSIS_WITHIN_S)
-        return self._diagnosis.result() if done else None
+            self._diagnosis = asyncio.create_task(self._diagnose())
+        diagnosis = self._diagnosis  # another may take its place meanwhile
+        done, _ = await asyncio.wait((diagnosis,), timeout=DIAGNOSIS_WITHIN_S)
+        return diagnosis.result() if done else None
 
     async def keep_fresh(self) -> None:
         """Looks at the files again and again."""
@@ -168,8 +168,11 @@ class Link:
         self._ending[ending] = former
         ending.add_done_callback(self._ending.pop)
 
-    def _note(self, _: asyncio.Task[str | None]) -> None:
-        self._diagnosed = time.monotonic()
+    async def _diagnose(self) -> str | None:
+        try:
+            return await asyncio.to_thread(diagnose, self._settings)
+        finally:
+            self._diagnosed = time.monotonic()
 
     def _new_line(self) -> Line:
         target = self._addresses.target

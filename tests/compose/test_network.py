@@ -95,8 +95,8 @@ def test_a_cut_is_said_and_heals_by_itself(stack: Stack, page: Page) -> None:
         expect(page.locator("#status[data-tone=calm]")).to_be_visible()
         expect(page.locator("#text")).to_have_value(text)
         assert len(percents(page)) == 11
-    assert {answer.status for answer in load.failures()} <= {503, 504}
-    assert all('"code":"unavailable"' in answer.body or answer.status == 504 for answer in load.failures())
+    foreseen = ('"code":"unavailable"', '"code":"deadline_exceeded"')
+    assert [answer for answer in load.failures() if not any(code in answer.body for code in foreseen)] == []
 
 
 def test_the_gateway_starts_without_a_server_and_finds_it_later(stack: Stack) -> None:
