@@ -112,7 +112,7 @@ def measure() -> dict[str, float]:
         "step_over_floor": found["step_512"] / found["floor"],
         "lookahead10_over_step": found["branches10_512"] / found["step_512"],
         "step_2048_over_64": found["step_2048"] / found["step_64"],
-        "users16_throughput": 16 * found["step_512"] / found["users16"],
+        "pass16_over_pass1": 16 * found["step_512"] / found["users16"],
         "prefill_over_plain": found["prefill_512"] / found["plain_prefill_512"],
         "step_over_plain": found["step_512"] / found["plain_step_512"],
     }
