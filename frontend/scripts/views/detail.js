@@ -19,6 +19,7 @@ export function mountDetail(card, strip, verbs) {
   let chip = null;
   /** @type {Element | null} */
   let clicked = null;
+  let touched = false;
   /** @type {State | null} */
   let state = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -43,7 +44,7 @@ export function mountDetail(card, strip, verbs) {
   strip.addEventListener("focusout", hide);
   strip.addEventListener("click", (event) => {
     const at = chipOf(event) ?? null;
-    if (/** @type {PointerEvent} */ (event).pointerType === "touch" && at) return show(/** @type {HTMLElement} */ (at));
+    if (/** @type {PointerEvent} */ (event).pointerType === "touch" && at) return show(/** @type {HTMLElement} */ (at), true);
     // The bars of its place are what is wanted now; the card would hide them.
     clicked = at;
     hide();
@@ -61,10 +62,11 @@ export function mountDetail(card, strip, verbs) {
     timer = setTimeout(act, wait);
   }
 
-  /** @param {HTMLElement} at */
-  function show(at) {
+  /** @param {HTMLElement} at @param {boolean} byTouch */
+  function show(at, byTouch = false) {
     clearTimeout(timer);
     if (!at.isConnected || !state) return;
+    touched = byTouch;
     chip?.removeAttribute("aria-describedby");
     chip = at;
     chip.setAttribute("aria-describedby", card.id);
@@ -84,14 +86,14 @@ export function mountDetail(card, strip, verbs) {
     verbs.inspect(false);
   }
 
-  /** Beneath its token, above it where there is no room, within the window. */
+  /** Beneath its token, above it where there is no room, within the window. After a tap at its start: the way back is at the end. */
   function place() {
     if (!chip) return;
     const at = chip.getBoundingClientRect();
     const { width, height } = card.getBoundingClientRect();
     const below = at.bottom + GAP + height + EDGE <= innerHeight || at.top - GAP - height < EDGE;
     card.style.insetBlockStart = `${below ? at.bottom + GAP : at.top - GAP - height}px`;
-    card.style.left = `${Math.max(EDGE, Math.min(at.left, document.documentElement.clientWidth - width - EDGE))}px`;
+    card.style.left = `${touched ? EDGE : Math.max(EDGE, Math.min(at.left, document.documentElement.clientWidth - width - EDGE))}px`;
   }
 
   /** @param {State} now @returns {import("../tree.js").Node[]} */
