@@ -45,6 +45,21 @@ def test_presenting_shows_text_and_ten_bars_to_the_back_row(open_page: OpenPage,
     page.get_by_role("button", name="Leave").press("Enter")
     expect(page.locator("#controls")).to_be_visible()
     expect(page.locator("#extras-open")).to_be_focused()
+    page.keyboard.press("p")
+    expect(page.locator("html:fullscreen")).to_have_count(1)
+    page.evaluate(
+        """async () => {
+          const press = (key) => document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+          const changed = new Promise((done) => document.addEventListener("fullscreenchange", done, { once: true }));
+          press("Escape");
+          await new Promise(requestAnimationFrame); // drawn, and the screen is not left yet
+          press("p");
+          await changed;
+        }"""
+    )
+    expect(page.get_by_role("button", name="Leave")).to_be_visible()  # the screen was left for the former time
+    page.keyboard.press("Escape")
+    expect(page.locator("#controls")).to_be_visible()
     page.reload()
     settled(page)
     expect(page.locator("#controls")).to_be_visible()

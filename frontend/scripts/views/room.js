@@ -16,6 +16,7 @@ export function mountRoom(page, verbs) {
   const [present, guess, tour, reveal] = ["#extras [data-verb=present]", "#extras [data-verb=guess]", "#extras [data-verb=tour]", "#guess [data-verb=reveal]"].map(part);
   const root = page.documentElement;
   let presenting = false;
+  let full = false; // whether what is presented now fills the screen
 
   extras.addEventListener("click", (event) => {
     if (/** @type {Element} */ (event.target).closest("button")) extras.hidePopover();
@@ -27,13 +28,15 @@ export function mountRoom(page, verbs) {
   part("#room-line [data-verb=leave]").addEventListener("click", () => verbs.present(false));
   // Escape leaves the full screen before the page hears of it.
   page.addEventListener("fullscreenchange", () => {
-    if (!page.fullscreenElement) verbs.present(false);
+    if (full && !page.fullscreenElement) verbs.present(false);
+    full = page.fullscreenElement !== null;
   });
 
   return (state) => {
     const { room, settings, model } = state;
     if (room.presenting !== presenting) {
       presenting = room.presenting;
+      full = false; // what still leaves the screen was presented before
       root.toggleAttribute("data-presenting", presenting);
       // Where the browser refuses, the page presents within its window.
       if (presenting) root.requestFullscreen?.().catch(() => {});
