@@ -57,7 +57,7 @@ export function cut(answer, drawing, temperature, settings) {
     return { ...row, share, fell: stays ? null : reason(lines, rank - 1) };
   });
   const shown = rows.reduce((total, row) => (row.fell ? total : total + row.probability), 0);
-  const beyond = kept.count > rows.length ? Math.max(0, kept.probability - shown) / kept.probability : 0;
+  const beyond = kept.count > rows.filter(({ fell }) => !fell).length ? Math.max(0, kept.probability - shown) / kept.probability : 0;
   return { ...drawing, rows, cutting: true, kept, otherShare: beyond };
 }
 

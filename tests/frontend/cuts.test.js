@@ -7,11 +7,11 @@ import { readAnswer } from "../../frontend/scripts/wire.js";
 import { kept, logits, softmax, wireAnswer } from "./make.js";
 
 /** @param {number[]} values @param {object} settings @param {object} [asked] those of the answer, where they differ */
-function drawn(values, settings, asked = {}) {
+function drawn(values, settings, asked = {}, watch = /** @type {number[]} */ ([])) {
   const wanted = { temperature: 1, topK: 10, topP: 1, minP: 0, ...settings };
-  const known = { temperature: 1, topK: 200, topP: 1, minP: 0, ...asked };
+  const known = { temperature: 1, topK: 200, topP: 1, minP: 0, watch, ...asked };
   const answer = readAnswer(wireAnswer(values, known), { model: "tiny", text: null, ...known });
-  return cut(answer, redraw(answer, wanted.temperature, wanted.topK), wanted.temperature, wanted);
+  return cut(answer, redraw(answer, wanted.temperature, wanted.topK, answer.watched), wanted.temperature, wanted);
 }
 
 const VALUES = logits(61, 3000, 2.4);
@@ -45,6 +45,16 @@ for (const settings of SETTINGS) {
     }
   });
 }
+
+test("a row that fell beside those at hand hides none of the others that stay", () => {
+  const order = VALUES.map((_, id) => id).sort((a, b) => VALUES[b] - VALUES[a]);
+  const shares = order.map((id) => softmax(VALUES, 1)[id]);
+  const topP = shares.slice(0, 10).reduce((sum, each) => sum + each, shares[10] / 2); // the eleventh crosses the line
+  const drawing = drawn(VALUES, { topP }, {}, [order[500]]);
+  assert.deepEqual([drawing.rows.length, drawing.kept.count], [11, 11]);
+  assert.ok(drawing.otherShare > 0);
+  assert.ok(Math.abs(drawing.rows.reduce((sum, row) => sum + row.share, drawing.otherShare) - 1) <= 1e-4);
+});
 
 test("top-p keeps the token that crosses the line", () => {
   const values = [0.5, 0.3, 0.15, 0.05].map(Math.log);
