@@ -49,7 +49,6 @@ export function createAsker({
     if (question?.key === flight?.key) return;
     clearTimeout(flight?.timer);
     flight?.controller.abort();
-    clearTimeout(again);
     flight = null;
     if (!question) return;
     const mine = { key: question.key, controller: new AbortController(), timer: undefined };
@@ -85,6 +84,7 @@ export function createAsker({
     if (!(error instanceof CallFailed)) throw error;
     const wait = error.retryAfterMs ?? (error.code === "unreachable" ? 1000 : null);
     if (wait !== null) {
+      clearTimeout(again);
       again = setTimeout(() => act(retry), Math.min(LONGEST_WAIT_MS, wait * 2 ** failures));
       failures += 1;
     }

@@ -97,7 +97,7 @@ export function tell(state, question, answer) {
     toldKey(question.model, question.tokenIds ?? [], candidate.token.id),
     { candidate, temperature, partition },
   ]));
-  return { ...state, told: kept(state.told, told) };
+  return { ...state, told: kept(state.told, told), probeTrouble: null };
 }
 
 /** @param {State} state @param {import("./state.js").Trouble | null} trouble @returns {State} */

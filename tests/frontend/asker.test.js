@@ -116,6 +116,19 @@ test("an answer that takes time is said to, and no longer once it is there", asy
   assert.equal(words(), "tiny answers.");
 });
 
+test("what was refused for a while is asked again also where another question came between", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { asked, act } = page();
+  await asked[0].answer();
+  act((now) => states.append(now, answerHere(now).candidates[0], 0.5));
+  await asked[1].refuse(new CallFailed("Too much work waits.", "overloaded", { retryAfterMs: 2000 }));
+  act((now) => states.unfold(now, "more", true)); // with more to be told
+  act((now) => states.unfold(now, "more", false));
+  const before = asked.length;
+  context.mock.timers.tick(3000);
+  assert.deepEqual([asked.length, asked.at(-1).question.key], [before + 1, asked[1].question.key]);
+});
+
 test("a refusal for good is not asked again by itself", async (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const { asked, act, state } = page();

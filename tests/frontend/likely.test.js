@@ -135,6 +135,15 @@ test("what failed is not asked again by itself until something changes", () => {
   assert.equal(likely.ask(failed, "b").probeTrouble, null);
 });
 
+test("an answer ends what was said of a failure before it", () => {
+  const spelled = { ...settle(asking("a")).state, told: new Map() };
+  const question = likely.nextProbe(spelled);
+  const failed = likely.failProbe(spelled, { key: question.key, message: "no", code: "overloaded", field: null, again: true });
+  const moved = settle(answer(pick(failed, 0)));
+  assert.equal(moved.state.probeTrouble, null);
+  assert.ok(settle(states.takeBack(moved.state)).asked.length, "it is asked where it failed");
+});
+
 test("typing is bounded, and half characters are none", () => {
   assert.equal(likely.ask(begun(), "x".repeat(5000)).likely.length, likely.MOST_TYPED);
   assert.ok(likely.ask(begun(), "\ud83d").likely.isWellFormed());
