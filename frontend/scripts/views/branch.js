@@ -51,7 +51,7 @@ export function createBranch(verbs) {
     field.select();
   });
   field.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" && event.key !== "Escape") return;
+    if (event.isComposing || (event.key !== "Enter" && event.key !== "Escape")) return;
     event.preventDefault();
     event.stopPropagation();
     if (event.key === "Escape") field.value = shown.name ?? "";

@@ -60,7 +60,7 @@ export function mountKeys(page, verbs) {
   };
 
   page.addEventListener("keydown", (event) => {
-    if (list.open || event.defaultPrevented || event.altKey) return;
+    if (list.open || event.defaultPrevented || event.altKey || event.isComposing) return;
     const target = /** @type {Element} */ (event.target);
     const writing = target.matches("textarea, input:not([type=range])");
     if (event.ctrlKey || event.metaKey) {
