@@ -105,22 +105,27 @@ export function remove(state, start) {
 export function restore(state) {
   const last = state.removed.at(-1);
   if (!last) return state;
-  let all = state.tree;
+  const nodes = new Map(state.tree.nodes);
+  let { nextId } = state.tree;
   /** @type {Map<number | null, number>} */
   const ids = new Map();
-  for (const { id, parent, token, model: _, children: __, latest: ___, ...known } of last.nodes) {
-    const above = ids.get(parent) ?? parent;
-    if (above === null || token === null || !all.nodes.has(above)) break;
-    const [grown, now] = tree.extendAll(all, above, [token]);
-    all = all.nodes.has(now) ? grown : tree.change(grown, now, known);
-    ids.set(id, now);
+  for (const node of last.nodes) {
+    const above = nodes.get(/** @type {number} */ (ids.get(node.parent) ?? node.parent));
+    if (!above || !node.token) break;
+    let id = above.children.find((child) => nodes.get(child)?.token?.id === node.token?.id);
+    if (id === undefined) {
+      id = nextId++;
+      nodes.set(above.id, { ...above, children: [...above.children, id] });
+      nodes.set(id, { ...node, id, parent: above.id, latest: null, children: [] });
+    }
+    ids.set(node.id, id);
   }
   // What was deleted before may have stood in what is back now, which has new ids.
   const removed = state.removed.slice(0, -1).map((each) => ({
     ...each,
     nodes: each.nodes.map((node) => ({ ...node, parent: ids.get(node.parent) ?? node.parent })),
   }));
-  const back = { ...state, tree: all, removed };
+  const back = { ...state, tree: { nodes, nextId }, removed };
   const at = ids.get(last.current);
   return at === undefined ? back : goTo(back, at);
 }
