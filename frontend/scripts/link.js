@@ -11,7 +11,7 @@
 import { SETTINGS, LIMITS, fits } from "./settings.js";
 import { find } from "./models.js";
 import { shortName } from "./format.js";
-import { MOST_PAST, ending, place, textHere } from "./state.js";
+import { ending, pastWithDraft, textHere } from "./state.js";
 import * as tree from "./tree.js";
 import { fromBase64, toBase64 } from "./wire.js";
 
@@ -65,9 +65,7 @@ export function follow(state, fragment) {
     const link = readLink(fragment);
     if (!link) return state;
     const linked = link.ids && link.model ? { model: link.model, ids: link.ids } : null;
-    const before = place(state);
-    const past = typeof before === "number" || before === null ? state.past : [...state.past, before].slice(-MOST_PAST);
-    const fresh = { ...state, past, current: ending(state), end: null, draft: link.text, session: null, linked, linkTrouble: null, trouble: null, play: null, said: null };
+    const fresh = { ...state, past: pastWithDraft(state), current: ending(state), end: null, draft: link.text, session: null, linked, linkTrouble: null, trouble: null, play: null, said: null };
     const wish = link.model ?? state.wish;
     const speaks = wish !== null && find(state, wish)?.state === "ready" ? wish : state.model;
     return { ...fresh, settings: link.settings, wish, model: speaks };

@@ -24,7 +24,7 @@ export function receive(state, question, answer) {
     if (before !== null && before !== current) {
       if (session === "typed") {
         const places = [...past, ...state.future].filter((each) => typeof each === "number");
-        grown = tree.prune(grown, before, new Set([current, .../** @type {number[]} */ (places)]));
+        grown = tree.prune(grown, before, new Set([current, .../** @type {number[]} */ (places)]), true);
       } else past = [...past, before].slice(-MOST_PAST);
     }
     session = session === null ? null : "typed";

@@ -6,7 +6,7 @@
  * @property {string} text
  * @property {string} shows  what there is to see
  */
-import { edit, rest } from "./state.js";
+import { edit, pastWithDraft, rest } from "./state.js";
 
 /** @type {readonly Starter[]} */
 export const STARTERS = [
@@ -75,5 +75,5 @@ export const STARTERS = [
 /** @param {import("./state.js").State} state @param {string} text @returns {import("./state.js").State} a step of its own */
 export function start(state, text) {
   const next = edit(rest(state), text);
-  return next === state ? state : { ...next, session: null };
+  return next === state ? state : { ...next, past: pastWithDraft(state), session: null };
 }

@@ -134,9 +134,7 @@ export function edit(state, text) {
 
 /** @param {State} state @returns {State} typing is over: the next typing is a step of its own for undo */
 export function rest(state) {
-  return state.session === "typed" || (state.session === "typing" && state.draft === null)
-    ? { ...state, session: null }
-    : state;
+  return state.session && state.draft === null ? { ...state, session: null } : state;
 }
 
 /**
@@ -225,6 +223,12 @@ export function textHere(state) {
 /** @param {State} state @returns {Place | null} where undo would lead back to */
 export function place(state) {
   return state.draft !== null && state.session !== null ? { text: state.draft, at: ending(state) } : ending(state);
+}
+
+/** @param {State} state @returns {readonly Place[]} the past, with a text that has no answer yet */
+export function pastWithDraft(state) {
+  const here = place(state);
+  return typeof here === "number" || here === null ? state.past : [...state.past, here].slice(-MOST_PAST);
 }
 
 /** @param {State} state @param {Place} to @returns {State} */

@@ -144,14 +144,18 @@ export function goneTo(tree, id) {
   return { ...tree, nodes };
 }
 
-/** @param {Tree} tree @param {number} id @param {ReadonlySet<number>} kept @returns {Tree} without the way to `id` alone */
-export function prune(tree, id, kept) {
+/**
+ * @param {Tree} tree @param {number} id @param {ReadonlySet<number>} kept
+ * @param {boolean} chosen  what was picked from bars or has a name stays too
+ * @returns {Tree} without the way to `id` alone
+ */
+export function prune(tree, id, kept, chosen = false) {
   const nodes = new Map(tree.nodes);
   /** @type {number | null} */
   let at = id;
   while (at !== null) {
     const gone = /** @type {Node} */ (nodes.get(at));
-    if (gone.parent === null || gone.children.length || kept.has(gone.id)) break;
+    if (gone.parent === null || gone.children.length || kept.has(gone.id) || (chosen && (gone.rank !== null || gone.name))) break;
     const above = /** @type {Node} */ (nodes.get(gone.parent));
     nodes.delete(gone.id);
     nodes.set(above.id, {

@@ -26,6 +26,38 @@ def test_an_answer_that_takes_time_is_said_to(page: Page) -> None:
     expect(status).to_have_attribute("data-tone", "calm")
 
 
+def test_a_text_left_before_its_answer_is_told_of_and_is_a_step_of_its_own(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/api/next-token", lambda route: held.append(route), times=1)
+    with page.expect_request("**/api/next-token"):
+        page.locator("#text").fill(TEXT)
+    page.keyboard.press("Escape")
+    expect(rows(page).first).to_be_focused()
+    held[0].continue_()
+    settled(page)
+    expect(page.locator("#announcer")).to_contain_text("After space the: most likely ")
+    write(page, "Another text")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#text")).to_have_value(TEXT)
+
+
+def test_keys_within_a_composition_belong_to_the_input_method(page: Page) -> None:
+    write(page, TEXT)
+    press = "(at, key) => at.dispatchEvent(new KeyboardEvent('keydown', { key, isComposing: true, bubbles: true }))"
+    page.locator("#text").focus()
+    page.locator("#text").evaluate(press, "Escape")
+    expect(page.locator("#text")).to_be_focused()
+    page.locator("#paths summary").click()
+    page.locator("#paths").get_by_role("button", name="Name").first.click()
+    field = page.locator("#paths input:visible")
+    field.fill("に")
+    field.evaluate(press, "Enter")
+    expect(field).to_be_focused()
+    field.press("Enter")
+    expect(page.locator("#paths")).to_contain_text("に")
+
+
 @pytest.mark.noted("net::ERR_")
 def test_without_a_network_it_says_offline_and_goes_on_by_itself(page: Page) -> None:
     write(page, TEXT)

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { wanted, scene } from "../../frontend/scripts/questions.js";
+import { setModels } from "../../frontend/scripts/models.js";
 import * as room from "../../frontend/scripts/room.js";
 import { explanations } from "../../frontend/scripts/explain.js";
 import { STARTERS, start } from "../../frontend/scripts/starters.js";
 import * as states from "../../frontend/scripts/state.js";
 import { pack, unpack } from "../../frontend/scripts/storage.js";
-import { answer, begun, pick } from "./steps.js";
+import { answer, begun, model, news, pick } from "./steps.js";
 
 test("a guessing room sees nothing until it asks, and nothing again after the next token", () => {
   let state = room.guess(begun(), true);
@@ -54,6 +55,17 @@ test("a starter is a step of its own, undone in one", () => {
   state = states.undo(state);
   assert.equal(states.textHere(state), "My own text");
   assert.equal(start(state, "My own text"), state);
+});
+
+test("a starter leaves an unanswered text where undo finds it, also before there is any answer", () => {
+  const first = setModels(states.initial(), news(model("tiny", "loading", { is_default: true })), 0);
+  for (const before of [begun("My own text"), first]) {
+    const state = start(states.rest(states.edit(before, "My own, longer text")), STARTERS[1].text);
+    assert.equal(state.draft, STARTERS[1].text);
+    let back = state;
+    while (back.draft !== "My own, longer text" && states.undo(back) !== back) back = states.undo(back);
+    assert.equal(back.draft, "My own, longer text");
+  }
 });
 
 test("a dozen starters, each with a name, a text and what it shows", () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
 import * as outcomes from "../../frontend/scripts/outcomes.js";
+import { rename } from "../../frontend/scripts/paths.js";
 import * as settings from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
 import { pack, unpack } from "../../frontend/scripts/storage.js";
@@ -113,6 +114,20 @@ test("a stretch of typing is one step for undo and leaves no half-typed branches
   assert.equal(textOf(states.redo(state)), "Two three four");
 });
 
+test("typing along a branch that was picked once, or has a name, deletes nothing of it", () => {
+  let state = answer(pick(begun("One"), 0));
+  const [picked, text] = [/** @type {number} */ (state.current), textOf(state)];
+  state = answer(pick(states.undo(state), 1)); // nothing leads back to the first pick now but its branch
+  state = answer(states.edit(state, text));
+  assert.equal(state.current, picked);
+  state = states.rest(answer(states.edit(state, `${text} and on`)));
+  assert.ok(state.tree.nodes.has(picked));
+
+  const typed = answer(states.edit(begun("One"), "Two"));
+  const named = rename(typed, /** @type {number} */ (typed.current), "mine");
+  assert.ok(answer(states.edit(named, "Three")).tree.nodes.has(/** @type {number} */ (typed.current)));
+});
+
 test("typing after a pick keeps the picked branch", () => {
   let state = answer(pick(begun("One"), 0));
   const picked = state.current;
@@ -126,6 +141,17 @@ test("an unanswered text survives undo and comes back by redo", () => {
   state = states.undo(state);
   assert.deepEqual([textOf(state), state.draft], ["One", null]);
   assert.equal(states.redo(state).draft, "One two thr");
+});
+
+test("what was typed on after an answer survives undo and a jump, also where the editor was left before", () => {
+  const first = begun("One");
+  const typed = states.rest(states.edit(answer(states.edit(first, "Two")), "Two and a paragraph"));
+  const undone = states.undo(typed);
+  assert.deepEqual([textOf(undone), states.redo(undone).draft], ["Two", "Two and a paragraph"]);
+  const away = states.goTo(typed, /** @type {number} */ (first.current));
+  assert.equal(states.undo(away).draft, "Two and a paragraph");
+  const rested = states.rest(answer(typed));
+  assert.equal(textOf(states.undo(states.rest(answer(states.edit(rested, "Three"))))), "Two and a paragraph");
 });
 
 test("an unanswered text that was left for another branch comes back by undo, and what it stood on by another", () => {

@@ -14,12 +14,15 @@ export const model = (name, state = "ready", more = {}) => ({ name, state, is_de
 /** @param {...object} models */
 export const news = (...models) => readModels({ models });
 
-/** The server's part: one token for each word, ids by its letters. @param {states.State} state */
+/** The id of a word: that of the bar it stands at, else one by its letters. @param {string} word */
+const idOf = (word) => (/^ w\d+$/.test(word) ? Number(word.slice(2)) : 1000 + [...word].reduce((sum, each) => sum * 7 + each.charCodeAt(0), 0));
+
+/** The server's part: one token for each word. @param {states.State} state */
 export function answer(state, { settings = state.settings } = {}) {
   const question = wanted({ ...state, settings });
   assert.ok(question, "nothing was asked");
   const words = question.text?.match(/\s*\S+/g) ?? [];
-  const tokens = question.text === null ? undefined : words.map((word) => wireToken(1000 + [...word].reduce((sum, each) => sum * 7 + each.charCodeAt(0), 0), word));
+  const tokens = question.text === null ? undefined : words.map((word) => wireToken(idOf(word), word));
   const json = wireAnswer(VALUES, { ...question.settings, draws: [...question.draws], watch: question.watch, tokens, model: question.model });
   return outcomes.receive(state, question, readAnswer(json, { model: question.model, text: question.text, draws: question.draws, watch: question.watch, ...question.settings }));
 }

@@ -40,6 +40,7 @@ export function mountPrompt(root, verbs) {
     undo.disabled = !state.past.length && !(state.draft !== null && state.current !== null);
     redo.disabled = !state.future.length;
     root.toggleAttribute("data-draft", state.draft !== null);
+    if (document.activeElement !== editor) verbs.rest(); // the answer to what was typed came after the typing
     const limit = answerHere(state)?.contextLimit;
     const end = ending(state);
     const nodes = end === null ? [] : tree.path(state.tree, end);
