@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -43,24 +44,52 @@ class CannotListen(Exception):
     """The server can't have its address; the message says so and what to do."""
 
 
-class Health(health.aio.HealthServicer):  # type: ignore[name-defined,misc]  # the stubs lack health.aio
-    """gRPC's health service, whose watches end when told to: they would hold a stop for all its grace."""
+class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the stubs call it Any
+    """gRPC's health service. Its watches end when told to, and one that reads nothing holds up nobody else."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._over = asyncio.Event()
+        self._statuses: dict[str, Any] = {}
+        self._watches: set[asyncio.Event] = set()
+        self._over = False
 
-    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:
-        watch = asyncio.ensure_future(super().Watch(request, context))
-        over = asyncio.ensure_future(self._over.wait())
+    async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> health_pb2.HealthCheckResponse:
+        if request.service not in self._statuses:
+            await context.abort(grpc.StatusCode.NOT_FOUND)
+        return health_pb2.HealthCheckResponse(status=self._statuses[request.service])
+
+    async def Watch(
+        self, request: health_pb2.HealthCheckRequest, context: Any
+    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+        changed, last = asyncio.Event(), None
+        self._watches.add(changed)
         try:
-            await asyncio.wait((watch, over), return_when=asyncio.FIRST_COMPLETED)
+            while True:
+                changed.clear()
+                status = self._statuses.get(request.service, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
+                if status != last:
+                    last = status
+                    yield health_pb2.HealthCheckResponse(status=status)
+                elif self._over:
+                    return
+                else:
+                    await changed.wait()
         finally:
-            watch.cancel()
-            over.cancel()
+            self._watches.discard(changed)
+
+    def say(self, serving: bool, *names: str) -> None:
+        """Sets what services are, and waits for no watch to have read it."""
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        self._statuses |= dict.fromkeys(names, status)
+        self._wake()
 
     def end_watches(self) -> None:
-        self._over.set()
+        """Ends each watch once it has told the last; they would hold a stop for all its grace."""
+        self._over = True
+        self._wake()
+
+    def _wake(self) -> None:
+        for changed in self._watches:
+            changed.set()
 
 
 class Decoding(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
@@ -113,8 +142,8 @@ class InferenceServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._grpc)
-        await self._say(False, STARTED_NAME, *READY_NAMES)  # a new servicer says SERVING
-        await self._say(True, LIVE_NAME)
+        self._health.say(False, STARTED_NAME, *READY_NAMES)
+        self._health.say(True, LIVE_NAME)
         self.port = self._listen()
         self._monitor()
         await self._grpc.start()
@@ -128,7 +157,7 @@ class InferenceServer:
         logger.info("stopping", drain_s=self.settings.drain_s, grace_s=self.settings.grace_s)
         self.readiness.stopping = True
         self._reporting.cancel()
-        await self._say(False, *READY_NAMES)
+        self._health.say(False, *READY_NAMES)
         await asyncio.sleep(self.settings.drain_s)
         self.registry.stop()
         self._health.end_watches()
@@ -179,20 +208,15 @@ class InferenceServer:
             fault = self.readiness.not_ready()
             if ready == bool(fault):
                 ready = not ready
-                await self._say(ready, *READY_NAMES)
+                self._health.say(ready, *READY_NAMES)
                 if fault:
                     logger.error("not ready", reason=fault)
                 elif started:
                     logger.info("ready again")
             if not started and not self.readiness.not_started():
                 started = True
-                await self._say(True, STARTED_NAME)
+                self._health.say(True, STARTED_NAME)
             await asyncio.sleep(min(LOOK_EVERY_S, self.settings.stall_s / 4) if started else STARTING_EVERY_S)
-
-    async def _say(self, serving: bool, *names: str) -> None:
-        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        for name in names:
-            await self._health.set(name, status)
 
 
 def bring_files(name: str, on_progress: OnProgress) -> Path:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import struct
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -56,6 +57,42 @@ async def statuses(server: Any) -> list[int]:
     ]
 
 
+@contextlib.asynccontextmanager
+async def watch_that_reads_nothing(port: int) -> AsyncIterator[None]:
+    """A watch of overall health under way, whose client takes no byte of an answer: its HTTP/2 window is 0."""
+
+    def frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
+        return struct.pack(">I", len(body))[1:] + bytes((kind, flags)) + struct.pack(">I", stream) + body
+
+    headers = {":method": "POST", ":scheme": "http", ":path": "/grpc.health.v1.Health/Watch", ":authority": "test"}
+    headers |= {"te": "trailers", "content-type": "application/grpc"}
+    packed = b"".join(
+        b"\0" + b"".join(bytes((len(part),)) + part.encode() for part in header) for header in headers.items()
+    )
+    window = frame(4, 0, 0, struct.pack(">HI", 4, 0))
+    request = frame(1, 4, 1, packed) + frame(0, 1, 1, bytes(5))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    begun = asyncio.Event()
+
+    async def stay() -> None:
+        while True:
+            head = await reader.readexactly(9)
+            body = await reader.readexactly(int.from_bytes(head[:3], "big"))
+            if head[3] == 1:  # the headers of the answer
+                begun.set()
+            if head[3] == 6 and not head[4]:  # a ping
+                writer.write(frame(6, 1, 0, body))
+
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + window + request)
+    staying = asyncio.create_task(stay())
+    try:
+        await begun.wait()
+        yield
+    finally:
+        staying.cancel()
+        writer.close()
+
+
 async def test_a_server_without_a_model_answers_that_it_does_not_serve() -> None:
     async with serving(Gates()) as server:
         assert await statuses(server) == [NOT_SERVING, NOT_SERVING]
@@ -99,6 +136,22 @@ async def test_a_stopping_server_says_so_and_its_watches_do_not_hold_it() -> Non
         assert (await watch.read()).status == NOT_SERVING
         assert await watch.code() is grpc.StatusCode.OK
         await channel.close(None)
+
+
+async def test_a_watch_that_reads_nothing_holds_up_nobody() -> None:
+    gates = Gates()
+    settings = Settings(model="owner/default", grpc_port=0, drain_s=0, grace_s=0.1)
+    async with asyncio.timeout(PATIENCE_S), contextlib.AsyncExitStack() as stack:
+        here = server_here(settings, gates.fetch, lambda name, folder: fakes.FakeEngine())
+        server = await stack.enter_async_context(here)
+        await stack.enter_async_context(watch_that_reads_nothing(server.port))
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{server.port}"))
+        for gate in gates.open.values():
+            gate.set()
+        watch = await until_health(channel, SERVING)
+        stopping = asyncio.create_task(server.stop())
+        assert (await watch.read()).status == NOT_SERVING
+        await stopping
 
 
 async def test_health_of_a_stranger_is_unknown() -> None:
