@@ -154,11 +154,10 @@ class Reader:
         if runner is None:
             self._compute_whole(missing)
             return
-        whole = [reading for reading in missing if self._unstored(runner, reading)]
-        if whole == [*missing]:
-            self._compute_whole(whole[:1])
+        if self._unstored(runner, missing[0]):  # its turn; beside others that take many steps it would wait for good
+            self._compute_whole(missing[:1])
             return
-        parts = [(reading, self._open(runner, reading)) for reading in missing if reading not in whole]
+        parts = [(each, self._open(runner, each)) for each in missing if not self._unstored(runner, each)]
         chosen = choose(parts, self._pace.tokens)
         ends = [len(part.stored) + len(part.token_ids) == len(reading.ids) for reading, part in chosen]
         began = time.monotonic()

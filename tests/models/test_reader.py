@@ -1,0 +1,49 @@
+"""Prompts that have no room in the store, or have it only once others give way, step by step on a real model."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference_server.model import Model
+from inference_server.prefix_cache import PrefixCache
+from inference_server.reader import Reader
+from inference_server.readings import Reading
+from models import architectures
+
+VOCABULARY = 60
+STEP = 10
+MakeModel = Callable[[int], Model]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
+    """A small model with a store of so many pages."""
+    folder: Path = tmp_path_factory.mktemp("reader")
+    architectures.build("llama", VOCABULARY, folder)
+    runner = Model.load(folder, "cpu", 1 << 20).runner
+    assert runner is not None
+    page_bytes = runner.store.page_bytes
+    return lambda pages: Model.load(folder, "cpu", pages * page_bytes)
+
+
+def reader_of(model: Model) -> Reader:
+    return Reader(model, PrefixCache[Any](1 << 20), STEP, step_s=60.0)
+
+
+def prompt(first: int, length: int) -> tuple[int, ...]:
+    """No two of them begin alike."""
+    return (first, *range(5, 4 + length))
+
+
+def test_a_prompt_longer_than_the_store_is_answered_in_its_turn(model: MakeModel) -> None:
+    small = model(2)
+    assert small.runner is not None
+    reader = reader_of(small)
+    other, long = Reading(prompt(1, 30)), Reading(prompt(2, small.runner.capacity + 1))
+    reader.step([other, long])
+    assert (other.computed, long.logits) == (STEP, None)
+    reader.step([long, other])
+    assert (other.computed, long.computed) == (STEP, len(long.ids))
+    assert long.logits is not None
