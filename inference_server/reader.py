@@ -121,6 +121,9 @@ class Reader:
                 return
             finally:
                 runner.close(stored)
+            if self._give_way(runner):
+                self.step_score(scoring)
+                return
         self.computed_tokens += len(ids)
         scoring.told[:] = self._model.map_logits(scoring.describe, ids)
 
@@ -168,9 +171,7 @@ class Reader:
         finally:
             for _, part in parts:
                 runner.close(part.stored)
-        if rows is None and len(self._ahead):
-            for held in self._ahead.clear():  # what is only guessed gives way
-                runner.close(held)
+        if rows is None and self._give_way(runner):
             self._compute(missing)
         elif rows is None and len(chosen) > 1:
             self._compute([chosen[0][0]])
@@ -211,6 +212,13 @@ class Reader:
     def _unstored(self, runner: RaggedRunner, work: Reading | Scoring[Any]) -> bool:
         """Whether a prompt is computed whole beside the store: it does not fit, or others evict it time and again."""
         return len(work.ids) > runner.capacity or work.computed > PATIENCE * len(work.ids)
+
+    def _give_way(self, runner: RaggedRunner) -> bool:
+        """Lets go of what is only guessed; says whether anything was."""
+        guessed = len(self._ahead) > 0
+        for held in self._ahead.clear():
+            runner.close(held)
+        return guessed
 
     def _compute_whole(self, readings: Sequence[Reading]) -> None:
         for reading, row in zip(readings, self._model.last_logits([each.ids for each in readings]), strict=True):

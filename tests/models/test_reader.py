@@ -9,7 +9,7 @@ import pytest
 from inference_server.model import Model
 from inference_server.prefix_cache import PrefixCache
 from inference_server.reader import Reader
-from inference_server.readings import Reading
+from inference_server.readings import Reading, Scoring
 from models import architectures
 
 VOCABULARY = 60
@@ -47,3 +47,18 @@ def test_a_prompt_longer_than_the_store_is_answered_in_its_turn(model: MakeModel
     reader.step([long, other])
     assert (other.computed, long.computed) == (STEP, len(long.ids))
     assert long.logits is not None
+
+
+def test_a_score_has_room_where_all_is_held_for_guesses(model: MakeModel) -> None:
+    small = model(4)
+    assert small.runner is not None
+    reader, asked = reader_of(small), Reading(prompt(1, 40))
+    while asked.logits is None:
+        reader.step([asked])
+    reader.expect(asked.ids)
+    assert reader.look_ahead(lambda _: range(5, 15))
+    assert small.runner.pool.free == 0
+    scoring = Scoring(prompt(2, 40), lambda at, logits: range(at, at + len(logits)))
+    for done in range(STEP, 41, STEP):
+        reader.step_score(scoring)
+        assert scoring.told == [*range(done)]
