@@ -232,7 +232,9 @@ class Registry:
         except errors.LoadFailed as error:
             logger.warning("model not loaded", model=model.name, reason=str(error))
             self._set(replace(model, state=ModelState.FAILED, reason=str(error)))
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # a panic in a native library is no Exception, and must not end the thread
             logger.exception("model not loaded", model=model.name)
             self._set(replace(model, state=ModelState.FAILED, reason=UNEXPECTED))
         else:

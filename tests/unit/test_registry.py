@@ -21,7 +21,7 @@ class Loader:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.progress: dict[str, OnProgress] = {}
-        self.failure: dict[str, Exception] = {}
+        self.failure: dict[str, BaseException] = {}
         self.held = {name: threading.Event() for name in (DEFAULT, OTHER, BUNDLED)}
         self.engines: dict[str, Any] = {name: FakeEngine() for name in (DEFAULT, OTHER, BUNDLED)}
         self.begun = {name: threading.Event() for name in (DEFAULT, OTHER, BUNDLED)}
@@ -144,12 +144,16 @@ async def test_a_failure_keeps_its_reason_and_can_be_retried(registry: Registry,
     assert loader.asked.count(BUNDLED) == 2
 
 
-async def test_an_unexpected_failure_is_told_in_general_words(registry: Registry, loader: Loader) -> None:
-    loader.failure[BUNDLED] = RuntimeError("secret internals")
-    loader.release(BUNDLED)
+@pytest.mark.parametrize("kind", [RuntimeError, BaseException])  # the latter as where a native library panics
+async def test_an_unexpected_failure_is_told_in_general_words_and_the_others_load(
+    registry: Registry, loader: Loader, kind: type[BaseException]
+) -> None:
+    loader.failure[BUNDLED] = kind("secret internals")
+    loader.release(*loader.held)
     models = await until(registry, lambda models: models[BUNDLED].state is ModelState.FAILED)
     assert "secret" not in models[BUNDLED].reason
     assert "log" in models[BUNDLED].reason
+    await until(registry, lambda models: models[OTHER].state is ModelState.READY)
 
 
 async def test_retry_leaves_a_model_that_is_ready_or_on_its_way_alone(registry: Registry, loader: Loader) -> None:
