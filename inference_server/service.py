@@ -140,10 +140,12 @@ async def answering(rpc: str, request: object, context: Context, metrics: Metric
         except (asyncio.CancelledError, GeneratorExit):  # the latter where a stream is left between two messages
             code = StatusCode.CANCELLED
             raise
+        except (KeyboardInterrupt, SystemExit):
+            raise
         except errors.ServingError as error:
             code, notes["error"] = STATUS[type(error)], str(error)
             await refuse(context, code, error, echo)
-        except Exception:
+        except BaseException:  # a panic in a native library is no Exception
             code = StatusCode.INTERNAL
             logger.exception("unexpected fault", rpc=rpc)
             words = f"a fault of the server; its log has the details under request id {request_id}"

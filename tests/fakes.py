@@ -32,7 +32,7 @@ class FakeEngine:
     queries: list[values.TopKQuery | values.ScoreQuery] = field(default_factory=list)
     deadlines: list[float | None] = field(default_factory=list)
     clients: list[str] = field(default_factory=list)
-    failure: Exception | None = None
+    failure: BaseException | None = None
     gate: asyncio.Event | None = None
     finished: int = 0
 

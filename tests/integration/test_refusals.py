@@ -1,6 +1,7 @@
 """The calls over a real socket, above a fake engine: what is refused and how, and what is logged."""
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -8,9 +9,10 @@ import pytest
 from calls import bad_field, detail, failure, trailers, until
 from google.rpc import error_details_pb2
 from nexttoken.v1 import next_token_pb2 as pb
+from servers import PATIENCE_S
 
 from inference_server import errors
-from inference_server.service import STATUS
+from inference_server.service import STATUS, answering
 
 HELLO = pb.TopKRequest(text="hi", top_k=2)
 
@@ -65,14 +67,26 @@ async def test_an_overload_says_when_to_try_again(setting: Any) -> None:
     assert detail(failed, error_details_pb2.RetryInfo).retry_delay.ToMilliseconds() == 301
 
 
-async def test_an_unexpected_fault_shows_no_internals(setting: Any, logged: list[Any]) -> None:
-    setting.engine.failure = RuntimeError("secret internals")
-    failed = await failure(setting.stub.TopK(HELLO, metadata=[("x-request-id", "abc")]))
+@pytest.mark.parametrize("kind", [RuntimeError, BaseException])  # the latter as where a native library panics
+async def test_an_unexpected_fault_shows_no_internals(
+    setting: Any, logged: list[Any], kind: type[BaseException]
+) -> None:
+    setting.engine.failure = kind("secret internals")
+    failed = await failure(setting.stub.TopK(HELLO, metadata=[("x-request-id", "abc")], timeout=PATIENCE_S))
     assert failed.code() is grpc.StatusCode.INTERNAL
     assert "abc" in (failed.details() or "")
     assert "secret" not in (failed.details() or "")
     (fault,) = [entry for entry in logged if entry["event"] == "unexpected fault"]
     assert (fault["exc_info"], fault["request_id"], fault["rpc"]) == (True, "abc", "TopK")
+    assert [call["code"] for call in await calls_logged(logged, 1)] == ["INTERNAL"]
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+async def test_the_end_of_the_process_is_no_fault_of_a_call(setting: Any, kind: type[BaseException]) -> None:
+    context: Any = SimpleNamespace(invocation_metadata=tuple, set_trailing_metadata=lambda _: None)
+    with pytest.raises(kind):
+        async with answering("TopK", HELLO, context, setting.server.metrics):
+            raise kind
 
 
 async def test_words_longer_than_trailers_hold_still_arrive(setting: Any) -> None:
