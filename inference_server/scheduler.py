@@ -30,6 +30,8 @@ P = ParamSpec("P")
 FIRST_GUESS_S = 0.1  # of a job's time, until one is done
 RECENT = 0.2  # weight of the newest job in the mean time of a job
 
+LEAST_END_S = 0.5  # for the worker to end in, however short the grace
+
 FAILED = "the model failed on this prompt; the server's log says why"
 
 logger = structlog.get_logger()
@@ -135,10 +137,10 @@ class Scheduler:
         """Admits nobody from now on, lets requests in flight finish for `grace_s` seconds, and ends the threads.
 
         What still waits then gets Stopping. Says whether all was done in time; where it is not, the worker may still
-        be inside a forward pass that nothing can interrupt.
+        be inside a forward pass that nothing can interrupt, be it one that nobody waits for.
         """
         loop = asyncio.get_running_loop()
-        idle = asyncio.Event()
+        idle, end = asyncio.Event(), time.monotonic() + grace_s
         with self._changed:
             self._stopping = True
         self._gate.stop(lambda: call_soon(loop, idle.set))
@@ -152,9 +154,10 @@ class Scheduler:
         for job in left:
             job.finish(Stopping(STOPPING))
         self._helper.shutdown(wait=False, cancel_futures=True)
-        if idle.is_set():
-            self._worker.join()
-        return idle.is_set()
+        if not idle.is_set():
+            return False
+        await asyncio.to_thread(self._worker.join, max(LEAST_END_S, end - time.monotonic()))
+        return not self._worker.is_alive()
 
     def _abandon(self, job: Job[Any, Any]) -> None:
         """After a request stopped waiting: takes its job out of the queue, unless the worker has it or had it."""

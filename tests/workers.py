@@ -86,6 +86,20 @@ class Steps:
             return await self.scheduler.run(slot, self.lane, [steps], 1, None)
 
 
+class Spare:
+    """Work in idle time that takes until it is let go."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+        self.let_go = False
+        scheduler.when_idle(self._work)
+
+    def _work(self) -> bool:
+        self.begun.set()
+        self.let_go = self.go.wait(PATIENCE_S)
+        return False
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Waits for what another thread brings about."""
     async with asyncio.timeout(PATIENCE_S):

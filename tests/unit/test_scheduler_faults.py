@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
-from workers import PATIENCE_S, Bench, Steps, answers, settled, until
+from workers import PATIENCE_S, Bench, Spare, Steps, answers, settled, until
 
 from inference_server.errors import ComputeFailed, InvalidField, Stopping
 from inference_server.jobs import Lane
@@ -168,3 +168,28 @@ async def test_no_spare_work_once_stopping(scheduler: Scheduler, bench: Bench) -
     await bench.ask("a")
     assert await scheduler.close(grace_s=PATIENCE_S) is True
     assert not scheduler._worker.is_alive()
+
+
+async def test_spare_work_may_end_in_the_grace_while_the_loop_goes_on(scheduler: Scheduler, bench: Bench) -> None:
+    spare = Spare(scheduler)
+    bench.free = True
+    await bench.ask("a")
+    await until(spare.begun.is_set)
+    closing = asyncio.create_task(scheduler.close(grace_s=PATIENCE_S))
+    await settled()
+    spare.go.set()
+    assert await closing is True
+    assert spare.let_go
+
+
+async def test_spare_work_does_not_hold_a_close_beyond_the_grace(scheduler: Scheduler, bench: Bench) -> None:
+    spare = Spare(scheduler)
+    bench.free = True
+    await bench.ask("a")
+    await until(spare.begun.is_set)
+    assert await scheduler.close(grace_s=0.01) is False
+    spare.go.set()
+
+
+async def test_a_worker_with_nothing_to_do_ends_without_any_grace(scheduler: Scheduler) -> None:
+    assert await scheduler.close(grace_s=0) is True
