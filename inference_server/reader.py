@@ -85,6 +85,8 @@ class Reader:
                 return True
             choices = choose(logits)
             rows = runner.run([Segment(stored, choices, alternatives=True, keep=True)])
+            for choice, row in zip(choices, rows.cpu(), strict=True):
+                self._kept.put(self, (*plan.ids, choice), row.clone())
         except CacheFull:
             runner.close(stored)
             return True
@@ -92,8 +94,6 @@ class Reader:
             runner.close(stored)
             raise
         self.lookahead_passes += 1
-        for choice, row in zip(choices, rows.cpu(), strict=True):
-            self._kept.put(self, (*plan.ids, choice), row.clone())
         self._ahead.ready(plan, choices, stored)
         return True
 

@@ -1,4 +1,4 @@
-"""Prompts that have no room in the store, or have it only once others give way, step by step on a real model."""
+"""Where a reader finds no room, in the store or beside it: step by step on a real model."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -62,3 +62,21 @@ def test_a_score_has_room_where_all_is_held_for_guesses(model: MakeModel) -> Non
     for done in range(STEP, 41, STEP):
         reader.step_score(scoring)
         assert scoring.told == [*range(done)]
+
+
+def test_looking_ahead_holds_nothing_where_what_it_found_is_not_kept(
+    model: MakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = model(4)
+    assert small.runner is not None
+    reader, asked = reader_of(small), Reading(prompt(1, STEP))
+    reader.step([asked])
+    reader.expect(asked.ids)
+
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(reader._kept, "put", full)
+    with pytest.raises(MemoryError):
+        reader.look_ahead(lambda _: range(5, 15))
+    assert small.runner.gauges.open_prompts == 0
