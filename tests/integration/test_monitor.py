@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 import socket
+import socketserver
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -200,6 +201,19 @@ async def test_what_is_not_there_and_who_says_nothing(monkeypatch: pytest.Monkey
                 with contextlib.suppress(ConnectionError):
                     assert await reader.read() == b""
             writer.close()
+        assert (await here.web.get("/healthz")).status_code == 200
+
+
+async def test_the_monitor_answers_again_once_threads_can_be_had_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async with monitored() as here:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(socketserver.ThreadingMixIn, "process_request", refuse)
+            for _ in range(monitor.MOST_AT_ONCE):
+                with pytest.raises(httpx.TransportError):
+                    await here.web.get("/healthz")
         assert (await here.web.get("/healthz")).status_code == 200
 
 
