@@ -94,7 +94,8 @@ class Scheduler:
     ) -> T:
         """Runs other slow work, such as reading a long text, on a helper thread.
 
-        Raises DeadlineExpired at the deadline (time.monotonic seconds), and whatever the work raises.
+        Raises DeadlineExpired at the deadline (time.monotonic seconds), Stopping where the work has not begun by the
+        end of a close's grace, and whatever the work raises.
         """
         slot.hold()
         try:
@@ -103,7 +104,13 @@ class Scheduler:
             slot.release()
             raise Stopping(STOPPING) from closed
         running.add_done_callback(lambda _: slot.release())
-        return await before(deadline, asyncio.wrap_future(running))
+        try:
+            return await before(deadline, asyncio.wrap_future(running))
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if running.cancelled() and caller is not None and not caller.cancelling():  # the close's doing
+                raise Stopping(STOPPING) from None
+            raise
 
     async def run(self, slot: Slot, lane: Lane[Q, A], query: Q, tokens: int, deadline: float | None) -> Outcome[A]:
         """Waits for a query's turn and its answer; `tokens` is what it adds to a batch.

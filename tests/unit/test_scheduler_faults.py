@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -115,6 +116,32 @@ async def test_after_the_grace_what_waits_is_refused_and_the_thread_ends_with_it
     await asyncio.to_thread(scheduler._worker.join, PATIENCE_S)
     assert bench.batches == [["first"]]
     assert await scheduler.close(grace_s=PATIENCE_S) is True  # again is harmless
+
+
+@pytest.mark.parametrize("patience_s", [None, PATIENCE_S])
+async def test_after_the_grace_who_waits_for_the_helper_is_refused(
+    scheduler: Scheduler, patience_s: float | None
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def read() -> bool:
+        begun.set()
+        return go.wait(PATIENCE_S)
+
+    async def request() -> bool:
+        deadline = None if patience_s is None else time.monotonic() + patience_s
+        with scheduler.admit() as slot:
+            return await scheduler.aside(slot, deadline, read)
+
+    runs, waits, leaves = (asyncio.create_task(request()) for _ in range(3))
+    await until(begun.is_set)
+    await settled()
+    leaves.cancel()
+    assert await scheduler.close(grace_s=0.01) is False
+    go.set()
+    told = await asyncio.gather(runs, waits, leaves, return_exceptions=True)
+    assert [type(each) for each in told] == [bool, Stopping, asyncio.CancelledError]
+    await until(lambda: scheduler.in_flight == 0)
 
 
 async def test_after_the_end_nothing_is_taken(scheduler: Scheduler, bench: Bench) -> None:
