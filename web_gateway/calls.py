@@ -11,7 +11,7 @@ from grpc.aio import _call as aio_call
 async def answer_of(call: Any) -> Any:
     """The answer of a call; cancelled, it cancels the call."""
     try:
-        await call.code()
+        await asyncio.wait((call._call_response,))  # a call that could not even be sent never gets a code
     except asyncio.CancelledError:
         give_up(call)
         raise

@@ -1,6 +1,7 @@
 """What surrounds every request, as plain ASGI: its record, its headers, its end when the client leaves."""
 
 import asyncio
+import re
 import time
 
 import structlog
@@ -17,6 +18,7 @@ from web_gateway.client import REQUEST_ID_KEY, Call
 from web_gateway.metrics import Metrics
 
 CLIENT_LEFT = 499  # no such status is ever sent: nobody was there to read it
+ADDRESS = re.compile(r"[!-~]{1,64}")  # what gRPC's metadata can carry, and any address fits
 POLLED = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})
 
 SECURITY_HEADERS = {
@@ -80,7 +82,7 @@ class RequestRecord:
             request_id(headers.get(REQUEST_ID_KEY)),
             started + self.timeout_s,
             session=usable_id(headers.get(SESSION_KEY)),
-            address=scope["client"][0] if scope.get("client") else None,
+            address=address_of(scope),
         )
         scope.setdefault("state", {})["call"] = call
 
@@ -162,6 +164,12 @@ class CancelOnDisconnect:
                 raise
         finally:
             watcher.cancel()
+
+
+def address_of(scope: Scope) -> str | None:
+    """The client's address; None where a proxy put words in its place that are none."""
+    address: str = scope["client"][0] if scope.get("client") else ""
+    return address if ADDRESS.fullmatch(address) else None
 
 
 def route_of(scope: Scope) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 import pytest
-from gateways import scripted_server
+from gateways import NOWHERE, scripted_server
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, stub_of
 
@@ -36,3 +36,10 @@ async def test_a_wait_that_is_cancelled_cancels_the_call_and_not_the_task_that_f
             await left.wait()
             await asyncio.wait([call._invocation_task])
             assert not call._invocation_task.cancelled()
+
+
+async def test_a_call_that_can_not_even_be_sent_fails() -> None:
+    async with asyncio.timeout(PATIENCE_S), grpc.aio.insecure_channel(NOWHERE) as channel:
+        call = stub_of(channel).TopK(pb.TopKRequest(), metadata=(("x-client", "a\tb"),))
+        with pytest.raises(grpc.aio.InternalError):
+            await answer_of(call)
