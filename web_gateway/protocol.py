@@ -70,9 +70,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Counts while a head is open."""
+        """Counts while a head is open, and goes on waiting where it is none that arrives."""
         super().data_received(data)
-        if self._head_timer is not None:
+        if self._head_timer is None:
+            self._wait_on()
+        else:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
                 self.send_400_response(LONG_HEAD)
@@ -87,6 +89,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def _expect_head(self) -> None:
         if self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_S, self.transport.close)
+
+    def _wait_on(self) -> None:
+        """Any byte ends uvicorn's wait for the next request, so also those of a body that nobody read."""
+        if self.cycle is not None and self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def _read_on(self) -> None:
         if self._unread_timer is not None:

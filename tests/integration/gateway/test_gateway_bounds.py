@@ -1,6 +1,7 @@
 """What the gateway will not do without end: read a body, wait for an answer, work for someone who has left."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from gateways import gateway_here, problem, scripted_server, until
+from gateways import NOWHERE, gateway_here, problem, scripted_server, until
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S
 
@@ -231,6 +232,32 @@ async def test_a_head_that_never_ends(bounded: Any, monkeypatch: pytest.MonkeyPa
         answered = await reader.read()
     assert answered.count(b"HTTP/1.1") == start.count(b"healthz")
     writer.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "late"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n", b""),
+        (b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n", b"\r\n"),
+        (b"GET /healthz HTTP/1.1\r\nhost: here\r\ncontent-length: 9\r\n\r\n", b"a"),
+        (POST + b"content-length: 1001\r\n\r\n", b"a"),
+        (POST + b"content-length: 1001\r\n\r\n", b"a" * 1001),
+        (POST + b"content-length: 1001\r\n\r\n", b"a" * 1001 + b"\r\n"),
+    ],
+)
+async def test_a_connection_whose_request_is_answered_ends(
+    monkeypatch: pytest.MonkeyPatch, head: bytes, late: bytes
+) -> None:
+    """Whatever still comes that is no other request."""
+    monkeypatch.setattr("web_gateway.server.IDLE_S", 0.2)
+    async with gateway_here(NOWHERE, max_body_bytes=LIMIT) as gateway, asyncio.timeout(PATIENCE_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(head)
+        await reader.readuntil(b"}")
+        writer.write(late)
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        writer.close()
 
 
 async def test_a_body_may_take_longer_than_a_head(bounded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
