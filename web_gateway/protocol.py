@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -71,7 +72,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Counts while a head is open, and goes on waiting where it is none that arrives."""
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.logger.warning(NOT_HTTP)
+            self.send_400_response(NOT_HTTP)
         if self._head_timer is None:
             self._wait_on()
         else:
@@ -89,6 +95,33 @@ class BoundedProtocol(HttpToolsProtocol):
     def _expect_head(self) -> None:
         if self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_S, self.transport.close)
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                if not self._should_upgrade():
+                    return
+                head, data = self._without_offer(), memoryview(data)[offer.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn
+                self.parser.feed_data(head)
+            else:
+                return
+
+    def _should_upgrade(self) -> bool:
+        """Makes uvicorn leave a request alone that offers another protocol: it comes again, without the offer.
+
+        CONNECT can't be anything else, and is refused.
+        """
+        return self.parser.get_method() != b"CONNECT"
+
+    def _without_offer(self) -> bytes:
+        """The head just read, as if it offered no other protocol: no body is ever read after one that does."""
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join((*lines, b"\r\n"))
 
     def _wait_on(self) -> None:
         """Any byte ends uvicorn's wait for the next request, so also those of a body that nobody read."""

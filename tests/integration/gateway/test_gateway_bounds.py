@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
@@ -187,6 +188,46 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body(bounded: Any) -> N
     writer.transport.abort()
     bounded.service.script = answers
     assert (await bounded.web.post("/api/next-token", content=HELLO, headers=JSON)).status_code == 200
+
+
+OFFER = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAAB\r\n"
+
+
+@pytest.mark.parametrize("step", [1, 50, 10_000])
+@pytest.mark.parametrize(
+    "body",
+    [b"content-length: 14\r\n\r\n" + HELLO, b"transfer-encoding: chunked\r\n\r\ne\r\n" + HELLO + b"\r\n0\r\n\r\n"],
+)
+async def test_an_offer_of_another_protocol_is_not_taken_up(bounded: Any, body: bytes, step: int) -> None:
+    """Java's client makes one with every request. Whatever piece of the request a packet holds, all of it is read."""
+    asked: list[str] = []
+
+    async def script(request: Any, context: Any) -> pb.TopKResponse:
+        asked.append(request.text)
+        return pb.TopKResponse(model="m")
+
+    bounded.service.script = script
+    reader, writer = await asyncio.open_connection("127.0.0.1", bounded.port)
+    writer.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sent = (POST + OFFER + body) * 2 + POST + body + b"GET /healthz HTTP/1.1\r\nhost: here\r\n" + OFFER + b"\r\n"
+    for at in range(0, len(sent), step):
+        writer.write(sent[at : at + step])
+        await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE_S):
+        for end in (b"}}", b"}}", b"}}", b"}"):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.readuntil(end)
+    assert asked == ["hi"] * 3
+    writer.close()
+
+
+async def test_a_tunnel_is_refused(bounded: Any) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", bounded.port)
+    writer.write(b"CONNECT / HTTP/1.1\r\nhost: here\r\n" + OFFER + b"\r\n")
+    async with asyncio.timeout(PATIENCE_S):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 405 ")
+    writer.close()
 
 
 async def refused_head(port: int, head: bytes) -> str:
