@@ -171,6 +171,9 @@ class Link:
     async def _diagnose(self) -> str | None:
         try:
             return await asyncio.to_thread(diagnose, self._settings)
+        except Exception:
+            logger.exception("the search for the cause failed")
+            return None
         finally:
             self._diagnosed = time.monotonic()
 
