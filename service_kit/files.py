@@ -30,19 +30,26 @@ class Kept(Generic[T]):
         self._paths = paths
         self._read = read
         self._seen = self._state()
+        self._told = ""
         self.value = read()
 
     def renewed(self) -> bool:
-        """Looks at the files, and reads them where one changed; whether there is another value now."""
+        """Looks at the files, and reads them where one changed; whether there is another value now.
+
+        What can't be used is read again at each look: a file that may be read at last does not look changed.
+        """
         state = self._state()
         if state == self._seen:
+            self._told = ""
             return False
-        self._seen = state
         try:
             value = self._read()
         except SettingsError as error:
-            logger.warning("changed files can't be used; what was read before stays in use", reason=str(error))
+            if str(error) != self._told:
+                logger.warning("changed files can't be used; what was read before stays in use", reason=str(error))
+            self._told = str(error)
             return False
+        self._seen, self._told = state, ""
         if value == self.value:
             return False
         self.value = value

@@ -27,6 +27,7 @@ class Identity:
 def read_identity(certificate: tuple[str, str], key: tuple[str, str]) -> Identity:
     """The pair in two files, each given as (settings field, path). Raises SettingsError."""
     identity = Identity(read_certificates(*certificate), content(*key))
+    changed = f"{variable(certificate[0])}={certificate[1]!r}: changed while it was read"
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate[1], key[1], password="")
     except ssl.SSLError as error:
@@ -35,8 +36,10 @@ def read_identity(certificate: tuple[str, str], key: tuple[str, str]) -> Identit
         else:
             fault = "holds no private key in PEM without a password"
         raise SettingsError(f"{variable(key[0])}={key[1]!r}: {fault}") from error
+    except OSError as error:
+        raise SettingsError(changed) from error
     if identity != Identity(content(*certificate), content(*key)):
-        raise SettingsError(f"{variable(certificate[0])}={certificate[1]!r}: changed while it was read")
+        raise SettingsError(changed)
     return identity
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import make_test_ca
 import pytest
+import structlog
 from cryptography.hazmat.primitives import serialization
 
 from inference_server import guard
 from inference_server import settings as inference
 from service_kit import bearer, tls
-from service_kit.files import Kept
+from service_kit.files import Kept, content
 from service_kit.settings import SettingsError
 from web_gateway import channel
 from web_gateway import settings as gateway
@@ -205,3 +206,37 @@ def test_what_is_kept_changes_with_its_files_and_only_for_the_better(tmp_path: P
     assert secrets.value == (f"{SECRET}-of-next-week".encode(),)
     os.utime(file)
     assert not secrets.renewed()
+
+
+def test_what_can_not_be_used_is_read_again_and_told_once(tmp_path: Path) -> None:
+    """Permissions may change without a trace in what a look at the file sees."""
+    file = tmp_path / "tokens"
+    file.write_text("old")
+    reasons = iter(["", "Permission denied", "Permission denied", "garbage", "garbage", ""])
+
+    def read() -> str:
+        if reason := next(reasons):
+            raise SettingsError(reason)
+        return file.read_text()
+
+    kept = Kept([str(file)], read)
+    file.write_text("the new one")
+    with structlog.testing.capture_logs() as entries:
+        assert [kept.renewed() for _ in range(5)] == [False] * 4 + [True]
+    assert kept.value == "the new one"
+    assert [entry["reason"] for entry in entries if "reason" in entry] == ["Permission denied", "garbage"]
+
+
+@pytest.mark.parametrize("gone", ["server.pem", "server.key"])
+def test_files_that_vanish_between_two_reads_are_said_to_have_changed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    def read(field: str, path: str) -> bytes:
+        found = content(field, path)
+        if field == "tls_key":
+            (folder / gone).unlink()
+        return found
+
+    monkeypatch.setattr(tls, "content", read)
+    pair = ("tls_cert", str(folder / "server.pem")), ("tls_key", str(folder / "server.key"))
+    assert "changed while it was read" in fault(lambda: tls.read_identity(*pair))
