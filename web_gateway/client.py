@@ -128,11 +128,11 @@ class InferenceClient:
         try:
             async with self._line("Check", quiet) as line:
                 terms = {**self._terms(call), "timeout": within}
-                answer = await line.health.Check(health_pb2.HealthCheckRequest(), **terms)
+                answer = await answer_of(line.health.Check(health_pb2.HealthCheckRequest(), **terms))
                 if (
                     answer.status == health_pb2.HealthCheckResponse.SERVING
                 ):  # health is open to all; the rest may not be
-                    await line.calls.Info(pb.InfoRequest(), **terms)
+                    await answer_of(line.calls.Info(pb.InfoRequest(), **terms))
         except errors.Unavailable:
             raise
         except errors.GatewayError as error:
