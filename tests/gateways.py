@@ -47,10 +47,14 @@ async def gateway_here(target: str, app: Starlette | None = None, **settings: An
 
 
 class ScriptedService(pb_grpc.NextTokenServiceServicer):
-    """The contract's calls as a test wants them: each awaits `script`, with what was asked and the call's context."""
+    """The contract's calls as a test wants them: each awaits `script`, with what was asked and the call's context.
+
+    A watch gives what `watch` yields.
+    """
 
     def __init__(self) -> None:
         self.script: Callable[[Any, Any], Any] = refuse_all
+        self.watch: Callable[[Any, Any], AsyncIterator[Any]] = refuse_watch
 
     async def TopK(self, request: Any, context: Any) -> Any:
         return await self.script(request, context)
@@ -61,9 +65,18 @@ class ScriptedService(pb_grpc.NextTokenServiceServicer):
     async def ListModels(self, request: Any, context: Any) -> Any:
         return await self.script(request, context)
 
+    async def WatchModels(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        async for models in self.watch(request, context):
+            yield models
+
 
 async def refuse_all(request: Any, context: Any) -> None:
     await context.abort(grpc.StatusCode.UNIMPLEMENTED, "no script")
+
+
+async def refuse_watch(request: Any, context: Any) -> AsyncIterator[Any]:
+    await refuse_all(request, context)
+    yield
 
 
 @contextlib.asynccontextmanager

@@ -26,6 +26,7 @@ CLIENT_KEY = "x-client"
 DETAILS_KEY = "grpc-status-details-bin"
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 READY_WITHIN_S = 2.0  # a health check that takes longer is an answer too
+WATCH_EVERY_S = 1.0  # from one watch's beginning to the next one's
 LONG_ANSWER_BYTES = 2**18
 
 UNREACHABLE = "The inference server can't be reached. It may be starting or stopped; try again in a moment."
@@ -103,11 +104,11 @@ class InferenceClient:
     async def watch(self, call: Call) -> AsyncIterator[values.ModelList]:
         """Every model now and at each change. Ends only by an error, Unavailable where the server stops.
 
-        A watch that was under way and breaks off is taken up again at once: the server it was on may be one of several,
-        and connections are renewed.
+        A watch that was under way and breaks off is taken up again: the server it was on may be one of several, and
+        connections are renewed.
         """
         while True:
-            heard = False
+            heard, begun = False, time.monotonic()
             try:
                 async with self._line("WatchModels", quiet=True) as line:
                     changes = line.calls.WatchModels(pb.WatchModelsRequest(), **self._terms(call))
@@ -120,6 +121,8 @@ class InferenceClient:
             else:
                 if not heard and not line.replaced.is_set():
                     raise errors.Unavailable(STOPPED)
+            if (early_s := begun + WATCH_EVERY_S - time.monotonic()) > 0:
+                await asyncio.sleep(early_s)
 
     async def check_ready(self, call: Call, quiet: bool = False) -> None:
         """Returns when the server can answer; else raises Unavailable."""

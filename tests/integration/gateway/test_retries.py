@@ -1,6 +1,8 @@
 """What the gateway tries again, and what it passes on at once."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -9,6 +11,10 @@ from gateways import gateway_here, problem, scripted_server
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 from nexttoken.v1 import next_token_pb2 as pb
+from servers import PATIENCE_S
+
+from web_gateway import client
+from web_gateway.settings import Settings
 
 HELLO = {"text": "hi"}
 WORDS = "not now, but later"
@@ -81,3 +87,38 @@ async def test_failures_all_around_use_up_the_budget() -> None:
         for _ in range(10):
             await gateway.web.post("/api/next-token", json=HELLO)
     assert script.calls - before == 10
+
+
+@pytest.mark.parametrize("words", ["", WORDS])
+async def test_a_watch_that_breaks_off_early_is_taken_up_after_a_pause(
+    monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    paused, over = asyncio.Event(), asyncio.Event()
+    watches = 0
+
+    async def script(request: Any, context: Any) -> AsyncIterator[pb.WatchModelsResponse]:
+        nonlocal watches
+        watches += 1
+        yield pb.WatchModelsResponse()
+        if words:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, words)
+
+    async def pause(_: float) -> None:
+        paused.set()
+        await over.wait()
+
+    monkeypatch.setattr(client, "time", SimpleNamespace(monotonic=lambda: 0.0))  # no time passes
+    monkeypatch.setattr(client, "asyncio", SimpleNamespace(sleep=pause))
+    async with scripted_server() as server, client.connect(Settings(inference_target=server.target)) as inference:
+        server.service.watch = script
+        watch: Any = inference.watch(client.Call.endless())
+        await anext(watch)
+        async with asyncio.timeout(PATIENCE_S):
+            again = asyncio.ensure_future(anext(watch))
+            pausing = asyncio.create_task(paused.wait())
+            await asyncio.wait((again, pausing), return_when=asyncio.FIRST_COMPLETED)
+            assert (watches, again.done()) == (1, False)
+            over.set()
+            await again
+            assert watches == 2
+        await watch.aclose()
