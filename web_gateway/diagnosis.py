@@ -57,7 +57,7 @@ def greet(settings: Settings, host: str, port: int) -> str | None:
     elif settings.tls_ca != "public":
         context = ssl.create_default_context(cafile=settings.tls_ca)
     if settings.tls_client_cert:
-        context.load_cert_chain(settings.tls_client_cert, settings.tls_client_key)
+        context.load_cert_chain(settings.tls_client_cert, settings.tls_client_key, password="")
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # gRPC is not as strict as newer Pythons
     context.set_alpn_protocols(["h2"])
     with socket.create_connection((host, port), WITHIN_S) as connection:

@@ -1,6 +1,8 @@
 """Certificates, keys and tokens as files: what is refused at the start and in which words, and what is read anew."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -240,3 +242,21 @@ def test_files_that_vanish_between_two_reads_are_said_to_have_changed(
     monkeypatch.setattr(tls, "content", read)
     pair = ("tls_cert", str(folder / "server.pem")), ("tls_key", str(folder / "server.key"))
     assert "changed while it was read" in fault(lambda: tls.read_identity(*pair))
+
+
+def test_the_search_for_the_cause_asks_nobody_for_a_pass_phrase(folder: Path) -> None:
+    settings = {
+        "inference_target": "localhost:1",
+        "tls_client_cert": str(folder / "client.pem"),
+        "tls_client_key": str(folder / "locked.key"),
+    }
+    script = f"from web_gateway import diagnosis, settings; diagnosis.diagnose(settings.Settings(**{settings}))"
+    asked = subprocess.run(
+        [sys.executable, "-c", script],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,  # no terminal: OpenSSL would ask on standard error
+    )
+    assert "Enter PEM" not in asked.stdout + asked.stderr
