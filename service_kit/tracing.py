@@ -4,6 +4,7 @@ The variables are OpenTelemetry's own: OTEL_EXPORTER_OTLP_ENDPOINT (or …_TRACE
 certificates, sampling and the resource's attributes come from the others the SDK reads.
 """
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -54,8 +55,9 @@ def stop() -> None:
     global _provider
     if _provider is not None:
         provider, _provider = _provider, None
-        provider.force_flush(LAST_WORDS_MS)
-        provider.shutdown()
+        ending = threading.Thread(target=provider.shutdown, daemon=True)  # it sends what is left, and knows no limit
+        ending.start()
+        ending.join(LAST_WORDS_MS / 1000)
 
 
 def span(

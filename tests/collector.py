@@ -10,13 +10,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 
 class Collector(ThreadingHTTPServer):
-    """What it was sent: (service, span) pairs."""
+    """What it was sent: (service, span) pairs. It answers while `answering` is set."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Receiver)
         self.spans: list[tuple[str, Any]] = []
+        self.answering = threading.Event()
+        self.answering.set()
 
     @property
     def url(self) -> str:
@@ -32,6 +34,7 @@ class Receiver(BaseHTTPRequestHandler):
         for of in sent.resource_spans:
             (service,) = [a.value.string_value for a in of.resource.attributes if a.key == "service.name"]
             self.server.spans += [(service, span) for scope in of.scope_spans for span in scope.spans]
+        self.server.answering.wait()
         self.send_response(200)
         self.send_header("content-length", "0")
         self.end_headers()

@@ -1,7 +1,9 @@
 """One request's spans across both services, received by a real collector; and nothing at all where none is set."""
 
+import os
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import httpx
@@ -94,3 +96,25 @@ def test_a_collector_that_is_gone_harms_nobody() -> None:
     with gateway_process({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}) as gateway:
         assert httpx.get(f"{gateway.url}/", timeout=PATIENCE_S).status_code == 200
         assert gateway.stop() == 0
+
+
+def test_a_collector_that_does_not_answer_holds_no_stop_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(threading.enumerate())
+    with collector() as received:
+        received.answering.clear()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", received.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3600")
+        monkeypatch.setattr(tracing, "LAST_WORDS_MS", 1)
+        assert tracing.start("s", os.environ)
+        with tracing.span("a"):
+            pass
+        stopping = threading.Thread(target=tracing.stop)
+        stopping.start()
+        stopping.join(PATIENCE_S)
+        stopped = not stopping.is_alive()
+        received.answering.set()
+        for thread in set(threading.enumerate()) - before:
+            if "Otel" in thread.name or "shutdown" in thread.name:
+                thread.join(PATIENCE_S)
+        assert stopped
+        assert [span.name for _, span in received.spans] == ["a"]  # sent all the same, where the process goes on
