@@ -5,7 +5,9 @@ Knows sockets and ssl; no gRPC. Words are for anyone; addresses and what a libra
 
 import socket
 import ssl
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 
 import structlog
 
@@ -36,19 +38,31 @@ logger = structlog.get_logger()
 
 def diagnose(settings: Settings) -> str | None:
     """What is wrong with the connection's security, where something is. Blocks for up to some seconds."""
-    for host, port in addresses(settings.inference_target)[:MOST_ADDRESSES]:
+    for host, address, port in islice(found(settings.inference_target), MOST_ADDRESSES):
         try:
-            fault = greet(settings, host, port)
+            fault = greet(settings, host, address, port)
         except OSError as error:
-            logger.debug("no handshake", host=host, port=port, error=str(error))
+            logger.debug("no handshake", host=host, address=address, port=port, error=str(error))
             continue
         if fault:
-            logger.error("the connection is refused", host=host, port=port, reason=fault)
+            logger.error("the connection is refused", host=host, address=address, port=port, reason=fault)
             return fault
     return None
 
 
-def greet(settings: Settings, host: str, port: int) -> str | None:
+def found(target: str) -> Iterator[tuple[str, str, int]]:
+    """(host, address, port) of each address behind the hosts that a target names."""
+    for host, port in addresses(target):
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            logger.debug("no address", host=host, error=str(error))
+            continue
+        for *_, address in answers:
+            yield host, str(address[0]), port
+
+
+def greet(settings: Settings, host: str, address: str, port: int) -> str | None:
     """Shakes hands as gRPC does; what speaks against it. Raises OSError where nobody is there to do so."""
     context = ssl.create_default_context()
     if not settings.tls_ca:
@@ -60,7 +74,7 @@ def greet(settings: Settings, host: str, port: int) -> str | None:
         context.load_cert_chain(settings.tls_client_cert, settings.tls_client_key, password="")
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # gRPC is not as strict as newer Pythons
     context.set_alpn_protocols(["h2"])
-    with socket.create_connection((host, port), WITHIN_S) as connection:
+    with socket.create_connection((address, port), WITHIN_S) as connection:
         try:
             with context.wrap_socket(connection, server_hostname=settings.tls_server_name or host) as encrypted:
                 if not settings.tls_ca:

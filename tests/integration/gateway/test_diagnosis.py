@@ -1,13 +1,17 @@
 """Why no connection comes about, asked by every call that fails."""
 
 import asyncio
+import socket
+from typing import Any
 
+import pytest
 import structlog
 from bench.stack import free_port
 from gateways import gateway_here, problem
 from servers import PATIENCE_S
 
 from web_gateway.channel import linked
+from web_gateway.diagnosis import MOST_ADDRESSES, diagnose
 from web_gateway.settings import Settings
 
 
@@ -28,3 +32,23 @@ async def test_a_search_that_fails_is_no_answer_s_fault() -> None:
             assert "can't be reached" in words
             assert not gateway.server._announcing.done()
     assert {entry["event"] for entry in entries if entry.get("exc_info")} == {"the search for the cause failed"}
+
+
+def test_so_many_addresses_are_tried_however_many_a_name_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    look_up = socket.getaddrinfo
+    tried = []
+
+    class Socket(socket.socket):
+        def connect(self, address: Any) -> None:
+            tried.append(address)
+            super().connect(address)
+
+    def thirty(host: str, *rest: Any, **more: Any) -> list[Any]:
+        hosts = [f"127.0.0.{at}" for at in range(1, 31)] if host == "models.test" else [host]
+        return [answer for each in hosts for answer in look_up(each, *rest, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", thirty)
+    monkeypatch.setattr(socket, "socket", Socket)
+    assert diagnose(Settings(inference_target=f"models.test:{port}")) is None
+    assert tried == [(f"127.0.0.{at}", port) for at in range(1, MOST_ADDRESSES + 1)]
