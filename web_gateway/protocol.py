@@ -52,13 +52,23 @@ class BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client reads more slowly than it is sent to."""
         super().pause_writing()
-        if self._unread_timer is None:
-            self._unread_timer = self.loop.call_later(SLOW_READER_S, self.transport.abort)
+        self._wait_for_reader()
 
     def resume_writing(self) -> None:
-        """It has caught up."""
-        self._read_on()
+        """It has caught up; a connection that closes waits until all is read."""
+        if not self.transport.is_closing():
+            self._read_on()
         super().resume_writing()
+
+    def on_response_complete(self) -> None:
+        """The next request may come, or the connection closes."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._wait_for_reader()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """No next request came."""
+        self._close()
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -90,11 +100,11 @@ class BoundedProtocol(HttpToolsProtocol):
         words = msg if msg == LONG_HEAD else NOT_HTTP
         body = msgspec.json.encode(Problem(error=words, code="invalid_argument"))
         self.transport.write(REFUSED + b"content-length: %d\r\n\r\n" % len(body) + body)
-        self.transport.close()
+        self._close()
 
     def _expect_head(self) -> None:
         if self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_S, self.transport.close)
+            self._head_timer = self.loop.call_later(HEAD_S, self._close)
 
     def _parse(self, data: bytes | memoryview) -> None:
         while True:
@@ -129,6 +139,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def _close(self) -> None:
+        self.transport.close()
+        self._wait_for_reader()
+
+    def _wait_for_reader(self) -> None:
+        if self._unread_timer is None:
+            self._unread_timer = self.loop.call_later(SLOW_READER_S, self.transport.abort)
 
     def _read_on(self) -> None:
         if self._unread_timer is not None:

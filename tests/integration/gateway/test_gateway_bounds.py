@@ -301,6 +301,30 @@ async def test_a_connection_whose_request_is_answered_ends(
         writer.close()
 
 
+@pytest.mark.parametrize(
+    "last", [b"connection: close\r\n\r\n", b"\r\n", b""], ids=["told to close", "idle", "half a head"]
+)
+async def test_an_answer_that_nobody_reads_keeps_no_connection(monkeypatch: pytest.MonkeyPatch, last: bytes) -> None:
+    """Too little for the server to wait with more: a close alone would wait for the reader for ever."""
+    monkeypatch.setattr("web_gateway.server.IDLE_S", 0.2)
+    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
+    monkeypatch.setattr(protocol, "SLOW_READER_S", 0.2)
+    async with gateway_here(NOWHERE) as gateway, asyncio.timeout(PATIENCE_S):
+        loop, open_now = asyncio.get_running_loop(), gateway.server.server_state.connections
+        with socket.socket() as visitor:
+            visitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            visitor.setblocking(False)
+            await loop.sock_connect(visitor, ("127.0.0.1", gateway.port))
+            await until(lambda: len(open_now) == 1)
+            transport = next(iter(open_now)).transport
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            while not transport.get_write_buffer_size():
+                await loop.sock_sendall(visitor, b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n")
+                await asyncio.sleep(0.01)
+            await loop.sock_sendall(visitor, b"GET /healthz HTTP/1.1\r\nhost: here\r\n" + last)
+            await until(lambda: not open_now)
+
+
 async def test_a_body_may_take_longer_than_a_head(bounded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEAD_S", 0.1)
     bounded.service.script = answers
