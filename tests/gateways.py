@@ -27,6 +27,9 @@ from web_gateway.settings import Settings
 ROOT = Path(__file__).parents[1]
 SERVING = re.compile(r"(?<=\"url\": \")http://[^\"]+|(?<=url=)http://\S+")
 NOWHERE = "127.0.0.1:1"  # a port where nothing listens
+BODY_LIMIT = 1000  # bytes, of a gateway that is made to read short bodies
+HELLO = b'{"text": "hi"}'
+POST = b"POST /api/next-token HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
 
 
 @contextlib.asynccontextmanager

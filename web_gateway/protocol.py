@@ -68,7 +68,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         """No next request came."""
-        self._close()
+        if not self.transport.is_closing():
+            self._close()
 
     def on_message_begin(self) -> None:
         """A head begins."""

@@ -56,8 +56,9 @@ export function cut(answer, drawing, temperature, settings) {
     const share = stays ? Math.min(1, row.probability / kept.probability) : 0;
     return { ...row, share, fell: stays ? null : reason(lines, rank - 1) };
   });
-  const shown = rows.reduce((total, row) => (row.fell ? total : total + row.probability), 0);
-  const beyond = kept.count > rows.filter(({ fell }) => !fell).length ? Math.max(0, kept.probability - shown) / kept.probability : 0;
+  const left = rows.filter(({ fell }) => !fell);
+  const shown = left.reduce((total, { probability }) => total + probability, 0);
+  const beyond = kept.count > left.length ? Math.max(0, kept.probability - shown) / kept.probability : 0;
   return { ...drawing, rows, cutting: true, kept, otherShare: beyond };
 }
 

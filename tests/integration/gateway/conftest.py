@@ -7,7 +7,7 @@ from typing import Any
 import fakes
 import pytest
 import pytest_asyncio
-from gateways import gateway_here, run_gateway
+from gateways import BODY_LIMIT, gateway_here, run_gateway, scripted_server
 from servers import PATIENCE_S, connect, ready, run_inference_server, server_here
 
 from inference_server import settings as inference
@@ -49,3 +49,13 @@ def tiers(stack: Any) -> Any:
     stack.engine.clients.clear()
     stack.engine.finished = 0
     return stack
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bounded() -> AsyncIterator[Any]:
+    """A gateway that reads short bodies, and a server that tells of its calls."""
+    async with (
+        scripted_server() as server,
+        gateway_here(server.target, max_body_bytes=BODY_LIMIT, timeout_s=600) as gateway,
+    ):
+        yield SimpleNamespace(**vars(gateway), service=server.service)
