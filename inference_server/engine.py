@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from inference_server import memory
+from inference_server import memory, openmp
 from inference_server.checks import check_ids, check_length, check_score, check_top_k
 from inference_server.distribution import Distribution, Place
 from inference_server.errors import InvalidField
@@ -228,9 +228,12 @@ def load(
 
     Takes however long it takes. Raises LoadFailed.
     """
-    vocabulary = Vocabulary.load(folder)
-    model = Model.load(folder, settings.device, stored_bytes)
-    memory.give_back()  # of what loading took for a while
+    try:
+        vocabulary = Vocabulary.load(folder)
+        model = Model.load(folder, settings.device, stored_bytes)
+    finally:  # what loading took for a while
+        memory.give_back()
+        openmp.dismiss()
     return Engine(name, vocabulary, model, scheduler, cache, settings)
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import llvmlite.binding
 import numpy as np
-import torch
 from numba import cfunc, types
 from numpy.typing import NDArray
+
+from inference_server import openmp
 
 BODY = types.void(types.CPointer(types.int64))
 here: Any = types.ExternalFunction("next_token_thread", types.int32())
@@ -36,21 +37,18 @@ class NoTeamError(Exception):
 
 
 @cache
-def _start() -> Callable[..., None]:
+def _start() -> Any:
     """The call that runs a body in all threads. Raises NoTeamError."""
-    folder = Path(torch.__file__).parent / "lib"
-    for path in (*sorted(folder.glob("libgomp*")), *sorted(folder.glob("libomp*"))):
-        try:
-            runtime = ctypes.CDLL(str(path))
-            for ours, theirs in _SYMBOLS.items():
-                llvmlite.binding.add_symbol(ours, ctypes.cast(getattr(runtime, theirs), ctypes.c_void_p).value)
-            start = runtime.GOMP_parallel
-        except (OSError, AttributeError):
-            continue
-        start.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
-        start.restype = None
-        return start
-    raise NoTeamError("torch's OpenMP runtime is not at hand")
+    library: Any = openmp.runtime()
+    try:
+        for ours, theirs in _SYMBOLS.items():
+            llvmlite.binding.add_symbol(ours, ctypes.cast(getattr(library, theirs), ctypes.c_void_p).value)
+        start = library.GOMP_parallel
+    except AttributeError:
+        raise NoTeamError("torch's OpenMP runtime is not at hand") from None
+    start.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    start.restype = None
+    return start
 
 
 class Body:

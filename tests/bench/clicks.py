@@ -1,8 +1,9 @@
 """What a click costs: one more token after a prompt of 512, asked over HTTP and gRPC, against the naive design.
 
 Both sides hold the same random model in SmolLM2-360M's shape and answer the same clicks in one session. A click is
-timed with lookahead off; an instant click is one on a shown bar, at random among the first ten, after a second of
-thought, with it on.
+timed with lookahead off, right after the answer before it or after a pause; an instant click is one on a shown bar, at
+random among the first ten, after a second of thought, with it on. Keys with `grpc` are of clicks that go past the
+gateway.
 """
 
 import asyncio
@@ -11,19 +12,26 @@ import os
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import aiohttp
+import grpc
+from nexttoken.v1 import next_token_pb2 as pb
+from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
 from bench import shape
-from bench.stack import PATIENCE_S, free_port, percentile, running
+from bench.stack import PATIENCE_S, Stack, free_port, percentile, running
 
 PROMPT = 512
 CLICKS = 30
 SEED_CLICKS = 4
 THOUGHT_S = 1.0
+PAUSE_S = 0.3
 SHOWN = 10
+
+Question = Callable[[list[int]], Awaitable[tuple[list[int], bool]]]
+"""Asks what follows ids: the ids of the bars, and whether the answer had been computed before."""
 
 
 @contextlib.asynccontextmanager
@@ -57,46 +65,79 @@ async def ask(
         return dict(await answer.json())
 
 
-async def click(
-    session: aiohttp.ClientSession, url: str, length: int, clicks: int, thought_s: float, seed: int, **more: Any
-) -> tuple[list[float], float]:
+def over_http(session: aiohttp.ClientSession, url: str) -> Question:
+    """Questions to the page's address or the naive design's."""
+
+    async def question(ids: list[int]) -> tuple[list[int], bool]:
+        answer = await ask(session, url, ids)
+        return [bar["token_id"] for bar in answer["candidates"]], bool(answer.get("lookahead_hit"))
+
+    return question
+
+
+def over_grpc(channel: grpc.aio.Channel) -> Question:
+    """Questions to the inference server itself."""
+    stub = pb_grpc.NextTokenServiceStub(channel)  # type: ignore[no-untyped-call]
+
+    async def question(ids: list[int]) -> tuple[list[int], bool]:
+        answer = await stub.TopK(pb.TopKRequest(token_ids=pb.TokenIds(ids=ids), top_k=SHOWN))
+        return [bar.token.token_id for bar in answer.candidates], answer.lookahead_hit
+
+    return question
+
+
+async def click(question: Question, length: int, clicks: int, thought_s: float, seed: int) -> tuple[list[float], float]:
     """Milliseconds of each click after a fresh prompt of `length`, and the share of lookahead hits."""
     chance = random.Random(seed)
     ids = [chance.randrange(shape.VOCABULARY) for _ in range(length)]
-    answer = await ask(session, url, ids, **more)
+    bars, _ = await question(ids)
     taken, hits = [], 0
     for _ in range(clicks):
         await asyncio.sleep(thought_s)
-        ids.append(chance.choice(answer["candidates"])["token_id"])
+        ids.append(chance.choice(bars))
         began = time.perf_counter()
-        answer = await ask(session, url, ids, **more)
+        bars, hit = await question(ids)
         taken.append((time.perf_counter() - began) * 1e3)
-        hits += bool(answer.get("lookahead_hit"))
+        hits += hit
     return taken, hits / clicks
+
+
+@contextlib.asynccontextmanager
+async def asking(session: aiohttp.ClientSession, lookahead: int) -> AsyncIterator[tuple[Stack, Question, Question]]:
+    """Both services with the model, and questions over HTTP and over gRPC alone."""
+    async with (
+        running(model=str(shape.folder()), NEXTTOKEN_LOOKAHEAD=str(lookahead)) as stack,
+        grpc.aio.insecure_channel(stack.target) as channel,
+    ):
+        yield stack, over_http(session, f"{stack.url}/api/next-token"), over_grpc(channel)
 
 
 async def measure() -> dict[str, float]:
     """All figures of this benchmark; prints them as a table."""
-    model = str(shape.folder())
     figures: dict[str, float] = {}
     async with aiohttp.ClientSession() as session:
         async with seed_design() as url:
-            taken, _ = await click(session, url, PROMPT, SEED_CLICKS, 0.0, seed=1)
+            taken, _ = await click(over_http(session, url), PROMPT, SEED_CLICKS, 0.0, seed=1)
             figures["seed_click_ms"] = percentile(taken, 0.5)
-        async with running(model=model, NEXTTOKEN_LOOKAHEAD="0") as stack:
-            url = f"{stack.url}/api/next-token"
-            taken, _ = await click(session, url, PROMPT, CLICKS, 0.0, seed=2)
+        async with asking(session, lookahead=0) as (_, http, straight):
+            taken, _ = await click(http, PROMPT, CLICKS, 0.0, seed=2)
             figures["click_ms"] = percentile(taken, 0.5)
-            short, _ = await click(session, url, 64, CLICKS, 0.0, seed=3)
-            long, _ = await click(session, url, 2048, CLICKS, 0.0, seed=4)
+            taken, _ = await click(straight, PROMPT, CLICKS, 0.0, seed=6)
+            figures["click_grpc_ms"] = percentile(taken, 0.5)
+            paused, _ = await click(http, PROMPT, CLICKS, PAUSE_S, seed=7)
+            figures["paused_over_click"] = percentile(paused, 0.5) / figures["click_ms"]
+            short, _ = await click(http, 64, CLICKS, 0.0, seed=3)
+            long, _ = await click(http, 2048, CLICKS, 0.0, seed=4)
             figures["click_flatness"] = percentile(long, 0.5) / percentile(short, 0.5)
-        async with running(model=model) as stack:
-            url = f"{stack.url}/api/next-token"
-            taken, share = await click(session, url, PROMPT, CLICKS, THOUGHT_S, seed=5)
+        async with asking(session, lookahead=SHOWN) as (stack, http, straight):
+            taken, share = await click(http, PROMPT, CLICKS, THOUGHT_S, seed=5)
             figures["instant_click_ms"] = percentile(taken, 0.5)
             figures["instant_click_p95_ms"] = percentile(taken, 0.95)
             figures["instant_hit_share"] = share
+            taken, _ = await click(straight, PROMPT, CLICKS, THOUGHT_S, seed=6)
+            figures["instant_click_grpc_ms"] = percentile(taken, 0.5)
             ids = list(range(PROMPT))
+            url = f"{stack.url}/api/next-token"
             await ask(session, url, ids)
             inside = [
                 (await ask(session, url, ids, temperature=0.5 + at / 50))["timings_ms"]["total"] for at in range(CLICKS)

@@ -19,9 +19,10 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True)
 class Stack:
-    """Where the page answers, where the inference server tells of itself, and the two processes behind it."""
+    """Where the page and gRPC answer, where the inference server tells of itself, and the two processes behind it."""
 
     url: str
+    target: str
     monitor: str
     inference: psutil.Process
     gateway: psutil.Process
@@ -77,7 +78,7 @@ async def running(
         async with aiohttp.ClientSession() as session:
             await wait_ready(session, url, model)
         inference, gateway = (psutil.Process(process.pid) for process in processes)
-        yield Stack(url, f"http://127.0.0.1:{monitor_port}", inference, gateway)
+        yield Stack(url, f"127.0.0.1:{grpc_port}", f"http://127.0.0.1:{monitor_port}", inference, gateway)
     finally:
         for process in processes:
             if process.returncode is None:

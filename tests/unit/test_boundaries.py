@@ -81,7 +81,8 @@ TORCH = {
     *("model.py", "distribution.py", "train.py", "evaluate.py"),
     *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
     *("fixed_step.py", "replay.py", "states.py"),
-    *("held.py", "calibration.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py", "team.py"),
+    *("held.py", "calibration.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py"),
+    *("team.py", "openmp.py"),
 }
 HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
 

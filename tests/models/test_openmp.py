@@ -1,0 +1,67 @@
+"""Threads that helped to compute are let go, for the runtime lets all its threads sleep while there are many."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+
+from inference_server import bundled, engine, openmp
+from inference_server.errors import LoadFailed
+from inference_server.prefix_cache import PrefixCache
+from inference_server.scheduler import Scheduler
+from inference_server.settings import Settings
+
+HELPERS = 2
+
+
+def compute() -> float:
+    """Work that torch shares out."""
+    return float(torch.ones(1 << 20).sum())
+
+
+def dismissed() -> int:
+    """How many helpers the calling thread had."""
+    before = psutil.Process().num_threads()
+    openmp.dismiss()
+    return before - psutil.Process().num_threads()
+
+
+@pytest.fixture
+def thread() -> Iterator[ThreadPoolExecutor]:
+    """A thread of its own, which shares its work with two more."""
+    before = torch.get_num_threads()
+    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(HELPERS + 1,)) as executor:
+        executor.submit(compute).result()
+        executor.submit(openmp.dismiss).result()
+        yield executor
+    torch.set_num_threads(before)
+
+
+def test_helpers_end_and_come_back(thread: ThreadPoolExecutor) -> None:
+    for _ in range(2):
+        assert thread.submit(compute).result() == 1 << 20
+        assert thread.submit(dismissed).result() == HELPERS
+    assert thread.submit(dismissed).result() == 0
+
+
+def test_helpers_of_other_threads_stay(thread: ThreadPoolExecutor) -> None:
+    thread.submit(compute).result()
+    openmp.dismiss()
+    assert thread.submit(dismissed).result() == HELPERS
+
+
+def test_a_loaded_model_leaves_no_helpers(thread: ThreadPoolExecutor, scheduler: Scheduler) -> None:
+    cache, settings = PrefixCache[Any](0), Settings(device="cpu")
+    thread.submit(engine.load, "bundled", bundled.FOLDER, scheduler, cache, 0, settings).result()
+    assert thread.submit(dismissed).result() == 0
+
+
+def test_nor_does_one_that_fails(thread: ThreadPoolExecutor, scheduler: Scheduler, tmp_path: Path) -> None:
+    thread.submit(compute).result()
+    with pytest.raises(LoadFailed):
+        thread.submit(engine.load, "empty", tmp_path, scheduler, PrefixCache(0), 0, Settings(device="cpu")).result()
+    assert thread.submit(dismissed).result() == 0
