@@ -14,8 +14,11 @@ MOST = 4  # rows that pass together
 NEAR = 256 * 1024  # bytes of rows, and of weights, that stay in a core's cache beside each other
 _WIDE = 4 if LANES == 16 else 2  # outputs whose sums fit the registers beside so many rows
 
-# one row reads the weights in one stream; several take blocks of outputs and ask for the next block meanwhile
-_one = block(1, 1, depth=4)
+_DEEP = 4  # registers that hold the sum of a single output
+_AHEAD = 4096  # bytes between the weight that a single row reads and the one it asks for
+
+# one row reads the weights in one stream; several take blocks of outputs; both ask for later weights meanwhile
+_one = block(1, 1, depth=_DEEP, ahead=True)
 _two, _three, _four = (block(rows, _WIDE, ahead=True) for rows in (2, 3, 4))
 
 
@@ -61,8 +64,10 @@ def _panel(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: i
             following += steps * pace
             m += count
     for o in range(whole, last):
+        at = w + o * row_bytes
         for m in range(rows):
-            _one(kind, x + m * width * 4, w + o * row_bytes, width, y + (m * y_stride + o) * 4, y_stride, 0, 0)
+            source, target = x + m * width * 4, y + (m * y_stride + o) * 4
+            _one(kind, source, at, width, target, y_stride, at + _AHEAD, _DEEP * LANES * bytes_of(kind))
 
 
 @njit(nogil=True)

@@ -73,9 +73,12 @@ def _sum(builder: Any, vector: Any) -> Any:
 
 
 def prefetch(builder: Any, address: Any) -> None:
-    """Asks memory for the 64 bytes around an address; any address will do."""
+    """Asks memory for the 64 bytes around an address; any address will do.
+
+    They come no nearer than a core's second cache, which can wait for several times as many at once as the first.
+    """
     pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
-    constants = [ir.Constant(ir.IntType(32), each) for each in (0, 3, 1)]  # read, keep near, data
+    constants = [ir.Constant(ir.IntType(32), each) for each in (0, 2, 1)]  # read, second cache, data
     _call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, *constants])
 
 
@@ -114,7 +117,7 @@ def _block(
         with cgutils.for_range_slice(builder, start, stop, _number(lanes * depth)) as (at, _):
             if ahead and lanes > 1:
                 asked = builder.load(place)
-                for line in range(max(1, outputs * weight_bytes * lanes // _LINE)):
+                for line in range(max(1, depth * outputs * weight_bytes * lanes // _LINE)):
                     prefetch(builder, builder.add(asked, _number(line * _LINE)))
                 builder.store(builder.add(asked, pace), place)
             for d in range(depth):
