@@ -30,6 +30,7 @@ P = ParamSpec("P")
 FIRST_GUESS_S = 0.1  # of a job's time, until one is done
 RECENT = 0.2  # weight of the newest job in the mean time of a job
 
+QUIET_S = 0.02  # after an answer, in which it leaves the machine undisturbed, and in which a program asks again
 LEAST_END_S = 0.5  # for the worker to end in, however short the grace
 
 FAILED = "the model failed on this prompt; the server's log says why"
@@ -40,8 +41,18 @@ logger = structlog.get_logger()
 class Scheduler:
     """The gate, the queue and the worker thread that all models of a server share."""
 
-    def __init__(self, queue_limit: int, batch_size: int, batch_tokens: int, client_limit: int | None = None) -> None:
-        """At most `queue_limit` requests are in flight, `client_limit` of one client (None: all)."""
+    def __init__(
+        self,
+        queue_limit: int,
+        batch_size: int,
+        batch_tokens: int,
+        client_limit: int | None = None,
+        quiet_s: float = QUIET_S,
+    ) -> None:
+        """At most `queue_limit` requests are in flight, `client_limit` of one client (None: all).
+
+        Work in idle time begins `quiet_s` seconds after the last answer.
+        """
         self.progress = Progress()
         self._gate = Gate(queue_limit, queue_limit if client_limit is None else client_limit)
         self._batch_size = batch_size
@@ -56,6 +67,8 @@ class Scheduler:
         self._changed = threading.Condition()  # guards the queue and its end
         self._spare: list[Callable[[], bool]] = []
         self._spare_left = False  # whether spare work may have something to do
+        self._quiet_s = quiet_s
+        self._quiet_until = 0.0
         self._helper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="helper")
         # A daemon: a forward pass that outlasts the grace period must not keep the process alive.
         self._worker = threading.Thread(target=self._work, name="models", daemon=True)
@@ -133,7 +146,7 @@ class Scheduler:
             self._abandon(job)
 
     def when_idle(self, work: Callable[[], bool]) -> None:
-        """Has the worker take a step of other work whenever nothing waits, until it returns that there was none.
+        """Has the worker take a step of other work when nothing came for a while, until it returns that there was none.
 
         After each batch it is asked again. Whatever it raises ends only that step.
         """
@@ -181,6 +194,7 @@ class Scheduler:
             if batch:
                 self._spare_left = True
                 self._compute(batch)
+                self._quiet_until = time.monotonic() + self._quiet_s
             else:
                 self._spare_left = self._do_spare()
             with self._changed:
@@ -211,11 +225,12 @@ class Scheduler:
                 if batch := self._waiting.take(self._batch_size, self._batch_tokens):
                     self.progress.begin()
                     return batch
-                if self._spare_left and self._spare and not self._stopping:
+                spare = self._spare_left and self._spare and not self._stopping
+                if spare and now >= self._quiet_until:
                     self.progress.begin()
                     return []
                 self.progress.end(more=False)
-                self._changed.wait()
+                self._changed.wait(self._quiet_until - now if spare else None)
         return None
 
     def _compute(self, batch: Sequence[Job[Any, Any]]) -> None:

@@ -134,6 +134,23 @@ async def test_spare_time_is_used_when_nothing_waits(scheduler: Scheduler, bench
     assert batches_before == [2, 3, 3]
 
 
+async def test_spare_work_leaves_answers_a_while_of_quiet() -> None:
+    """So they are on their way before the machine is busy again, and who asks again at once need not wait."""
+    scheduler = Scheduler(16, 4, 100, quiet_s=3600.0)
+    bench, begun = Bench(scheduler), threading.Event()
+    bench.free = True
+
+    def spare() -> bool:
+        begun.set()
+        return False
+
+    scheduler.when_idle(spare)
+    for query in "ab":
+        assert (await bench.ask(query)).answer == query.upper()
+        assert not await asyncio.to_thread(begun.wait, 0.1)
+    assert await scheduler.close(PATIENCE_S)
+
+
 async def test_spare_work_that_fails_hurts_nobody(scheduler: Scheduler, bench: Bench) -> None:
     failed = threading.Event()
 
