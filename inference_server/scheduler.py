@@ -30,7 +30,7 @@ P = ParamSpec("P")
 FIRST_GUESS_S = 0.1  # of a job's time, until one is done
 RECENT = 0.2  # weight of the newest job in the mean time of a job
 
-QUIET_S = 0.02  # after an answer, in which it leaves the machine undisturbed, and in which a program asks again
+QUIET_S = 0.02  # after an answer, for it to arrive undisturbed, and for a program to ask again
 LEAST_END_S = 0.5  # for the worker to end in, however short the grace
 
 FAILED = "the model failed on this prompt; the server's log says why"

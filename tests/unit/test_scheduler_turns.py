@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from workers import PATIENCE_S, Bench, Steps, answers, settled, until
 
 from inference_server import gathering
 from inference_server.errors import ComputeFailed
+from inference_server.jobs import Outcome
 from inference_server.scheduler import Scheduler
 
 
@@ -167,20 +169,28 @@ async def test_spare_work_that_fails_hurts_nobody(scheduler: Scheduler, bench: B
     assert "work in idle time failed" in [entry["event"] for entry in logs]
 
 
-async def answered_together(bench: Bench) -> None:
-    """Two callers get their answers from one step; the bench computes without permits from then on."""
+async def two_at_work(bench: Bench) -> list["asyncio.Task[Outcome[str]]"]:
+    """Two callers' questions, which the worker computes in one step, until permitted."""
     first = await bench.occupied()
     both = [bench.begin("a1"), bench.begin("b1")]
     await settled()
+    bench.permit()
+    await asyncio.gather(first, bench.computing())
+    return both
+
+
+async def let_all_go(bench: Bench, tasks: Sequence["asyncio.Task[Outcome[str]]"]) -> None:
+    """The worker computes without permits from now on; returns once the tasks are done."""
     bench.free = True
     bench.permit()
-    await asyncio.gather(first, *both)
+    await asyncio.gather(*tasks)
 
 
 async def test_who_was_answered_together_shares_the_next_step(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = await two_at_work(bench)
     monkeypatch.setattr(gathering, "MOST_S", PATIENCE_S)
     monkeypatch.setattr(gathering, "SHARE", 1e9)
-    await answered_together(bench)
+    await let_all_go(bench, both)
     early = bench.begin("a2")
     await settled()
     await asyncio.sleep(0.05)
@@ -191,6 +201,6 @@ async def test_who_was_answered_together_shares_the_next_step(bench: Bench, monk
 
 
 async def test_who_is_alone_in_the_end_is_answered_all_the_same(bench: Bench) -> None:
-    await answered_together(bench)
+    await let_all_go(bench, await two_at_work(bench))
     assert await answers(bench.begin("a2")) == ["A2"]
     assert bench.batches[-1] == ["a2"]
