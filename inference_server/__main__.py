@@ -7,6 +7,7 @@ import sys
 
 import structlog
 
+from inference_server import openmp
 from inference_server.server import CannotListen, serve
 from inference_server.settings import Settings
 from service_kit import logs, settings, tracing
@@ -19,6 +20,7 @@ def main() -> None:
     os.environ.setdefault(
         "HF_HUB_DISABLE_TELEMETRY", "1"
     )  # the Hub is asked for models and told nothing of this machine
+    openmp.prepare(os.environ)
     chosen = settings.read_or_exit(Settings, os.environ)
     logs.configure("inference", chosen.log_format, chosen.log_level)
     logs.obey_signals(chosen.log_level)

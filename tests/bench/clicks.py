@@ -1,7 +1,8 @@
 """What a click costs: one more token after a prompt of 512, asked over HTTP and gRPC, against the naive design.
 
 Both sides hold the same random model in SmolLM2-360M's shape and answer the same clicks in one session. A click is
-timed with lookahead off, right after the answer before it or after a pause; an instant click is one on a shown bar, at
+timed with lookahead off: right after the answer before it, after a pause, and beside a program that computes without
+end; an instant click is one on a shown bar, at
 random among the first ten, after a second of thought, with it on. Keys with `grpc` are of clicks that go past the
 gateway.
 """
@@ -53,6 +54,17 @@ async def seed_design() -> AsyncIterator[str]:
         yield url
     finally:
         process.terminate()
+        await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def busy() -> AsyncIterator[None]:
+    """Another program, which keeps a processor busy."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass")
+    try:
+        yield
+    finally:
+        process.kill()
         await process.wait()
 
 
@@ -126,6 +138,9 @@ async def measure() -> dict[str, float]:
             figures["click_grpc_ms"] = percentile(taken, 0.5)
             paused, _ = await click(http, PROMPT, CLICKS, PAUSE_S, seed=7)
             figures["paused_over_click"] = percentile(paused, 0.5) / figures["click_ms"]
+            async with busy():
+                beside, _ = await click(http, PROMPT, CLICKS, 0.0, seed=8)
+            figures["busy_over_click"] = percentile(beside, 0.5) / figures["click_ms"]
             short, _ = await click(http, 64, CLICKS, 0.0, seed=3)
             long, _ = await click(http, 2048, CLICKS, 0.0, seed=4)
             figures["click_flatness"] = percentile(long, 0.5) / percentile(short, 0.5)

@@ -2,8 +2,8 @@
 
 Resident memory of the inference server once the model is ready, read from the system. The floor is the same server
 with the bundled model alone: Python, torch, transformers and gRPC, before any large model. The libraries are a process
-that has imported torch, gRPC and transformers' tokenizers and loaded one kernel compiled before: no service, no model,
-no buffer. A token's theoretical bytes are its keys and values in float32 in all layers.
+that has imported torch, gRPC and the classes of the model and its tokenizer, and loaded one kernel compiled before: no
+service, no weights, no buffer. A token's theoretical bytes are its keys and values in float32 in all layers.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from bench.stack import resident_mb, running
 
 LIBRARIES = """
 import grpc.aio, psutil, torch
-from transformers import PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from inference_server.kernels import decoder, tiles
 decoder.decoder_body(tiles.BFLOAT16)
 print(psutil.Process().memory_info().rss / 1e6)

@@ -13,6 +13,8 @@ from grpc_health.v1 import health_pb2
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, ServerProcess, server_process, stub_of
 
+from inference_server import openmp
+
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 PROMPTS = [[n, *range(1, 500)] for n in range(1, 25)]  # each takes a forward pass of its own
@@ -83,6 +85,13 @@ async def test_a_client_gets_over_a_server_that_was_killed_and_came_back(loaded:
             assert again.target == target
             after = await stub.TopK(pb.TopKRequest(text="Once"), timeout=PATIENCE_S, wait_for_ready=True)
     assert after.candidates == before.candidates
+
+
+def test_threads_that_wait_do_so_briefly() -> None:
+    """The runtime reads the setting when torch brings it, long after the server's start."""
+    with server_process({"OMP_DISPLAY_ENV": "verbose"}) as server:
+        server.wait_for("model ready", model="bundled")
+        assert f"GOMP_SPINCOUNT = '{openmp.SPINS}'" in "\n".join(server.log)
 
 
 def test_a_port_that_is_taken_is_told_in_words() -> None:

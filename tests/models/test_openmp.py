@@ -1,4 +1,7 @@
-"""Threads that helped to compute are let go, for the runtime lets all its threads sleep while there are many."""
+"""Threads that helped to compute are let go, for the runtime lets all its threads sleep while there are many.
+
+And those that wait for each other do so briefly.
+"""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +42,19 @@ def thread() -> Iterator[ThreadPoolExecutor]:
         executor.submit(openmp.dismiss).result()
         yield executor
     torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, {"GOMP_SPINCOUNT": str(openmp.SPINS)}),
+        ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
+        ({"OMP_WAIT_POLICY": "passive"}, {"OMP_WAIT_POLICY": "passive"}),
+    ],
+)
+def test_what_the_operator_chose_stays(chosen: dict[str, str], expected: dict[str, str]) -> None:
+    openmp.prepare(chosen)
+    assert chosen == expected
 
 
 def test_helpers_end_and_come_back(thread: ThreadPoolExecutor) -> None:
