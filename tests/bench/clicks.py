@@ -2,9 +2,8 @@
 
 Both sides hold the same random model in SmolLM2-360M's shape and answer the same clicks in one session. A click is
 timed with lookahead off: right after the answer before it, after a pause, and beside a program that computes without
-end; an instant click is one on a shown bar, at
-random among the first ten, after a second of thought, with it on. Keys with `grpc` are of clicks that go past the
-gateway.
+end. An instant click is one on a shown bar, at random among the first ten, after a second of thought, with it on. Keys
+with `grpc` are of clicks that go past the gateway.
 """
 
 import asyncio
