@@ -3,11 +3,13 @@
 Both sides hold the same random model in SmolLM2-360M's shape and answer the same clicks in one session. A click is
 timed with lookahead off: right after the answer before it, after a pause, and beside a program that computes without
 end. An instant click is one on a shown bar, at random among the first ten, after a second of thought, with it on. Keys
-with `grpc` are of clicks that go past the gateway.
+with `grpc` are of clicks that go past the gateway. `machine_waking_over_awake` tells of the machine alone: how much
+longer a program's same few milliseconds of work take after such a second than without it.
 """
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import sys
@@ -29,6 +31,7 @@ SEED_CLICKS = 4
 THOUGHT_S = 1.0
 PAUSE_S = 0.3
 SHOWN = 10
+WAKINGS = 12
 
 Question = Callable[[list[int]], Awaitable[tuple[list[int], bool]]]
 """Asks what follows ids: the ids of the bars, and whether the answer had been computed before."""
@@ -123,6 +126,21 @@ async def asking(session: aiohttp.ClientSession, lookahead: int) -> AsyncIterato
         yield stack, over_http(session, f"{stack.url}/api/next-token"), over_grpc(channel)
 
 
+async def waking() -> float:
+    """How many times as long the same work takes after a second of thought."""
+
+    def work() -> float:
+        began = time.perf_counter()
+        json.loads(json.dumps({str(number): [number, number / 3] for number in range(2_000)}))
+        return time.perf_counter() - began
+
+    awake, woken = [work() for _ in range(CLICKS)], list[float]()
+    for _ in range(WAKINGS):
+        await asyncio.sleep(THOUGHT_S)
+        woken.append(work())
+    return percentile(woken, 0.5) / percentile(awake, 0.5)
+
+
 async def measure() -> dict[str, float]:
     """All figures of this benchmark; prints them as a table."""
     figures: dict[str, float] = {}
@@ -150,6 +168,7 @@ async def measure() -> dict[str, float]:
             figures["instant_hit_share"] = share
             taken, _ = await click(straight, PROMPT, CLICKS, THOUGHT_S, seed=6)
             figures["instant_click_grpc_ms"] = percentile(taken, 0.5)
+            figures["machine_waking_over_awake"] = await waking()
             ids = list(range(PROMPT))
             url = f"{stack.url}/api/next-token"
             await ask(session, url, ids)
@@ -160,5 +179,5 @@ async def measure() -> dict[str, float]:
     figures["seed_over_click"] = figures["seed_click_ms"] / figures["click_ms"]
     print(f"a click after {PROMPT} tokens, SmolLM2-360M's shape in bfloat16, two tiers against the naive design")
     for name, value in figures.items():
-        print(f"  {name:24} {value:10.2f}")
+        print(f"  {name:26} {value:10.2f}")
     return {name: round(value, 3) for name, value in figures.items()}
