@@ -24,7 +24,7 @@ attack: $(VENV)/.dev  ## attacks on the real services that take longer than thos
 
 fuzz: $(VENV)/.dev  ## fuzzing with coverage, five minutes for each target: make fuzz SECONDS=30 TARGET=http
 	PYTHON=$(PYTHON) tools/install $(VENV) fuzz
-	PYTHONPATH=proto:tests:tools $(BIN)/python -m fuzz $(or $(SECONDS),300) $(TARGET)
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(or $(SECONDS),300) $(TARGET)
 
 e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to artifacts/
 	$(BIN)/pytest tests/e2e

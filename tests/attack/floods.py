@@ -5,6 +5,7 @@ Each runs in a process of its own, so that it takes no time from the bystander w
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -202,7 +203,8 @@ FLOODS = AT_GATEWAY | AT_INFERENCE
 def flooding(name: str, tiers: Tiers, seconds: float) -> Iterator[None]:
     """A flood from a process of its own; within it, the test watches the others until the flood has ended."""
     command = [sys.executable, "-m", "attack.floods", name, str(tiers.http[1]), str(tiers.grpc[1]), str(seconds)]
-    attacker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    attacker = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         yield
         told, _ = attacker.communicate(timeout=raw.PATIENCE_S + seconds)

@@ -3,7 +3,21 @@
 import asyncio
 import json
 
-from bench import clicks, crowd, failures, llamacpp, overhead, overload, page, resident, score, soak, startup, step
+from bench import (
+    clicks,
+    crowd,
+    failures,
+    floods,
+    llamacpp,
+    overhead,
+    overload,
+    page,
+    resident,
+    score,
+    soak,
+    startup,
+    step,
+)
 
 
 async def main() -> None:
@@ -11,6 +25,7 @@ async def main() -> None:
     for each in (clicks, crowd, score, resident, overload, soak, page):
         figures |= await each.measure()
     figures |= await asyncio.to_thread(failures.measure)
+    figures |= await asyncio.to_thread(floods.measure)
     print(json.dumps(figures))
 
 

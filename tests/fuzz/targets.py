@@ -44,7 +44,9 @@ def schema(data: bytes) -> None:
         return
     assert 10 < len(str(refusal)) < MOST_WORDS, refusal
     assert refusal.field is None or len(refusal.field) <= MOST_WORDS
-    msgspec.json.encode(values.Problem(error=str(refusal), code="invalid_argument", field=refusal.field))
+    msgspec.json.encode(
+        values.Problem(error=str(refusal), code="invalid_argument", field=refusal.field or msgspec.UNSET)
+    )
 
 
 @cache
