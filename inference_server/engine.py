@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from inference_server import memory, openmp
+from inference_server import architecture, memory, openmp
 from inference_server.checks import check_ids, check_length, check_score, check_top_k
 from inference_server.distribution import Distribution, Place
 from inference_server.errors import InvalidField
@@ -228,6 +228,7 @@ def load(
 
     Takes however long it takes. Raises LoadFailed.
     """
+    architecture.configuration(folder)  # first: transformers chooses the tokenizer's class by it, too
     try:
         vocabulary = Vocabulary.load(folder)
         model = Model.load(folder, settings.device, stored_bytes)
