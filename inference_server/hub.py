@@ -50,7 +50,7 @@ def fetch(source: str, on_progress: Callable[[int, int], None], accept: Callable
     if folder.is_dir():
         names = [path.name for path in folder.iterdir()]
         if not is_id(source) or any(name == CONFIG or name.endswith(".safetensors") for name in names):
-            return local(folder, names)
+            return local(source, folder, names)
         beside = f"; the folder {source} in the working directory holds no model either"
         logger.warning("a folder of that name holds no model: asking the Hub", model=source, names=sorted(names)[:5])
     repo, revision = split(source)
@@ -84,12 +84,16 @@ def is_id(source: str) -> bool:
     return True
 
 
-def local(folder: Path, names: list[str]) -> Path:
+def local(source: str, folder: Path, names: list[str]) -> Path:
     """A folder of this machine that holds a model. Raises LoadFailed where it does not."""
-    if listing.is_adapter(names):
-        listing.check_adapter(folder / ADAPTER)
-    for name in listing.choose(names):
-        check_link(folder / name)
+    try:
+        if listing.is_adapter(names):
+            listing.check_adapter(folder / ADAPTER)
+        for name in listing.choose(names):
+            check_link(folder / name)
+    except LoadFailed as failed:
+        where = f"in the folder {source} of the working directory: " if is_id(source) else ""
+        raise LoadFailed(f"{where}{failed}") from failed
     return folder
 
 

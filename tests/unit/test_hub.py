@@ -1,73 +1,36 @@
 """Fetching models from a Hub on loopback: what is told, refused, resumed and found in the cache."""
 
-import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hub_server import Fault, Hub, Repo, point_at, run_hub, unreachable
+from hub_place import DESCRIPTION, MIB, NAME, WEIGHTS, Place, Progress, contents, fetch, hub_place, reason
+from hub_server import Fault, point_at, unreachable
 from huggingface_hub import constants
 
 from inference_server import hub, transfer
 from inference_server.errors import LoadFailed
 
-MIB = 1 << 20
-WEIGHTS = random.Random(7).randbytes(5 * MIB + 12_345)
-DESCRIPTION = {"config.json": b'{"model_type": "llama"}', "tokenizer.json": b"{}", "tokenizer.model": b"pieces"}
 IGNORED = {"pytorch_model.bin": b"code", "modeling.py": b"code", "README.md": b"words", "onnx/model.safetensors": b"x"}
-NAME = "owner/model"
-
-
-class Place(NamedTuple):
-    """A Hub with one model, and the cache that its files go to."""
-
-    hub: Hub
-    repo: Repo
-    cache: Path
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    with run_hub() as server:
-        point_at(server.endpoint, monkeypatch)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-        repo = Repo({"model.safetensors": WEIGHTS, **DESCRIPTION, **IGNORED})
-        server.repos[NAME] = repo
-        yield Place(server, repo, tmp_path)
-
-
-class Progress:
-    """What a download tells of itself."""
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[int, int]] = []
-
-    def __call__(self, done: int, total: int) -> None:
-        self.steps.append((done, total))
-
-
-def fetch(name: str = NAME) -> Path:
-    return hub.fetch(name, Progress(), lambda config: None)
-
-
-def reason(name: str = NAME) -> str:
-    with pytest.raises(LoadFailed) as failed:
-        fetch(name)
-    return str(failed.value)
+    with hub_place(tmp_path, monkeypatch, {"model.safetensors": WEIGHTS, **DESCRIPTION, **IGNORED}) as place:
+        yield place
 
 
 def test_of_a_repository_the_model_is_fetched_and_nothing_else(place: Place) -> None:
     folder = fetch()
-    found = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert found == {"model.safetensors": WEIGHTS, **DESCRIPTION}
+    assert contents(folder) == {"model.safetensors": WEIGHTS, **DESCRIPTION}
 
 
 def test_a_mirror_that_lists_names_alone_serves_too(place: Place) -> None:
     place.repo.taciturn = True
     folder = fetch()
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"model.safetensors": WEIGHTS, **DESCRIPTION}
+    assert contents(folder) == {"model.safetensors": WEIGHTS, **DESCRIPTION}
 
 
 def test_progress_is_in_bytes_and_the_whole_is_known_up_front(place: Place) -> None:
