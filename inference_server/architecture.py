@@ -4,7 +4,9 @@ transformers lets a configuration name files, packages and repositories whose co
 its own classes. Whether that succeeds depends on what is installed; here it is refused by name, wherever it stands.
 """
 
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from inference_server import checkpoint
 from inference_server.errors import LoadFailed
 from inference_server.headers import short
 
-MOST = {"layer": 10_000, "num_labels": 100_000}  # transformers makes lists of so many entries while it reads them
+MOST = {"layer": 10_000, "layers": 10_000, "labels": 100_000}  # of which transformers makes lists while it reads them
 ATTENTION = (None, "eager", "sdpa")
 EXPERTS = (None, "eager", "batched_mm", "grouped_mm")
 ASKED = {  # names of code, and those that are transformers' own and need nothing fetched
@@ -31,7 +33,8 @@ ELSEWHERE = {
     "use_kernels": "kernels",
     "distributed_config": "a distribution over machines",
 }
-SETTABLE = {  # attributes of transformers' class that are meant to be set, though no fields of it
+SETTABLE = {  # of the attributes of transformers' class those that are meant to be set
+    *(each.name for each in fields(PreTrainedConfig)),
     *("model_type", "num_labels", "torch_dtype", "name_or_path", "output_attentions", "rope_scaling"),
     *("per_layer_config", "use_return_dict", *ASKED),
 }
@@ -68,6 +71,9 @@ def configuration(folder: Path) -> PreTrainedConfig:
         raise LoadFailed(f"transformers can't read its config.json: {one_line(error)}") from error
     if config.is_encoder_decoder or text.is_encoder_decoder:
         raise LoadFailed("not a causal LM: an encoder-decoder, whose decoder says nothing without an encoder's input")
+    layers = getattr(text, "num_hidden_layers", 1)
+    if not isinstance(layers, int) or layers < 1:
+        raise LoadFailed(f"config.json says num_hidden_layers: {short(repr(layers))}; a model has at least one")
     for each in (config, text):
         if each._attn_implementation not in ATTENTION or each._experts_implementation not in EXPERTS:
             raise LoadFailed("config.json names an implementation that is not transformers' own")
@@ -77,6 +83,12 @@ def configuration(folder: Path) -> PreTrainedConfig:
             f"its weights are quantised ({checkpoint.QUANTISED}) in a way that can't be read here; {PLAIN}"
         )
     return config
+
+
+def guesses_ahead(config: PreTrainedConfig) -> bool:
+    """Whether the weights hold layers that guess several tokens ahead, which transformers leaves aside."""
+    described = config.get_text_config(decoder=True).to_dict()
+    return any(("nextn" in name or "mtp" in name) and bool(value) for name, value in described.items())
 
 
 def quantizer_of(config: PreTrainedConfig) -> Mapping[str, Any] | None:
@@ -115,7 +127,7 @@ def _check_part(part: Mapping[str, Any]) -> None:
         elif name in ELSEWHERE:
             if value is not None:
                 raise LoadFailed(f"config.json names {ELSEWHERE[name]} ({name}), which is not supported")
-        elif hasattr(PreTrainedConfig, name) and name not in SETTABLE | PreTrainedConfig.__dataclass_fields__.keys():
+        elif hasattr(PreTrainedConfig, name) and name not in SETTABLE:
             raise LoadFailed(f"config.json sets {short(name)}, which is a part of transformers and no setting")
 
 
@@ -128,9 +140,9 @@ def _check_numbers(value: Any, name: str = "") -> None:
         for each in value:
             _check_numbers(each, name)
     elif isinstance(value, int | float):
-        for part, most in MOST.items():
-            if part in name and value > most:
-                raise LoadFailed(f"config.json says {short(name)}: {short(str(value))}; at most {most:,} are read here")
+        most = MOST.get(name.rpartition("_")[2], math.inf)
+        if value > most:
+            raise LoadFailed(f"config.json says {short(name)}: {short(str(value))}; at most {most:,} are read here")
 
 
 def _check_quantizer(config: PreTrainedConfig, text: PreTrainedConfig) -> None:

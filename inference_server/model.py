@@ -19,11 +19,11 @@ from inference_server import (
     architecture,
     blueprint,
     checkpoint,
+    leftovers,
     memory,
     partition,
     precision,
     processors,
-    quantised,
     trial,
 )
 from inference_server.blueprint import Blueprint
@@ -72,7 +72,7 @@ class Model:
         plan = blueprint.draw(config, weights)
         quantizer = architecture.quantizer_of(config)
         if quantizer is None:
-            quantised.check_kinds(weights.tensors, plan.whole)
+            leftovers.check_kinds(weights.tensors, plan.whole)
         packed = quantizer is not None and not quantizer.get("dequantize")
         dtype, compiled = precision.chosen(weights) if place.type == "cpu" else (precision.own(weights, place), False)
         needed = weights.bytes if packed else plan.bytes_at(dtype.itemsize)
@@ -222,7 +222,8 @@ def _read(folder: Path, config: PreTrainedConfig, dtype: torch.dtype) -> Any:
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise LoadFailed(f"not a causal LM: its weights lack {missing[0]}{more}")
-    quantised.check_unread(found["unexpected_keys"], network.state_dict().keys())
+    further = architecture.guesses_ahead(config)
+    leftovers.check_unread(found["unexpected_keys"], network.state_dict().keys(), further)
     return network.eval()
 
 

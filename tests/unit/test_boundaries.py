@@ -56,7 +56,7 @@ INFERENCE_PATH = (
     "held",
     "blueprint",
     "architecture",
-    "quantised",
+    "leftovers",
     "checkpoint",
     "headers",
     "processors",

@@ -1,9 +1,10 @@
-"""Weights that are no plain numbers: told by their tensors' kinds and names, whatever config.json says. Knows no torch.
+"""What the files hold beside what the network takes from them, and what that says of its numbers. Knows no torch.
 
-A quantised tensor means nothing without its companions, the scales and zero points beside it. Where nothing reads
-those, what was loaded is noise that looks like a model.
+A quantised tensor means nothing without its companions, the scales and zero points beside it, and a network without
+some of its layers is another one. Where such tensors are left over, what was loaded is noise that looks like a model.
 """
 
+import re
 from collections.abc import Collection, Mapping
 
 from inference_server.checkpoint import FLOATS
@@ -12,6 +13,7 @@ from inference_server.headers import Tensor, short
 
 PLAIN = FLOATS | {"BOOL", "I64", "U64", "C64"}  # none of which weights are packed into
 COMPANIONS = ("scale", "zero", "quant", "absmax", "amax", "packed", "qweight", "g_idx", "codebook", "scb")
+CHOOSE = "choose the model's unquantised form"
 
 
 def check_kinds(tensors: Mapping[str, Tensor], whole: Collection[str]) -> None:
@@ -22,15 +24,15 @@ def check_kinds(tensors: Mapping[str, Tensor], whole: Collection[str]) -> None:
     for name, tensor in tensors.items():
         if tensor.kind not in PLAIN and not _is_mask(tensor) and name not in whole:
             raise LoadFailed(
-                f"its weights are quantised ({short(name)} is {tensor.kind}) and config.json does not say how; "
-                "choose the model's unquantised form"
+                f"its weights are quantised ({short(name)} is {tensor.kind}) and config.json does not say how; {CHOOSE}"
             )
 
 
-def check_unread(unread: Collection[str], read: Collection[str]) -> None:
-    """Raises LoadFailed, naming a tensor, where a companion of tensors that were read was not.
+def check_unread(unread: Collection[str], read: Collection[str], more_layers: bool) -> None:
+    """Raises LoadFailed, naming a tensor, where what nothing read belongs to what was read.
 
-    `unread` are tensors of the files, `read` those of the network.
+    `unread` are tensors of the files, `read` those of the network. `more_layers`: whether the files are meant to hold
+    more layers, such as those that guess further ahead.
     """
     owners = {name[:at] for name in read for at, sign in enumerate(name) if sign == "."}
     for name in sorted(unread):
@@ -38,8 +40,10 @@ def check_unread(unread: Collection[str], read: Collection[str]) -> None:
         if owner in owners and any(word in last.lower() for word in COMPANIONS):
             raise LoadFailed(
                 f"its weights are quantised: nothing reads {short(name)}, without which the others are no numbers; "
-                "choose the model's unquantised form"
+                f"{CHOOSE}"
             )
+        if not more_layers and (layer := re.match(r"(.+?\.)\d+(\..+)", name)) and f"{layer[1]}0{layer[2]}" in read:
+            raise LoadFailed(f"config.json counts fewer layers than the weights hold: nothing reads {short(name)}")
 
 
 def _is_mask(tensor: Tensor) -> bool:
