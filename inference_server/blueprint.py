@@ -53,10 +53,7 @@ class Blueprint:
 
 
 def draw(config: PreTrainedConfig, weights: Weights) -> Blueprint:
-    """The network of a configuration, checked against the weights it is to be filled from.
-
-    Raises LoadFailed where it can't be built, has many times as many parts, or tensors of other sizes.
-    """
+    """The network of a configuration. Raises LoadFailed where it can't be built, or has far more parts than weights."""
     most = min(max(PARTS_PER_TENSOR * len(weights.tensors), LEAST_PARTS), MOST_PARTS)
     try:
         with (
@@ -70,8 +67,6 @@ def draw(config: PreTrainedConfig, weights: Weights) -> Blueprint:
         raise
     except Exception as error:  # whatever transformers raises for values that make no network
         raise LoadFailed(f"transformers can't build it from its config.json: {architecture.one_line(error)}") from error
-    if architecture.quantizer_of(config) is None:
-        _check_sizes(plan, weights)
     return plan
 
 
@@ -96,8 +91,8 @@ def at_most(parts: int) -> Iterator[None]:
             handle.remove()
 
 
-def _check_sizes(plan: Blueprint, weights: Weights) -> None:
-    """Raises LoadFailed where the weights' tensors are not of the network's sizes, or hold far too little."""
+def check_sizes(plan: Blueprint, weights: Weights) -> None:
+    """Raises LoadFailed where plain weights' tensors are not of the network's sizes, or hold far too little."""
     for name, tensor in plan.parameters.items():
         held = weights.tensors.get(name)
         if held is not None and held.elements != tensor.numel():

@@ -73,6 +73,7 @@ class Model:
         quantizer = architecture.quantizer_of(config)
         if quantizer is None:
             leftovers.check_kinds(weights.tensors, plan.whole)
+            blueprint.check_sizes(plan, weights)
         packed = quantizer is not None and not quantizer.get("dequantize")
         dtype, compiled = precision.chosen(weights) if place.type == "cpu" else (precision.own(weights, place), False)
         needed = weights.bytes if packed else plan.bytes_at(dtype.itemsize)
