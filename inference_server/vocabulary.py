@@ -29,6 +29,7 @@ class Vocabulary:
 
     size: one more than the tokenizer's highest id; the model's logits may be longer.
     bos_id: what stands for the beginning of a text, or None where the tokenizer has no such token.
+    eos_id: what the tokenizer calls the end of a text, or None.
     prefix: the special tokens the tokenizer puts in front of a text.
     """
 
@@ -50,6 +51,7 @@ class Vocabulary:
         self.prefix = ids_in_front(tokenizer)
         bos_id: int | None = tokenizer.bos_token_id
         self.bos_id = bos_id if bos_id is not None or len(self.prefix) != 1 else self.prefix[0]
+        self.eos_id = end_id(tokenizer)
 
     @classmethod
     def load(cls, folder: Path) -> "Vocabulary":
@@ -229,6 +231,13 @@ def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     marked = (index for index, token in tokenizer.added_tokens_decoder.items() if token.special)
     roles = (tokenizer.convert_tokens_to_ids(name) for name in tokenizer.special_tokens_map.values())
     return frozenset(marked).union(index for index in roles if isinstance(index, int))
+
+
+def end_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The id of the tokenizer's end of a text; None where it has none, or names one that is not in its vocabulary."""
+    index: int | None = tokenizer.eos_token_id
+    known = index is not None and tokenizer.convert_ids_to_tokens(index) == tokenizer.eos_token
+    return index if known else None  # for a name it does not know, a tokenizer gives the id of its unknown token
 
 
 def bare_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
