@@ -26,7 +26,7 @@ export function doubled(state) {
 function doubledWords(state) {
   const again = doubled(state);
   if (!again) return "";
-  return `${shown(again)} stands twice at the beginning: the tokenizer puts it in front of every text by itself. Delete yours, or the numbers will be off.`;
+  return `${shown(again)} stands twice at the beginning: the tokenizer already puts it in front of every text. Delete yours, or the numbers will be off.`;
 }
 
 /** @param {State} state */

@@ -22,7 +22,7 @@ function read(ids, front) {
 test("a beginning that stands twice is pointed out, with what to do", () => {
   const state = read([1, 1, 9], [1]);
   assert.equal(doubled(state).id, 1);
-  assert.equal(noteWords(state), "“\u2068<s>\u2069” stands twice at the beginning: the tokenizer puts it in front of every text by itself. Delete yours, or the numbers will be off.");
+  assert.equal(noteWords(state), "“\u2068<s>\u2069” stands twice at the beginning: the tokenizer already puts it in front of every text. Delete yours, or the numbers will be off.");
 });
 
 test("it is none where the tokenizer puts nothing there, where it stands once, further in, or is another mark", () => {

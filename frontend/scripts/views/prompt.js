@@ -5,7 +5,7 @@
  * @typedef {import("../state.js").State} State
  */
 import * as format from "../format.js";
-import { noteWords } from "../notes.js";
+import { doubled, noteWords } from "../notes.js";
 import { answerHere } from "../questions.js";
 import { ending, textHere } from "../state.js";
 import * as tree from "../tree.js";
@@ -48,6 +48,7 @@ export function mountPrompt(root, verbs) {
     showTrouble(state);
     const words = noteWords(state);
     note.hidden = !words;
+    note.toggleAttribute("data-doubled", doubled(state) !== null);
     setText(note, words);
     setAttribute(strip, "dir", editor.matches(":dir(rtl)") ? "rtl" : "ltr");
     updateStrip(state);
