@@ -166,6 +166,8 @@ class TestMarks:
             ({"config": {"model_type": "gpt2"}, "tokenizer_config": {"bos_token": None}}, None, 0),
             ({"tokenizer_config": {"tokenizer_class": "GPT2TokenizerFast"}}, 0, 0),
             ({"tokenizer_config": {"tokenizer_class": "LlamaForCausalLM"}}, None, None),
+            ({"tokenizer_config": {"tokenizer_class": "Fast" * 5000}}, None, None),
+            ({"tokenizer_config": {"tokenizer_class": ["GPT2Tokenizer"]}}, None, None),
             (
                 {"config": {"model_type": "llama", "bos_token_id": 5}, "tokenizer_config": {"bos_token": "x" * 9}},
                 None,
