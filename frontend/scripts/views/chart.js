@@ -16,8 +16,9 @@ import { scene, wanted } from "../questions.js";
 import { hex, pending } from "../tokens.js";
 import { hidden } from "../room.js";
 import * as tree from "../tree.js";
+import { setLength } from "./bar.js";
 import { setAttribute, setText, setVariable } from "./dom.js";
-import { createRow, drawRolls, setLength } from "./row.js";
+import { createRow, drawRolls } from "./row.js";
 
 const GLIDE_MS = 180;
 const SLOW_MS = 150; // within which bars of another text are not dimmed

@@ -11,8 +11,8 @@ import * as format from "../format.js";
 import { NAMES, difference, gapWords, pinnable, present, unpinned } from "../pins.js";
 import { hidden } from "../room.js";
 import { shown } from "../tokens.js";
+import { setLength } from "./bar.js";
 import { setText, setVariable } from "./dom.js";
-import { setLength } from "./row.js";
 
 const SAME = 5e-5;
 
