@@ -3,7 +3,7 @@
  *
  * @typedef {import("./state.js").Question} Question
  * @typedef {import("./distribution.js").Answer} Answer
- * @typedef {import("./wire.js").Model} Model
+ * @typedef {import("./slices.js").Model} Model
  */
 import { createSession } from "./session.js";
 import { BadAnswer, inWords, readAnswer, readModels, readScores } from "./wire.js";

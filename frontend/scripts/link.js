@@ -3,10 +3,6 @@
  * to a server; what comes in by one is checked like anything from a stranger. Pure.
  *
  * @typedef {import("./state.js").State} State
- *
- * @typedef {object} Linked  tokens that a link named
- * @property {string} model  in whose vocabulary they are
- * @property {readonly number[]} ids
  */
 import { SETTINGS, LIMITS, fits } from "./settings.js";
 import { find } from "./models.js";

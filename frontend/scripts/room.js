@@ -3,23 +3,7 @@
  * visitor, keys. Pure transitions.
  *
  * @typedef {import("./state.js").State} State
- *
- * @typedef {object} Room
- * @property {boolean} presenting  text and chart alone, in large type
- * @property {boolean} guessing  bars are hidden until they are asked for
- * @property {number | null} seen  the node whose bars were asked for
- * @property {import("./tour.js").Tour} tour
- * @property {boolean} keys  letters, digits and signs act by themselves
  */
-
-/** @type {Room} */
-export const FIRST_ROOM = {
-  presenting: false,
-  guessing: false,
-  seen: null,
-  tour: { at: null, offered: true, mark: null },
-  keys: true,
-};
 
 /** @param {State} state @param {boolean} on @returns {State} */
 export function present(state, on) {

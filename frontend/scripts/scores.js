@@ -6,13 +6,8 @@
  * @typedef {import("./state.js").Trouble} Trouble
  * @typedef {import("./tree.js").Node} Node
  * @typedef {import("./tree.js").Score} Score
- *
- * @typedef {"none" | "surprise" | "entropy"} Shade
- *
- * @typedef {object} Shading
- * @property {Shade} by  what the text is coloured by
- * @property {boolean} curious  a token's numbers are being looked at
- * @property {Trouble | null} trouble  why there are no scores
+ * @typedef {import("./slices.js").Shade} Shade
+ * @typedef {import("./slices.js").Shading} Shading
  *
  * @typedef {object} Asked
  * @property {string} key  the same for the same text
@@ -29,8 +24,6 @@ import { wanted } from "./questions.js";
 import { ending } from "./state.js";
 import * as tree from "./tree.js";
 
-/** @type {Shading} */
-export const FIRST_SHADING = { by: "none", curious: false, trouble: null };
 export const SHADES = /** @type {const} */ (["none", "surprise", "entropy"]);
 /** Bits from which the next level begins. */
 export const STEPS = { surprise: [1, 3, 6, 10], entropy: [0.5, 2, 4, 6] };

@@ -14,7 +14,7 @@
  * @property {import("./settings.js").Settings} settings
  * @property {Drawing} drawing
  * @property {number} vocabulary  tokens in it
- * @property {readonly import("./pins.js").Pin[]} pins  set beside it
+ * @property {readonly import("./slices.js").Pin[]} pins  set beside it
  * @property {string | null} versus  name of the pin that the bars are compared with
  * @property {ReadonlyMap<number, number> | null} rolled  how often each token was drawn
  * @property {string} rolls  what was rolled, in words

@@ -2,7 +2,7 @@
  * One line that says what is going on. Pure.
  *
  * @typedef {import("./state.js").State} State
- * @typedef {import("./wire.js").Model} Model
+ * @typedef {import("./slices.js").Model} Model
  *
  * @typedef {object} Line
  * @property {"calm" | "busy" | "bad"} tone
@@ -118,7 +118,7 @@ function waiting(state, want, answering) {
 
 /** @param {Model} model */
 function factsOf(model) {
-  const facts = /** @type {import("./wire.js").Facts} */ (model.facts);
+  const facts = /** @type {import("./slices.js").Facts} */ (model.facts);
   return `${format.parameters(facts.parameters)}, ${format.deviceName(facts.device)}`;
 }
 

@@ -3,24 +3,9 @@
  *
  * @typedef {import("./tokens.js").Token} Token
  * @typedef {import("./distribution.js").Answer} Answer
- *
- * @typedef {"queued" | "downloading" | "loading" | "ready" | "failed"} ModelState
- *
- * @typedef {object} Facts
- * @property {number} parameters
- * @property {string} device
- * @property {string} dtype
- * @property {number} vocabSize
- * @property {number} contextLimit
- *
- * @typedef {object} Model
- * @property {string} name
- * @property {ModelState} state
- * @property {boolean} isDefault
- * @property {number} bytesDone  while downloading
- * @property {number} bytesTotal  while downloading; 0 while unknown
- * @property {string} reason  why it failed and what to do
- * @property {Facts | null} facts  once ready
+ * @typedef {import("./slices.js").ModelState} ModelState
+ * @typedef {import("./slices.js").Facts} Facts
+ * @typedef {import("./slices.js").Model} Model
  */
 
 /** The answer is not what the contract says; the message names the field. */

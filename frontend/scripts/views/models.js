@@ -3,7 +3,7 @@
  *
  * @typedef {import("../main.js").Verbs} Verbs
  * @typedef {import("../state.js").State} State
- * @typedef {import("../wire.js").Model} Model
+ * @typedef {import("../slices.js").Model} Model
  */
 import { shortName } from "../format.js";
 import { find, wished } from "../models.js";

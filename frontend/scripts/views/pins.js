@@ -3,7 +3,7 @@
  *
  * @typedef {import("../main.js").Verbs} Verbs
  * @typedef {import("../state.js").State} State
- * @typedef {import("../pins.js").Pin} Pin
+ * @typedef {import("../slices.js").Pin} Pin
  * @typedef {import("../pins.js").Strip} Strip
  */
 import { cuts } from "../cuts.js";
