@@ -5,8 +5,7 @@
  */
 import * as format from "./format.js";
 import { chosen } from "./look.js";
-import { scene } from "./questions.js";
-import { hidden } from "./room.js";
+import { hidden, scene } from "./questions.js";
 import { shown, spoken } from "./tokens.js";
 import * as tree from "./tree.js";
 

@@ -4,6 +4,7 @@
  *
  * @typedef {import("./state.js").State} State
  */
+import { hidden } from "./questions.js";
 
 /** @param {State} state @param {boolean} on @returns {State} */
 export function present(state, on) {
@@ -23,9 +24,4 @@ export function guess(state, on) {
 /** @param {State} state @returns {State} the bars at hand are seen; those after the next token are hidden again */
 export function reveal(state) {
   return hidden(state) && state.draft === null ? { ...state, room: { ...state.room, seen: state.current } } : state;
-}
-
-/** @param {Pick<State, "room" | "draft" | "current">} state @returns {boolean} nothing may tell what comes next */
-export function hidden({ room, draft, current }) {
-  return room.guessing && (draft !== null || room.seen !== current);
 }

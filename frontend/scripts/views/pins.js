@@ -9,7 +9,7 @@
 import { cuts } from "../cuts.js";
 import * as format from "../format.js";
 import { NAMES, difference, gapWords, pinnable, present, unpinned } from "../pins.js";
-import { hidden } from "../room.js";
+import { hidden } from "../questions.js";
 import { shown } from "../tokens.js";
 import { setLength } from "./bar.js";
 import { setText, setVariable } from "./dom.js";
