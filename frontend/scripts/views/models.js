@@ -7,7 +7,7 @@
  */
 import { shortName } from "../format.js";
 import { find, wished } from "../models.js";
-import { downloaded, stateOf } from "../status.js";
+import { downloaded, stateOf } from "../modelwords.js";
 import { setText } from "./dom.js";
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
