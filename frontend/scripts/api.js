@@ -45,7 +45,7 @@ export async function nextToken(question, signal) {
 }
 
 /**
- * @param {import("./scores.js").Asked} asked @param {AbortSignal} signal
+ * @param {{model: string, tokenIds: readonly number[]}} asked @param {AbortSignal} signal
  * @returns {Promise<import("./tree.js").Score[]>} @throws {CallFailed}
  */
 export async function scores({ model, tokenIds }, signal) {

@@ -5,6 +5,7 @@
  * @typedef {import("./state.js").State} State
  * @typedef {import("./tree.js").Node} Node
  */
+import { fromBase64, toBase64 } from "./base64.js";
 import { readDisplay } from "./display.js";
 import { MOST_TYPED } from "./likely.js";
 import { LONGEST_NAME } from "./paths.js";
@@ -13,7 +14,6 @@ import { SHADES } from "./scores.js";
 import { SETTINGS, fitDice, fits } from "./settings.js";
 import { ending, initial, textHere } from "./state.js";
 import * as tree from "./tree.js";
-import { fromBase64, toBase64 } from "./wire.js";
 
 const KEY = "next-token-visualizer";
 const VERSION = 1;
@@ -137,7 +137,7 @@ function frozenToken({ id, bytes, special }) {
 
 /** @param {any} kept @returns {import("./tokens.js").Token} */
 function thawedToken({ id, bytes, special }) {
-  return { id, bytes: fromBase64(bytes, "bytes"), special: Boolean(special) };
+  return { id, bytes: fromBase64(bytes), special: Boolean(special) };
 }
 
 /** @param {any} kept @returns {import("./slices.js").Pin[]} those that are whole, each name once */
