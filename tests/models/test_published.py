@@ -12,6 +12,7 @@ import httpx
 import pytest
 import torch
 import transformers
+from calls import until
 from gateways import sample
 from nexttoken.v1 import next_token_pb2 as pb
 from published import MODEL, folder
@@ -160,25 +161,23 @@ async def test_many_together(stub: Any, truth: Truth) -> None:
     assert max(error(answer, truth.after(ids)) for answer, ids in zip(answers, prompts, strict=True)) <= PROBABILITY
 
 
+def passes_ahead(server: ServerProcess, model: Path) -> float:
+    """How many passes were made before anybody asked."""
+    metrics = httpx.get(f"http://127.0.0.1:{server.wait_for('monitoring')['port']}/metrics", timeout=PATIENCE_S).text
+    return sample(metrics, "nexttoken_inference_lookahead_passes_total", model=str(model))
+
+
 async def test_a_click_on_a_bar_was_computed_before(stub: Any, truth: Truth, server: ServerProcess) -> None:
-    monitor = f"http://127.0.0.1:{server.wait_for('monitoring')['port']}/metrics"
     ids = truth.ids("Once upon a time, there were  3 bears")
-    async with httpx.AsyncClient(timeout=PATIENCE_S) as web:
-
-        async def passes() -> float:
-            return sample((await web.get(monitor)).text, "nexttoken_inference_lookahead_passes_total", model=str(truth.files))
-
-        before = await passes()
+    before = passes_ahead(server, truth.files)
+    answer = await ask(stub, ids)
+    for click in (0, 3, 1, 4, 2):
+        await until(lambda: passes_ahead(server, truth.files) > before)  # noqa: B023 - awaited here
+        before = passes_ahead(server, truth.files)
+        ids.append(answer.candidates[click].token.token_id)
         answer = await ask(stub, ids)
-        for click in (0, 3, 1, 4, 2):
-            async with asyncio.timeout(PATIENCE_S):
-                while await passes() == before:
-                    await asyncio.sleep(0.02)
-            before = await passes()
-            ids.append(answer.candidates[click].token.token_id)
-            answer = await ask(stub, ids)
-            assert answer.lookahead_hit
-            assert error(answer, truth.after(ids)) <= PROBABILITY
+        assert answer.lookahead_hit
+        assert error(answer, truth.after(ids)) <= PROBABILITY
 
 
 async def test_a_score(stub: Any, truth: Truth) -> None:
