@@ -100,8 +100,9 @@ class Engine:
     async def score(self, query: ScoreQuery, deadline: float | None, client: str = "") -> ScoreAnswer:
         """As top_k, for every token of a text.
 
-        Each token is told from the distribution that top_k gives for the ids before it. So the first one follows the
-        model's beginning-of-sequence token; it is unconditioned where the model has none, or where it is that token.
+        Each token is told from the distribution that top_k gives for the ids before it. The first one follows the
+        beginning-of-sequence token where the tokenizer puts that in front of texts, and is unconditioned where it puts
+        none there, or where it is that token itself.
         """
         arrived = time.monotonic()
         check_score(query, self.facts.vocab_size, self._max_text_bytes)
@@ -126,6 +127,8 @@ class Engine:
                 raise InvalidField(field, "holds no token, and this model has none to begin a text with; add something")
             ids = (self._vocabulary.bos_id,)
         check_length(field, len(ids), self.facts.context_limit)
+        if query.text is not None and max(ids) >= self.facts.vocab_size:
+            raise InvalidField(field, self._vocabulary.beyond(ids, self.facts.vocab_size))
         check_ids(field, ids, self.facts.vocab_size)
         return ids, spent
 
@@ -165,7 +168,7 @@ class Engine:
         )
 
     def _score_ask(self, ids: Ids, alternatives: int) -> ScoreAsk:
-        bos = self._vocabulary.bos_id
+        bos = self._vocabulary.bos_id if self._vocabulary.begins else None
         first = None if bos is None or ids[0] == bos else Reading((bos,))
         others = Scoring[ScoredToken](ids[:-1], lambda at, logits: self._scored(ask, at + 1, logits))
         ask = ScoreAsk(ids, first, others, alternatives)
@@ -231,6 +234,7 @@ def load(
     try:
         vocabulary = Vocabulary.load(folder)
         model = Model.load(folder, settings.device, stored_bytes)
+        vocabulary.check_rows(model.facts.vocab_size)
     finally:  # what loading took for a while
         memory.give_back()
         openmp.dismiss()

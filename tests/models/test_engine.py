@@ -118,10 +118,16 @@ async def test_a_candidate_is_spelled_as_it_would_follow(cell: MakeCell) -> None
 
 
 async def test_scores_of_the_shortest_texts(cell: MakeCell) -> None:
-    with_mark, without = cell("llama", "byte_bpe"), cell("llama", "unigram")
+    with_mark, without = cell("llama", "tiktoken"), cell("llama", "unigram")
+    aside = cell("llama", "byte_bpe")  # it has such a mark, and puts it in front of nothing
     bos = with_mark.vocabulary.bos_id
     assert bos is not None
-    for at, query in [(with_mark, ScoreQuery(text="")), (without, ScoreQuery(token_ids=(5,)))]:
+    for at, query in [
+        (with_mark, ScoreQuery(text="")),
+        (without, ScoreQuery(token_ids=(5,))),
+        (aside, ScoreQuery(text="")),
+        (aside, ScoreQuery(token_ids=(40,))),
+    ]:
         alone = await at.engine.score(query, None)
         (only,) = alone.tokens
         assert only.unconditioned
@@ -134,6 +140,14 @@ async def test_scores_of_the_shortest_texts(cell: MakeCell) -> None:
     marks = await with_mark.engine.score(ScoreQuery(token_ids=(bos, bos)), None)
     assert marks.bits_per_byte == 0  # a mark is no bytes of text
     assert marks.total_logprob < 0
+
+
+async def test_the_mark_typed_before_a_text_is_read_beside_the_tokenizer_s_own(cell: MakeCell) -> None:
+    at = cell("llama", "tiktoken")
+    bos = at.vocabulary.bos_id
+    score = await at.engine.score(ScoreQuery(text="<|begin_of_text|>a"), None)
+    assert [token.candidate.token.token_id for token in score.tokens][:2] == [bos, bos]
+    assert [token.unconditioned for token in score.tokens] == [True, False, False]
 
 
 async def test_bits_count_the_bytes_of_the_text(cell: MakeCell) -> None:

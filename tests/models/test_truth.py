@@ -122,15 +122,11 @@ async def test_every_token_of_a_text(
     at = cell(architecture, kind)
     monkeypatch.setattr(model_module, "LOGITS_BYTES", 3 * 4 * at.engine.facts.vocab_size)  # three positions at a time
     ids = at.ids(TEXTS[2])
-    bos = at.vocabulary.bos_id
-    told = bos is not None and ids[0] != bos  # of the first token
     logits = at.plain(ids[:-1])
-    if bos is not None and told:
-        logits = torch.cat([at.plain([bos]), logits])
     answer = await at.engine.score(ScoreQuery(text=TEXTS[2], top_k=3), None)
     assert [token.candidate.token for token in answer.tokens] == at.vocabulary.spell(ids)
-    assert [token.unconditioned for token in answer.tokens] == [not told, *[False] * (len(ids) - 1)]
-    conditioned = answer.tokens[0 if told else 1 :]
+    assert [token.unconditioned for token in answer.tokens] == [True, *[False] * (len(ids) - 1)]
+    conditioned = answer.tokens[1:]
     for token, row in zip(conditioned, logits, strict=True):
         assert_true(token.candidate, row, 1.0)
         assert token.candidate.rank == pytest.approx(ranks(row).index(token.candidate.token.token_id) + 1, abs=2)
@@ -143,11 +139,16 @@ async def test_every_token_of_a_text(
 
 
 @each_architecture
-async def test_a_score_is_what_top_k_says_of_each_beginning(cell: MakeCell, architecture: str) -> None:
-    at = cell(architecture, "byte_bpe")
-    ids = at.vocabulary.encode("The dog")[:7]  # short enough for longrope's short rotations
+@pytest.mark.parametrize("kind", ["byte_bpe", "tiktoken"])
+async def test_a_score_is_what_top_k_says_of_each_beginning(cell: MakeCell, architecture: str, kind: str) -> None:
+    """The first token's too, where the tokenizer puts a mark in front of texts: then it follows that."""
+    at = cell(architecture, kind)
+    ids = at.vocabulary.encode("The dog")[len(at.vocabulary.prefix) :][:7]  # short enough for longrope's rotations
     score = await at.engine.score(ScoreQuery(token_ids=ids), None)
+    assert [scored.unconditioned for scored in score.tokens] == [kind == "byte_bpe", *[False] * (len(ids) - 1)]
     for length, scored in enumerate(score.tokens):
+        if scored.unconditioned:
+            continue
         query = TopKQuery(token_ids=ids[:length], watch_token_ids=(ids[length],))
         watched = (await at.engine.top_k(query, None)).watched[0]
         assert scored.candidate.probability == pytest.approx(watched.probability, abs=PROBABILITY)
