@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from inference_server import memory, openmp
+from inference_server import end_of_text, memory, openmp
 from inference_server.checks import check_ids, check_length, check_score, check_top_k
 from inference_server.distribution import Distribution, Place
 from inference_server.errors import InvalidField
@@ -67,8 +67,14 @@ class Engine:
         scheduler: Scheduler,
         cache: PrefixCache[Any],
         settings: Settings,
+        ends: Sequence[int] = (),
     ) -> None:
-        self.facts = model.facts
+        """`ends`: the ids that the model's files say end a text, whether or not it has such rows."""
+        self.facts = replace(
+            model.facts,
+            end_of_text_ids=end_of_text.within(model.vocab_size, *ends, vocabulary.eos_id),
+            prefix_token_ids=tuple(vocabulary.prefix),
+        )
         self._vocabulary = vocabulary
         self._scheduler = scheduler
         self._reader = Reader(model, cache, min(settings.step_tokens, settings.batch_tokens), settings.step_ms / 1000)
@@ -233,12 +239,13 @@ def load(
     """
     try:
         vocabulary = Vocabulary.load(folder)
+        ends = end_of_text.stated(folder)
         model = Model.load(folder, settings.device, stored_bytes)
         vocabulary.check_rows(model.facts.vocab_size)
     finally:  # what loading took for a while
         memory.give_back()
         openmp.dismiss()
-    return Engine(name, vocabulary, model, scheduler, cache, settings)
+    return Engine(name, vocabulary, model, scheduler, cache, settings, ends)
 
 
 def _candidate(token: Token, place: Place) -> Candidate:

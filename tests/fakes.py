@@ -27,7 +27,9 @@ class FakeEngine:
     """Remembers its queries; answers them, raises `failure`, or waits for `gate`, whichever is set."""
 
     facts: values.ModelFacts = field(
-        default_factory=lambda: values.ModelFacts(1234, "cpu", "float32", VOCAB_SIZE, CONTEXT_LIMIT, "FakeForCausalLM")
+        default_factory=lambda: values.ModelFacts(
+            1234, "cpu", "float32", VOCAB_SIZE, CONTEXT_LIMIT, "FakeForCausalLM", (0, 4), (0,)
+        )
     )
     queries: list[values.TopKQuery | values.ScoreQuery] = field(default_factory=list)
     deadlines: list[float | None] = field(default_factory=list)

@@ -106,7 +106,13 @@ class Token(Struct, frozen=True, kw_only=True):
 
     token_id: TokenId
     text: Annotated[str | None, Meta(description="`bytes` as text; null where they are not UTF-8 by themselves.")]
-    bytes: Annotated[bytes, Meta(description="What the token adds to the text, exactly; for a special token its name.")]
+    bytes: Annotated[
+        bytes,
+        Meta(
+            description="What the token adds to the text, exactly; for a special token its name. A special one of no "
+            "bytes is no token: the model has a row for this id, its tokenizer has nothing."
+        ),
+    ]
     is_special: Annotated[bool, Meta(description="Whether it is a mark, such as the beginning, and not text.")]
 
 
@@ -210,6 +216,11 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     vocab_size: int
     context_limit: int
     architecture: str
+    end_of_text_ids: Annotated[list[TokenId], Meta(description="The tokens that end a text, in ascending order.")]
+    prefix_token_ids: Annotated[
+        list[TokenId],
+        Meta(description="The special tokens that the tokenizer puts in front of every text; do not write them too."),
+    ]
 
 
 class Model(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@
  */
 import * as format from "./format.js";
 import { STEPS, surprise } from "./scores.js";
-import { hex } from "./tokens.js";
+import { hex, noToken } from "./tokens.js";
 
 const MOST_BYTES = 16;
 const THIN = "\u202f";
@@ -14,9 +14,10 @@ const THIN = "\u202f";
 /** @param {State} state @param {Node} node with a token @returns {[string, string][]} names and values */
 export function detail({ shading }, { token, score, probability, rank }) {
   const { id, bytes, special } = /** @type {import("./tokens.js").Token} */ (token);
+  const kind = noToken(/** @type {import("./tokens.js").Token} */ (token)) ? "no token: the tokenizer has none of this id" : "special token, no text";
   const shown = `${hex(bytes.subarray(0, MOST_BYTES))}${bytes.length > MOST_BYTES ? ` … ${format.count(bytes.length)} in all` : ""}`;
   /** @type {[string, string][]} */
-  const found = [["id", String(id)], special ? ["kind", "special token, no text"] : ["bytes", shown || "none"]];
+  const found = [["id", String(id)], special ? ["kind", kind] : ["bytes", shown || "none"]];
   if (score?.logprob === null) return [...found, ["probability", "none: nothing stands before it"]];
   if (score) {
     found.push(["probability", format.percent(Math.exp(score.logprob))], ["rank", format.count(Number(score.rank))]);

@@ -25,6 +25,7 @@
  * @property {number} perplexity
  * @property {number} bitsPerByte  over the bytes of their text
  */
+import { scoreOf } from "./distribution.js";
 import { wanted } from "./questions.js";
 import { ending } from "./state.js";
 import * as tree from "./tree.js";
@@ -43,6 +44,22 @@ export function shade(state, changes) {
 /** @param {State} state @param {boolean} curious @returns {State} */
 export function inspect(state, curious) {
   return state.shading.curious === curious ? state : shade(state, { curious });
+}
+
+/** @param {State} state @returns {boolean} nothing stands before the place of the chart, and the tokenizer puts nothing there */
+export function atFirst({ tree: all, current, models }) {
+  if (current === null || tree.node(all, current).parent !== null) return false;
+  const { model } = tree.node(all, current);
+  return models?.find((each) => each.name === model)?.facts?.prefixTokenIds.length === 0;
+}
+
+/**
+ * @param {State} state @param {import("./distribution.js").Answer} answer where the chart stands
+ * @param {import("./distribution.js").Candidate} candidate of it
+ * @returns {Score | null} as the server scores it in a text: the bars of an empty text say nothing of a token that begins one
+ */
+export function scoreOfNext(state, answer, candidate) {
+  return atFirst(state) ? { logprob: null, rank: null, entropy: null } : scoreOf(answer, candidate);
 }
 
 /** @param {State} state @returns {Node[]} the tokens of the text */

@@ -68,9 +68,9 @@
  */
 import { FIRST_DISPLAY } from "./display.js";
 import { FIRST_ROOM } from "./room.js";
-import { scoreOf } from "./distribution.js";
-import { FIRST_SHADING } from "./scores.js";
+import { FIRST_SHADING, scoreOfNext } from "./scores.js";
 import { FIRST_DICE, FIRST_SETTINGS } from "./settings.js";
+import { noToken } from "./tokens.js";
 import * as tree from "./tree.js";
 
 export const FIRST_TEXT = "Once upon a time";
@@ -148,12 +148,18 @@ export function append(state, candidate, raw) {
   const key = answerKey(tree.node(state.tree, state.current).model, tree.tokenIds(state.tree, state.current));
   const answer = state.answers.get(key);
   if (!answer || ![answer.candidates, answer.drawn, answer.watched].some((all) => all.includes(candidate))) return state;
-  const known = { probability: raw, rank: candidate.rank, score: scoreOf(answer, candidate) };
+  if (noToken(candidate.token)) return { ...state, play: null, said: noneWords(candidate.token) };
+  const known = { probability: raw, rank: candidate.rank, score: scoreOfNext(state, answer, candidate) };
   const [grown, id] = tree.extend(state.tree, state.current, candidate.token, known);
   const next = { ...state, tree: grown };
   // The token that the text has here anyway: the chart moves on along the text. Writing leaves the text behind.
   const along = state.end !== null && state.play?.kind !== "write" && tree.leadsTo(grown, id, state.end);
   return along ? stand(next, id) : goTo(next, id);
+}
+
+/** @param {Token} token that is none @returns {string} why it did not join the text */
+function noneWords({ id }) {
+  return `Nothing was appended: id ${id} is no token. The model has a row for it, its tokenizer does not.`;
 }
 
 /** @param {State} state @param {number} id @returns {State} the text ends at that node */

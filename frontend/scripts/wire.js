@@ -12,6 +12,8 @@
  * @property {string} dtype
  * @property {number} vocabSize
  * @property {number} contextLimit
+ * @property {readonly number[]} endOfTextIds  the tokens that end a text
+ * @property {readonly number[]} prefixTokenIds  the special tokens that the tokenizer puts in front of every text
  *
  * @typedef {object} Model
  * @property {string} name
@@ -137,7 +139,14 @@ function readFacts(json, field) {
     dtype: string(json.dtype, `${field}.dtype`),
     vocabSize: number(json.vocab_size, `${field}.vocab_size`, 0),
     contextLimit: number(json.context_limit, `${field}.context_limit`, 0),
+    endOfTextIds: ids(json.end_of_text_ids, `${field}.end_of_text_ids`),
+    prefixTokenIds: ids(json.prefix_token_ids, `${field}.prefix_token_ids`),
   };
+}
+
+/** @param {unknown} json @param {string} field @returns {number[]} */
+function ids(json, field) {
+  return list(json ?? [], field).map((id, at) => number(id, `${field}[${at}]`, 0));
 }
 
 /** @param {any} json @param {string} field @returns {Token} */

@@ -5,6 +5,7 @@ import { look } from "../../frontend/scripts/look.js";
 import { lose } from "../../frontend/scripts/models.js";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
 import * as scores from "../../frontend/scripts/scores.js";
+import { placeWords } from "../../frontend/scripts/place.js";
 import * as settings from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
 import { pack, unpack } from "../../frontend/scripts/storage.js";
@@ -90,6 +91,26 @@ test("a refusal is kept beside the colours, is not asked again by itself, and go
   assert.equal(scores.wantedScores(scores.retryScores(failed)).key, key);
   assert.notEqual(scores.wantedScores(answer(states.edit(failed, "Two"))).key, key);
   assert.match(detail(failed, scores.textNodes(failed)[1]).flat().join(" "), /too long/);
+});
+
+test("a first token is scored where the tokenizer puts something in front, and only there", () => {
+  for (const [front, conditioned] of /** @type {const} */ ([[[], false], [[1], true]])) {
+    let state = scores.shade(begun(" w5 w6 w7", { prefix_token_ids: [...front] }), { by: "surprise" });
+    const [first] = scores.textNodes(state);
+    state = answer(look(state, first.id));
+    assert.equal(state.current, first.parent, "the place before any token");
+    const looking = placeWords(state);
+    assert.equal(/^Token 1 of 3 is .+\. Nothing stands before it: the bars are those of an empty text\.$/.test(looking), !conditioned, looking);
+    assert.equal(/^Token 1 of 3 is .+: .+%, rank \d+\.$/.test(looking), conditioned, looking);
+    state = told(pick(state, 3));
+    const [picked] = scores.textNodes(state);
+    const { logprob, rank, entropy } = picked.score;
+    if (conditioned) assert.deepEqual([rank, Math.exp(logprob).toFixed(9), entropy > 0], [4, picked.probability.toFixed(9), true]);
+    else assert.deepEqual([logprob, rank, entropy], [null, null, null]);
+    assert.equal(bits(state)[0] === null, !conditioned);
+    assert.equal(scores.wantedScores(state), null, "nothing is left to ask");
+    assert.match(Object.fromEntries(detail(state, picked)).probability, conditioned ? /%$/ : /^none: nothing stands before it$/);
+  }
 });
 
 test("levels go by the steps of the legend", () => {

@@ -99,6 +99,7 @@ test("models are read with every state, and an unknown one is refused", () => {
   const models = readModels({ models: states.map((state) => ({ name: state, state, is_default: false, facts: state === "ready" ? facts : null })) });
   assert.deepEqual(models.map((model) => model.state), states);
   assert.equal(models[3].facts.contextLimit, 9);
+  assert.deepEqual([models[3].facts.endOfTextIds, models[3].facts.prefixTokenIds], [[], []], "a server that does not tell");
   assert.equal(readModels({ models: [{ name: "x", state: "failed", reason: "y".repeat(9000) }] })[0].reason.length, 500);
   assert.throws(() => readModels({ models: [{ name: "x", state: "confused" }] }), /models\[0\]\.state is "confused"/);
   assert.throws(() => readModels({}), /models is not a list/);

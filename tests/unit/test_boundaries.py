@@ -23,6 +23,7 @@ INFERENCE_PATH = (
     "hub",
     "engine",
     "checks",
+    "end_of_text",
     "vocabulary",
     "converted",
     "lexicon",
