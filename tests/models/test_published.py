@@ -16,14 +16,13 @@ from calls import until
 from gateways import sample
 from nexttoken.v1 import next_token_pb2 as pb
 from published import MODEL, folder
-from servers import PATIENCE_S, ServerProcess, connect
+from servers import COMPILING_S, PATIENCE_S, ServerProcess, connect
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from models.scripts import BLANKS, CODE, COMBINING, DIGITS, EMOJI, SCRIPTS, TEXTS
 
 PROBABILITY = 1e-4
-COMPILING_S = 300.0  # bounds a wait for the first start of a large model, which compiles its kernels
 MOST = 1_000  # candidates a request may ask for
 CAPITAL = "The capital of France is"
 CHAT = [
