@@ -7,6 +7,7 @@ from bench import (
     clicks,
     crowd,
     failures,
+    floods,
     llamacpp,
     overhead,
     overload,
@@ -25,6 +26,7 @@ async def main() -> None:
     for each in (clicks, real, crowd, score, resident, overload, soak, page):
         figures |= await each.measure()
     figures |= await asyncio.to_thread(failures.measure)
+    figures |= await asyncio.to_thread(floods.measure)
     print(json.dumps(figures))
 
 
