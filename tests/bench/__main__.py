@@ -3,11 +3,27 @@
 import asyncio
 import json
 
-from bench import clicks, crowd, failures, llamacpp, overhead, overload, page, resident, score, soak, startup, step
+from bench import (
+    clicks,
+    crowd,
+    failures,
+    llamacpp,
+    lookup,
+    overhead,
+    overload,
+    page,
+    resident,
+    score,
+    soak,
+    startup,
+    step,
+)
 
 
 async def main() -> None:
-    figures = {**await overhead.measure(), **await startup.measure(), **step.measure(), **llamacpp.measure()}
+    figures = {**await overhead.measure(), **await startup.measure()}
+    for here in (step, llamacpp, lookup):
+        figures |= here.measure()
     for each in (clicks, crowd, score, resident, overload, soak, page):
         figures |= await each.measure()
     figures |= await asyncio.to_thread(failures.measure)

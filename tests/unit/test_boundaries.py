@@ -46,6 +46,7 @@ INFERENCE_PATH = (
     "replay",
     "batch",
     "prefix_tree",
+    "siblings",
     "page_pool",
     "kv_store",
     "precision",
