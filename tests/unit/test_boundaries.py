@@ -13,6 +13,7 @@ INFERENCE_PATH = (
     "server",
     "guard",
     "monitor",
+    "listener",
     "service",
     "about",
     "connections",
