@@ -136,7 +136,13 @@ class InferenceServer:
         """Listens, and starts to load models. Raises CannotListen."""
         self._loop = asyncio.get_running_loop()
         next_token_pb2_grpc.add_NextTokenServiceServicer_to_server(  # type: ignore[no-untyped-call]
-            NextTokenService(self.registry, self.metrics, About(self.settings, self.registry), self.settings.log_text),
+            NextTokenService(
+                self.registry,
+                self.metrics,
+                About(self.settings, self.registry),
+                log_text=self.settings.log_text,
+                believed=guard.believes_callers(self.settings),
+            ),
             self._grpc,
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
@@ -242,8 +248,11 @@ def loading(settings: Settings, scheduler: Scheduler, kept: PrefixCache[Any], sh
 
 def assemble(settings: Settings, fetch: Fetch = bring_files, load: Load | None = None) -> InferenceServer:
     """The server as the settings describe it."""
-    client_limit = max(1, int(settings.queue_limit * settings.client_share))
-    scheduler = Scheduler(settings.queue_limit, settings.batch_size, settings.batch_tokens, client_limit)
+    address_limit = max(1, int(settings.queue_limit * settings.client_share))
+    session_limit = max(1, int(address_limit * settings.client_share))
+    scheduler = Scheduler(
+        settings.queue_limit, settings.batch_size, settings.batch_tokens, address_limit, session_limit
+    )
     others = len({settings.model, *settings.models} - {BUNDLED})
     shares = divide(min(settings.cache_mb << 20, (memory.available() or settings.cache_mb << 21) // 2), others)
     kept: PrefixCache[Any] = PrefixCache(shares.distributions)
