@@ -117,4 +117,4 @@ def refusal(words: str) -> Any:
         rich = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=words))
         await context.abort(code, words, rich.trailing_metadata)
 
-    return grpc.unary_unary_rpc_method_handler(refuse)
+    return grpc.stream_unary_rpc_method_handler(refuse)  # of streams gRPC awaits no first message

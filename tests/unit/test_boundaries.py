@@ -11,7 +11,9 @@ INFERENCE_PATH = (
     "__main__",
     "probe",
     "server",
+    "health",
     "guard",
+    "interceptors",
     "monitor",
     "listener",
     "service",
@@ -140,7 +142,11 @@ def test_packages_that_must_not_meet(package: str, strangers: set[str]) -> None:
     ("package", "of", "allowed"),
     [
         ("web_gateway", PROTOBUF | {"grpc"}, {"client.py", "calls.py", "channel.py", "wire.py"}),
-        ("inference_server", PROTOBUF | {"grpc"}, {"service.py", "wire.py", "server.py", "guard.py", "probe.py"}),
+        (
+            "inference_server",
+            PROTOBUF | {"grpc"},
+            {"service.py", "wire.py", "server.py", "guard.py", "probe.py", "health.py", "interceptors.py"},
+        ),
         ("inference_server", {"torch"}, TORCH),
     ],
 )
