@@ -22,6 +22,10 @@ test: $(VENV)/.dev  ## unit, integration and truth tests, and the page's pure co
 attack: $(VENV)/.dev  ## attacks on the real services that take longer than those in make test
 	$(BIN)/pytest tests/attack -m slow_attack
 
+fuzz: $(VENV)/.dev  ## fuzzing with coverage, five minutes for each target: make fuzz SECONDS=30 TARGET=http
+	PYTHON=$(PYTHON) tools/install $(VENV) fuzz
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(or $(SECONDS),300) $(TARGET)
+
 e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to artifacts/
 	$(BIN)/pytest tests/e2e
 
@@ -86,4 +90,4 @@ $(NODE_TOOLS)/node_modules/.bin/buf: $(VENV)/.dev
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/npm install --silent --no-save --no-audit --no-fund --prefix $(NODE_TOOLS) @bufbuild/buf@$(BUF_VERSION)
 	@touch $@
 
-.PHONY: help run test attack e2e e2e-network e2e-compose picture bench bench-gpu bench-llamacpp soak check audit format proto proto-check train clean
+.PHONY: help run test attack fuzz e2e e2e-network e2e-compose picture bench bench-gpu bench-llamacpp soak check audit format proto proto-check train clean

@@ -36,6 +36,8 @@ class Peer:
 
     connection: socket.socket
     closed: bool = False
+    polite: bool = True
+    """Answers pings, without which the server ends the connection after some seconds."""
     _heard: bytearray = field(default_factory=bytearray)
     _next: int = 1
 
@@ -43,6 +45,11 @@ class Peer:
         """Whether the frames could be sent."""
         self.closed = self.closed or not send(self.connection, b"".join(frames))
         return not self.closed
+
+    @property
+    def uses(self) -> int:
+        """Streams used so far."""
+        return self._next // 2
 
     def stream(self) -> int:
         """The id of a stream that was not used yet."""
@@ -63,7 +70,11 @@ class Peer:
                 piece = b""
             self.closed = not piece
             self._heard += piece
-            frames += self._whole()
+            fresh = list(self._whole())
+            frames += fresh
+            pings = [each.payload for each in fresh if each.kind == PING and not each.flags & ACK]
+            if pings and self.polite:
+                self.send(*(frame(PING, ACK, 0, payload) for payload in pings))
         return frames
 
     def closes(self, patience_s: float = PATIENCE_S) -> bool:
@@ -86,10 +97,12 @@ class Peer:
 
 @contextlib.contextmanager
 def speaking(address: Address, settings: Sequence[tuple[int, int]] = (), source: str = "127.0.0.1") -> Iterator[Peer]:
-    """A connection past its preface, with these settings of the client's."""
+    """A connection past both sides' settings; the server's window is its 4 MiB by then."""
     with connected(address, source) as connection:
         peer = Peer(connection)
         peer.send(PREFACE, frame(SETTINGS, 0, 0, b"".join(struct.pack(">HI", *pair) for pair in settings)))
+        peer.hear(PATIENCE_S)
+        peer.send(frame(SETTINGS, ACK, 0))
         yield peer
 
 

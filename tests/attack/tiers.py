@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
 from gateways import GatewayProcess, gateway_process
-from servers import ServerProcess, server_process
+from servers import PATIENCE_S, ServerProcess, server_process
 
 SAMPLE_S = 0.02
 MB = 1e6
@@ -28,6 +29,8 @@ class Tiers:
     """Of the inference server's metrics and probes."""
     gateway: GatewayProcess
     inference: ServerProcess
+    web: httpx.Client
+    """An honest HTTP client of the gateway."""
 
     @property
     def http(self) -> Address:
@@ -50,7 +53,8 @@ def running(inference: Mapping[str, str] | None = None, gateway: Mapping[str, st
         server.wait_for("model ready", model="bundled")
         with gateway_process({"NEXTTOKEN_INFERENCE_TARGET": server.target, **(gateway or {})}) as front:
             assert front.url, front.log()
-            yield Tiers(front.url, server.target, ("127.0.0.1", port), front, server)
+            with httpx.Client(base_url=front.url, timeout=PATIENCE_S) as web:
+                yield Tiers(front.url, server.target, ("127.0.0.1", port), front, server, web)
 
 
 def free_port() -> int:

@@ -7,6 +7,7 @@ from bench import (
     clicks,
     crowd,
     failures,
+    floods,
     llamacpp,
     lookup,
     overhead,
@@ -27,6 +28,7 @@ async def main() -> None:
     for each in (clicks, crowd, score, resident, overload, soak, page):
         figures |= await each.measure()
     figures |= await asyncio.to_thread(failures.measure)
+    figures |= await asyncio.to_thread(floods.measure)
     print(json.dumps(figures))
 
 
