@@ -9,6 +9,7 @@ from bench import (
     failures,
     floods,
     llamacpp,
+    lookup,
     overhead,
     overload,
     page,
@@ -22,7 +23,9 @@ from bench import (
 
 
 async def main() -> None:
-    figures = {**await overhead.measure(), **await startup.measure(), **step.measure(), **llamacpp.measure()}
+    figures = {**await overhead.measure(), **await startup.measure()}
+    for here in (step, llamacpp, lookup):
+        figures |= here.measure()
     for each in (clicks, real, crowd, score, resident, overload, soak, page):
         figures |= await each.measure()
     figures |= await asyncio.to_thread(failures.measure)

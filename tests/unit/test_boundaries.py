@@ -11,8 +11,11 @@ INFERENCE_PATH = (
     "__main__",
     "probe",
     "server",
+    "health",
     "guard",
+    "interceptors",
     "monitor",
+    "listener",
     "service",
     "about",
     "connections",
@@ -50,6 +53,7 @@ INFERENCE_PATH = (
     "replay",
     "batch",
     "prefix_tree",
+    "siblings",
     "page_pool",
     "kv_store",
     "precision",
@@ -142,7 +146,11 @@ def test_packages_that_must_not_meet(package: str, strangers: set[str]) -> None:
     ("package", "of", "allowed"),
     [
         ("web_gateway", PROTOBUF | {"grpc"}, {"client.py", "calls.py", "channel.py", "wire.py"}),
-        ("inference_server", PROTOBUF | {"grpc"}, {"service.py", "wire.py", "server.py", "guard.py", "probe.py"}),
+        (
+            "inference_server",
+            PROTOBUF | {"grpc"},
+            {"service.py", "wire.py", "server.py", "guard.py", "probe.py", "health.py", "interceptors.py"},
+        ),
         ("inference_server", {"torch"}, TORCH),
     ],
 )
