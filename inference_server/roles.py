@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase
 from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES, tokenizer_class_from_name
 
 from inference_server.errors import LoadFailed
@@ -86,8 +85,9 @@ def name_of(value: object, what: str) -> str | None:
 
 def default(class_name: str, role: str) -> str | None:
     """The name that a class of transformers gives a role where nothing else does. No code of a model's is run."""
-    found = tokenizer_class_from_name(class_name)
-    if not (isinstance(found, type) and issubclass(found, PreTrainedTokenizerBase)):
+    plain = class_name.removesuffix("Fast")
+    found = tokenizer_class_from_name(plain) if plain in TOKENIZER_MAPPING_NAMES.values() else None
+    if found is None:
         return None
     parameter = inspect.signature(found.__init__).parameters.get(role)
     return parameter.default if parameter is not None and isinstance(parameter.default, str) else None

@@ -72,7 +72,7 @@ class Vocabulary:
     def beyond(self, token_ids: Sequence[int], rows: int) -> str:
         """What is wrong with the ids of a text of which one lies beyond a model's rows of logits."""
         mark = next(token_id for token_id in token_ids if token_id >= rows)
-        return f"holds {self._words.name(mark) or mark:.80}, a special token that this model does not know; take it out"
+        return f"holds {str(self._words.name(mark))[:80]}, a special token that this model does not know; take it out"
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, after the special tokens the tokenizer puts in front of one.

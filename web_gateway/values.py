@@ -109,8 +109,8 @@ class Token(Struct, frozen=True, kw_only=True):
     bytes: Annotated[
         bytes,
         Meta(
-            description="What the token adds to the text, exactly; for a special token its name. A special one of no "
-            "bytes is no token: the model has a row for this id, its tokenizer has nothing."
+            description="What the token adds to the text, exactly; for a special token its name. Empty beside "
+            "is_special: the id is no token."
         ),
     ]
     is_special: Annotated[bool, Meta(description="Whether it is a mark, such as the beginning, and not text.")]
@@ -186,7 +186,13 @@ class ScoredToken(Token, frozen=True, kw_only=True):
     probability: float | None
     logprob: float | None
     entropy_bits: Annotated[float | None, Meta(description="Entropy of the distribution it was chosen from.")]
-    unconditioned: Annotated[bool, Meta(description="Nothing stands before it: true for a first token alone.")]
+    unconditioned: Annotated[
+        bool,
+        Meta(
+            description="Nothing stands before it: true for a first token, unless it follows a beginning-of-sequence "
+            "token that the model's tokenizer puts in front of texts."
+        ),
+    ]
     alternatives: Annotated[list[Candidate], Meta(description="The most likely tokens there, as many as top_k.")]
 
 
