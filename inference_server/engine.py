@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from inference_server import end_of_text, memory, openmp
+from inference_server import architecture, end_of_text, memory, openmp
 from inference_server.checks import check_ids, check_length, check_score, check_top_k
 from inference_server.distribution import Distribution, Place
 from inference_server.errors import InvalidField
@@ -237,6 +237,7 @@ def load(
 
     Takes however long it takes. Raises LoadFailed.
     """
+    architecture.configuration(folder)  # first: transformers chooses the tokenizer's class by it, too
     try:
         vocabulary = Vocabulary.load(folder)
         ends = end_of_text.stated(folder)

@@ -223,9 +223,9 @@ def bring_files(name: str, on_progress: OnProgress) -> Path:
     """A model's folder, fetched where it must be."""
     if name == BUNDLED:
         return Path(__file__).parent / "bundled"
-    from inference_server import checkpoint, hub, model  # take a while to import: not before the port answers
+    from inference_server import architecture, hub  # take a while to import: not before the port answers
 
-    return hub.fetch(name, on_progress, lambda config: model.check_architecture(checkpoint.read_json(config)))
+    return hub.fetch(name, on_progress, lambda config: architecture.configuration(config.parent))
 
 
 def loading(settings: Settings, scheduler: Scheduler, kept: PrefixCache[Any], shares: Shares) -> Load:

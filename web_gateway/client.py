@@ -192,6 +192,8 @@ def told(failure: grpc.aio.AioRpcError, trailers: dict[str, Any]) -> errors.Gate
             return errors.Unavailable(UNWELCOME.format(words=words))
         case StatusCode.DEADLINE_EXCEEDED:
             return errors.DeadlineExceeded(words)
+        case StatusCode.INTERNAL:
+            return errors.InternalFault(words)
         case StatusCode.RESOURCE_EXHAUSTED:
             milliseconds = str(trailers.get(PUSHBACK_KEY, ""))
             return errors.Overloaded(words, int(milliseconds) / 1000 if milliseconds.isdecimal() else 1)

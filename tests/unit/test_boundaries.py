@@ -20,7 +20,10 @@ INFERENCE_PATH = (
     "readiness",
     "wire",
     "registry",
+    "reasons",
     "hub",
+    "transfer",
+    "listing",
     "engine",
     "checks",
     "end_of_text",
@@ -55,7 +58,11 @@ INFERENCE_PATH = (
     "precision",
     "calibration",
     "held",
+    "blueprint",
+    "architecture",
+    "leftovers",
     "checkpoint",
+    "headers",
     "processors",
     "memory",
     "distribution",
@@ -82,7 +89,7 @@ GATEWAY_PATH = (
 )
 PROTOBUF = {"nexttoken", "google", "grpc_status", "grpc_health", "grpc_reflection"}
 TORCH = {
-    *("model.py", "distribution.py", "train.py", "evaluate.py"),
+    *("model.py", "blueprint.py", "distribution.py", "train.py", "evaluate.py"),
     *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
     *("fixed_step.py", "replay.py", "states.py"),
     *("held.py", "calibration.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py"),
