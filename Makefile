@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PROTO := proto/nexttoken/v1/next_token.proto
 NODE_TOOLS := build/node
+NEXTTOKEN_REAL ?= build/real
+BRING_REAL := ../shared/tools/real-models
 BUF_VERSION := 1.75.0
 
 help:  ## list these commands
@@ -31,6 +33,10 @@ e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to ar
 
 e2e-compose: $(VENV)/.dev  ## both images and the stack of containers, on a real Docker engine
 	$(BIN)/pytest tests/compose
+
+real: $(VENV)/.dev  ## fetch published model files for the tests, with the script beside the checkout if there is one
+	@if [ -x $(BRING_REAL) ]; then $(BRING_REAL) $(NEXTTOKEN_REAL) $(BIN)/python; \
+	else echo "$(BRING_REAL) is not here: tests on published files will say that they were left out"; fi
 
 picture: $(VENV)/.dev  ## take the README's picture of the page anew
 	PYTHONPATH=tests $(BIN)/python -m e2e.picture
@@ -90,4 +96,4 @@ $(NODE_TOOLS)/node_modules/.bin/buf: $(VENV)/.dev
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/npm install --silent --no-save --no-audit --no-fund --prefix $(NODE_TOOLS) @bufbuild/buf@$(BUF_VERSION)
 	@touch $@
 
-.PHONY: help run test attack fuzz e2e e2e-network e2e-compose picture bench bench-gpu bench-llamacpp soak check audit format proto proto-check train clean
+.PHONY: help run test real attack fuzz e2e e2e-network e2e-compose picture bench bench-gpu bench-llamacpp soak check audit format proto proto-check train clean

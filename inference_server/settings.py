@@ -60,7 +60,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     )
     client_share: Annotated[
         float,
-        Meta(gt=0, le=1, description="how much of the queue one client may fill, as a part of 1; at least one request"),
+        Meta(
+            gt=0,
+            le=1,
+            description="part of the queue that one address may fill, and of that one session; at least one request",
+        ),
     ] = 0.5
     batch_size: Annotated[int, Meta(ge=1, le=256, description="most requests in one forward pass")] = 16
     batch_tokens: Annotated[int, Meta(ge=1, description="most tokens in one forward pass of several requests")] = 4096

@@ -9,9 +9,11 @@ from bench import (
     failures,
     floods,
     llamacpp,
+    lookup,
     overhead,
     overload,
     page,
+    real,
     resident,
     score,
     soak,
@@ -21,8 +23,10 @@ from bench import (
 
 
 async def main() -> None:
-    figures = {**await overhead.measure(), **await startup.measure(), **step.measure(), **llamacpp.measure()}
-    for each in (clicks, crowd, score, resident, overload, soak, page):
+    figures = {**await overhead.measure(), **await startup.measure()}
+    for here in (step, llamacpp, lookup):
+        figures |= here.measure()
+    for each in (clicks, real, crowd, score, resident, overload, soak, page):
         figures |= await each.measure()
     figures |= await asyncio.to_thread(failures.measure)
     figures |= await asyncio.to_thread(floods.measure)
