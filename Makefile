@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PROTO := proto/nexttoken/v1/next_token.proto
 NODE_TOOLS := build/node
+NEXTTOKEN_REAL ?= build/real
+BRING_REAL := ../shared/tools/real-models
 BUF_VERSION := 1.75.0
 
 help:  ## list these commands
@@ -18,6 +20,13 @@ run: $(VENV)/.run  ## install, start both services, print the page's address; Ct
 test: $(VENV)/.dev  ## unit, integration and model tests, and the page's pure code
 	$(BIN)/pytest
 	$(BIN)/node --test 'tests/frontend/**/*.test.js'
+
+attack: $(VENV)/.dev  ## attacks on the real services that take longer than those in make test
+	$(BIN)/pytest tests/attack -m slow_attack
+
+fuzz: $(VENV)/.dev  ## fuzzing with coverage, five minutes for each target: make fuzz SECONDS=30 TARGET=http
+	PYTHON=$(PYTHON) tools/install $(VENV) fuzz
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(or $(SECONDS),300) $(TARGET)
 
 e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to artifacts/
 	$(BIN)/pytest tests/e2e
@@ -83,4 +92,4 @@ $(NODE_TOOLS)/node_modules/.bin/buf: $(VENV)/.dev
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/npm install --silent --no-save --no-audit --no-fund --prefix $(NODE_TOOLS) @bufbuild/buf@$(BUF_VERSION)
 	@touch $@
 
-.PHONY: help run test e2e e2e-network e2e-compose picture bench bench-gpu bench-llamacpp soak check audit format proto proto-check train clean
+.PHONY: help run test real attack fuzz e2e e2e-network e2e-compose picture bench bench-gpu bench-llamacpp soak check audit format proto proto-check train clean

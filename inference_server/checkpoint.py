@@ -48,7 +48,7 @@ def read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as missing:
         raise LoadFailed(f"no {path.name}: the folder holds no model that transformers can read") from missing
-    except (OSError, ValueError) as broken:
+    except (OSError, ValueError, RecursionError) as broken:
         raise LoadFailed(f"{path.name} can't be read: {broken}; fetch it again") from broken
     if not isinstance(found, dict):
         raise LoadFailed(f"{path.name} is not a JSON object; fetch it again")

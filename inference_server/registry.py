@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from inference_server import errors
+from inference_server.gate import NOBODY, Client
 from inference_server.gauges import ModelGauges
 from inference_server.values import ModelFacts, ScoreAnswer, ScoreQuery, TopKAnswer, TopKQuery
 
@@ -67,9 +68,9 @@ class Engine(Protocol):
     @property
     def gauges(self) -> ModelGauges: ...
 
-    async def top_k(self, query: TopKQuery, deadline: float | None, client: str = "") -> TopKAnswer: ...
+    async def top_k(self, query: TopKQuery, deadline: float | None, client: Client = NOBODY) -> TopKAnswer: ...
 
-    async def score(self, query: ScoreQuery, deadline: float | None, client: str = "") -> ScoreAnswer: ...
+    async def score(self, query: ScoreQuery, deadline: float | None, client: Client = NOBODY) -> ScoreAnswer: ...
 
 
 class Cancelled(Exception):
