@@ -21,10 +21,10 @@ test: $(VENV)/.dev  ## unit, integration and model tests, and the page's pure co
 	$(BIN)/pytest
 	$(BIN)/node --test 'tests/frontend/**/*.test.js'
 
-attack: $(VENV)/.dev  ## attacks on the real services that take longer than those in make test
+attack: $(VENV)/.dev  ## attacks on the running services that take longer than those in make test
 	$(BIN)/pytest tests/attack -m slow_attack
 
-fuzz: $(VENV)/.dev  ## fuzzing with coverage, five minutes for each target: make fuzz SECONDS=30 TARGET=http
+fuzz: $(VENV)/.dev  ## coverage-guided fuzzing, five minutes per target: make fuzz SECONDS=30 TARGET=http
 	PYTHON=$(PYTHON) tools/install $(VENV) fuzz
 	PYTHONPATH=tests $(BIN)/python -m fuzz $(or $(SECONDS),300) $(TARGET)
 
@@ -33,6 +33,10 @@ e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to ar
 
 e2e-compose: $(VENV)/.dev  ## both images and the container stack, on a real Docker engine
 	$(BIN)/pytest tests/compose
+
+real: $(VENV)/.dev  ## fetch published model files for the tests, if the script for it lies beside the checkout
+	@if [ -x $(BRING_REAL) ]; then $(BRING_REAL) $(NEXTTOKEN_REAL) $(BIN)/python; \
+	else echo "$(BRING_REAL) not found: tests on published files will be skipped"; fi
 
 picture: $(VENV)/.dev  ## regenerate the README's screenshot and animation from the real page
 	PYTHONPATH=tests $(BIN)/python -m e2e.picture
