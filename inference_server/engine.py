@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from inference_server import end_of_text, memory, openmp
+from inference_server import architecture, end_of_text, memory, openmp
 from inference_server.checks import check_ids, check_length, check_score, check_top_k
 from inference_server.distribution import Distribution, Place
 from inference_server.errors import InvalidField
-from inference_server.gate import Slot
+from inference_server.gate import NOBODY, Client, Slot
 from inference_server.gauges import ModelGauges
 from inference_server.jobs import Lane, Outcome
 from inference_server.model import Model
@@ -90,7 +90,7 @@ class Engine:
     def gauges(self) -> ModelGauges:
         return self._reader.gauges
 
-    async def top_k(self, query: TopKQuery, deadline: float | None, client: str = "") -> TopKAnswer:
+    async def top_k(self, query: TopKQuery, deadline: float | None, client: Client = NOBODY) -> TopKAnswer:
         """Answers a client's query before `deadline` (time.monotonic seconds; None: no deadline).
 
         Raises InvalidField, Overloaded, DeadlineExpired, Stopping or ComputeFailed.
@@ -103,7 +103,7 @@ class Engine:
             outcome = await self._scheduler.run(slot, self._top_k_lane, ask, len(ids), deadline)
         return replace(outcome.answer, timings=_timings(arrived, read_s, outcome))
 
-    async def score(self, query: ScoreQuery, deadline: float | None, client: str = "") -> ScoreAnswer:
+    async def score(self, query: ScoreQuery, deadline: float | None, client: Client = NOBODY) -> ScoreAnswer:
         """As top_k, for every token of a text.
 
         Each token is told from the distribution that top_k gives for the ids before it. The first one follows the
@@ -237,6 +237,7 @@ def load(
 
     Takes however long it takes. Raises LoadFailed.
     """
+    architecture.configuration(folder)  # first: transformers chooses the tokenizer's class by it, too
     try:
         vocabulary = Vocabulary.load(folder)
         ends = end_of_text.stated(folder)

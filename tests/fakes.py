@@ -11,6 +11,7 @@ from pathlib import Path
 
 from inference_server import values
 from inference_server.errors import InvalidField
+from inference_server.gate import NOBODY, Client
 from inference_server.gauges import ModelGauges
 
 VOCAB_SIZE = 256
@@ -33,7 +34,7 @@ class FakeEngine:
     )
     queries: list[values.TopKQuery | values.ScoreQuery] = field(default_factory=list)
     deadlines: list[float | None] = field(default_factory=list)
-    clients: list[str] = field(default_factory=list)
+    clients: list[Client] = field(default_factory=list)
     failure: BaseException | None = None
     gate: asyncio.Event | None = None
     finished: int = 0
@@ -42,7 +43,9 @@ class FakeEngine:
     def gauges(self) -> ModelGauges:
         return ModelGauges(self.finished, 0, 0, 0, None)
 
-    async def top_k(self, query: values.TopKQuery, deadline: float | None, client: str = "") -> values.TopKAnswer:
+    async def top_k(
+        self, query: values.TopKQuery, deadline: float | None, client: Client = NOBODY
+    ) -> values.TopKAnswer:
         self.clients.append(client)
         started = time.monotonic()
         ids = await self._admit(query, deadline)
@@ -65,7 +68,9 @@ class FakeEngine:
             partition=[values.PartitionPoint(1.0, 2.0, 3.0, 4.0)] if query.include_partition else (),
         )
 
-    async def score(self, query: values.ScoreQuery, deadline: float | None, client: str = "") -> values.ScoreAnswer:
+    async def score(
+        self, query: values.ScoreQuery, deadline: float | None, client: Client = NOBODY
+    ) -> values.ScoreAnswer:
         self.clients.append(client)
         ids = await self._admit(query, deadline)
         alternatives = [candidate(i, i + 1, 0.5) for i in range(query.top_k)]

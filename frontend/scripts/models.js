@@ -2,12 +2,8 @@
  * Which model speaks. Pure transitions beside those of `state.js`.
  *
  * @typedef {import("./state.js").State} State
- * @typedef {import("./wire.js").Model} Model
- *
- * @typedef {object} Reread  the text at hand, as another model read it
- * @property {string} model
- * @property {string} text
- * @property {number} count  tokens
+ * @typedef {import("./slices.js").Model} Model
+ * @typedef {import("./slices.js").Reread} Reread
  */
 import { FIRST_TEXT, ending, textHere } from "./state.js";
 import { wanted } from "./questions.js";

@@ -5,23 +5,9 @@
  * @typedef {import("./tokens.js").Token} Token
  * @typedef {import("./settings.js").Settings} Settings
  * @typedef {import("./cuts.js").CutDrawing} CutDrawing
- *
- * @typedef {object} Cell  one token of a distribution
- * @property {Token} token
- * @property {number} share  after temperature and cut-offs
- *
- * @typedef {object} Spread  a distribution, as far as it is at hand
- * @property {string} model
- * @property {readonly Cell[]} cells  the most likely first
- * @property {boolean} whole  no other token has a share
- * @property {number} entropyBits  before cut-offs
- *
- * @typedef {object} PinPart
- * @property {string} name  "A", "B" or "C"
- * @property {string} key  of the answer it was drawn from
- * @property {string} text  the end of the text it belongs to, with marks for what can't be seen
- * @property {Settings} settings
- * @typedef {Spread & PinPart} Pin
+ * @typedef {import("./slices.js").Cell} Cell
+ * @typedef {import("./slices.js").Spread} Spread
+ * @typedef {import("./slices.js").Pin} Pin
  *
  * @typedef {object} Change  of one token, from the pinned distribution to the present one
  * @property {Token} token

@@ -5,9 +5,8 @@
  */
 import * as format from "./format.js";
 import { chosen } from "./look.js";
-import { scene } from "./questions.js";
-import { hidden } from "./room.js";
-import { atFirst } from "./scores.js";
+import { hidden, scene } from "./questions.js";
+import { atFirst } from "./beginning.js";
 import { shown, spoken } from "./tokens.js";
 import * as tree from "./tree.js";
 

@@ -14,17 +14,17 @@
  * @property {import("./settings.js").Settings} settings
  * @property {Drawing} drawing
  * @property {number} vocabulary  tokens in it
- * @property {readonly import("./pins.js").Pin[]} pins  set beside it
+ * @property {readonly import("./slices.js").Pin[]} pins  set beside it
  * @property {string | null} versus  name of the pin that the bars are compared with
  * @property {ReadonlyMap<number, number> | null} rolled  how often each token was drawn
  * @property {string} rolls  what was rolled, in words
  */
+import { toBase64 } from "./base64.js";
 import * as format from "./format.js";
 import { playWords, tally } from "./play.js";
 import { scene } from "./questions.js";
 import { decode, hex, noToken, spell, spoken } from "./tokens.js";
 import * as tree from "./tree.js";
-import { toBase64 } from "./wire.js";
 
 /** @param {State} state @returns {Snapshot | null} null while the bars belong to no text or to another */
 export function snapshot(state) {

@@ -12,6 +12,7 @@ from inference_server import model as model_module
 from inference_server.values import Candidate, ScoreQuery, TopKAnswer, TopKQuery
 from models.architectures import ARCHITECTURES
 from models.conftest import Cell
+from models.shipped import CELLS as SHIPPED
 from models.tokenizers import KINDS
 
 PROBABILITY = 1e-4  # what the contract promises
@@ -20,14 +21,15 @@ TEMPERATURES = (0.0, 0.3, 1.0, 2.0)
 TEXTS = (
     "a",
     "The little girl was very",
-    "Once upon a time there was naïve 東京 🎉, and then",
-    "Tom and his dog",
+    "Once upon a time  in 2024 there was naïve 東京 🎉, and then",
+    "Tom and his  2 dogs",
 )
 
 MakeCell = Callable[[str, str], Cell]
 
 each_cell = pytest.mark.parametrize(
-    ("architecture", "kind"), [(architecture, kind) for architecture in ARCHITECTURES for kind in KINDS]
+    ("architecture", "kind"),
+    [*((architecture, kind) for architecture in ARCHITECTURES for kind in KINDS), *SHIPPED],
 )
 each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
 
@@ -83,7 +85,7 @@ def ask(temperature: float, token_ids: Sequence[int]) -> TopKQuery:
 async def test_a_prompt_alone(cell: MakeCell, architecture: str, kind: str) -> None:
     at = cell(architecture, kind)
     for text in TEXTS[:3]:
-        ids = at.vocabulary.encode(text)
+        ids = at.ids(text)
         logits = at.plain(ids)[-1]
         for temperature in TEMPERATURES:
             query = TopKQuery(text=text, temperature=temperature, top_k=8, watch_token_ids=(3, 200))
@@ -105,7 +107,7 @@ async def test_prompts_of_other_lengths_in_one_batch(
         return compute(self, prompts)
 
     monkeypatch.setattr(model_module.Model, "last_logits", counting)
-    prompts = [at.vocabulary.encode(text) for text in TEXTS]
+    prompts = [at.ids(text) for text in TEXTS]
     cases = list(zip(prompts, TEMPERATURES, strict=True))
     answers = await at.together(lambda: [at.engine.top_k(ask(temperature, ids), None) for ids, temperature in cases])
     assert passes == ([1, 1, 1, 1] if architecture == "phi3_longrope" else [4])
@@ -119,7 +121,7 @@ async def test_every_token_of_a_text(
 ) -> None:
     at = cell(architecture, kind)
     monkeypatch.setattr(model_module, "LOGITS_BYTES", 3 * 4 * at.engine.facts.vocab_size)  # three positions at a time
-    ids = at.vocabulary.encode(TEXTS[2])
+    ids = at.ids(TEXTS[2])
     logits = at.plain(ids[:-1])
     answer = await at.engine.score(ScoreQuery(text=TEXTS[2], top_k=3), None)
     assert [token.candidate.token for token in answer.tokens] == at.vocabulary.spell(ids)

@@ -8,6 +8,7 @@ import { ROLLS } from "../dice.js";
 import { figure, lengthOf } from "../display.js";
 import * as format from "../format.js";
 import { hex, noToken, spell, spoken } from "../tokens.js";
+import { setLength } from "./bar.js";
 import { setAttribute, setText, setVariable } from "./dom.js";
 import { drawPieces } from "./pieces.js";
 import { drawStrips } from "./pins.js";
@@ -102,11 +103,6 @@ export function drawRolls({ count, dart, item }, rolled, dartAt, share, scale) {
   count.toggleAttribute("data-long", rolled !== null && rolled > 75);
   setLength(count, (rolled ?? 0) / ROLLS, scale);
   setVariable(dart, "--share", String(dartAt !== null && share > 0 ? (dartAt / share) * lengthOf(share, scale) : 0));
-}
-
-/** @param {HTMLElement} bar @param {number} share @param {import("../display.js").Display["scale"]} scale */
-export function setLength(bar, share, scale) {
-  setVariable(bar, "--share", String(lengthOf(share, scale)));
 }
 
 /** @param {Row} row @returns {string} what the columns would say */
