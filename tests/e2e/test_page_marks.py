@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -93,7 +93,8 @@ def test_it_is_appended_by_no_click_no_key_and_no_focus(page: Page) -> None:
     def click() -> None:
         page.mouse.click(box["x"] + 40, box["y"] + box["height"] / 2)
 
-    for act in (click, *(partial(press, key) for key in ("1", "Enter", " ", "ArrowRight"))):
+    acts: list[Callable[[], None]] = [click, *(partial(press, key) for key in ("1", "Enter", " ", "ArrowRight"))]
+    for act in acts:
         act()
         expect(said(page)).to_contain_text(refused)
         expect(page.locator("#announcer")).to_contain_text(refused)
