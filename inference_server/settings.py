@@ -10,9 +10,10 @@ from service_kit.logs import LogFormat, LogLevel
 class Settings(Struct, frozen=True, kw_only=True):
     """Each field is the variable NEXTTOKEN_<FIELD>; its Meta holds range and meaning."""
 
-    model: Annotated[str, Meta(description="default model: Hub id, local folder, or `bundled`")] = (
-        "HuggingFaceTB/SmolLM2-360M-Instruct"
-    )
+    model: Annotated[
+        str,
+        Meta(description="default model: Hub id (`owner/name` or `owner/name@revision`), local folder, or `bundled`"),
+    ] = "HuggingFaceTB/SmolLM2-360M-Instruct"
     models: Annotated[tuple[str, ...], Meta(description="other models that may be used, comma-separated")] = ()
     ready_when: Annotated[
         Literal["any", "default"],
