@@ -209,6 +209,8 @@ def explain(error: Exception, repo: str) -> str:
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             return "disk full: make room in the Hub's cache, or set HF_HOME to another place"
         case OSError(filename=str() as path, strerror=str() as fault):
-            return f"can't write {Path(path).name}: {fault}; set HF_HOME to a place that can be written"
+            return (
+                f"can't write the Hub's cache ({Path(path).name}: {fault}); set HF_HOME to a place that can be written"
+            )
         case _:
             return f"the download failed: {error}"[:300]
