@@ -19,6 +19,9 @@ test: $(VENV)/.dev  ## unit, integration and truth tests, and the page's pure co
 	$(BIN)/pytest
 	$(BIN)/node --test 'tests/frontend/**/*.test.js'
 
+attack: $(VENV)/.dev  ## attacks on the real services that take longer than those in make test
+	$(BIN)/pytest tests/attack -m slow_attack
+
 e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to artifacts/
 	$(BIN)/pytest tests/e2e
 
@@ -83,4 +86,4 @@ $(NODE_TOOLS)/node_modules/.bin/buf: $(VENV)/.dev
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/npm install --silent --no-save --no-audit --no-fund --prefix $(NODE_TOOLS) @bufbuild/buf@$(BUF_VERSION)
 	@touch $@
 
-.PHONY: help run test e2e e2e-network e2e-compose picture bench bench-gpu bench-llamacpp soak check audit format proto proto-check train clean
+.PHONY: help run test attack e2e e2e-network e2e-compose picture bench bench-gpu bench-llamacpp soak check audit format proto proto-check train clean
