@@ -27,10 +27,13 @@ def answers_to(host_header: str, bound: str, listed: Sequence[str]) -> bool:
     return bool(name) and (name in names or f"*.{above}" in names)
 
 
-def is_address(host_header: str) -> bool:
-    """Whether a Host header holds an IP address, which no page can let point elsewhere."""
+def by_address(host_header: str) -> bool:
+    """Whether a port was asked for by address, as `localhost` or by no name: no page can let those point elsewhere."""
+    name = name_in(host_header)
+    if not host_header or name in HERE:
+        return True
     try:
-        ipaddress.ip_address(name_in(host_header).strip("[]"))
+        ipaddress.ip_address(name.strip("[]"))
     except ValueError:
         return False
     return True

@@ -26,6 +26,12 @@ class Network:
     def __str__(self) -> str:
         return str(self._network)
 
+    def __contains__(self, address: str) -> bool:
+        try:
+            return ipaddress.ip_address(address) in self._network
+        except ValueError:
+            return False
+
 
 class HostName(str):
     """A name as the Host header has it, without a port; `*.` in front stands for one more part, `*` for any name."""

@@ -45,6 +45,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_connections: Annotated[
         int, Meta(ge=1, description="open connections before new ones are closed; event streams hold one each")
     ] = 900
+    client_requests: Annotated[
+        int, Meta(ge=1, description="requests of the API that one client may have at work, told by its address")
+    ] = 128
+    client_connections: Annotated[
+        int, Meta(ge=1, description="connections that one client may hold open; a trusted proxy may hold all")
+    ] = 300
+    bodies_mb: Annotated[
+        int, Meta(ge=1, description="memory for long request bodies, in MiB; one client may fill a quarter of it")
+    ] = 32
     rate_per_s: Annotated[
         int, Meta(ge=0, le=100_000, description="requests a second that one client may send to the API; 0: any number")
     ] = 0
@@ -57,7 +66,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = ()
     trusted_hosts: Annotated[
         tuple[HostName, ...],
-        Meta(description="names this server answers under, `*.example.org` for all below; empty: any"),
+        Meta(
+            description="names this server answers under, `*.example.org` for all below, `*` for any; empty: any, on"
+            " loopback only `localhost`, `127.0.0.1` and `[::1]`"
+        ),
     ] = ()
     cors_origins: Annotated[
         tuple[Origin, ...],
