@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from inference_server import memory, openmp
+from inference_server import architecture, end_of_text, memory, openmp
 from inference_server.checks import check_ids, check_length, check_score, check_top_k
 from inference_server.distribution import Distribution, Place
 from inference_server.errors import InvalidField
-from inference_server.gate import Slot
+from inference_server.gate import NOBODY, Client, Slot
 from inference_server.gauges import ModelGauges
 from inference_server.jobs import Lane, Outcome
 from inference_server.model import Model
@@ -67,8 +67,14 @@ class Engine:
         scheduler: Scheduler,
         cache: PrefixCache[Any],
         settings: Settings,
+        ends: Sequence[int] = (),
     ) -> None:
-        self.facts = model.facts
+        """`ends`: the ids that the model's files say end a text, whether or not it has such rows."""
+        self.facts = replace(
+            model.facts,
+            end_of_text_ids=end_of_text.within(model.vocab_size, *ends, vocabulary.eos_id),
+            prefix_token_ids=tuple(vocabulary.prefix),
+        )
         self._vocabulary = vocabulary
         self._scheduler = scheduler
         self._reader = Reader(model, cache, min(settings.step_tokens, settings.batch_tokens), settings.step_ms / 1000)
@@ -84,7 +90,7 @@ class Engine:
     def gauges(self) -> ModelGauges:
         return self._reader.gauges
 
-    async def top_k(self, query: TopKQuery, deadline: float | None, client: str = "") -> TopKAnswer:
+    async def top_k(self, query: TopKQuery, deadline: float | None, client: Client = NOBODY) -> TopKAnswer:
         """Answers a client's query before `deadline` (time.monotonic seconds; None: no deadline).
 
         Raises InvalidField, Overloaded, DeadlineExpired, Stopping or ComputeFailed.
@@ -97,11 +103,12 @@ class Engine:
             outcome = await self._scheduler.run(slot, self._top_k_lane, ask, len(ids), deadline)
         return replace(outcome.answer, timings=_timings(arrived, read_s, outcome))
 
-    async def score(self, query: ScoreQuery, deadline: float | None, client: str = "") -> ScoreAnswer:
+    async def score(self, query: ScoreQuery, deadline: float | None, client: Client = NOBODY) -> ScoreAnswer:
         """As top_k, for every token of a text.
 
-        Each token is told from the distribution that top_k gives for the ids before it. So the first one follows the
-        model's beginning-of-sequence token; it is unconditioned where the model has none, or where it is that token.
+        Each token is told from the distribution that top_k gives for the ids before it. The first one follows the
+        beginning-of-sequence token where the tokenizer puts that in front of texts, and is unconditioned where it puts
+        none there, or where it is that token itself.
         """
         arrived = time.monotonic()
         check_score(query, self.facts.vocab_size, self._max_text_bytes)
@@ -126,6 +133,8 @@ class Engine:
                 raise InvalidField(field, "holds no token, and this model has none to begin a text with; add something")
             ids = (self._vocabulary.bos_id,)
         check_length(field, len(ids), self.facts.context_limit)
+        if query.text is not None and max(ids) >= self.facts.vocab_size:
+            raise InvalidField(field, self._vocabulary.beyond(ids, self.facts.vocab_size))
         check_ids(field, ids, self.facts.vocab_size)
         return ids, spent
 
@@ -165,7 +174,7 @@ class Engine:
         )
 
     def _score_ask(self, ids: Ids, alternatives: int) -> ScoreAsk:
-        bos = self._vocabulary.bos_id
+        bos = self._vocabulary.bos_id if self._vocabulary.begins else None
         first = None if bos is None or ids[0] == bos else Reading((bos,))
         others = Scoring[ScoredToken](ids[:-1], lambda at, logits: self._scored(ask, at + 1, logits))
         ask = ScoreAsk(ids, first, others, alternatives)
@@ -228,13 +237,16 @@ def load(
 
     Takes however long it takes. Raises LoadFailed.
     """
+    architecture.configuration(folder)  # first: transformers chooses the tokenizer's class by it, too
     try:
         vocabulary = Vocabulary.load(folder)
+        ends = end_of_text.stated(folder)
         model = Model.load(folder, settings.device, stored_bytes)
+        vocabulary.check_rows(model.facts.vocab_size)
     finally:  # what loading took for a while
         memory.give_back()
         openmp.dismiss()
-    return Engine(name, vocabulary, model, scheduler, cache, settings)
+    return Engine(name, vocabulary, model, scheduler, cache, settings, ends)
 
 
 def _candidate(token: Token, place: Place) -> Candidate:

@@ -1,9 +1,10 @@
-"""Who may be in flight: so many requests in all, and a share of them of one client. Starts no thread."""
+"""Who may be in flight: so many requests in all, and a part of them from one address. Starts no thread."""
 
 import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from inference_server.errors import Overloaded, Stopping
 
@@ -12,10 +13,20 @@ RETRY_AFTER_S = (0.1, 60.0)  # what a refused caller may be told, at least and a
 STOPPING = "the server is stopping; try again in a moment"
 
 
+class Client(NamedTuple):
+    """Who asks: an address, and of those who ask from there, which session; empty: it names none."""
+
+    address: str = ""
+    session: str = ""
+
+
+NOBODY = Client()
+
+
 class Slot:
     """Permission of one client to be in flight. Its holders share it; the last one to let go frees it."""
 
-    def __init__(self, free: Callable[[], None], client: str = "") -> None:
+    def __init__(self, free: Callable[[], None], client: Client = NOBODY) -> None:
         self.client = client
         self._free = free
         self._holders = 1
@@ -38,12 +49,17 @@ class Slot:
 class Gate:
     """Counts who is in flight, from any thread, and refuses who comes too many."""
 
-    def __init__(self, limit: int, client_limit: int) -> None:
-        """At most `limit` slots at a time, and at most `client_limit` of one client."""
+    def __init__(self, limit: int, address_limit: int, session_limit: int) -> None:
+        """At most `limit` slots at a time, `address_limit` of one address and `session_limit` of a session there.
+
+        Requests that name no session are bounded by their address alone.
+        """
         self.limit = limit
-        self.client_limit = client_limit
+        self.address_limit = address_limit
+        self.session_limit = session_limit
         self.refused = 0  # so far
-        self._clients: Counter[str] = Counter()
+        self._addresses: dict[str, Counter[str]] = {}  # how many of each session
+        self._total = 0
         self._stopping = False
         self._on_empty: Callable[[], object] | None = None
         self._lock = threading.Lock()
@@ -51,33 +67,29 @@ class Gate:
     @property
     def in_flight(self) -> int:
         with self._lock:
-            return self._clients.total()
+            return self._total
 
     @property
     def clients(self) -> int:
         """How many clients have something in flight."""
         with self._lock:
-            return len(self._clients)
+            return sum(map(len, self._addresses.values()))
 
     @contextlib.contextmanager
-    def admit(self, client: str, turn_s: float) -> Iterator[Slot]:
+    def admit(self, client: Client, turn_s: float) -> Iterator[Slot]:
         """A slot for one request; `turn_s` is how long a request computes, of late.
 
-        Raises Overloaded when all or the client's share are taken, saying when one should be free; Stopping after stop.
+        Raises Overloaded when all are taken, or the address's or session's part of them, saying when one should be
+        free; Stopping after stop.
         """
         with self._lock:
             if self._stopping:
                 raise Stopping(STOPPING)
-            everybody, own = self._clients.total(), self._clients[client]
-            if everybody >= self.limit or own >= self.client_limit:
+            if full := self._full(client, turn_s):
                 self.refused += 1
-            if everybody >= self.limit:
-                words = f"{everybody} requests are in flight, as many as may be; try again later"
-                raise Overloaded(words, _bounded(turn_s * everybody))
-            if own >= self.client_limit:  # clients take turns: after one of each, one of these is done
-                words = f"{own} requests of this client are in flight, as many as one may have; wait for their answers"
-                raise Overloaded(words, _bounded(turn_s * len(self._clients)))
-            self._clients[client] += 1
+                raise full
+            self._addresses.setdefault(client.address, Counter())[client.session] += 1
+            self._total += 1
         slot = Slot(lambda: self._leave(client), client)
         try:
             yield slot
@@ -88,17 +100,39 @@ class Gate:
         """Admits nobody from now on; calls once nobody is in flight, at once or on whatever thread frees the last."""
         with self._lock:
             self._stopping = True
-            empty = not self._clients
+            empty = not self._total
             self._on_empty = None if empty else on_empty
         if empty:
             on_empty()
 
-    def _leave(self, client: str) -> None:
+    def _full(self, client: Client, turn_s: float) -> Overloaded | None:
+        """Why there is no slot for a client now; None where there is one.
+
+        Addresses take turns, and the sessions of each: after one request of each address, one of its own is done.
+        """
+        here = self._addresses.get(client.address, Counter[str]())
+        if self._total >= self.limit:
+            words = f"{self._total} requests are in flight, as many as may be; try again later"
+            return Overloaded(words, _bounded(turn_s * self._total))
+        if here.total() >= self.address_limit:
+            words = f"{here.total()} requests from this address are in flight, as many as one may have"
+            return Overloaded(f"{words}; wait for their answers", _bounded(turn_s * len(self._addresses)))
+        if client.session and here[client.session] >= self.session_limit:
+            words = f"{here[client.session]} requests of this session are in flight, as many as one may have"
+            wait_s = turn_s * len(self._addresses) * len(here)
+            return Overloaded(f"{words}; wait for their answers", _bounded(wait_s))
+        return None
+
+    def _leave(self, client: Client) -> None:
         with self._lock:
-            self._clients[client] -= 1
-            if not self._clients[client]:
-                del self._clients[client]
-            on_empty = None if self._clients else self._on_empty
+            here = self._addresses[client.address]
+            here[client.session] -= 1
+            if not here[client.session]:
+                del here[client.session]
+            if not here:
+                del self._addresses[client.address]
+            self._total -= 1
+            on_empty = None if self._total else self._on_empty
         if on_empty:
             on_empty()
 

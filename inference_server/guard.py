@@ -55,6 +55,16 @@ def certificates(settings: Settings) -> Kept[Certificates] | None:
     return None
 
 
+def believes_callers(settings: Settings) -> bool:
+    """Whether a caller is believed when it names the address of whom it asks for, as a gateway does.
+
+    Not where anybody may call: over TLS that asks for neither a certificate nor a token. Plaintext stays on this
+    machine, or on a network that nobody else is on.
+    """
+    asked = settings.tls_client_ca or settings.auth_token or settings.auth_token_file
+    return bool(asked) or not settings.tls_cert
+
+
 def announce(kept: Kept[Certificates]) -> None:
     """Says in the log which certificate is shown from now on, and whether it still holds."""
     identity, authorities = kept.value
@@ -107,4 +117,4 @@ def refusal(words: str) -> Any:
         rich = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=words))
         await context.abort(code, words, rich.trailing_metadata)
 
-    return grpc.unary_unary_rpc_method_handler(refuse)
+    return grpc.stream_unary_rpc_method_handler(refuse)  # of streams gRPC awaits no first message

@@ -6,7 +6,7 @@ import contextvars
 import itertools
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -82,46 +82,67 @@ class Job(Generic[Q, A]):
 
 
 class Line:
-    """Jobs of one class. Clients take turns; of one client, those who arrived first are served first."""
+    """Jobs of one class. Addresses take turns, and of each its sessions; of one session, who came first goes first."""
 
     def __init__(self) -> None:
-        self._clients: OrderedDict[str, deque[Job[Any, Any]]] = OrderedDict()
+        self._addresses: OrderedDict[str, OrderedDict[str, deque[Job[Any, Any]]]] = OrderedDict()
 
     def __len__(self) -> int:
-        return sum(map(len, self._clients.values()))
+        return sum(len(own) for sessions in self._addresses.values() for own in sessions.values())
 
     def __iter__(self) -> Iterator[Job[Any, Any]]:
-        """The jobs in the order of their turns: one of each client, then another of each, and so on."""
-        rounds = itertools.zip_longest(*self._clients.values())
-        return (job for one_of_each in rounds for job in one_of_each if job is not None)
+        """The jobs in the order of their turns: one of each address, then another of each, and so on."""
+        return in_turn(in_turn(sessions.values()) for sessions in self._addresses.values())
 
     def add(self, job: Job[Any, Any]) -> None:
-        """Adds a job behind those of its client that arrived before it."""
-        own = self._clients.setdefault(job.slot.client, deque())
+        """Adds a job behind those of its session that arrived before it."""
+        address, session = job.slot.client
+        own = self._addresses.setdefault(address, OrderedDict()).setdefault(session, deque())
         own.insert(next((at for at, other in enumerate(own) if other.arrived > job.arrived), len(own)), job)
 
     def remove(self, job: Job[Any, Any]) -> bool:
         """Takes a job out; says whether it was there."""
-        own = self._clients.get(job.slot.client, deque())
+        address, session = job.slot.client
+        own = self._addresses.get(address, OrderedDict()).get(session, deque())
         if job not in own:
             return False
         own.remove(job)
         return True
 
     def take(self, batch_size: int, batch_tokens: int) -> list[Job[Any, Any]]:
-        """The next batch, out of the line. Its clients go behind the others, and who led it behind those.
+        """The next batch, out of the line. Its addresses go behind the others, and so do its sessions in each.
 
         They keep that place until the next batch, though nothing of theirs waits: what goes on comes back by then.
         """
-        for client in [client for client, own in self._clients.items() if not own]:
-            del self._clients[client]
+        self._forget_the_empty()
         batch = pick(list(self), batch_size, batch_tokens)
         for job in batch:
             self.remove(job)
-        leader, *others = dict.fromkeys(job.slot.client for job in batch)
-        for client in (*others, leader):
-            self._clients.move_to_end(client)
+        clients = [job.slot.client for job in batch]
+        go_behind(self._addresses, [address for address, _ in clients])
+        for address in {address for address, _ in clients}:
+            go_behind(self._addresses[address], [client.session for client in clients if client.address == address])
         return batch
+
+    def _forget_the_empty(self) -> None:
+        for address, sessions in list(self._addresses.items()):
+            for session in [session for session, own in sessions.items() if not own]:
+                del sessions[session]
+            if not sessions:
+                del self._addresses[address]
+
+
+def in_turn(lines: Iterable[Iterable[T]]) -> Iterator[T]:
+    """One of each line, then another of each, and so on."""
+    rounds = itertools.zip_longest(*lines)
+    return (each for one_of_each in rounds for each in one_of_each if each is not None)
+
+
+def go_behind(order: OrderedDict[str, Any], served: Sequence[str]) -> None:
+    """Puts those that were served behind the others; where all were, only the first, so that another leads next."""
+    names = list(dict.fromkeys(served))
+    for name in names if len(names) < len(order) else names[:1]:
+        order.move_to_end(name)
 
 
 class Queue:

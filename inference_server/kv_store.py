@@ -104,6 +104,13 @@ class KvStore:
         for values in self.values:
             values[target[0], :, target[1]] = values[source[0], :, source[1]]
 
+    def clear_slot(self, place: tuple[int, int]) -> None:
+        """Zeros for one token's keys and values at (page, slot)."""
+        for keys in self.keys:
+            keys[place[0], :, :, place[1]] = 0
+        for values in self.values:
+            values[place[0], :, place[1]] = 0
+
 
 def _reserve(count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Unwritten numbers; in a process's own memory in the largest pages the system has, for one is read all over."""
@@ -149,3 +156,7 @@ class TokenStore(KvStore):
     def copy_slot(self, source: tuple[int, int], target: tuple[int, int]) -> None:
         for tensor in (*self.keys, *self.values):
             tensor[target] = tensor[source]
+
+    def clear_slot(self, place: tuple[int, int]) -> None:
+        for tensor in (*self.keys, *self.values):
+            tensor[place] = 0

@@ -45,12 +45,20 @@ class Metrics:
             ["rpc", "model"],
             registry=self._registry,
         )
-
         self._unwelcome = Counter(
             PREFIX + "unauthenticated",
             "Calls refused because they showed no good token.",
             registry=self._registry,
         )
+        self._turned_away = Counter(
+            PREFIX + "turned_away",
+            "Calls refused because too many were open, before their message was read.",
+            registry=self._registry,
+        )
+
+    def turned_away(self) -> None:
+        """Counts a call that came while too many were open."""
+        self._turned_away.inc()
 
     def unwelcome(self) -> None:
         """Counts a call that showed no good token."""

@@ -6,15 +6,27 @@ are what the checkpoint holds. Logits leave here as float32 rows on the CPU.
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 import transformers
 from torch import Tensor
+from transformers import PreTrainedConfig
 
-from inference_server import checkpoint, memory, partition, precision, processors, trial
+from inference_server import (
+    architecture,
+    blueprint,
+    checkpoint,
+    leftovers,
+    memory,
+    partition,
+    precision,
+    processors,
+    trial,
+)
+from inference_server.blueprint import Blueprint
 from inference_server.capability import build_runner
 from inference_server.errors import LoadFailed
 from inference_server.runner import RaggedRunner
@@ -55,15 +67,21 @@ class Model:
         """
         place = _device(device)
         torch.set_num_threads(min(torch.get_num_threads(), processors.allowed() or torch.get_num_threads()))
-        check_architecture(checkpoint.read_json(folder / "config.json"))
+        config = architecture.configuration(folder)
         weights = checkpoint.inspect(folder)
+        plan = blueprint.draw(config, weights)
+        quantizer = architecture.quantizer_of(config)
+        if quantizer is None:
+            leftovers.check_kinds(weights.tensors, plan.whole)
+            blueprint.check_sizes(plan, weights)
+        packed = quantizer is not None and not quantizer.get("dequantize")
         dtype, compiled = precision.chosen(weights) if place.type == "cpu" else (precision.own(weights, place), False)
-        needed = weights.bytes_at(dtype.itemsize)
+        needed = weights.bytes if packed else plan.bytes_at(dtype.itemsize)
         _check_room(needed, place)
         try:
-            network = _read(folder, dtype).to(place)
+            network = _read(folder, config, dtype).to(place)
             if compiled:
-                network = _held(network, folder, weights.bytes_at(4))
+                network = _held(network, folder, config, plan)
             model = cls(network, place, checkpoint.context_limit(network.config.get_text_config(), folder))
             trial.run(model)
             if place.type == "cuda":
@@ -80,7 +98,7 @@ class Model:
                 raise
             if _is_out_of_memory(error):
                 raise LoadFailed(_out_of_memory(needed)) from error
-            raise LoadFailed(f"transformers can't load it: {_one_line(error)}") from error
+            raise LoadFailed(f"transformers can't load it: {architecture.one_line(error)}") from error
         return model
 
     @property
@@ -181,48 +199,44 @@ def _device(asked: str) -> torch.device:
     return torch.device(name, 0) if name == "cuda" else torch.device(name)
 
 
-def check_architecture(config: Mapping[str, Any]) -> None:
-    """Raises LoadFailed where transformers' own code knows no causal language model of this kind."""
-    kind = str(config.get("model_type"))
-    if kind not in transformers.CONFIG_MAPPING:
-        if "auto_map" in config:
-            raise LoadFailed("it needs code of its own (auto_map in config.json), which is never run")
-        raise LoadFailed(f"transformers {transformers.__version__} does not know its model_type, {kind!r}")
-    if transformers.CONFIG_MAPPING[kind] not in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
-        raise LoadFailed(f"not a causal LM: transformers knows no next-token head for model_type {kind!r}")
-    if "transformers_weights" in config:
-        raise LoadFailed("config.json names its own weights file (transformers_weights), which is not supported")
+def _read(folder: Path, config: PreTrainedConfig, dtype: torch.dtype) -> Any:
+    """The network in evaluation mode, on the CPU. Raises LoadFailed where its weights and the files' are not the same.
 
-
-def _read(folder: Path, dtype: torch.dtype) -> Any:
-    """The network in evaluation mode, on the CPU. Raises LoadFailed where some of its weights are not in the files."""
+    What nothing reads is left aside, such as masks that older checkpoints hold, unless it belongs to what is read.
+    """
     transformers.utils.logging.disable_progress_bar()
     network: Any
     found: Any
     network, found = transformers.AutoModelForCausalLM.from_pretrained(
         folder,
+        config=config,
         dtype=dtype,
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,
+        ignore_mismatched_sizes=True,  # told of below, by name
         output_loading_info=True,
     )  # type: ignore[misc]  # its type says nothing of output_loading_info
+    for name, held, wanted in sorted(found["mismatched_keys"]):
+        raise LoadFailed(f"config.json does not fit the weights: {name} would be {[*wanted]}, the file has {[*held]}")
     missing = sorted(found["missing_keys"])
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise LoadFailed(f"not a causal LM: its weights lack {missing[0]}{more}")
+    further = architecture.guesses_ahead(config)
+    leftovers.check_unread(found["unexpected_keys"], network.state_dict().keys(), further)
     return network.eval()
 
 
-def _held(network: Any, folder: Path, wide_bytes: int) -> Any:
+def _held(network: Any, folder: Path, config: PreTrainedConfig, plan: Blueprint) -> Any:
     """The network computing in float32 with its weights as they are, where its code allows; else widened in memory."""
     from inference_server import calibration, held  # here, since they need numba
 
     held.hold(network)
     if not held.computes_in_float32(network):
         del network
-        _check_room(wide_bytes, torch.device("cpu"))
-        network = _read(folder, torch.float32)
+        _check_room(plan.bytes_at(4), torch.device("cpu"))
+        network = _read(folder, config, torch.float32)
         held.hold(network)
     calibration.calibrate(network)
     return network
@@ -242,7 +256,3 @@ def _out_of_memory(needed: int) -> str:
 def _is_out_of_memory(error: Exception) -> bool:
     words = str(error).lower()  # torch's CPU allocator and the mapping of files have no type of their own for it
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in words for sign in ALLOCATION_FAILED)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -1,137 +1,91 @@
 """A small port of its own for operators: metrics, and the three probes, over HTTP. Knows no gRPC.
 
-It answers from threads of its own: so it can tell whether the event loop, which has the calls, still turns.
+It answers from outside the event loop that has the calls: so it can tell whether that loop still turns.
 """
 
 import asyncio
 import json
-import socket
-import socketserver
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
-import structlog
-
+from inference_server.listener import Answer, Asked, Listener
 from inference_server.metrics import Metrics
 from inference_server.readiness import Readiness
+from service_kit.hosts import answers_to
 
 LIVE_WITHIN_S = 5.0  # the event loop hands its time out in milliseconds
-CLIENT_S = 5.0  # a client that says nothing for so long is let go
-MOST_AT_ONCE = 8
 
-logger = structlog.get_logger()
-
-Answer = tuple[int, str, bytes]
-"""Status, media type, body."""
+NO_HOST = "a request has one Host header"
+WRONG_HOST = (
+    "this port listens on loopback, and answers under the names localhost, 127.0.0.1 and [::1] alone;"
+    " NEXTTOKEN_METRICS_HOST can bind it to an address that has others"
+)
 
 
 class Monitor:
     """Serves between start and stop."""
 
     def __init__(self, readiness: Readiness, metrics: Metrics) -> None:
-        self.port = 0
         self._readiness = readiness
         self._metrics = metrics
-        self._server: Server | None = None
+        self._listener = Listener(self._answer)
+        self._bound = ""
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._probes: dict[str, Callable[[], str]] = {
+            "/startupz": readiness.not_started,
+            "/readyz": readiness.not_ready,
+        }
+
+    @property
+    def port(self) -> int:
+        return self._listener.port
 
     def start(self, host: str, port: int) -> None:
-        """Listens; port 0 picks a free one. Raises OSError."""
-        self._loop = asyncio.get_running_loop()
-        self._server = Server((host, port), self._routes())
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.1,), name="monitor", daemon=True).start()
+        """Listens, and watches over the event loop it is called on; port 0 picks a free one. Raises OSError."""
+        self._loop, self._bound = asyncio.get_running_loop(), host
+        self._listener.start(host, port)
 
     def stop(self) -> None:
         """Closes the port."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+        self._listener.stop()
 
-    def _routes(self) -> dict[str, Callable[[], Answer]]:
-        return {
-            "/metrics": lambda: (200, self._metrics.MEDIA_TYPE, self._metrics.text()),
-            "/healthz": lambda: probe(self._not_live()),
-            "/startupz": lambda: probe(self._readiness.not_started()),
-            "/readyz": lambda: probe(self._readiness.not_ready()),
-        }
+    async def _answer(self, asked: Asked) -> Answer:
+        if len(asked.hosts) != 1:
+            return refusal(400, NO_HOST, "invalid_argument")
+        if not answers_to(asked.hosts[0], self._bound, ()):
+            return refusal(421, WRONG_HOST, "misdirected_request")
+        path = asked.target.partition("?")[0]
+        if asked.method not in ("GET", "HEAD"):
+            return refusal(405, "this port takes GET and HEAD", "method_not_allowed")
+        if path == "/metrics":
+            return Answer(200, self._metrics.MEDIA_TYPE, self._metrics.text())
+        if path == "/healthz":
+            return probe(await self._not_live())
+        if path in self._probes:
+            return probe(self._probes[path]())
+        return refusal(404, " ".join(("this port has", "/metrics", "/healthz", *self._probes)), "not_found")
 
-    def _not_live(self) -> str:
+    async def _not_live(self) -> str:
         """Why the server needs a restart; empty where it does not."""
         assert self._loop is not None  # noqa: S101 - start has set it
         turn = asyncio.sleep(0)
         try:
-            asyncio.run_coroutine_threadsafe(turn, self._loop).result(LIVE_WITHIN_S)
-        except TimeoutError:
-            return f"the event loop has not turned for {LIVE_WITHIN_S:g} s"
+            turned = asyncio.run_coroutine_threadsafe(turn, self._loop)
         except RuntimeError:  # it is closed
             turn.close()
             return "the event loop has ended"
+        try:
+            async with asyncio.timeout(LIVE_WITHIN_S):
+                await asyncio.wrap_future(turned)
+        except TimeoutError:
+            return f"the event loop has not turned for {LIVE_WITHIN_S:g} s"
         return ""
 
 
 def probe(fault: str) -> Answer:
     """The answer to a probe: 200, or 503 with the reason."""
-    body = {"error": fault, "code": "unavailable"} if fault else {"status": "ok"}
-    return 503 if fault else 200, "application/json", json.dumps(body).encode()
+    return refusal(503, fault, "unavailable") if fault else Answer(200, "application/json", b'{"status": "ok"}')
 
 
-class Server(ThreadingHTTPServer):
-    """An HTTP server with a bound on its threads: who comes when all are taken is let go at once."""
-
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, address: tuple[str, int], routes: dict[str, Callable[[], Answer]]) -> None:
-        self.routes = routes
-        self._free = threading.BoundedSemaphore(MOST_AT_ONCE)
-        self.address_family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
-        super().__init__(address, Handler)
-
-    def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(self)  # the HTTP server's own would ask the DNS for its name
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        try:
-            super().process_request(request, client_address)
-        except BaseException:  # no thread to be had: none will free its place
-            self._free.release()
-            raise
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        logger.debug("monitor request failed", exc_info=True)
-
-
-class Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
-    server: Server
-    timeout = CLIENT_S
-    server_version = "monitor"
-    sys_version = ""
-
-    def do_GET(self) -> None:
-        route = self.server.routes.get(self.path.partition("?")[0])
-        status, kind, body = route() if route else (404, "text/plain", " ".join(self.server.routes).encode())
-        self.send_response(status)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    do_HEAD = do_GET  # noqa: N815 - the base class names it
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
-        logger.debug("monitor", request=format % args)
+def refusal(status: int, words: str, code: str) -> Answer:
+    """Why there is no other answer."""
+    return Answer(status, "application/json", json.dumps({"error": words, "code": code}).encode())

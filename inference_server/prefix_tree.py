@@ -4,7 +4,8 @@ root ── [The cat sat on]  ── [the mat and slept]
      │                    └─ [the sofa]
      └─ [The dog]
 A node is one page. A page that is not full has no children; prompts that part inside a page get a copy of the shared
-part of it. The order of use keeps every page behind the pages that follow it, so the first unused page is a leaf.
+part of it. Pages that nobody uses stand in the order in which they were let go, each behind those that follow it: so
+the first of them is a leaf, and the next to be evicted.
 """
 
 from collections import OrderedDict
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from inference_server.page_pool import CacheFull, PagePool
+from inference_server.siblings import Siblings
 
 
 class Node:
@@ -23,19 +25,13 @@ class Node:
         self.parent = parent
         self.page = page
         self.tokens = tokens
-        self.children: dict[int, dict[tuple[int, ...], Node]] = {}
-
-    def child(self, tokens: tuple[int, ...]) -> "Node | None":
-        return self.children.get(tokens[0], {}).get(tokens)
+        self.children: Siblings[Node] = Siblings()
 
     def attach(self, child: "Node") -> None:
-        self.children.setdefault(child.tokens[0], {})[child.tokens] = child
+        self.children.add(child.tokens, child)
 
     def detach(self, child: "Node") -> None:
-        bucket = self.children[child.tokens[0]]
-        del bucket[child.tokens]
-        if not bucket:
-            del self.children[child.tokens[0]]
+        self.children.remove(child.tokens)
 
 
 @dataclass(slots=True, eq=False)
@@ -60,15 +56,11 @@ class PrefixTree:
         self._pool = pool
         self._copy_page = copy_page
         self._root = Node(None, -1, ())
-        self._order: OrderedDict[Node, None] = OrderedDict()
+        self._idle: OrderedDict[Node, None] = OrderedDict()  # held by the tree alone, the longest first
         self._open: set[Stored] = set()
+        self.pages = 0  # that the tree holds, in use or not
         self.hit_tokens = 0
         self.evicted_pages = 0
-
-    @property
-    def pages(self) -> int:
-        """Pages the tree holds, in use or not."""
-        return len(self._order)
 
     @property
     def open_prompts(self) -> int:
@@ -86,24 +78,25 @@ class PrefixTree:
         size, node, stored, at = self._pool.page_tokens, self._root, Stored(), 0
         while at < len(token_ids):
             chunk = tuple(token_ids[at : at + size])
-            found, shared = self._closest(node, chunk)
+            found, shared = node.children.closest(chunk)
             if found is None:
                 break
-            self._pool.hold(found.page)
+            self._use(found)
             stored.pages.append(found.page)
             stored.nodes.append(found)
             stored.tokens.extend(chunk[:shared])
             if shared < size:
                 break
             node, at = found, at + size
-        self._touch(stored.nodes)
         self._open.add(stored)
         self.hit_tokens += len(stored)
         return stored
 
     def close(self, stored: Stored) -> None:
         """Gives the prompt's pages back to the tree, which keeps them until their turn for eviction."""
-        for page in (*stored.pages, *stored.extras):
+        for page, node in zip(reversed(stored.pages), reversed(stored.nodes), strict=True):
+            self._let_go(page, node)
+        for page in stored.extras:
             self._pool.release(page)
         stored.tokens, stored.pages, stored.nodes = [], [], []
         stored.alternatives, stored.extras = [], []
@@ -137,7 +130,7 @@ class PrefixTree:
         if replaced:
             self._copy_page(stored.pages[-1], added[0])
             pool.claim(added[0], 0, used + min(count, spare))
-            pool.release(stored.pages[-1])
+            self._let_go(stored.pages[-1], stored.nodes[-1])
             stored.pages[-1], stored.nodes[-1] = added.pop(0), None
         left = count - spare
         for page in added:
@@ -157,7 +150,6 @@ class PrefixTree:
                 raise RuntimeError("This is a bug: a page follows one that is not in the tree.")
             chunk = tuple(stored.tokens[index * size : (index + 1) * size])
             parent = stored.nodes[index] = self._place(stored, index, parent, chunk)
-        self._touch(stored.nodes)
 
     def reserve_alternatives(self, stored: Stored, token_ids: Sequence[int]) -> None:
         """Room for alternative next tokens in place of earlier ones, held until `close`. Raises CacheFull."""
@@ -175,11 +167,11 @@ class PrefixTree:
 
     def _place(self, stored: Stored, index: int, parent: Node, chunk: tuple[int, ...]) -> Node:
         """The node for a page of the prompt: a new one, the one it grew from, or another's with the same tokens."""
-        same, own = parent.child(chunk), stored.nodes[index]
+        same, own = parent.children.get(chunk), stored.nodes[index]
         if same is not None:
             if same.page != stored.pages[index]:
-                self._pool.hold(same.page)
-                self._pool.release(stored.pages[index])
+                self._use(same)
+                self._let_go(stored.pages[index], own)
                 stored.pages[index] = same.page
             return same
         if own is not None:
@@ -191,27 +183,19 @@ class PrefixTree:
         node = Node(parent, stored.pages[index], chunk)
         self._pool.hold(node.page)
         parent.attach(node)
-        self._order[node] = None
+        self.pages += 1
         return node
 
-    @staticmethod
-    def _closest(node: Node, chunk: tuple[int, ...]) -> tuple[Node | None, int]:
-        """The child sharing the most first tokens with `chunk`, and how many."""
-        exact = node.child(chunk)
-        if exact is not None:
-            return exact, len(chunk)
-        best, most = None, 0
-        for tokens, child in node.children.get(chunk[0], {}).items():
-            shared = next((i for i, (a, b) in enumerate(zip(tokens, chunk, strict=False)) if a != b), None)
-            shared = min(len(tokens), len(chunk)) if shared is None else shared
-            if shared > most:
-                best, most = child, shared
-        return best, most
+    def _use(self, node: Node) -> None:
+        """Holds a node's page."""
+        self._pool.hold(node.page)
+        self._idle.pop(node, None)
 
-    def _touch(self, nodes: Sequence[Node | None]) -> None:
-        for node in reversed(nodes):
-            if node is not None:
-                self._order.move_to_end(node)
+    def _let_go(self, page: int, node: Node | None) -> None:
+        """Gives back a page, and where only the tree still holds it, it is the last of those to be evicted."""
+        self._pool.release(page)
+        if node is not None and self._pool.references(page) == 1:
+            self._idle[node] = None
 
     def _take(self) -> int:
         if not self._pool.free:
@@ -219,15 +203,13 @@ class PrefixTree:
         return self._pool.take()
 
     def _evict(self) -> bool:
-        """Drops the least recently used page that only the tree holds; says whether there was one."""
-        for node in self._order:
-            if self._pool.references(node.page) == 1:
-                break
-        else:
+        """Drops the page that nobody has used for the longest time; says whether there was one."""
+        if not self._idle:
             return False
-        del self._order[node]
+        node, _ = self._idle.popitem(last=False)
         if node.parent is not None:
             node.parent.detach(node)
         self._pool.release(node.page)
+        self.pages -= 1
         self.evicted_pages += 1
         return True

@@ -16,7 +16,9 @@ from typing import Protocol
 import structlog
 
 from inference_server import errors
+from inference_server.gate import NOBODY, Client
 from inference_server.gauges import ModelGauges
+from inference_server.reasons import public
 from inference_server.values import ModelFacts, ScoreAnswer, ScoreQuery, TopKAnswer, TopKQuery
 
 BUNDLED = "bundled"
@@ -67,9 +69,9 @@ class Engine(Protocol):
     @property
     def gauges(self) -> ModelGauges: ...
 
-    async def top_k(self, query: TopKQuery, deadline: float | None, client: str = "") -> TopKAnswer: ...
+    async def top_k(self, query: TopKQuery, deadline: float | None, client: Client = NOBODY) -> TopKAnswer: ...
 
-    async def score(self, query: ScoreQuery, deadline: float | None, client: str = "") -> ScoreAnswer: ...
+    async def score(self, query: ScoreQuery, deadline: float | None, client: Client = NOBODY) -> ScoreAnswer: ...
 
 
 class Cancelled(Exception):
@@ -222,7 +224,7 @@ class Registry:
                 raise Cancelled
             self._set(replace(model, state=ModelState.DOWNLOADING, bytes_done=done, bytes_total=total))
 
-        started = time.monotonic()
+        started, folder = time.monotonic(), None
         try:
             folder = self._fetch(model.name, on_progress)
             self._set(replace(model, state=ModelState.LOADING))
@@ -230,8 +232,8 @@ class Registry:
         except Cancelled:
             return
         except errors.LoadFailed as error:
-            logger.warning("model not loaded", model=model.name, reason=str(error))
-            self._set(replace(model, state=ModelState.FAILED, reason=str(error)))
+            logger.warning("model not loaded", model=model.name, reason=str(error), cause=repr(error.__cause__))
+            self._set(replace(model, state=ModelState.FAILED, reason=public(str(error), folder)))
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException:  # a panic in a native library is no Exception, and must not end the thread

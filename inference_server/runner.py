@@ -131,12 +131,23 @@ class RaggedRunner:
         else:
             with running(Pass(batch, self.store, self._rows)):
                 logits = forward(self._model, batch.token_ids, batch.positions, batch.logit_rows)
-        for segment in segments:
-            if not segment.alternatives:
+        for segment, rows in zip(segments, logits.split([each.rows for each in segments]), strict=True):
+            if bool(rows.isnan().any()):
+                self._forget(segment)
+            elif not segment.alternatives:
                 self.tree.commit(segment.stored, segment.token_ids)
             elif segment.keep:
                 segment.stored.alternatives = list(segment.token_ids)
         return logits
+
+    def _forget(self, segment: Segment) -> None:
+        """Leaves nothing of tokens that gave no numbers: even those before the first bad one may have none stored."""
+        pages, first = (
+            (segment.stored.extras, 0) if segment.alternatives else (segment.stored.pages, len(segment.stored))
+        )
+        places = range(first, first + len(segment.token_ids) if segment.keep or not segment.alternatives else first)
+        for place in places:
+            self.store.clear_slot((pages[place // self.pool.page_tokens], place % self.pool.page_tokens))
 
     def adopt(self, stored: Stored, token_id: int) -> Stored | None:
         """A new handle on the prompt followed by a kept alternative, nothing computed; None if it isn't kept."""

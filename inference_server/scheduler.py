@@ -2,8 +2,9 @@
 
 A request first takes a `Slot` (or is refused), may use the helper thread with it, then waits as a `Job` in its model's
 `Lane`. Whenever the worker is free it takes the job whose turn it is and those of the same lane that fit beside it. A
-job that is not done after its turn goes on later; those that go on and those not begun take turns, and in both classes
-the clients. A slot is free again when its request and every thread that works for it are done.
+job that is not done after its turn goes on later; those that go on and those not begun take turns, in both classes the
+addresses, and of each address the sessions. A slot is free again when its request and every thread that works for it
+are done.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 import structlog
 
 from inference_server.errors import ComputeFailed, DeadlineExpired, ServingError, Stopping
-from inference_server.gate import STOPPING, Gate, Slot
+from inference_server.gate import NOBODY, STOPPING, Client, Gate, Slot
 from inference_server.gathering import Gathering
 from inference_server.gauges import QueueGauges
 from inference_server.jobs import EXPIRED, A, Job, Lane, Outcome, Q, Queue, before, call_soon
@@ -46,15 +47,17 @@ class Scheduler:
         queue_limit: int,
         batch_size: int,
         batch_tokens: int,
-        client_limit: int | None = None,
+        address_limit: int | None = None,
+        session_limit: int | None = None,
         quiet_s: float = QUIET_S,
     ) -> None:
-        """At most `queue_limit` requests are in flight, `client_limit` of one client (None: all).
+        """At most `queue_limit` requests are in flight, so many of one address and of a session there (None: all).
 
         Work in idle time begins `quiet_s` seconds after the last answer.
         """
         self.progress = Progress()
-        self._gate = Gate(queue_limit, queue_limit if client_limit is None else client_limit)
+        address_limit = queue_limit if address_limit is None else address_limit
+        self._gate = Gate(queue_limit, address_limit, address_limit if session_limit is None else session_limit)
         self._batch_size = batch_size
         self._batch_tokens = batch_tokens
         self._mean_s = FIRST_GUESS_S
@@ -94,10 +97,10 @@ class Scheduler:
         )
 
     @contextlib.contextmanager
-    def admit(self, client: str = "") -> Iterator[Slot]:
+    def admit(self, client: Client = NOBODY) -> Iterator[Slot]:
         """A slot for one request of a client.
 
-        Raises Overloaded when all are taken or the client's share is, Stopping after close.
+        Raises Overloaded when all are taken or the client's part is, Stopping after close.
         """
         with self._gate.admit(client, self._mean_s) as slot:
             yield slot

@@ -3,14 +3,12 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from nexttoken.v1 import next_token_pb2, next_token_pb2_grpc
 
@@ -18,6 +16,8 @@ from inference_server import guard, memory
 from inference_server.about import About
 from inference_server.connections import options
 from inference_server.gauges import Gauges
+from inference_server.health import Health
+from inference_server.interceptors import Crowd, Decoding
 from inference_server.memory import Shares, divide
 from inference_server.metrics import Current, Metrics
 from inference_server.monitor import Monitor
@@ -44,76 +44,12 @@ class CannotListen(Exception):
     """The server can't have its address; the message says so and what to do."""
 
 
-class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the stubs call it Any
-    """gRPC's health service. Its watches end when told to, and one that reads nothing holds up nobody else."""
-
-    def __init__(self) -> None:
-        self._statuses: dict[str, Any] = {}
-        self._watches: set[asyncio.Event] = set()
-        self._over = False
-
-    async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> health_pb2.HealthCheckResponse:
-        if request.service not in self._statuses:
-            await context.abort(grpc.StatusCode.NOT_FOUND)
-        return health_pb2.HealthCheckResponse(status=self._statuses[request.service])
-
-    async def Watch(
-        self, request: health_pb2.HealthCheckRequest, context: Any
-    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
-        changed, last = asyncio.Event(), None
-        self._watches.add(changed)
-        try:
-            while True:
-                changed.clear()
-                status = self._statuses.get(request.service, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
-                if status != last:
-                    last = status
-                    yield health_pb2.HealthCheckResponse(status=status)
-                elif self._over:
-                    return
-                else:
-                    await changed.wait()
-        finally:
-            self._watches.discard(changed)
-
-    def say(self, serving: bool, *names: str) -> None:
-        """Sets what services are, and waits for no watch to have read it."""
-        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        self._statuses |= dict.fromkeys(names, status)
-        self._wake()
-
-    def end_watches(self) -> None:
-        """Ends each watch once it has told the last; they would hold a stop for all its grace."""
-        self._over = True
-        self._wake()
-
-    def _wake(self) -> None:
-        for changed in self._watches:
-            changed.set()
-
-
-class Decoding(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Hands bytes that are no message to the service as None; gRPC alone would answer UNKNOWN, with our internals."""
-
-    async def intercept_service(self, continuation: Any, call: grpc.HandlerCallDetails) -> Any:
-        handler = await continuation(call)
-        if handler is None or not call.method.startswith(f"/{SERVICE}/"):
-            return handler
-
-        def decode(body: bytes) -> Any:
-            try:
-                return handler.request_deserializer(body)
-            except DecodeError:
-                return None
-
-        return handler._replace(request_deserializer=decode)
-
-
 class InferenceServer:
     """The registry, the scheduler and the calls, on one port.
 
-    The number of calls is bounded by the scheduler's gate alone: gRPC's own limit would refuse health checks too.
-    Raises SettingsError where files that settings name don't fit.
+    Calls are bounded by the scheduler's gate, and all that are open by a crowd: gRPC's own limit of calls would refuse
+    health checks too, and those that wait for us it would drop without a word. Raises SettingsError where files that
+    settings name don't fit.
     """
 
     def __init__(self, settings: Settings, registry: Registry, scheduler: Scheduler, kept: PrefixCache[Any]) -> None:
@@ -129,14 +65,21 @@ class InferenceServer:
         self._health = Health()
         self._certificates = guard.certificates(settings)
         secrets = bearer.read(settings.auth_token, settings.auth_token_file)
-        interceptors = (*((guard.Access(secrets, self.metrics.unwelcome),) if secrets else ()), Decoding())
+        access = (guard.Access(secrets, self.metrics.unwelcome),) if secrets else ()
+        interceptors = (*access, Crowd(self.metrics.turned_away), Decoding(SERVICE))
         self._grpc = grpc.aio.server(interceptors=interceptors, options=options(settings))
 
     async def start(self) -> None:
         """Listens, and starts to load models. Raises CannotListen."""
         self._loop = asyncio.get_running_loop()
         next_token_pb2_grpc.add_NextTokenServiceServicer_to_server(  # type: ignore[no-untyped-call]
-            NextTokenService(self.registry, self.metrics, About(self.settings, self.registry), self.settings.log_text),
+            NextTokenService(
+                self.registry,
+                self.metrics,
+                About(self.settings, self.registry),
+                log_text=self.settings.log_text,
+                believed=guard.believes_callers(self.settings),
+            ),
             self._grpc,
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
@@ -223,9 +166,9 @@ def bring_files(name: str, on_progress: OnProgress) -> Path:
     """A model's folder, fetched where it must be."""
     if name == BUNDLED:
         return Path(__file__).parent / "bundled"
-    from inference_server import checkpoint, hub, model  # take a while to import: not before the port answers
+    from inference_server import architecture, hub  # take a while to import: not before the port answers
 
-    return hub.fetch(name, on_progress, lambda config: model.check_architecture(checkpoint.read_json(config)))
+    return hub.fetch(name, on_progress, lambda config: architecture.configuration(config.parent))
 
 
 def loading(settings: Settings, scheduler: Scheduler, kept: PrefixCache[Any], shares: Shares) -> Load:
@@ -242,8 +185,11 @@ def loading(settings: Settings, scheduler: Scheduler, kept: PrefixCache[Any], sh
 
 def assemble(settings: Settings, fetch: Fetch = bring_files, load: Load | None = None) -> InferenceServer:
     """The server as the settings describe it."""
-    client_limit = max(1, int(settings.queue_limit * settings.client_share))
-    scheduler = Scheduler(settings.queue_limit, settings.batch_size, settings.batch_tokens, client_limit)
+    address_limit = max(1, int(settings.queue_limit * settings.client_share))
+    session_limit = max(1, int(address_limit * settings.client_share))
+    scheduler = Scheduler(
+        settings.queue_limit, settings.batch_size, settings.batch_tokens, address_limit, session_limit
+    )
     others = len({settings.model, *settings.models} - {BUNDLED})
     shares = divide(min(settings.cache_mb << 20, (memory.available() or settings.cache_mb << 21) // 2), others)
     kept: PrefixCache[Any] = PrefixCache(shares.distributions)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import partial
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 import structlog
 from google.protobuf.any_pb2 import Any as AnyDetail
@@ -20,13 +21,15 @@ from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
 from inference_server import errors, wire
 from inference_server.about import About
+from inference_server.gate import Client
 from inference_server.metrics import Metrics
 from inference_server.registry import Registry
 from inference_server.values import Timings
 from service_kit import logs, tracing
+from service_kit.clients import client_at
 
 REQUEST_ID_KEY = "x-request-id"
-CLIENT_KEYS = ("x-session", "x-client")  # who asks, the surest first
+SESSION_KEY, CLIENT_KEY = "x-session", "x-client"  # who asks: a name of its own, and its address
 PUSHBACK_KEY = "grpc-retry-pushback-ms"  # gRPC's retry design (A6): clients that retry wait this long
 
 LARGE_SCORE = 4_000  # candidates that take some 10 ms to write: more are written beside the event loop
@@ -54,18 +57,19 @@ Context = ServicerContext[Any, Any]
 class NextTokenService(pb_grpc.NextTokenServiceServicer):
     """The contract's calls, each: read the request, ask, write the answer."""
 
-    def __init__(self, registry: Registry, metrics: Metrics, about: About, log_text: bool) -> None:
-        """`log_text`: whether the log may hold what users write."""
+    def __init__(self, registry: Registry, metrics: Metrics, about: About, *, log_text: bool, believed: bool) -> None:
+        """`log_text`: whether the log may hold what users write; `believed`: whether callers name whom they ask for."""
         self.registry = registry
         self.about = about
         self.metrics = metrics
         self._log_text = log_text
+        self._believed = believed
 
     async def TopK(self, request: pb.TopKRequest, context: Context) -> pb.TopKResponse:
         async with self._answering("TopK", request, context) as notes:
             notes["model"], engine = self.registry.engine(request.model)
             notes |= prompt(request) if self._log_text else {}
-            answer = await engine.top_k(wire.read_top_k(request), deadline(context), client(context))
+            answer = await engine.top_k(wire.read_top_k(request), deadline(context), client(context, self._believed))
             notes["tokens"] = answer.token_count
             self._answered("TopK", notes, answer.timings)
             return wire.write_top_k(notes["model"], answer)
@@ -74,7 +78,7 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
         async with self._answering("Score", request, context) as notes:
             notes["model"], engine = self.registry.engine(request.model)
             notes |= prompt(request) if self._log_text else {}
-            answer = await engine.score(wire.read_score(request), deadline(context), client(context))
+            answer = await engine.score(wire.read_score(request), deadline(context), client(context, self._believed))
             notes["tokens"] = len(answer.tokens)
             self._answered("Score", notes, answer.timings)
             write = partial(wire.write_score, notes["model"], answer)
@@ -200,11 +204,19 @@ def deadline(context: Context) -> float | None:
     return None if remaining is None else time.monotonic() + remaining
 
 
-def client(context: Context) -> str:
-    """Who asks: the session or client that the caller names, else its address, whatever its port."""
+def client(context: Context, believed: bool) -> Client:
+    """Who asks: the address the caller names, where it is believed, else its own; and the session it names."""
     metadata = dict(context.invocation_metadata() or ())
-    for key in CLIENT_KEYS:
-        named = metadata.get(key)
-        if isinstance(named, str) and 0 < len(named) <= MAX_NAME:
-            return named
-    return str(context.peer()).rpartition(":")[0]
+
+    def named(key: str) -> str:
+        value = metadata.get(key)
+        return value if isinstance(value, str) and len(value) <= MAX_NAME else ""
+
+    address = named(CLIENT_KEY) if believed else ""
+    return Client(client_at(address or host_of(str(context.peer()))), named(SESSION_KEY))
+
+
+def host_of(peer: str) -> str:
+    """The address in a name that gRPC gives a peer: ipv4:127.0.0.1:5, ipv6:%5B::1%5D:5 or unix:path."""
+    kind, _, rest = peer.partition(":")
+    return unquote(rest).rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else kind

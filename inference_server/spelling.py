@@ -79,16 +79,19 @@ def of_decoder(config: Mapping[str, Any] | None) -> Spelling:
         kind = part["type"]
         if strip and kind != "Fuse":
             raise UnknownDecoder(f"{kind} after a Strip of the whole text")
+        if end_of_word and kind != "Fuse":
+            raise UnknownDecoder(f"{kind} after the spaces that BPEDecoder puts between words")
         if kind == "Fuse":
             whole = True
         elif kind == "Strip" and whole:
             if part["stop"]:
                 raise UnknownDecoder("Strip at the end of the whole text")
             strip, strip_character = part["start"], part["content"]
-        elif kind == "BPEDecoder" and not steps:
+        elif kind == "BPEDecoder" and not steps and not whole:
             end_of_word = part["suffix"]
         elif kind in STEPS and not (whole and not acts_on_single_characters(part)):
             steps.append(STEPS[kind](part))
+            whole = whole or kind == "ByteLevel"  # it joins the names
         else:
             raise UnknownDecoder(f"{kind} on the whole text" if whole else kind)
     return Spelling(tuple(steps), strip, strip_character, end_of_word)

@@ -48,12 +48,18 @@ class Trialled(Protocol):
 def run(model: Trialled) -> None:
     """Sets `positions` and `batches` to the fastest ways that lead to the same numbers as a prompt computed alone.
 
-    Raises LoadFailed where a token changes what the model says of those before it.
+    Raises LoadFailed where a token changes what the model says of those before it, or its logits are no numbers.
     """
     ids = [1 + 5 * i % max(1, min(model.vocab_size, 100) - 1) for i in range(max(LENGTHS))][: model.context_limit]
     prompts = [ids[:length] for length in LENGTHS if length <= len(ids)] or [ids]
     alone = [model.last_logits([prompt])[0] for prompt in prompts]
     every = model.map_logits(_copied, ids)
+    for row in (*alone, *every):
+        if not bool(row.isfinite().all()):
+            what = "not a number (NaN)" if bool(row.isnan().any()) else "infinite"
+            raise LoadFailed(
+                f"its logits are {what}: its weights may be damaged, or need more range than their format has"
+            )
     for prompt, expected in zip(prompts, alone, strict=True):
         if _relative(every[len(prompt) - 1], expected) > SEES_AHEAD:
             raise LoadFailed("not a causal LM: later tokens change what it says of earlier ones")

@@ -128,6 +128,8 @@ class ModelFacts:
     vocab_size: int
     context_limit: int
     architecture: str
+    end_of_text_ids: Sequence[int] = ()
+    prefix_token_ids: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

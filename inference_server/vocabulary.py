@@ -7,21 +7,15 @@ letters, Unigram without byte fallback a character it has no piece for, an added
 itself), the text of the ids is what was kept.
 """
 
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from tokenizers import Tokenizer
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
-
-from inference_server import spelling
+from inference_server import converted, lexicon, spelling
 from inference_server.errors import InvalidField, LoadFailed
-from inference_server.spelling import INSIDE, Place, Spelling
+from inference_server.lexicon import Lexicon
+from inference_server.spelling import INSIDE, Place
 from inference_server.values import Token
-
-TOKENIZER_FILES = ("tokenizer.json", "*.model", "vocab.*", "tekken.json", "*.tiktoken")
 
 
 class Vocabulary:
@@ -29,27 +23,18 @@ class Vocabulary:
 
     size: one more than the tokenizer's highest id; the model's logits may be longer.
     bos_id: what stands for the beginning of a text, or None where the tokenizer has no such token.
+    eos_id: what the tokenizer calls the end of a text, or None.
     prefix: the special tokens the tokenizer puts in front of a text.
     """
 
-    def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        rules: Spelling,
-        size: int,
-        added: Iterable[int] = (),
-        special: Iterable[int] = (),
-    ) -> None:
-        """`added`: ids of text taken in beside the model's own alphabet. `special`: further ids that are marks."""
-        self._tokenizer = tokenizer
-        self._rules = rules
-        self._added = frozenset(added)
-        self._special = special_ids(tokenizer).union(special)
-        self._known: list[Token | None] = [None] * size
-        self.size = size
-        self.prefix = ids_in_front(tokenizer)
-        bos_id: int | None = tokenizer.bos_token_id
-        self.bos_id = bos_id if bos_id is not None or len(self.prefix) != 1 else self.prefix[0]
+    def __init__(self, words: Lexicon) -> None:
+        self._words = words
+        self._rules = words.spelling
+        self._known: dict[int, Token] = {}
+        self.size = words.size
+        self.prefix = list(words.prefix)
+        self.bos_id = words.bos_id
+        self.eos_id = words.eos_id
 
     @classmethod
     def load(cls, folder: Path) -> "Vocabulary":
@@ -57,41 +42,37 @@ class Vocabulary:
 
         Raises LoadFailed where the files are missing or broken, or the tokenizer can't be spelled token by token.
         """
-        tokenizer = load_tokenizer(folder)
-        sentencepiece = getattr(tokenizer, "sp_model", None)
         try:
-            if isinstance(tokenizer, PreTrainedTokenizerFast):
-                return cls.of_backend(tokenizer)
-            if sentencepiece is not None:
-                return cls.of_sentencepiece(tokenizer, sentencepiece)
+            own = os.path.lexists(folder / lexicon.FILE)
+            return cls(lexicon.read(folder) if own else converted.read(folder))
         except spelling.UnknownDecoder as error:
             raise LoadFailed(
-                f"{folder}: the tokenizer's decoder can't be followed token by token ({error}); "
-                "use a model with another tokenizer."
+                f"its tokenizer's decoder can't be followed token by token ({error}); "
+                "use a model with another tokenizer"
             ) from error
-        raise LoadFailed(
-            f"{folder}: its tokenizer, {type(tokenizer).__name__}, exists only as Python code with spelling rules of "
-            "its own; use a model that ships a tokenizer.json."
-        )
 
-    @classmethod
-    def of_backend(cls, tokenizer: PreTrainedTokenizerFast) -> "Vocabulary":
-        """A vocabulary around a tokenizer of the tokenizers library. Raises UnknownDecoder."""
-        if type(tokenizer)._decode is not PreTrainedTokenizerFast._decode:
-            raise spelling.UnknownDecoder(f"{type(tokenizer).__name__} decodes in its own way")
-        backend = tokenizer.backend_tokenizer
-        size = 1 + max(backend.get_vocab().values(), default=-1)
-        added = [index for index in backend.get_added_tokens_decoder() if backend.model.id_to_token(index) is None]
-        return cls(tokenizer, spelling.of_decoder(decoder_of(backend)), size, added)
+    @property
+    def begins(self) -> bool:
+        """Whether texts follow the beginning-of-sequence token, since the tokenizer puts it in front of them."""
+        return self.bos_id in self.prefix
 
-    @classmethod
-    def of_sentencepiece(cls, tokenizer: PreTrainedTokenizerBase, sentencepiece: Any) -> "Vocabulary":
-        """A vocabulary around a tokenizer that runs SentencePiece itself, spelled as SentencePiece does."""
-        pieces = [sentencepiece.id_to_piece(at) for at in range(len(sentencepiece))]
-        word = next((piece for piece in pieces if piece.startswith("▁") and len(piece) > 1), None)
-        in_front = word is not None and not sentencepiece.decode_pieces([word]).startswith(" ")
-        marks = [at for at in range(len(pieces)) if sentencepiece.is_control(at) or sentencepiece.is_unknown(at)]
-        return cls(tokenizer, spelling.of_sentencepiece(space_in_front=in_front), len(tokenizer), special=marks)
+    def check_rows(self, rows: int) -> None:
+        """Raises LoadFailed where a text can hold ids for which a model with so many rows of logits has none.
+
+        Marks may lie beyond them, as <image_soft_token> does in Gemma 3's model without images: a text holds them only
+        where it spells out their names.
+        """
+        beyond = [index for index in (self._words.text_size - 1, *self.prefix) if index >= rows]
+        if beyond:
+            raise LoadFailed(
+                f"its tokenizer has more tokens than the model: {self._words.name(beyond[0])!r} is {beyond[0]:,}, "
+                f"and the model has {rows:,} of them, from 0; use the tokenizer that belongs to the model"
+            )
+
+    def beyond(self, token_ids: Sequence[int], rows: int) -> str:
+        """What is wrong with the ids of a text of which one lies beyond a model's rows of logits."""
+        mark = next(token_id for token_id in token_ids if token_id >= rows)
+        return f"holds {str(self._words.name(mark))[:80]}, a special token that this model does not know; take it out"
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, after the special tokens the tokenizer puts in front of one.
@@ -104,7 +85,7 @@ class Vocabulary:
             text.encode()
         except UnicodeEncodeError as error:
             raise InvalidField("text", f"character {error.start} is half a surrogate pair; send whole ones") from error
-        return self.prefix + bare_ids(self._tokenizer, text)
+        return self.prefix + self._words.read(text)
 
     def spell(self, token_ids: Sequence[int]) -> list[Token]:
         """Each token as it stands among the others: the bytes of those not special, joined, are the text."""
@@ -142,16 +123,16 @@ class Vocabulary:
         token = self._inside(token_id)
         if token.is_special or (place == INSIDE and not self._rules.end_of_word):
             return token, place
-        return self._text(token_id, self._name(token_id) or "", place)
+        return self._text(token_id, self._words.name(token_id) or "", place)
 
     def _inside(self, token_id: int) -> Token:
         """A token well inside a text, looked up once; a mark is the same everywhere."""
         if not 0 <= token_id < self.size:
             return Token(token_id, b"", is_special=True)
-        token = self._known[token_id]
+        token = self._known.get(token_id)
         if token is None:
-            name = self._name(token_id)
-            if name is None or token_id in self._special:
+            name = self._words.name(token_id)
+            if name is None or token_id in self._words.special:
                 token = Token(token_id, (name or "").encode(), is_special=True)
             else:
                 token, _ = self._text(token_id, name, INSIDE)
@@ -159,87 +140,5 @@ class Vocabulary:
         return token
 
     def _text(self, token_id: int, name: str, place: Place) -> tuple[Token, Place]:
-        text, after = self._rules.spell(name, place, added=token_id in self._added)
+        text, after = self._rules.spell(name, place, added=token_id in self._words.added)
         return Token(token_id, text.encode(errors="surrogateescape"), is_special=False), after
-
-    def _name(self, token_id: int) -> str | None:
-        """What the tokenizer calls a token; None for an id it skipped."""
-        name = self._tokenizer.convert_ids_to_tokens(token_id)
-        return name if isinstance(name, str) else None
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer transformers makes of a folder. Raises LoadFailed."""
-    if not any(path for pattern in TOKENIZER_FILES for path in folder.glob(pattern)):  # some classes would start empty
-        raise LoadFailed(f"{folder}: no tokenizer files (tokenizer.json, tokenizer.model or vocab.json); add them.")
-    os.environ.setdefault("TIKTOKEN_CACHE_DIR", "")  # its cache goes by path and would miss that a file has changed
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, mistral_format=False
-        )
-        if isinstance(tokenizer, PreTrainedTokenizerFast) and misread(tokenizer, folder):
-            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-    except ImportError as error:
-        raise LoadFailed(f"{folder}: its tokenizer needs more than is installed ({first_line(error)})") from error
-    except Exception as error:  # whatever transformers and the libraries below it raise at a file they can't read
-        if "trust_remote_code" in str(error):
-            raise LoadFailed(
-                f"{folder}: its tokenizer is Python code shipped with the model, which this server never runs; "
-                "use a model that ships a tokenizer.json."
-            ) from error
-        raise LoadFailed(
-            f"{folder}: its tokenizer can't be read ({first_line(error)}); fetch its files anew."
-        ) from error
-    return tokenizer
-
-
-def first_line(error: Exception) -> str:
-    """The gist of a library's error."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
-
-
-def misread(tokenizer: PreTrainedTokenizerFast, folder: Path) -> bool:
-    """Whether transformers, by the model's type, chose a class whose alphabet is not that of the tokenizer's file.
-
-    It does so for a few types, such as qwen2, and then loses most of any text.
-    """
-    own = folder / "tokenizer.json"
-    if not own.is_file() or type(tokenizer) is PreTrainedTokenizerFast:
-        return False
-    config = json.loads(own.read_text(encoding="utf-8")).get("decoder")
-    return in_byte_signs(config) != in_byte_signs(decoder_of(tokenizer.backend_tokenizer))
-
-
-def in_byte_signs(decoder: Mapping[str, Any] | None) -> bool:
-    """Whether names are written in the byte signs of byte-level tokenizers."""
-    return decoder is not None and any(part["type"] == "ByteLevel" for part in spelling.flat(decoder))
-
-
-def decoder_of(backend: Tokenizer) -> Mapping[str, Any] | None:
-    """The decoder as tokenizer.json describes it; None where there is none."""
-    decoder: Mapping[str, Any] | None = json.loads(backend.decoder.__getstate__()) if backend.decoder else None
-    return decoder
-
-
-def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """The ids of the tokens added as special, and of those with a role, such as padding.
-
-    A tokenizer's `all_special_ids` may also hold text, such as a run of spaces, that is only never to be split.
-    """
-    marked = (index for index, token in tokenizer.added_tokens_decoder.items() if token.special)
-    roles = (tokenizer.convert_tokens_to_ids(name) for name in tokenizer.special_tokens_map.values())
-    return frozenset(marked).union(index for index in roles if isinstance(index, int))
-
-
-def bare_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """The ids of a text with no special token put around it."""
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=False, verbose=False)
-    return ids
-
-
-def ids_in_front(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The special tokens the tokenizer puts in front of every text."""
-    alone = bare_ids(tokenizer, "a")
-    framed: list[int] = tokenizer.encode("a")
-    at = next((at for at in range(len(framed)) if framed[at : at + len(alone)] == alone), 0)
-    return framed[:at]

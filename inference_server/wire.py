@@ -155,6 +155,8 @@ def write_model(model: ModelStatus) -> pb.Model:
             vocab_size=facts.vocab_size,
             context_limit=facts.context_limit,
             architecture=facts.architecture,
+            end_of_text_ids=facts.end_of_text_ids,
+            prefix_token_ids=facts.prefix_token_ids,
         ),
     )
 

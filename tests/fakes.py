@@ -11,6 +11,7 @@ from pathlib import Path
 
 from inference_server import values
 from inference_server.errors import InvalidField
+from inference_server.gate import NOBODY, Client
 from inference_server.gauges import ModelGauges
 
 VOCAB_SIZE = 256
@@ -27,11 +28,13 @@ class FakeEngine:
     """Remembers its queries; answers them, raises `failure`, or waits for `gate`, whichever is set."""
 
     facts: values.ModelFacts = field(
-        default_factory=lambda: values.ModelFacts(1234, "cpu", "float32", VOCAB_SIZE, CONTEXT_LIMIT, "FakeForCausalLM")
+        default_factory=lambda: values.ModelFacts(
+            1234, "cpu", "float32", VOCAB_SIZE, CONTEXT_LIMIT, "FakeForCausalLM", (0, 4), (0,)
+        )
     )
     queries: list[values.TopKQuery | values.ScoreQuery] = field(default_factory=list)
     deadlines: list[float | None] = field(default_factory=list)
-    clients: list[str] = field(default_factory=list)
+    clients: list[Client] = field(default_factory=list)
     failure: BaseException | None = None
     gate: asyncio.Event | None = None
     finished: int = 0
@@ -40,7 +43,9 @@ class FakeEngine:
     def gauges(self) -> ModelGauges:
         return ModelGauges(self.finished, 0, 0, 0, None)
 
-    async def top_k(self, query: values.TopKQuery, deadline: float | None, client: str = "") -> values.TopKAnswer:
+    async def top_k(
+        self, query: values.TopKQuery, deadline: float | None, client: Client = NOBODY
+    ) -> values.TopKAnswer:
         self.clients.append(client)
         started = time.monotonic()
         ids = await self._admit(query, deadline)
@@ -63,7 +68,9 @@ class FakeEngine:
             partition=[values.PartitionPoint(1.0, 2.0, 3.0, 4.0)] if query.include_partition else (),
         )
 
-    async def score(self, query: values.ScoreQuery, deadline: float | None, client: str = "") -> values.ScoreAnswer:
+    async def score(
+        self, query: values.ScoreQuery, deadline: float | None, client: Client = NOBODY
+    ) -> values.ScoreAnswer:
         self.clients.append(client)
         ids = await self._admit(query, deadline)
         alternatives = [candidate(i, i + 1, 0.5) for i in range(query.top_k)]

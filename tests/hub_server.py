@@ -7,7 +7,7 @@ import re
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,11 +37,16 @@ class Fault:
 class Repo:
     """A model's files; `refusal` is the status and error code that every request gets instead.
 
-    A `taciturn` repository lists its files as some mirrors do: by name alone.
+    A `taciturn` repository lists its files as some mirrors do: by name alone. `revisions` are other branches and tags.
+    The hostile ones `twist` what they list, send other `contents` than they list, and other `headers` with them.
     """
 
     files: dict[str, bytes]
     taciturn: bool = False
+    revisions: dict[str, "Repo"] = field(default_factory=dict)
+    twist: Callable[[dict[str, Any]], Any] = lambda info: info
+    contents: dict[str, bytes] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
     refusal: tuple[int, str] | None = None
     faults: dict[str, Fault] = field(default_factory=dict)
 
@@ -50,6 +55,12 @@ class Repo:
         """The commit: it changes when a file does."""
         names = sorted((name, sha256(content)) for name, content in self.files.items())
         return hashlib.sha1(repr(names).encode(), usedforsecurity=False).hexdigest()
+
+    def at(self, revision: str | None) -> "Repo | None":
+        """The repository at a branch, tag or commit; None where there is no such."""
+        if revision in (None, "main", self.sha):
+            return self
+        return next((repo for name, repo in self.revisions.items() if revision in (name, repo.sha)), None)
 
     @classmethod
     def of(cls, folder: Path) -> "Repo":
@@ -148,7 +159,7 @@ class Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         self.hub.requests.append((self.command, path, self.headers.get("Range")))
         for pattern, answer in (
-            (r"/api/models/(\w+/[^/]+)(?:/revision/([^/]+))?", self.info),
+            (r"/api/models/(\w+/[^/]+)(?:/revision/(.+))?", self.info),
             (r"/api/models/(\w+/[^/]+)/tree/([^/]+)", self.tree),
             (r"/(\w+/[^/]+)/resolve/([^/]+)/(.+)", self.resolve),
         ):
@@ -158,10 +169,10 @@ class Handler(BaseHTTPRequestHandler):
                     self.refuse(404, "RepoNotFound")
                 elif repo.refusal:
                     self.refuse(*repo.refusal)
-                elif match[2] not in (None, "main", repo.sha):
+                elif (there := repo.at(match[2])) is None:
                     self.refuse(404, "RevisionNotFound")
                 else:
-                    answer(repo, *match.groups())
+                    answer(there, *match.groups())
                 return
         self.refuse(404, "")
 
@@ -173,7 +184,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def send_json(self, value: Any) -> None:
-        body = json.dumps(value).encode()
+        body = value if isinstance(value, bytes) else json.dumps(value).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -189,7 +200,8 @@ class Handler(BaseHTTPRequestHandler):
             if is_lfs(path) and not repo.taciturn:
                 sibling["lfs"] = {"sha256": sha256(content), "size": len(content), "pointerSize": 133}
             siblings.append(sibling)
-        self.send_json({"id": name, "modelId": name, "sha": repo.sha, "private": False, "siblings": siblings})
+        told = {"id": name, "modelId": name, "sha": repo.sha, "private": False, "siblings": siblings}
+        self.send_json(repo.twist(told))
 
     def tree(self, repo: Repo, name: str, revision: str) -> None:
         entries: list[dict[str, Any]] = []
@@ -201,7 +213,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_json(entries)
 
     def resolve(self, repo: Repo, name: str, revision: str, path: str) -> None:
-        content = repo.files.get(path)
+        content = repo.contents.get(path, repo.files.get(path))
         if content is None:
             self.refuse(404, "EntryNotFound")
             return
@@ -212,8 +224,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if span else 200)
         if span:
             self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
-        self.send_header("ETag", f'"{sha256(content) if is_lfs(path) else blob_id(content)}"')
-        self.send_header("X-Repo-Commit", repo.sha)
+        etag = f'"{sha256(content) if is_lfs(path) else blob_id(content)}"'
+        for key, value in {"ETag": etag, "X-Repo-Commit": repo.sha, **repo.headers}.items():
+            self.send_header(key, value)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(content) - first))
         self.end_headers()

@@ -9,6 +9,7 @@ import os
 import fakes
 
 from inference_server import values
+from inference_server.gate import NOBODY, Client
 from inference_server.server import serve
 from inference_server.settings import Settings
 from service_kit import logs
@@ -20,7 +21,9 @@ ANSWER_S = 0.01
 class SlowEngine(fakes.FakeEngine):
     """Has requests in flight most of the time."""
 
-    async def top_k(self, query: values.TopKQuery, deadline: float | None, client: str = "") -> values.TopKAnswer:
+    async def top_k(
+        self, query: values.TopKQuery, deadline: float | None, client: Client = NOBODY
+    ) -> values.TopKAnswer:
         await asyncio.sleep(ANSWER_S)
         return await super().top_k(query, deadline, client)
 

@@ -21,6 +21,7 @@ from inference_server.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 60.0  # bounds a wait for something that must happen; no test depends on its value
+COMPILING_S = 300.0  # the same for the first start of a large model, which compiles its kernels
 
 
 class ServerProcess:
@@ -48,7 +49,7 @@ class ServerProcess:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def wait_for(self, event: str, **fields: Any) -> dict[str, Any]:
+    def wait_for(self, event: str, patience_s: float = PATIENCE_S, **fields: Any) -> dict[str, Any]:
         """The first log line with that event and those fields; fails, showing the log, if the process ends first."""
         with self._changed:
             while True:
@@ -58,7 +59,7 @@ class ServerProcess:
                         if entry.get("event") == event and fields.items() <= entry.items():
                             return dict(entry)
                 assert not self._over, f"the server ended without {event!r}:\n" + "\n".join(self.log)
-                assert self._changed.wait(PATIENCE_S), f"no {event!r} yet:\n" + "\n".join(self.log)
+                assert self._changed.wait(patience_s), f"no {event!r} yet:\n" + "\n".join(self.log)
 
     @property
     def target(self) -> str:

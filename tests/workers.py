@@ -7,6 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 
 from inference_server.errors import InvalidField
+from inference_server.gate import NOBODY, Client
 from inference_server.jobs import Lane, Outcome
 from inference_server.scheduler import Scheduler
 
@@ -46,16 +47,18 @@ class Bench:
         """Returns once one more computation has begun."""
         assert await asyncio.to_thread(self.entered.acquire, timeout=PATIENCE_S)
 
-    async def ask(self, query: str, tokens: int = 1, deadline: float | None = None, client: str = "") -> Outcome[str]:
+    async def ask(
+        self, query: str, tokens: int = 1, deadline: float | None = None, client: Client = NOBODY
+    ) -> Outcome[str]:
         with self.scheduler.admit(client) as slot:
             return await self.scheduler.run(slot, self.lane, query, tokens, deadline)
 
     def begin(
-        self, query: str, tokens: int = 1, deadline: float | None = None, client: str = ""
+        self, query: str, tokens: int = 1, deadline: float | None = None, client: Client = NOBODY
     ) -> "asyncio.Task[Outcome[str]]":
         return asyncio.create_task(self.ask(query, tokens, deadline, client))
 
-    async def occupied(self, client: str = "") -> "asyncio.Task[Outcome[str]]":
+    async def occupied(self, client: Client = NOBODY) -> "asyncio.Task[Outcome[str]]":
         """A request that the worker is busy with until permitted."""
         task = self.begin("first", client=client)
         await self.computing()

@@ -33,6 +33,8 @@ UNREACHABLE = "The inference server can't be reached. It may be starting or stop
 UNWELCOME = "The inference server refuses this gateway: {words}. NEXTTOKEN_AUTH_TOKEN must be the same for both."
 NOT_READY = "The inference server runs, but no model can answer yet."
 STOPPED = "The inference server is stopping; try again in a moment."
+CROWDED = "The inference server dropped this request among too many others; try again in a moment."
+ASK_AGAIN_S = 1.0
 TOO_LATE = "The answer took longer than this server waits; try again, or with a shorter text."
 TOO_LONG = (
     f"The answer would be longer than {about.MAX_ANSWER_BYTES >> 20} MiB; ask for fewer alternatives or a shorter text."
@@ -110,7 +112,7 @@ class InferenceClient:
         while True:
             heard, begun = False, time.monotonic()
             try:
-                async with self._line("WatchModels", quiet=True) as line:
+                async with self._line("WatchModels", call, quiet=True) as line:
                     changes = line.calls.WatchModels(pb.WatchModelsRequest(), **self._terms(call))
                     async for change in until(line.replaced, changes):
                         heard = True
@@ -126,11 +128,9 @@ class InferenceClient:
 
     async def check_ready(self, call: Call, quiet: bool = False) -> None:
         """Returns when the server can answer; else raises Unavailable."""
-        left = call.remaining_s()
-        within = READY_WITHIN_S if left is None else min(left, READY_WITHIN_S)
         try:
-            async with self._line("Check", quiet) as line:
-                terms = {**self._terms(call), "timeout": within}
+            async with self._line("Check", call, quiet) as line:
+                terms = {**self._terms(call), "timeout": within(call)}
                 answer = await answer_of(line.health.Check(health_pb2.HealthCheckRequest(), **terms))
                 if (
                     answer.status == health_pb2.HealthCheckResponse.SERVING
@@ -145,7 +145,7 @@ class InferenceClient:
 
     async def _ask(self, rpc: str, request: Any, call: Call) -> Any:
         with tracing.span(rpc, "CLIENT"):
-            async with self._line(rpc) as line:
+            async with self._line(rpc, call) as line:
                 return await answer_of(getattr(line.calls, rpc)(request, **self._terms(call, *tracing.carried())))
 
     def _terms(self, call: Call, *more: tuple[str, str]) -> dict[str, Any]:
@@ -155,7 +155,7 @@ class InferenceClient:
         return {"timeout": call.remaining_s(), "metadata": metadata}
 
     @asynccontextmanager
-    async def _line(self, rpc: str, quiet: bool = False) -> AsyncIterator[Line]:
+    async def _line(self, rpc: str, call: Call, quiet: bool = False) -> AsyncIterator[Line]:
         """The line to make a call on; turns the call's failure into the GatewayError it stands for.
 
         Only words that came with google.rpc.Status details are passed on: the inference server meant them for the
@@ -171,8 +171,25 @@ class InferenceClient:
                 raise told(failure, trailers) from None
             log = logger.debug if quiet else logger.warning
             log("call failed", rpc=rpc, code=failure.code().name, details=failure.details())
+            if failure.code() is StatusCode.CANCELLED:
+                raise await self._dropped(line, call) from None
             fault = await self._link.fault() if failure.code() is StatusCode.UNAVAILABLE else None
             raise errors.Unavailable(fault) if fault else untold(failure.code()) from None
+
+    async def _dropped(self, line: Line, call: Call) -> errors.GatewayError:
+        """Why a server cancels what nobody took back: it is stopping, if its health says so, or has too much to do."""
+        try:
+            asked = line.health.Check(health_pb2.HealthCheckRequest(), **self._terms(call) | {"timeout": within(call)})
+            serving = (await answer_of(asked)).status == health_pb2.HealthCheckResponse.SERVING
+        except grpc.aio.AioRpcError:
+            return errors.Unavailable(UNREACHABLE)
+        return errors.Overloaded(CROWDED, ASK_AGAIN_S) if serving else errors.Unavailable(STOPPED)
+
+
+def within(call: Call) -> float:
+    """Seconds that a question about health may take."""
+    left = call.remaining_s()
+    return READY_WITHIN_S if left is None else min(left, READY_WITHIN_S)
 
 
 def told(failure: grpc.aio.AioRpcError, trailers: dict[str, Any]) -> errors.GatewayError:
@@ -192,6 +209,8 @@ def told(failure: grpc.aio.AioRpcError, trailers: dict[str, Any]) -> errors.Gate
             return errors.Unavailable(UNWELCOME.format(words=words))
         case StatusCode.DEADLINE_EXCEEDED:
             return errors.DeadlineExceeded(words)
+        case StatusCode.INTERNAL:
+            return errors.InternalFault(words)
         case StatusCode.RESOURCE_EXHAUSTED:
             milliseconds = str(trailers.get(PUSHBACK_KEY, ""))
             return errors.Overloaded(words, int(milliseconds) / 1000 if milliseconds.isdecimal() else 1)
@@ -204,8 +223,6 @@ def untold(code: StatusCode) -> errors.GatewayError:
     match code:
         case StatusCode.UNAVAILABLE:
             return errors.Unavailable(UNREACHABLE)
-        case StatusCode.CANCELLED:  # a stopping server says so of calls that it never ran
-            return errors.Unavailable(STOPPED)
         case StatusCode.DEADLINE_EXCEEDED:
             return errors.DeadlineExceeded(TOO_LATE)
         case StatusCode.RESOURCE_EXHAUSTED:  # this side refused to read it: overload always comes with details

@@ -1,7 +1,10 @@
 """JSON in and out: strict reading, refusals that name field, fault and range. Knows neither HTTP nor protobuf."""
 
+import codecs
 import json
+import math
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, TypeVar
 
@@ -44,7 +47,7 @@ def refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:
-            raise InvalidRequest(f"{name}: stands in the body twice", name)
+            raise InvalidRequest(f"{named(name)}: appears twice in the body", named(name))
         seen.add(name)
 
 
@@ -54,14 +57,15 @@ def misfit(error: msgspec.ValidationError, body: bytes, kind: type[msgspec.Struc
         return InvalidRequest(f"the body must be a JSON object, not {KINDS.get(match['kind'], match['kind'])}")
     if match := UNKNOWN.fullmatch(str(error)):
         known = ", ".join(kind.__struct_fields__)
-        return InvalidRequest(f"{shown(match['name'])}: unknown field; known fields are {known}", shown(match["name"]))
+        return InvalidRequest(f"{named(match['name'])}: unknown field; known fields are {known}", named(match["name"]))
     if match := MISSING.fullmatch(str(error)):
         return InvalidRequest(f"{match['name']}: must be given", match["name"])
     match = FAULT.fullmatch(str(error))
     if match is None or match["path"] is None:
         return InvalidRequest(str(error), kind.__struct_fields__[0])
     field, *at = re.split(r"[\[\]]+", match["path"])
-    value = lenient(body).get(field, ...)
+    root = lenient(body)
+    value = next((value for name, value in root if name == field), ...) if isinstance(root, Pairs) else ...
     rule = schema(kind)["properties"][field]
     for index in at[:1]:
         value = value[int(index)] if isinstance(value, list) else ...
@@ -74,16 +78,25 @@ def misfit(error: msgspec.ValidationError, body: bytes, kind: type[msgspec.Struc
 
 def malformed(error: Exception, body: bytes, kind: type[msgspec.Struct]) -> InvalidRequest:
     """The refusal of what is no JSON: by the field that breaks it, where a more lenient reader finds one."""
-    for field, value in lenient(body).items():
-        for part in value if isinstance(value, list) else [value]:
-            if isinstance(part, str) and HALF_CHARACTER.search(part):
-                return InvalidRequest(f"{shown(field)}: {unreadable(body)}", shown(field))
-            if isinstance(part, float) and not abs(part) < float("inf"):
+    root = lenient(body)
+    if not isinstance(root, Pairs | Unread):
+        return InvalidRequest(f"the body must be a JSON object, not {described(root)}")
+    for field, value in root if isinstance(root, Pairs) else ():
+        if HALF_CHARACTER.search(field):
+            return InvalidRequest(f"the name of a field {unreadable(body)}")
+        for part in parts(value):
+            if isinstance(part, Constant):
                 rule = schema(kind)["properties"].get(field)
                 words = "" if rule is None else f"; must be {allowed(rule)}"
-                return InvalidRequest(f"{shown(field)}: NaN and Infinity are not JSON{words}", shown(field))
+                return InvalidRequest(f"{named(field)}: NaN and Infinity are not JSON{words}", named(field))
+            if isinstance(part, str) and HALF_CHARACTER.search(part):
+                return InvalidRequest(f"{named(field)}: {unreadable(body)}", named(field))
     if isinstance(error, UnicodeDecodeError):
         return InvalidRequest(f"the body {unreadable(body)}")
+    if body.startswith(codecs.BOM_UTF8):
+        return InvalidRequest("the body is not JSON: it begins with a byte order mark; leave that off")
+    if isinstance(error, RecursionError):
+        return InvalidRequest("the body is nested too deeply")
     fault = str(error).removeprefix("JSON is malformed: ").replace("Input data was truncated", "it ends too early")
     return InvalidRequest(f"the body is not JSON: {fault}")
 
@@ -94,16 +107,39 @@ def unreadable(body: bytes) -> str:
         body.decode()
     except UnicodeDecodeError as error:
         return f"is not UTF-8 at byte {error.start} of the body"
-    return "holds an escape of half a surrogate pair, which is no character"
+    return "holds the escape of an unpaired surrogate, which is no character"
 
 
-def lenient(body: bytes) -> dict[str, Any]:
-    """The fields of a body that a strict reader refuses, empty where nothing can be made of it."""
+class Pairs(list[tuple[str, Any]]):
+    """A JSON object with every field as often as it was written."""
+
+
+class Constant(str):
+    """A word that some writers of JSON use for what is no number: NaN, Infinity or -Infinity."""
+
+
+class Unread:
+    """What even the lenient reader can't read."""
+
+
+def lenient(body: bytes) -> object:
+    """A body that the strict reader refuses: objects as Pairs, words for no number as Constant; else Unread."""
     try:
-        value = json.loads(body.decode("utf-8", "surrogateescape"))
+        return json.loads(body.decode("utf-8", "surrogateescape"), object_pairs_hook=Pairs, parse_constant=Constant)
     except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        return Unread()
+
+
+def parts(value: object) -> Iterator[object]:
+    """A value, and all names and values within it, in the order they were written, however deep."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        if isinstance(part, Pairs):
+            waiting += [each for pair in reversed(part) for each in reversed(pair)]
+        elif isinstance(part, list):
+            waiting += reversed(part)
 
 
 def described(value: object) -> str:
@@ -111,12 +147,19 @@ def described(value: object) -> str:
     match value:
         case str():
             return f"the text {shown(json.dumps(value, ensure_ascii=False))}"
+        case Pairs():
+            return "an object"
         case list():
             return f"a list of {len(value)}"
-        case dict():
-            return "an object"
+        case float() if math.isinf(value):
+            return "a number too large to read"
         case _:
             return shown(json.dumps(value))
+
+
+def named(field: str) -> str:
+    """A field's name as a refusal repeats it: quoted where it is empty or can't be seen."""
+    return shown(field if field.isprintable() and field else json.dumps(field))
 
 
 def shown(text: str) -> str:

@@ -106,7 +106,13 @@ class Token(Struct, frozen=True, kw_only=True):
 
     token_id: TokenId
     text: Annotated[str | None, Meta(description="`bytes` as text; null where they are not UTF-8 by themselves.")]
-    bytes: Annotated[bytes, Meta(description="What the token adds to the text, exactly; for a special token its name.")]
+    bytes: Annotated[
+        bytes,
+        Meta(
+            description="What the token adds to the text, exactly; for a special token its name. Empty beside "
+            "is_special: the id is no token."
+        ),
+    ]
     is_special: Annotated[bool, Meta(description="Whether it is a mark, such as the beginning, and not text.")]
 
 
@@ -180,7 +186,13 @@ class ScoredToken(Token, frozen=True, kw_only=True):
     probability: float | None
     logprob: float | None
     entropy_bits: Annotated[float | None, Meta(description="Entropy of the distribution it was chosen from.")]
-    unconditioned: Annotated[bool, Meta(description="Nothing stands before it: true for a first token alone.")]
+    unconditioned: Annotated[
+        bool,
+        Meta(
+            description="Nothing stands before it: true for a first token, unless it follows a beginning-of-sequence "
+            "token that the model's tokenizer puts in front of texts."
+        ),
+    ]
     alternatives: Annotated[list[Candidate], Meta(description="The most likely tokens there, as many as top_k.")]
 
 
@@ -210,6 +222,11 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     vocab_size: int
     context_limit: int
     architecture: str
+    end_of_text_ids: Annotated[list[TokenId], Meta(description="The tokens that end a text, in ascending order.")]
+    prefix_token_ids: Annotated[
+        list[TokenId],
+        Meta(description="The special tokens that the tokenizer puts in front of every text; do not write them too."),
+    ]
 
 
 class Model(Struct, frozen=True, kw_only=True):

@@ -163,6 +163,8 @@ def model(one: pb.Model) -> values.Model:
             vocab_size=facts.vocab_size,
             context_limit=facts.context_limit,
             architecture=facts.architecture,
+            end_of_text_ids=list(facts.end_of_text_ids),
+            prefix_token_ids=list(facts.prefix_token_ids),
         ),
     )
 

@@ -3,7 +3,7 @@
  *
  * @typedef {import("./state.js").Question} Question
  * @typedef {import("./distribution.js").Answer} Answer
- * @typedef {import("./wire.js").Model} Model
+ * @typedef {import("./slices.js").Model} Model
  */
 import { createSession } from "./session.js";
 import { BadAnswer, inWords, readAnswer, readModels, readScores } from "./wire.js";
@@ -45,7 +45,7 @@ export async function nextToken(question, signal) {
 }
 
 /**
- * @param {import("./scores.js").Asked} asked @param {AbortSignal} signal
+ * @param {{model: string, tokenIds: readonly number[]}} asked @param {AbortSignal} signal
  * @returns {Promise<import("./tree.js").Score[]>} @throws {CallFailed}
  */
 export async function scores({ model, tokenIds }, signal) {

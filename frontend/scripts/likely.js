@@ -8,14 +8,8 @@
  * @typedef {import("./state.js").Question} Question
  * @typedef {import("./tokens.js").Token} Token
  * @typedef {import("./distribution.js").Answer} Answer
- * @typedef {import("./distribution.js").Candidate} Candidate
- *
- * @typedef {object} Told  what the server said of a token at a place
- * @property {Candidate} candidate
- * @property {number} temperature  asked for
- * @property {Answer["partition"]} partition
- *
- * @typedef {readonly Token[] | number | null} Spelling  a number: that many characters to stand behind have failed; null: all
+ * @typedef {import("./slices.js").Told} Told
+ * @typedef {import("./slices.js").Spelling} Spelling
  *
  * @typedef {object} Step
  * @property {Token} token

@@ -3,17 +3,13 @@
  * to a server; what comes in by one is checked like anything from a stranger. Pure.
  *
  * @typedef {import("./state.js").State} State
- *
- * @typedef {object} Linked  tokens that a link named
- * @property {string} model  in whose vocabulary they are
- * @property {readonly number[]} ids
  */
+import { fromBase64, toBase64 } from "./base64.js";
 import { SETTINGS, LIMITS, fits } from "./settings.js";
 import { find } from "./models.js";
 import { shortName } from "./format.js";
 import { ending, pastWithDraft, textHere } from "./state.js";
 import * as tree from "./tree.js";
-import { fromBase64, toBase64 } from "./wire.js";
 
 const VERSION = 1;
 const START = "#ntv=";
@@ -103,7 +99,7 @@ function pack(text) {
 /** @param {string} packed @returns {any} @throws {BadLink} */
 function unpack(packed) {
   try {
-    const bytes = fromBase64(packed.replace(/-/g, "+").replace(/_/g, "/"), "link");
+    const bytes = fromBase64(packed.replace(/-/g, "+").replace(/_/g, "/"));
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
     throw new BadLink("a part of it is missing or changed");

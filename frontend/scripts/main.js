@@ -12,6 +12,7 @@ import * as play from "./play.js";
 import { createPlayer } from "./player.js";
 import { leave, look } from "./look.js";
 import { retry, think } from "./outcomes.js";
+import { hidden } from "./questions.js";
 import * as scores from "./scores.js";
 import * as states from "./state.js";
 import * as room from "./room.js";
@@ -163,7 +164,7 @@ function verbs() {
     versus: (/** @type {string} */ name) => act((now) => pins.versus(now, name)),
     askLikely: (/** @type {string} */ typed) => act((now) => likely.ask(now, typed)),
     // Where the bars are hidden, the first press shows them.
-    mostLikely: () => act((now) => (room.hidden(now) ? room.reveal(now) : play.mostLikely(now))),
+    mostLikely: () => act((now) => (hidden(now) ? room.reveal(now) : play.mostLikely(now))),
     play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(kind === "write" ? now : room.reveal(now), kind, newSeed())),
     stop: () => act(play.stop),
     setDice: (/** @type {Partial<settings.Dice>} */ changes) => act((now) => setDice(now, changes)),

@@ -2,12 +2,8 @@
  * Which model speaks. Pure transitions beside those of `state.js`.
  *
  * @typedef {import("./state.js").State} State
- * @typedef {import("./wire.js").Model} Model
- *
- * @typedef {object} Reread  the text at hand, as another model read it
- * @property {string} model
- * @property {string} text
- * @property {number} count  tokens
+ * @typedef {import("./slices.js").Model} Model
+ * @typedef {import("./slices.js").Reread} Reread
  */
 import { FIRST_TEXT, ending, textHere } from "./state.js";
 import { wanted } from "./questions.js";
@@ -106,7 +102,7 @@ function speak(state, name) {
   const end = ending(state);
   const read = state.draft === null && end !== null ? tree.node(state.tree, end).model : null;
   const reread = read === null ? state.reread : { model: read, text: draft, count: tree.path(state.tree, /** @type {number} */ (end)).length };
-  return { ...state, model: name, current: end, end: null, draft, reread, session: state.draft === null ? null : state.session, trouble: null };
+  return { ...state, model: name, current: end, end: null, draft, reread, session: state.draft === null ? null : state.session, trouble: null, play: null, said: null };
 }
 
 /** @param {State} state @param {Model} model @param {number} at @returns {{at: number, done: number, rate: number}} */

@@ -18,11 +18,6 @@
  * @property {number} hidden  how many of those, and of theirs, it folds away; 0 where it is unfolded
  * @property {boolean} here  the text at hand ends in it, or in what it folds away
  * @property {boolean} removable  something is left without it
- *
- * @typedef {object} Removed  a branch that can be brought back
- * @property {readonly Node[]} nodes  parents first
- * @property {number | null} current  the node the text ended at, where that was one of them
- * @property {string} words
  */
 import { leave } from "./look.js";
 import { ending, goTo } from "./state.js";

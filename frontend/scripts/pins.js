@@ -5,23 +5,9 @@
  * @typedef {import("./tokens.js").Token} Token
  * @typedef {import("./settings.js").Settings} Settings
  * @typedef {import("./cuts.js").CutDrawing} CutDrawing
- *
- * @typedef {object} Cell  one token of a distribution
- * @property {Token} token
- * @property {number} share  after temperature and cut-offs
- *
- * @typedef {object} Spread  a distribution, as far as it is at hand
- * @property {string} model
- * @property {readonly Cell[]} cells  the most likely first
- * @property {boolean} whole  no other token has a share
- * @property {number} entropyBits  before cut-offs
- *
- * @typedef {object} PinPart
- * @property {string} name  "A", "B" or "C"
- * @property {string} key  of the answer it was drawn from
- * @property {string} text  the end of the text it belongs to, with marks for what can't be seen
- * @property {Settings} settings
- * @typedef {Spread & PinPart} Pin
+ * @typedef {import("./slices.js").Cell} Cell
+ * @typedef {import("./slices.js").Spread} Spread
+ * @typedef {import("./slices.js").Pin} Pin
  *
  * @typedef {object} Change  of one token, from the pinned distribution to the present one
  * @property {Token} token
@@ -46,7 +32,7 @@ import * as format from "./format.js";
 import { oneLine } from "./marks.js";
 import { BREADTH, answerHere, scene } from "./questions.js";
 import { answerKey } from "./state.js";
-import { hex } from "./tokens.js";
+import { hex, noToken } from "./tokens.js";
 import * as tree from "./tree.js";
 
 export const NAMES = ["A", "B", "C"];
@@ -146,7 +132,7 @@ export function difference(before, after) {
  * @returns {{share: number, known: boolean}} not known: it has that much at most
  */
 export function shareIn(pin, token, model) {
-  const known = shares(pin, model).get(keyOf(token, pin.model === model));
+  const known = shares(pin, model).get(keyOf(token, pin.model === model, model));
   return known ? { share: known.share, known: true } : { share: unlisted(pin), known: pin.whole };
 }
 
@@ -173,14 +159,15 @@ function shares(of, other) {
   const byId = of.model === other;
   const kinds = indexed.get(of.cells) ?? new Map();
   indexed.set(of.cells, kinds);
-  const found = kinds.get(byId) ?? new Map(of.cells.map((cell) => [keyOf(cell.token, byId), cell]));
+  const found = kinds.get(byId) ?? new Map(of.cells.map((cell) => [keyOf(cell.token, byId, of.model), cell]));
   kinds.set(byId, found);
   return found;
 }
 
-/** @param {Token} token @param {boolean} byId @returns {string} ids of different models do not compare; what they spell does */
-function keyOf(token, byId) {
-  return byId ? String(token.id) : `${token.special} ${hex(token.bytes)}`;
+/** @param {Token} token @param {boolean} byId @param {string} model its own @returns {string} ids of different models do not compare; what they spell does */
+function keyOf(token, byId, model) {
+  if (byId) return String(token.id);
+  return noToken(token) ? `none ${token.id} ${model}` : `${token.special} ${hex(token.bytes)}`;
 }
 
 /** @param {Spread} of @returns {number} the most that a token beyond its cells has */

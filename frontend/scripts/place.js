@@ -5,8 +5,8 @@
  */
 import * as format from "./format.js";
 import { chosen } from "./look.js";
-import { scene } from "./questions.js";
-import { hidden } from "./room.js";
+import { hidden, scene } from "./questions.js";
+import { atFirst } from "./beginning.js";
 import { shown, spoken } from "./tokens.js";
 import * as tree from "./tree.js";
 
@@ -23,6 +23,7 @@ export function placeWords(state, aloud = false) {
   const now = hidden(state) ? null : scene(state);
   const row = now && !now.stale ? now.drawing.rows.find(({ candidate }) => candidate.token.id === token.id) : undefined;
   if (!row) return `${name}.`;
+  if (atFirst(state)) return `${name}. Nothing stands before it: the bars are those of an empty text.`;
   const likely = row.fell ? `${format.percent(row.probability)}, cut by ${row.fell}` : format.percent(row.share);
   return `${name}: ${likely}, rank ${format.count(row.candidate.rank)}.`;
 }

@@ -9,14 +9,16 @@
 import { draws } from "./dice.js";
 import { atOne } from "./distribution.js";
 import * as format from "./format.js";
+import { find } from "./models.js";
 import { answerHere, scene, wanted } from "./questions.js";
 import { append } from "./state.js";
-import { shown } from "./tokens.js";
+import { noToken, shown } from "./tokens.js";
 
-/** @param {State} state @returns {State} the first bar joins the text */
+/** @param {State} state @returns {State} the first bar that is a token joins the text */
 export function mostLikely(state) {
   const now = scene(state);
-  const first = now && !now.stale ? now.drawing.rows[0] : undefined;
+  const rows = now && !now.stale ? now.drawing.rows : [];
+  const first = rows.find(({ candidate }) => !noToken(candidate.token)) ?? rows[0];
   return first ? append(state, first.candidate, Number.isNaN(first.raw) ? null : first.raw) : state;
 }
 
@@ -57,11 +59,12 @@ export function land(state) {
   const fell = dart(state);
   const answer = answerHere(state);
   if (!fell || !answer || !state.play) return state;
+  if (noToken(fell.candidate.token)) return miss(state, fell.candidate.token);
   const raw = atOne(answer)(fell.candidate);
   const next = append(state, fell.candidate, Number.isNaN(raw) ? null : raw);
   if (next === state || state.play.kind === "roll") return next;
   const wrote = state.play.wrote + 1;
-  const end = endOf(fell.candidate, answer.tokenCount + 1, answer.contextLimit);
+  const end = endOf(state, fell.candidate, answer);
   return end ? { ...next, said: `${end} ${tokens(wrote)} written.` } : { ...next, play: { kind: "write", wrote } };
 }
 
@@ -92,10 +95,17 @@ function answerToDraws(state) {
   return fits && wanted(state, true) === null ? answer : null;
 }
 
-/** @param {Candidate} candidate @param {number} count tokens with it @param {number} limit @returns {string | null} */
-function endOf({ token }, count, limit) {
-  if (token.special) return `The text has ended: ${shown(token)}.`;
-  return limit > 0 && count >= limit ? `The text fills the model’s ${format.count(limit)} tokens.` : null;
+/** @param {State} state @param {import("./tokens.js").Token} token that is none @returns {State} nothing joins the text; writing is over */
+function miss(state, token) {
+  const { kind, wrote } = /** @type {Play} */ (state.play);
+  const fell = `The dart fell on ${shown(token)}, so nothing was appended.`;
+  return { ...state, play: null, said: kind === "write" ? `${fell} ${tokens(wrote)} written.` : fell };
+}
+
+/** @param {State} state @param {Candidate} candidate @param {import("./distribution.js").Answer} answer @returns {string | null} why nothing can follow it */
+function endOf(state, { token }, { model, tokenCount, contextLimit: limit }) {
+  if (find(state, model)?.facts?.endOfTextIds.includes(token.id)) return `The text has ended: ${shown(token)}.`;
+  return limit > 0 && tokenCount + 1 >= limit ? `The text fills the model’s ${format.count(limit)} tokens.` : null;
 }
 
 /** @param {number} count */

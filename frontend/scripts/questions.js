@@ -23,7 +23,6 @@ import { cut } from "./cuts.js";
 import { draws } from "./dice.js";
 import { redraw } from "./distribution.js";
 import { chosen, watched } from "./look.js";
-import { hidden } from "./room.js";
 import { answerKey } from "./state.js";
 import * as tree from "./tree.js";
 
@@ -66,6 +65,11 @@ export function answerHere(state) {
   if (state.draft !== null || state.current === null) return null;
   const { model } = tree.node(state.tree, state.current);
   return state.answers.get(answerKey(model, tree.tokenIds(state.tree, state.current))) ?? null;
+}
+
+/** @param {Pick<State, "room" | "draft" | "current">} state @returns {boolean} nothing may tell what comes next */
+export function hidden({ room, draft, current }) {
+  return room.guessing && (draft !== null || room.seen !== current);
 }
 
 /** @param {State} state @returns {Scene | null} what the chart shows; null before the first answer, and where it may not be told */

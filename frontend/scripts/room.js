@@ -3,23 +3,8 @@
  * visitor, keys. Pure transitions.
  *
  * @typedef {import("./state.js").State} State
- *
- * @typedef {object} Room
- * @property {boolean} presenting  text and chart alone, in large type
- * @property {boolean} guessing  bars are hidden until they are asked for
- * @property {number | null} seen  the node whose bars were asked for
- * @property {import("./tour.js").Tour} tour
- * @property {boolean} keys  letters, digits and signs act by themselves
  */
-
-/** @type {Room} */
-export const FIRST_ROOM = {
-  presenting: false,
-  guessing: false,
-  seen: null,
-  tour: { at: null, offered: true, mark: null },
-  keys: true,
-};
+import { hidden } from "./questions.js";
 
 /** @param {State} state @param {boolean} on @returns {State} */
 export function present(state, on) {
@@ -39,9 +24,4 @@ export function guess(state, on) {
 /** @param {State} state @returns {State} the bars at hand are seen; those after the next token are hidden again */
 export function reveal(state) {
   return hidden(state) && state.draft === null ? { ...state, room: { ...state.room, seen: state.current } } : state;
-}
-
-/** @param {Pick<State, "room" | "draft" | "current">} state @returns {boolean} nothing may tell what comes next */
-export function hidden({ room, draft, current }) {
-  return room.guessing && (draft !== null || room.seen !== current);
 }

@@ -6,13 +6,8 @@
  * @typedef {import("./state.js").Trouble} Trouble
  * @typedef {import("./tree.js").Node} Node
  * @typedef {import("./tree.js").Score} Score
- *
- * @typedef {"none" | "surprise" | "entropy"} Shade
- *
- * @typedef {object} Shading
- * @property {Shade} by  what the text is coloured by
- * @property {boolean} curious  a token's numbers are being looked at
- * @property {Trouble | null} trouble  why there are no scores
+ * @typedef {import("./slices.js").Shade} Shade
+ * @typedef {import("./slices.js").Shading} Shading
  *
  * @typedef {object} Asked
  * @property {string} key  the same for the same text
@@ -25,12 +20,12 @@
  * @property {number} perplexity
  * @property {number} bitsPerByte  over the bytes of their text
  */
+import * as format from "./format.js";
 import { wanted } from "./questions.js";
 import { ending } from "./state.js";
 import * as tree from "./tree.js";
 
-/** @type {Shading} */
-export const FIRST_SHADING = { by: "none", curious: false, trouble: null };
+const THIN = "\u202f";
 export const SHADES = /** @type {const} */ (["none", "surprise", "entropy"]);
 /** Bits from which the next level begins. */
 export const STEPS = { surprise: [1, 3, 6, 10], entropy: [0.5, 2, 4, 6] };
@@ -116,4 +111,22 @@ export function totals(nodes) {
   const bytes = counted.reduce((sum, { token }) => sum + (token && !token.special ? token.bytes.length : 0), 0);
   const perplexity = counted.length ? Math.exp(-logprob / counted.length) : 1;
   return { count: counted.length, logprob, perplexity, bitsPerByte: bytes ? -logprob / Math.LN2 / bytes : 0 };
+}
+
+/** @param {Totals} totals @returns {string} one sentence or two */
+export function totalsWords({ count, logprob, perplexity, bitsPerByte }) {
+  if (!count) return "Nothing stands before the only token, so there is nothing to be surprised at.";
+  const tokens = count === 1 ? "1 token" : `${format.count(count)} tokens`;
+  if (logprob === -Infinity) return `One of ${tokens} was impossible for the model: its log-probability is −∞.`;
+  const total = `log-probability ${format.signed(logprob)}`;
+  const choices = perplexity < 10 ? perplexity.toFixed(1) : format.count(perplexity);
+  const bytes = bitsPerByte ? `; ${bitsPerByte.toFixed(2)} bits per byte` : "";
+  return `${tokens}: ${total}; perplexity ${choices}, as if each were one of ${choices} equally likely${bytes}.`;
+}
+
+/** @param {"surprise" | "entropy"} by @returns {string[]} the range of each level, from the lowest */
+export function levelWords(by) {
+  const steps = STEPS[by];
+  const between = steps.slice(1).map((step, at) => `${steps[at]}–${step}`);
+  return [`under ${steps[0]}`, ...between, `${steps[steps.length - 1]}${THIN}+ bits`];
 }

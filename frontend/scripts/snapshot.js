@@ -14,17 +14,17 @@
  * @property {import("./settings.js").Settings} settings
  * @property {Drawing} drawing
  * @property {number} vocabulary  tokens in it
- * @property {readonly import("./pins.js").Pin[]} pins  set beside it
+ * @property {readonly import("./slices.js").Pin[]} pins  set beside it
  * @property {string | null} versus  name of the pin that the bars are compared with
  * @property {ReadonlyMap<number, number> | null} rolled  how often each token was drawn
  * @property {string} rolls  what was rolled, in words
  */
+import { toBase64 } from "./base64.js";
 import * as format from "./format.js";
 import { playWords, tally } from "./play.js";
 import { scene } from "./questions.js";
-import { decode, hex, spell } from "./tokens.js";
+import { decode, hex, noToken, spell, spoken } from "./tokens.js";
 import * as tree from "./tree.js";
-import { toBase64 } from "./wire.js";
 
 /** @param {State} state @returns {Snapshot | null} null while the bars belong to no text or to another */
 export function snapshot(state) {
@@ -75,7 +75,7 @@ const COLUMNS = ["rank", "token_id", "token", "bytes", "logit", "logprob", "prob
 /** @param {Snapshot} now @returns {string} comma-separated, a header first, the others last; the token's exact bytes in hexadecimal */
 export function toCsv({ drawing }) {
   const rows = drawing.rows.map(({ candidate: { rank, token, logit }, probability, share, fell }) => [
-    rank, token.id, cell(decode(token.bytes) ?? ""), hex(token.bytes), Number.isFinite(logit) ? logit : "", probability > 0 ? Math.log(probability) : "", probability, share, fell ?? "",
+    rank, token.id, cell(noToken(token) ? spoken(token) : (decode(token.bytes) ?? "")), hex(token.bytes), Number.isFinite(logit) ? logit : "", probability > 0 ? Math.log(probability) : "", probability, share, fell ?? "",
   ]);
   const { otherCount, otherProbability: rest, otherShare } = drawing;
   if (otherCount) rows.push(["", "", cell(`${otherCount} others`), "", "", rest > 0 ? Math.log(rest) : "", rest, otherShare, ""]);

@@ -6,7 +6,7 @@
  * @typedef {import("./tokens.js").Token} Token
  * @typedef {import("./distribution.js").Answer} Answer
  * @typedef {import("./distribution.js").Candidate} Candidate
- * @typedef {import("./wire.js").Model} Model
+ * @typedef {import("./slices.js").Model} Model
  * @typedef {import("./questions.js").Question} Question
  * @typedef {import("./settings.js").Settings} Settings
  * @typedef {import("./settings.js").Dice} Dice
@@ -37,22 +37,22 @@
  * @property {Settings} settings
  * @property {Dice} dice
  * @property {import("./display.js").Display} display
- * @property {readonly import("./pins.js").Pin[]} pins
- * @property {{pin: import("./pins.js").Pin, versus: string | null, at: number | null} | null} unpinned  the last one taken off, and where
+ * @property {readonly import("./slices.js").Pin[]} pins
+ * @property {{pin: import("./slices.js").Pin, versus: string | null, at: number | null} | null} unpinned  the last one taken off, and where
  * @property {string | null} versus  name of the pin that the numbers are compared with
  * @property {string} likely  the text whose probability is asked
- * @property {ReadonlyMap<string, import("./likely.js").Spelling>} spellings  of such texts
- * @property {ReadonlyMap<string, import("./likely.js").Told>} told  of their tokens
+ * @property {ReadonlyMap<string, import("./slices.js").Spelling>} spellings  of such texts
+ * @property {ReadonlyMap<string, import("./slices.js").Told>} told  of their tokens
  * @property {Trouble | null} probeTrouble  why it can't be told
- * @property {import("./link.js").Linked | null} linked  the tokens a link brought, until they have an answer
+ * @property {import("./slices.js").Linked | null} linked  the tokens a link brought, until they have an answer
  * @property {string | null} linkTrouble  why a link could not be followed, in words
  * @property {Play | null} play  what is being drawn
  * @property {string | null} said  how that ended, in words
- * @property {readonly import("./paths.js").Removed[]} removed  branches deleted, the last one last
- * @property {import("./storage.js").Kept} kept  how much of all this outlives a reload
+ * @property {readonly import("./slices.js").Removed[]} removed  branches deleted, the last one last
+ * @property {import("./slices.js").Saved} kept  how much of all this outlives a reload
  * @property {Readonly<Record<Panel, boolean>>} open  which parts of the page are unfolded
  * @property {boolean} held  a control is being dragged; nothing is asked
- * @property {import("./scores.js").Shading} shading  how the text is coloured
+ * @property {import("./slices.js").Shading} shading  how the text is coloured
  * @property {ReadonlyMap<string, Answer>} answers  by model and token ids, the newest last
  * @property {string | null} drawn  key of the answer last drawn, held while the next is awaited
  * @property {readonly Model[] | null} models  null until the server has told
@@ -63,14 +63,14 @@
  * @property {Trouble | null} trouble
  * @property {{key: string, long: boolean} | null} thinking  the question whose answer takes time
  * @property {{model: string, message: string} | null} loadTrouble
- * @property {import("./models.js").Reread | null} reread  how another model read the text at hand before
- * @property {import("./room.js").Room} room
+ * @property {import("./slices.js").Reread | null} reread  how another model read the text at hand before
+ * @property {import("./slices.js").Room} room
  */
 import { FIRST_DISPLAY } from "./display.js";
-import { FIRST_ROOM } from "./room.js";
-import { scoreOf } from "./distribution.js";
-import { FIRST_SHADING } from "./scores.js";
+import { scoreOfNext } from "./beginning.js";
 import { FIRST_DICE, FIRST_SETTINGS } from "./settings.js";
+import { FIRST_ROOM, FIRST_SHADING } from "./slices.js";
+import { noToken } from "./tokens.js";
 import * as tree from "./tree.js";
 
 export const FIRST_TEXT = "Once upon a time";
@@ -148,12 +148,18 @@ export function append(state, candidate, raw) {
   const key = answerKey(tree.node(state.tree, state.current).model, tree.tokenIds(state.tree, state.current));
   const answer = state.answers.get(key);
   if (!answer || ![answer.candidates, answer.drawn, answer.watched].some((all) => all.includes(candidate))) return state;
-  const known = { probability: raw, rank: candidate.rank, score: scoreOf(answer, candidate) };
+  if (noToken(candidate.token)) return { ...state, play: null, said: noneWords(candidate.token) };
+  const known = { probability: raw, rank: candidate.rank, score: scoreOfNext(state, answer, candidate) };
   const [grown, id] = tree.extend(state.tree, state.current, candidate.token, known);
   const next = { ...state, tree: grown };
   // The token that the text has here anyway: the chart moves on along the text. Writing leaves the text behind.
   const along = state.end !== null && state.play?.kind !== "write" && tree.leadsTo(grown, id, state.end);
   return along ? stand(next, id) : goTo(next, id);
+}
+
+/** @param {Token} token that is none @returns {string} why it did not join the text */
+function noneWords({ id }) {
+  return `Nothing was appended: id ${id} is no token. The model has a row for it, its tokenizer does not.`;
 }
 
 /** @param {State} state @param {number} id @returns {State} the text ends at that node */

@@ -2,7 +2,7 @@
  * One line that says what is going on. Pure.
  *
  * @typedef {import("./state.js").State} State
- * @typedef {import("./wire.js").Model} Model
+ * @typedef {import("./slices.js").Model} Model
  *
  * @typedef {object} Line
  * @property {"calm" | "busy" | "bad"} tone
@@ -12,6 +12,7 @@
  */
 import * as format from "./format.js";
 import { find, offered, reread, standIn, wished } from "./models.js";
+import { downloaded, factsOf, first, named, sentence, stateOf } from "./modelwords.js";
 import { wanted } from "./questions.js";
 
 const KEPT = {
@@ -69,41 +70,6 @@ export function rereadWords(state) {
   return `It has read the same text anew: ${tokens(again.now)}; for ${named(again.model)} it was ${tokens(again.count)}.`;
 }
 
-/** @param {Model} model @returns {string} its state, in words */
-export function stateOf(model, rate = 0) {
-  switch (model.state) {
-    case "ready":
-      return model.facts ? factsOf(model) : "ready";
-    case "downloading": {
-      const left = rate > 0 && model.bytesTotal > 0 ? format.timeLeft((model.bytesTotal - model.bytesDone) / rate) : "";
-      const done = model.bytesDone || model.bytesTotal ? format.bytes(model.bytesDone, model.bytesTotal) : "";
-      return ["downloading", done, left].filter(Boolean).join(", ");
-    }
-    case "loading":
-      return "loading into memory";
-    case "queued":
-      return "waiting for its turn to load";
-    case "failed":
-      return sentence(model.reason || "It could not be loaded");
-  }
-}
-
-/** @param {Model} model @returns {number | null} how much of the download is done, in [0, 1]; null while unknown */
-export function downloaded(model) {
-  if (model.state !== "downloading" || !(model.bytesTotal > 0)) return null;
-  return Math.min(1, model.bytesDone / model.bytesTotal);
-}
-
-/** @param {string} name @returns {string} within a sentence */
-export function named(name) {
-  return name === "bundled" ? "the demo model" : format.shortName(name);
-}
-
-/** @param {string} name @returns {string} at the start of a sentence; the name of a model is not capitalised */
-function first(name) {
-  return name === "bundled" ? "The demo model" : format.shortName(name);
-}
-
 /** @param {State} state @param {Model} want @param {Model | undefined} answering @returns {Line} */
 function waiting(state, want, answering) {
   const words = `${first(want.name)} is ${stateOf(want, state.progress.get(want.name)?.rate)}.`;
@@ -116,19 +82,7 @@ function waiting(state, want, answering) {
   };
 }
 
-/** @param {Model} model */
-function factsOf(model) {
-  const facts = /** @type {import("./wire.js").Facts} */ (model.facts);
-  return `${format.parameters(facts.parameters)}, ${format.deviceName(facts.device)}`;
-}
-
 /** @param {string} words @returns {Line} */
 function calm(words) {
   return { tone: "calm", words, progress: null, action: null };
-}
-
-/** @param {string} words */
-function sentence(words) {
-  const whole = words.trim().charAt(0).toUpperCase() + words.trim().slice(1);
-  return /[.!?…]$/.test(whole) || !whole ? whole : `${whole}.`;
 }

@@ -1,10 +1,11 @@
 /**
  * The state in the browser's storage, so that a reload loses nothing. Knows one versioned format; anything else is left aside.
  *
- * @typedef {"all" | "way" | "text" | "nothing"} Kept  everything tried, the text at hand with its tokens, or its words alone
+ * @typedef {import("./slices.js").Saved} Saved
  * @typedef {import("./state.js").State} State
  * @typedef {import("./tree.js").Node} Node
  */
+import { fromBase64, toBase64 } from "./base64.js";
 import { readDisplay } from "./display.js";
 import { MOST_TYPED } from "./likely.js";
 import { LONGEST_NAME } from "./paths.js";
@@ -13,13 +14,12 @@ import { SHADES } from "./scores.js";
 import { SETTINGS, fitDice, fits } from "./settings.js";
 import { ending, initial, textHere } from "./state.js";
 import * as tree from "./tree.js";
-import { fromBase64, toBase64 } from "./wire.js";
 
 const KEY = "next-token-visualizer";
 const VERSION = 1;
 const MOST_CHARACTERS = 2_000_000;
 
-/** @param {Pick<Storage, "setItem">} storage @param {State} state @returns {Kept} as much as there is room for */
+/** @param {Pick<Storage, "setItem">} storage @param {State} state @returns {Saved} as much as there is room for */
 export function save(storage, state) {
   for (const [kept, packed] of packs(state)) {
     try {
@@ -48,7 +48,7 @@ export function pack(state) {
   return first[1];
 }
 
-/** @param {State} state @returns {Generator<[Kept, string], void>} everything tried; the way here; the text alone */
+/** @param {State} state @returns {Generator<[Saved, string], void>} everything tried; the way here; the text alone */
 function* packs(state) {
   const whole = JSON.stringify(record(state, [...state.tree.nodes.values()]));
   if (whole.length <= MOST_CHARACTERS) yield ["all", whole];
@@ -137,12 +137,12 @@ function frozenToken({ id, bytes, special }) {
 
 /** @param {any} kept @returns {import("./tokens.js").Token} */
 function thawedToken({ id, bytes, special }) {
-  return { id, bytes: fromBase64(bytes, "bytes"), special: Boolean(special) };
+  return { id, bytes: fromBase64(bytes), special: Boolean(special) };
 }
 
-/** @param {any} kept @returns {import("./pins.js").Pin[]} those that are whole, each name once */
+/** @param {any} kept @returns {import("./slices.js").Pin[]} those that are whole, each name once */
 function thawedPins(kept) {
-  /** @type {import("./pins.js").Pin[]} */
+  /** @type {import("./slices.js").Pin[]} */
   const pins = [];
   for (const pin of Array.isArray(kept) ? kept : []) {
     const { name, key, text, model, settings, whole, entropyBits, cells } = pin ?? {};
@@ -165,7 +165,7 @@ function roomOf(kept) {
   };
 }
 
-/** @param {any} kept @returns {import("./paths.js").Removed} @throws where it is none */
+/** @param {any} kept @returns {import("./slices.js").Removed} @throws where it is none */
 function removedKept({ nodes, current, words }) {
   return { nodes: nodes.map(thawed), current: typeof current === "number" ? current : null, words: String(words) };
 }

@@ -6,7 +6,8 @@
  * @typedef {object} Token
  * @property {number} id  in the vocabulary of its model
  * @property {Uint8Array} bytes  what it adds to the text, exactly: for half a character, its half
- * @property {boolean} special  a mark of the tokenizer (beginning, end, role), not part of the text
+ * @property {boolean} special  a mark of the tokenizer (beginning, end, role), not part of the text; with no bytes it is no
+ *   token at all: the model has a row for that id, its tokenizer has nothing
  *
  * @typedef {object} Group  neighbouring tokens that can only be read together
  * @property {number} start  index of its first token
@@ -120,8 +121,14 @@ export function pending(tokens) {
   return new Uint8Array();
 }
 
+/** @param {Token} token @returns {boolean} it is none: what can't join a text */
+export function noToken({ special, bytes }) {
+  return special && bytes.length === 0;
+}
+
 /** @param {Token} token @returns {string} quoted within a sentence, with marks for what can't be seen, isolated in its direction */
 export function shown(token) {
+  if (noToken(token)) return spoken(token);
   const drawn = spell(token).pieces.map((piece) => piece.glyph || piece.text).join("");
   return `“\u2068${drawn.length > 24 ? `${drawn.slice(0, 24).toWellFormed()}…` : drawn}\u2069”`;
 }
@@ -146,8 +153,8 @@ export function spoken(token) {
 
 /** @param {Token} token @returns {Piece[]} */
 function label(token) {
-  const name = decode(token.bytes) ?? hex(token.bytes);
-  return [{ kind: "text", text: name.slice(0, LONGEST_DRAWN), glyph: "", spoken: `special token ${name}` }];
+  const name = noToken(token) ? `no token, id ${token.id}` : (decode(token.bytes) ?? hex(token.bytes));
+  return [{ kind: "text", text: name.slice(0, LONGEST_DRAWN), glyph: "", spoken: noToken(token) ? name : `special token ${name}` }];
 }
 
 /** @param {Uint8Array} bytes @returns {Piece[]} text where the bytes are characters, byte by byte where not */

@@ -3,11 +3,7 @@
  * reader has tried it, what happened.
  *
  * @typedef {import("./state.js").State} State
- *
- * @typedef {object} Tour
- * @property {number | null} at  the stop; null while nobody walks
- * @property {boolean} offered  to a first visitor; never again once taken or declined
- * @property {{current: number | null, temperature: number} | null} mark  how things stood when the stop was reached
+ * @typedef {import("./slices.js").Tour} Tour
  *
  * @typedef {object} Stop
  * @property {string} target  id of the part it is about

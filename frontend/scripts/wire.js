@@ -3,25 +3,11 @@
  *
  * @typedef {import("./tokens.js").Token} Token
  * @typedef {import("./distribution.js").Answer} Answer
- *
- * @typedef {"queued" | "downloading" | "loading" | "ready" | "failed"} ModelState
- *
- * @typedef {object} Facts
- * @property {number} parameters
- * @property {string} device
- * @property {string} dtype
- * @property {number} vocabSize
- * @property {number} contextLimit
- *
- * @typedef {object} Model
- * @property {string} name
- * @property {ModelState} state
- * @property {boolean} isDefault
- * @property {number} bytesDone  while downloading
- * @property {number} bytesTotal  while downloading; 0 while unknown
- * @property {string} reason  why it failed and what to do
- * @property {Facts | null} facts  once ready
+ * @typedef {import("./slices.js").ModelState} ModelState
+ * @typedef {import("./slices.js").Facts} Facts
+ * @typedef {import("./slices.js").Model} Model
  */
+import { fromBase64 } from "./base64.js";
 
 /** The answer is not what the contract says; the message names the field. */
 export class BadAnswer extends Error {}
@@ -137,30 +123,33 @@ function readFacts(json, field) {
     dtype: string(json.dtype, `${field}.dtype`),
     vocabSize: number(json.vocab_size, `${field}.vocab_size`, 0),
     contextLimit: number(json.context_limit, `${field}.context_limit`, 0),
+    endOfTextIds: ids(json.end_of_text_ids, `${field}.end_of_text_ids`),
+    prefixTokenIds: ids(json.prefix_token_ids, `${field}.prefix_token_ids`),
   };
+}
+
+/** @param {unknown} json @param {string} field @returns {number[]} */
+function ids(json, field) {
+  return list(json ?? [], field).map((id, at) => number(id, `${field}[${at}]`, 0));
 }
 
 /** @param {any} json @param {string} field @returns {Token} */
 export function readToken(json, field) {
   return {
     id: number(json?.token_id, `${field}.token_id`, 0),
-    bytes: fromBase64(string(json.bytes, `${field}.bytes`), `${field}.bytes`),
+    bytes: bytes(json.bytes, `${field}.bytes`),
     special: Boolean(json.is_special),
   };
 }
 
-/** @param {string} text @param {string} field @returns {Uint8Array} @throws {BadAnswer} */
-export function fromBase64(text, field) {
+/** @param {unknown} value @param {string} field @returns {Uint8Array} */
+function bytes(value, field) {
+  const text = string(value, field);
   try {
-    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    return fromBase64(text);
   } catch {
     throw new BadAnswer(`${field} is not base64`);
   }
-}
-
-/** @param {Uint8Array} bytes @returns {string} */
-export function toBase64(bytes) {
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }
 
 /** @param {unknown} value @param {string} field @returns {any} */

@@ -5,6 +5,7 @@ Each runs in a process of its own, so that it takes no time from the bystander w
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -185,6 +186,40 @@ def closed_windows(address: Address) -> Iterator[None]:
     yield from closed_windows(address)
 
 
+def frames_without_end(address: Address, first: bytes, piece: bytes) -> Iterator[None]:
+    """The same frames again and again on one connection, whatever comes back."""
+    while True:
+        with speaking(address) as peer:
+            sent = peer.send(first)
+            while sent and not peer.closed:
+                sent = peer.send(piece)
+                peer.hear()
+                yield
+        yield
+
+
+def continuations(address: Address) -> Iterator[None]:
+    """Headers that go on and never end (CVE-2024-27316 and others)."""
+    block = http2.header_block([("x", "y" * 100)] * 10)
+    pieces = http2.frame(http2.CONTINUATION, 0, 1, block) * 50
+    return frames_without_end(address, call(1, flags=0), pieces)
+
+
+def empty_continuations(address: Address) -> Iterator[None]:
+    """The same, and nothing in it to count."""
+    return frames_without_end(address, call(1, flags=0), http2.frame(http2.CONTINUATION, 0, 1) * 500)
+
+
+def pings(address: Address) -> Iterator[None]:
+    """Pings, each to be answered."""
+    return frames_without_end(address, b"", http2.frame(http2.PING, 0, 0, bytes(8)) * 200)
+
+
+def settings(address: Address) -> Iterator[None]:
+    """Settings, each to be answered."""
+    return frames_without_end(address, b"", http2.frame(http2.SETTINGS, 0, 0) * 200)
+
+
 AT_GATEWAY: dict[str, Flood] = {
     flood.__name__: flood
     for flood in (
@@ -193,7 +228,11 @@ AT_GATEWAY: dict[str, Flood] = {
     )
 }
 AT_INFERENCE: dict[str, Flood] = {
-    flood.__name__: flood for flood in (calls_at_once, rapid_reset, open_streams, closed_windows)
+    flood.__name__: flood
+    for flood in (
+        *(calls_at_once, rapid_reset, open_streams, closed_windows),
+        *(continuations, empty_continuations, pings, settings),
+    )
 }
 FLOODS = AT_GATEWAY | AT_INFERENCE
 
@@ -202,7 +241,8 @@ FLOODS = AT_GATEWAY | AT_INFERENCE
 def flooding(name: str, tiers: Tiers, seconds: float) -> Iterator[None]:
     """A flood from a process of its own; within it, the test watches the others until the flood has ended."""
     command = [sys.executable, "-m", "attack.floods", name, str(tiers.http[1]), str(tiers.grpc[1]), str(seconds)]
-    attacker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    attacker = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         yield
         told, _ = attacker.communicate(timeout=raw.PATIENCE_S + seconds)

@@ -3,14 +3,33 @@
 import asyncio
 import json
 
-from bench import clicks, crowd, failures, llamacpp, overhead, overload, page, resident, score, soak, startup, step
+from bench import (
+    clicks,
+    crowd,
+    failures,
+    floods,
+    llamacpp,
+    lookup,
+    overhead,
+    overload,
+    page,
+    real,
+    resident,
+    score,
+    soak,
+    startup,
+    step,
+)
 
 
 async def main() -> None:
-    figures = {**await overhead.measure(), **await startup.measure(), **step.measure(), **llamacpp.measure()}
-    for each in (clicks, crowd, score, resident, overload, soak, page):
+    figures = {**await overhead.measure(), **await startup.measure()}
+    for here in (step, llamacpp, lookup):
+        figures |= here.measure()
+    for each in (clicks, real, crowd, score, resident, overload, soak, page):
         figures |= await each.measure()
     figures |= await asyncio.to_thread(failures.measure)
+    figures |= await asyncio.to_thread(floods.measure)
     print(json.dumps(figures))
 
 

@@ -1,16 +1,18 @@
-"""Takes the README's picture and its short film of the page, from the real stack: `make picture`."""
+"""Takes the README's picture and its short film of the page: the real stack, with a published model. `make picture`"""
 
 import io
 from collections.abc import Iterator
 
+import published
 from e2e.conftest import ARGUMENTS, CHROMIUM
 from pages import click_bar, running, settled, write
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize, sync_playwright
-from servers import ROOT
+from servers import COMPILING_S, ROOT
 
 PICTURE: ViewportSize = {"width": 1280, "height": 800}
 FILM: ViewportSize = {"width": 1024, "height": 720}
+PROMPT = "The capital of France is"
 MOST_BYTES = 600_000
 BRIEF_MS, LONG_MS = 120, 1400
 
@@ -19,11 +21,14 @@ Frame = tuple[bytes, int]  # a PNG, and for how many milliseconds it is seen
 
 def main() -> None:
     """Writes docs/page.png and docs/page.webp."""
-    with running(NEXTTOKEN_MODEL="bundled") as stack, sync_playwright() as playwright:
+    if (model := published.find(published.MODEL)) is None:
+        raise SystemExit(f"no {published.MODEL} in {published.FOLDER} to take a picture of: `make real` fetches it")
+    with running(NEXTTOKEN_MODEL=str(model)) as stack, sync_playwright() as playwright:
+        stack.server.wait_for("model ready", COMPILING_S, model=str(model))
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page(viewport=PICTURE)
         begin(page, stack.url)
-        click_bar(page, 0)
+        write(page, PROMPT)
         page.locator("#temperature").fill("0.8")
         settled(page)
         page.locator("h1").click()
@@ -35,18 +40,21 @@ def main() -> None:
 
 
 def begin(page: Page, url: str) -> None:
-    """The page of someone who has been here before, with a text."""
+    """The page of someone who has been here before."""
     page.goto(url)
     settled(page)
     page.get_by_role("button", name="No, thanks").click()
-    write(page, "Tom and his dog went to the")
-    page.locator("h1").click()
 
 
 def film(page: Page) -> Iterator[Frame]:
-    """Two picks, a drag of the temperature, a roll of the dice, and back."""
+    """A text is typed, two bars are picked, the temperature is dragged, the dice are rolled, and all is taken back."""
+    for end in (3, 11, 21):
+        write(page, PROMPT[:end])
+        yield page.screenshot(), LONG_MS // 2
+    write(page, PROMPT)
+    page.locator("h1").click()
     yield page.screenshot(), LONG_MS
-    for index in (1, 0):
+    for index in (0, 1):
         page.locator("#chart .row").nth(index).hover()
         yield page.screenshot(), LONG_MS // 2
         click_bar(page, index)

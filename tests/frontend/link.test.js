@@ -7,7 +7,8 @@ import { wanted } from "../../frontend/scripts/questions.js";
 import * as settings from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
 import * as tree from "../../frontend/scripts/tree.js";
-import { readAnswer, toBase64 } from "../../frontend/scripts/wire.js";
+import { toBase64 } from "../../frontend/scripts/base64.js";
+import { readAnswer } from "../../frontend/scripts/wire.js";
 import { wireAnswer, wireToken } from "./make.js";
 import { VALUES, answer, begun, model, news, pick } from "./steps.js";
 

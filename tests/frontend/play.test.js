@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test, { mock } from "node:test";
 import { ROLLS, draws, numbers, setDice } from "../../frontend/scripts/dice.js";
-import { lose } from "../../frontend/scripts/models.js";
+import { look } from "../../frontend/scripts/look.js";
+import { choose, lose, setModels } from "../../frontend/scripts/models.js";
 import * as play from "../../frontend/scripts/play.js";
 import { createPlayer } from "../../frontend/scripts/player.js";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
@@ -10,7 +11,7 @@ import * as settings from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
 import { pack, unpack } from "../../frontend/scripts/storage.js";
 import * as tree from "../../frontend/scripts/tree.js";
-import { answer, begun } from "./steps.js";
+import { answer, begun, model, news } from "./steps.js";
 
 /** @param {states.State} state @param {number} seed that stays */
 const seeded = (state, seed) => setDice(state, { seed, fresh: false });
@@ -147,13 +148,56 @@ test("writing on stops where the user moves, types or sets something, at an erro
   }
 });
 
-test("writing on ends with the end token and with the context, in words", () => {
-  const state = answer(play.begin(begun(), "write", 1));
+/** A text being written, and what becomes of it when the dart falls on that token. @param {object} facts */
+function writing(facts) {
+  const state = answer(play.begin(begun(undefined, facts), "write", 1));
   const [key, here] = [...state.answers.entries()].at(-1);
   const changed = (/** @type {object} */ changes) => ({ ...state, answers: new Map(state.answers).set(key, { ...here, ...changes }) });
-  const mark = { ...here.drawn[0], token: { id: 0, bytes: new TextEncoder().encode("<|end|>"), special: true } };
-  const ended = play.land(changed({ drawn: [mark] }));
-  assert.deepEqual([ended.play, play.playWords(ended)], [null, "The text has ended: “\u2068<|end|>\u2069”. 1 token written."]);
+  const draw = (/** @type {number} */ id, /** @type {string} */ text, special = true) =>
+    play.land(changed({ drawn: [{ ...here.drawn[0], token: { id, bytes: new TextEncoder().encode(text), special } }] }));
+  return { here, changed, draw };
+}
+
+test("writing on ends at each of the model's own ends and at no other mark", () => {
+  const { draw } = writing({ end_of_text_ids: [7, 0] });
+  for (const id of [0, 7]) {
+    const ended = draw(id, "<|end|>");
+    assert.deepEqual([ended.play, play.playWords(ended)], [null, "The text has ended: “\u2068<|end|>\u2069”. 1 token written."]);
+    assert.equal(idOf(ended), id);
+  }
+  assert.equal(draw(0, "ordinary text", false).play, null, "whatever the tokenizer thinks of it");
+  for (const id of [1, 6, 8]) {
+    const on = draw(id, "<|channel|>");
+    assert.deepEqual([on.play, idOf(on)], [{ kind: "write", wrote: 1 }, id]);
+  }
+});
+
+test("what ended a text is not said of another model, temperature, text or place", () => {
+  const { draw } = writing({ end_of_text_ids: [0] });
+  const ended = draw(0, "<|end|>");
+  const two = setModels(ended, news(model("tiny", "ready", { is_default: true }), model("other")), 1);
+  assert.match(play.playWords(two), /^The text has ended/, "news of models change nothing");
+  const others = {
+    "another model": choose(two, "other"),
+    "its answer": answer(choose(two, "other")),
+    "another temperature": settings.set(ended, { temperature: 0.5 }),
+    "another text": states.edit(ended, "else"),
+    "one token less": states.takeBack(ended),
+    "a look back": look(answer(ended), tree.path(ended.tree, ended.current)[1].id),
+    "the next token": play.mostLikely(answer(ended)),
+  };
+  for (const [name, next] of Object.entries(others)) assert.equal(play.playWords(next), "", name);
+});
+
+test("a model that takes over does not go on drawing for the one before", () => {
+  for (const kind of /** @type {const} */ (["roll", "write", "tally"])) {
+    const state = setModels(answer(play.begin(begun(), kind, 1)), news(model("tiny"), model("other")), 1);
+    assert.deepEqual([choose(state, "other").play, wanted(choose(state, "other")).draws], [null, []]);
+  }
+});
+
+test("writing on ends with the context, in words", () => {
+  const { here, changed } = writing({});
   const full = play.land(changed({ contextLimit: here.tokenCount + 1 }));
   assert.match(play.playWords(full), /^The text fills the model’s \d+ tokens\. 1 token written\.$/);
 });

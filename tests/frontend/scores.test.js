@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { detail, levelWords, totalsWords } from "../../frontend/scripts/detail.js";
+import { detail } from "../../frontend/scripts/detail.js";
 import { look } from "../../frontend/scripts/look.js";
 import { lose } from "../../frontend/scripts/models.js";
 import { scene, wanted } from "../../frontend/scripts/questions.js";
 import * as scores from "../../frontend/scripts/scores.js";
+import { placeWords } from "../../frontend/scripts/place.js";
 import * as settings from "../../frontend/scripts/settings.js";
 import * as states from "../../frontend/scripts/state.js";
 import { pack, unpack } from "../../frontend/scripts/storage.js";
@@ -92,11 +93,31 @@ test("a refusal is kept beside the colours, is not asked again by itself, and go
   assert.match(detail(failed, scores.textNodes(failed)[1]).flat().join(" "), /too long/);
 });
 
+test("a first token is scored where the tokenizer puts something in front, and only there", () => {
+  for (const [front, conditioned] of /** @type {const} */ ([[[], false], [[1], true]])) {
+    let state = scores.shade(begun(" w5 w6 w7", { prefix_token_ids: [...front] }), { by: "surprise" });
+    const [first] = scores.textNodes(state);
+    state = answer(look(state, first.id));
+    assert.equal(state.current, first.parent, "the place before any token");
+    const looking = placeWords(state);
+    assert.equal(/^Token 1 of 3 is .+\. Nothing stands before it: the bars are those of an empty text\.$/.test(looking), !conditioned, looking);
+    assert.equal(/^Token 1 of 3 is .+: .+%, rank \d+\.$/.test(looking), conditioned, looking);
+    state = told(pick(state, 3));
+    const [picked] = scores.textNodes(state);
+    const { logprob, rank, entropy } = picked.score;
+    if (conditioned) assert.deepEqual([rank, Math.exp(logprob).toFixed(9), entropy > 0], [4, picked.probability.toFixed(9), true]);
+    else assert.deepEqual([logprob, rank, entropy], [null, null, null]);
+    assert.equal(bits(state)[0] === null, !conditioned);
+    assert.equal(scores.wantedScores(state), null, "nothing is left to ask");
+    assert.match(Object.fromEntries(detail(state, picked)).probability, conditioned ? /%$/ : /^none: nothing stands before it$/);
+  }
+});
+
 test("levels go by the steps of the legend", () => {
   assert.deepEqual([0, 0.99, 1, 2.9, 3, 9.9, 10, Infinity].map((each) => scores.level(each, "surprise")), [0, 0, 1, 1, 2, 3, 4, 4]);
   assert.deepEqual([0.4, 0.5, 6].map((each) => scores.level(each, "entropy")), [0, 1, 4]);
   assert.equal(scores.level(null, "surprise"), null);
-  assert.deepEqual(levelWords("surprise"), ["under 1", "1–3", "3–6", "6–10", "10\u202f+ bits"]);
+  assert.deepEqual(scores.levelWords("surprise"), ["under 1", "1–3", "3–6", "6–10", "10\u202f+ bits"]);
 });
 
 test("tokens read together have the surprise of both and the larger entropy", () => {
@@ -113,11 +134,11 @@ test("the totals are sums over the tokens that something stands before", () => {
   assert.ok(Math.abs(perplexity - 4) < 1e-12);
   assert.ok(Math.abs(bitsPerByte - 6 / " two three four".length) < 1e-12);
   assert.equal(
-    totalsWords({ count, logprob, perplexity, bitsPerByte }),
+    scores.totalsWords({ count, logprob, perplexity, bitsPerByte }),
     "3 tokens: log-probability −4.16; perplexity 4.0, as if each were one of 4.0 equally likely; 0.40 bits per byte.",
   );
-  assert.match(totalsWords({ count: 2, logprob: -Infinity, perplexity: Infinity, bitsPerByte: Infinity }), /impossible.*−∞/);
-  assert.match(totalsWords({ count: 0, logprob: 0, perplexity: 1, bitsPerByte: 0 }), /Nothing stands before/);
+  assert.match(scores.totalsWords({ count: 2, logprob: -Infinity, perplexity: Infinity, bitsPerByte: Infinity }), /impossible.*−∞/);
+  assert.match(scores.totalsWords({ count: 0, logprob: 0, perplexity: 1, bitsPerByte: 0 }), /Nothing stands before/);
 });
 
 test("what is known of a token is told, and what is asked is said to be", () => {

@@ -11,6 +11,8 @@ export const VALUES = logits(21, 40, 2);
 
 /** @param {string} name @param {string} [state] @param {object} [more] */
 export const model = (name, state = "ready", more = {}) => ({ name, state, is_default: false, ...more });
+/** What a server tells of a model that is ready. @param {object} [more] */
+export const factsOf = (more = {}) => ({ parameters: 5, device: "cpu", dtype: "float32", vocab_size: 4096, context_limit: 512, end_of_text_ids: [], prefix_token_ids: [], ...more });
 /** @param {...object} models */
 export const news = (...models) => readModels({ models });
 
@@ -33,8 +35,8 @@ export function pick(state, index) {
   return states.append(state, row.candidate, row.raw);
 }
 
-/** @param {string} [text] a page that has its first answer */
-export function begun(text = "Once upon a time") {
-  const fresh = setModels(states.initial(), news(model("tiny", "ready", { is_default: true })), 0);
+/** A page that has its first answer. @param {string} [text] @param {object} [facts] of its model, beside the usual */
+export function begun(text = "Once upon a time", facts = {}) {
+  const fresh = setModels(states.initial(), news(model("tiny", "ready", { is_default: true, facts: factsOf(facts) })), 0);
   return states.rest(answer(states.edit(fresh, text)));
 }

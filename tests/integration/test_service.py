@@ -112,6 +112,7 @@ async def test_facts_arrive_with_a_ready_model(setting: Any) -> None:
     assert (model.facts.parameters, model.facts.device, model.facts.dtype) == (facts.parameters, "cpu", "float32")
     assert (model.facts.vocab_size, model.facts.context_limit) == (facts.vocab_size, facts.context_limit)
     assert model.facts.architecture == facts.architecture
+    assert (tuple(model.facts.end_of_text_ids), tuple(model.facts.prefix_token_ids)) == ((0, 4), (0,))
     loaded = await setting.stub.LoadModel(pb.LoadModelRequest(name="bundled"))
     assert loaded.model == model
 

@@ -1,7 +1,8 @@
-"""Small models of every architecture with every tokenizer, each built once and loaded as the server loads it."""
+"""Small models of every architecture with every tokenizer, and in the shapes that published ones have, each built once
+and loaded as the server loads it."""
 
 import asyncio
-import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from inference_server import engine
@@ -22,6 +24,9 @@ from inference_server.scheduler import Scheduler
 from inference_server.settings import Settings
 from inference_server.vocabulary import Vocabulary
 from models import architectures, tokenizers
+from models.shipped import PADDING, SHAPES, Shape
+
+__all__ = ["PADDING", "Cell"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,16 @@ class Cell:
     vocabulary: Vocabulary
     network: Any
     scheduler: Scheduler
+    own: Tokenizer | None = None
+    """What the tokenizers library makes of the folder's tokenizer.json."""
+
+    def ids(self, text: str) -> list[int]:
+        """A text as its file has it read, without the marks behind it."""
+        assert self.own is not None
+        bare: list[int] = self.own.encode(text, add_special_tokens=False).ids
+        framed: list[int] = self.own.encode(text).ids
+        at = next(at for at in range(len(framed)) if framed[at : at + len(bare)] == bare)
+        return framed[: at + len(bare)]
 
     def plain(self, token_ids: Sequence[int]) -> Tensor:
         """The (T, V) float32 logits of transformers for one prompt by itself."""
@@ -69,12 +84,12 @@ def scheduler() -> Iterator[Scheduler]:
 
 @pytest.fixture(scope="session")
 def cell(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Callable[[str, str], Cell]:
-    """From an architecture and a kind of tokenizer to a Cell."""
+    """From an architecture and a kind of tokenizer, or a shape of SHAPES, to a Cell."""
 
     @cache
     def vocabulary(kind: str) -> tuple[Path, Vocabulary]:
         folder = tmp_path_factory.mktemp(kind)
-        tokenizers.build(kind, folder)
+        shape_of(kind).tokenizer(folder)
         return folder, Vocabulary.load(folder)
 
     @cache
@@ -82,13 +97,18 @@ def cell(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Call
         files, words = vocabulary(kind)
         folder = tmp_path_factory.mktemp(f"{architecture}-{kind}")
         for path in files.iterdir():
-            os.link(path, folder / path.name)
-        architectures.build(architecture, words.size + PADDING, folder)
+            shutil.copy(path, folder)
+        shape = shape_of(kind)
+        architectures.build(architecture, words.size + shape.padding, folder)
+        shape.finish(folder)
         loaded = engine.load(f"{architecture} {kind}", folder, scheduler, PrefixCache(0), 0, Settings(device="cpu"))
-        network = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
-        return Cell(architecture, kind, loaded, words, network, scheduler)
+        network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+        own = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        return Cell(architecture, kind, loaded, words, network, scheduler, own)
 
     return make
 
 
-PADDING = 3  # ids that only the logits know, as in models whose vocabulary is rounded up
+def shape_of(kind: str) -> Shape:
+    """A folder with one kind of tokenizer as it was saved, or one of shipped.SHAPES."""
+    return SHAPES.get(kind) or Shape(lambda folder: tokenizers.build(kind, folder))

@@ -24,3 +24,13 @@ CONTROLS = (
 CODE = "def f(x):\n    return {\"a\": [1, 2.5e-3], 'b': x != 0}  # tabs\there\r\n\n\n<b>&amp;</b> don't, can't ."
 
 CORPUS = [*SCRIPTS.values(), EMOJI, CODE]
+
+DIGITS = "x =  5; y = 3.14159, 1,000,000 + 2024-11-28 = ½ ² Ⅻ ٣٤٥ １２３   7"
+BLANKS = "  two, \ttab,   three,\u00a0no-break,\u3000wide\n\n \r\n    indented  \n"
+COMBINING = "e\u0301 é n\u0303 Å A\u030a ẛ\u0323 q\u0307\u0323 한 \u1112\u1161\u11ab שָׁ ﬁ Ω Ω"
+MARKS = "<|im_start|>user\n<s>[INST] <bos>Hi</s><|endoftext|> <|eot_id|><unk><pad>[CLS]<start_of_turn><|end|>"
+LONG_WORDS = "Donaudampfschifffahrtsgesellschaft antidisestablishmentarianism aaaaaaaaaaaaaaaa ====== !!!???"
+MARKUP = '# Title\n\n* [link](https://example.org/?q=a%20b&c=1) `code` **bold**\n| a | b |\n<td class="x">&nbsp;</td>'
+QUOTES = "“Well,” she said—‘it’s 5 o’clock’… don't I'LL we've\u2009«là»"
+
+TEXTS = [*SCRIPTS.values(), EMOJI, CONTROLS, CODE, DIGITS, BLANKS, COMBINING, MARKS, LONG_WORDS, MARKUP, QUOTES]

@@ -4,12 +4,19 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
 
-from inference_server.errors import ComputeFailed, DeadlineExpired, InvalidField
+from inference_server import engine
+from inference_server.errors import ComputeFailed, DeadlineExpired, InvalidField, LoadFailed
+from inference_server.prefix_cache import PrefixCache
+from inference_server.scheduler import Scheduler
+from inference_server.settings import Settings
 from inference_server.values import ScoreQuery, TopKQuery
+from models import architectures, tokenizers
 from models.conftest import PADDING, Cell
 
 MakeCell = Callable[[str, str], Cell]
@@ -68,6 +75,35 @@ async def test_ids_that_only_the_logits_know_are_answered(cell: MakeCell) -> Non
         await at.engine.top_k(TopKQuery(token_ids=(last + 1,)), None)
 
 
+def folder_with_a_mark_more(folder: Path, rows_less: int) -> int:
+    """A model whose tokenizer has a mark, the last of its tokens, beyond the model's rows; the id of that mark."""
+    tokenizers.build("byte_bpe", folder)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    mark = tokenizer.get_vocab_size()
+    tokenizer.add_special_tokens(["<image>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    architectures.build("llama", mark - rows_less, folder)
+    return mark
+
+
+async def test_a_mark_that_the_model_does_not_know_is_refused_by_name(tmp_path: Path, scheduler: Scheduler) -> None:
+    mark = folder_with_a_mark_more(tmp_path, 0)
+    at = engine.load("few rows", tmp_path, scheduler, PrefixCache(0), 0, Settings(device="cpu"))
+    assert at.facts.vocab_size == mark
+    assert (await at.top_k(TopKQuery(text="an image"), None)).vocab_size == mark
+    for call in (at.top_k(TopKQuery(text="an <image>"), None), at.score(ScoreQuery(text="an <image>"), None)):
+        with pytest.raises(InvalidField, match=r"^text: holds <image>, a special token that this model does not know"):
+            await call
+    with pytest.raises(InvalidField, match=f"^token_ids: must be ids from 0 to {mark - 1}"):
+        await at.top_k(TopKQuery(token_ids=(mark,)), None)
+
+
+def test_text_that_the_model_does_not_know_fails_at_load(tmp_path: Path, scheduler: Scheduler) -> None:
+    mark = folder_with_a_mark_more(tmp_path, 1)
+    with pytest.raises(LoadFailed, match=f"more tokens than the model: .* is {mark - 1}, and the model has {mark - 1}"):
+        engine.load("few rows", tmp_path, scheduler, PrefixCache(0), 0, Settings(device="cpu"))
+
+
 async def test_everything_asked_for_is_in_the_answer(cell: MakeCell) -> None:
     at = cell("qwen3", "sentencepiece_bpe")
     text = "Tom and his dog"
@@ -118,10 +154,16 @@ async def test_a_candidate_is_spelled_as_it_would_follow(cell: MakeCell) -> None
 
 
 async def test_scores_of_the_shortest_texts(cell: MakeCell) -> None:
-    with_mark, without = cell("llama", "byte_bpe"), cell("llama", "unigram")
+    with_mark, without = cell("llama", "tiktoken"), cell("llama", "unigram")
+    aside = cell("llama", "byte_bpe")  # it has such a mark, and puts it in front of nothing
     bos = with_mark.vocabulary.bos_id
     assert bos is not None
-    for at, query in [(with_mark, ScoreQuery(text="")), (without, ScoreQuery(token_ids=(5,)))]:
+    for at, query in [
+        (with_mark, ScoreQuery(text="")),
+        (without, ScoreQuery(token_ids=(5,))),
+        (aside, ScoreQuery(text="")),
+        (aside, ScoreQuery(token_ids=(40,))),
+    ]:
         alone = await at.engine.score(query, None)
         (only,) = alone.tokens
         assert only.unconditioned
@@ -134,6 +176,14 @@ async def test_scores_of_the_shortest_texts(cell: MakeCell) -> None:
     marks = await with_mark.engine.score(ScoreQuery(token_ids=(bos, bos)), None)
     assert marks.bits_per_byte == 0  # a mark is no bytes of text
     assert marks.total_logprob < 0
+
+
+async def test_the_mark_typed_before_a_text_is_read_beside_the_tokenizer_s_own(cell: MakeCell) -> None:
+    at = cell("llama", "tiktoken")
+    bos = at.vocabulary.bos_id
+    score = await at.engine.score(ScoreQuery(text="<|begin_of_text|>a"), None)
+    assert [token.candidate.token.token_id for token in score.tokens][:2] == [bos, bos]
+    assert [token.unconditioned for token in score.tokens] == [True, False, False]
 
 
 async def test_bits_count_the_bytes_of_the_text(cell: MakeCell) -> None:

@@ -102,7 +102,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "config no object": (overwrite("config.json", b"[]"), r"config\.json is not a JSON object"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), r"^no safetensors weights$"),
     "only pickles": (only_pickles, r"no safetensors weights \(only pytorch_model\.bin, which could hold code"),
-    "truncated": (truncate, r"model\.safetensors is truncated or broken: it should be [\d,]+ bytes long, not [\d,]+"),
+    "truncated": (
+        truncate,
+        r"model\.safetensors is truncated or broken: its tensors should take [\d,]+ bytes, not [\d,]+",
+    ),
     "cut in header": (cut_in_header, r"model\.safetensors is truncated or broken"),
     "empty": (overwrite("model.safetensors", b""), r"model\.safetensors is truncated or broken"),
     "no safetensors": (overwrite("model.safetensors", b"\0" * 5000), r"model\.safetensors is truncated or broken"),
@@ -118,8 +121,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no next-token head": (lambda f: reconfigure(f, model_type="t5"), "not a causal LM: .*'t5'"),
     "both directions": (bert, "not a causal LM: later tokens change what it says of earlier ones"),
     "head lost": (lose_the_head, r"not a causal LM: its weights lack lm_head\.weight"),
-    "another size": (lambda f: reconfigure(f, hidden_size=64), "transformers can't load it|its weights lack"),
-    "nonsense": (lambda f: reconfigure(f, num_attention_heads="many"), "transformers can't load it: "),
+    "another size": (
+        lambda f: reconfigure(f, hidden_size=64),
+        r"config\.json does not fit the weights: model\.embed_tokens\.weight would be 300 x 64, the file has 300 x 32",
+    ),
+    "nonsense": (lambda f: reconfigure(f, num_attention_heads="many"), r"transformers can't read its config\.json: "),
     "weights elsewhere": (lambda f: reconfigure(f, transformers_weights="adapter_model.bin"), "not supported"),
 }
 
@@ -138,22 +144,34 @@ def test_what_can_not_be_loaded_says_why(folder: Path, damage: str) -> None:
 def test_a_model_larger_than_the_memory_left_is_not_begun(
     folder: Path, monkeypatch: pytest.MonkeyPatch, kernels: bool, needed: str
 ) -> None:
-    """As much is needed as the weights take: in 16 bits where compiled kernels widen them, else in float32."""
+    """As much is needed as the network takes: in 16 bits where compiled kernels widen them, else in float32."""
     monkeypatch.setattr(precision, "kernels_run", lambda: kernels)
     monkeypatch.setattr(memory, "available", lambda: 50_000_000)
     reads: list[Path] = []
-    monkeypatch.setattr(model_module, "_read", lambda folder, dtype: reads.append(folder))
-    with (folder / "model.safetensors").open("wb") as file:  # and no byte of it on the disk
-        header = json.dumps({"w": {"dtype": "BF16", "shape": [350_000_000], "data_offsets": [0, 700_000_000]}}).encode()
-        file.write(struct.pack("<Q", len(header)) + header)
-        file.truncate(8 + len(header) + 700_000_000)
+    monkeypatch.setattr(model_module, "_read", lambda folder, *_: reads.append(folder))
+    reconfigure(folder, vocab_size=5_470_000)
+    write_sparse(folder, 5_470_000)
     with pytest.raises(LoadFailed, match=rf"^out of memory: needs about {needed} GB, 0\.1 GB are free"):
         Model.load(folder, "cpu")
     assert reads == []
 
 
+def write_sparse(folder: Path, vocab_size: int) -> None:
+    """Weights in bfloat16 of a larger vocabulary, and hardly a byte of them on the disk."""
+    with torch.device("meta"):
+        network = transformers.AutoModelForCausalLM.from_config(architectures.ARCHITECTURES["llama"](vocab_size))
+    header, end = {}, 0
+    for name, tensor in network.state_dict().items():
+        first, end = end, end + 2 * tensor.numel()
+        header[name] = {"dtype": "BF16", "shape": [*tensor.shape], "data_offsets": [first, end]}
+    with (folder / "model.safetensors").open("wb") as file:
+        words = json.dumps(header).encode()
+        file.write(struct.pack("<Q", len(words)) + words)
+        file.truncate(8 + len(words) + end)
+
+
 def test_an_allocation_that_fails_is_told_as_such(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(folder: Path, dtype: torch.dtype) -> Any:
+    def read(folder: Path, config: Any, dtype: torch.dtype) -> Any:
         return torch.empty(2**60, dtype=dtype)  # what the allocator says of more than there can be
 
     monkeypatch.setattr(model_module, "_read", read)

@@ -12,6 +12,7 @@ from inference_server import model as model_module
 from inference_server.values import Candidate, ScoreQuery, TopKAnswer, TopKQuery
 from models.architectures import ARCHITECTURES
 from models.conftest import Cell
+from models.shipped import CELLS as SHIPPED
 from models.tokenizers import KINDS
 
 PROBABILITY = 1e-4  # what the contract promises
@@ -20,14 +21,15 @@ TEMPERATURES = (0.0, 0.3, 1.0, 2.0)
 TEXTS = (
     "a",
     "The little girl was very",
-    "Once upon a time there was naïve 東京 🎉, and then",
-    "Tom and his dog",
+    "Once upon a time  in 2024 there was naïve 東京 🎉, and then",
+    "Tom and his  2 dogs",
 )
 
 MakeCell = Callable[[str, str], Cell]
 
 each_cell = pytest.mark.parametrize(
-    ("architecture", "kind"), [(architecture, kind) for architecture in ARCHITECTURES for kind in KINDS]
+    ("architecture", "kind"),
+    [*((architecture, kind) for architecture in ARCHITECTURES for kind in KINDS), *SHIPPED],
 )
 each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
 
@@ -83,7 +85,7 @@ def ask(temperature: float, token_ids: Sequence[int]) -> TopKQuery:
 async def test_a_prompt_alone(cell: MakeCell, architecture: str, kind: str) -> None:
     at = cell(architecture, kind)
     for text in TEXTS[:3]:
-        ids = at.vocabulary.encode(text)
+        ids = at.ids(text)
         logits = at.plain(ids)[-1]
         for temperature in TEMPERATURES:
             query = TopKQuery(text=text, temperature=temperature, top_k=8, watch_token_ids=(3, 200))
@@ -105,7 +107,7 @@ async def test_prompts_of_other_lengths_in_one_batch(
         return compute(self, prompts)
 
     monkeypatch.setattr(model_module.Model, "last_logits", counting)
-    prompts = [at.vocabulary.encode(text) for text in TEXTS]
+    prompts = [at.ids(text) for text in TEXTS]
     cases = list(zip(prompts, TEMPERATURES, strict=True))
     answers = await at.together(lambda: [at.engine.top_k(ask(temperature, ids), None) for ids, temperature in cases])
     assert passes == ([1, 1, 1, 1] if architecture == "phi3_longrope" else [4])
@@ -119,16 +121,12 @@ async def test_every_token_of_a_text(
 ) -> None:
     at = cell(architecture, kind)
     monkeypatch.setattr(model_module, "LOGITS_BYTES", 3 * 4 * at.engine.facts.vocab_size)  # three positions at a time
-    ids = at.vocabulary.encode(TEXTS[2])
-    bos = at.vocabulary.bos_id
-    told = bos is not None and ids[0] != bos  # of the first token
+    ids = at.ids(TEXTS[2])
     logits = at.plain(ids[:-1])
-    if bos is not None and told:
-        logits = torch.cat([at.plain([bos]), logits])
     answer = await at.engine.score(ScoreQuery(text=TEXTS[2], top_k=3), None)
     assert [token.candidate.token for token in answer.tokens] == at.vocabulary.spell(ids)
-    assert [token.unconditioned for token in answer.tokens] == [not told, *[False] * (len(ids) - 1)]
-    conditioned = answer.tokens[0 if told else 1 :]
+    assert [token.unconditioned for token in answer.tokens] == [True, *[False] * (len(ids) - 1)]
+    conditioned = answer.tokens[1:]
     for token, row in zip(conditioned, logits, strict=True):
         assert_true(token.candidate, row, 1.0)
         assert token.candidate.rank == pytest.approx(ranks(row).index(token.candidate.token.token_id) + 1, abs=2)
@@ -141,11 +139,16 @@ async def test_every_token_of_a_text(
 
 
 @each_architecture
-async def test_a_score_is_what_top_k_says_of_each_beginning(cell: MakeCell, architecture: str) -> None:
-    at = cell(architecture, "byte_bpe")
-    ids = at.vocabulary.encode("The dog")[:7]  # short enough for longrope's short rotations
+@pytest.mark.parametrize("kind", ["byte_bpe", "tiktoken"])
+async def test_a_score_is_what_top_k_says_of_each_beginning(cell: MakeCell, architecture: str, kind: str) -> None:
+    """The first token's too, where the tokenizer puts a mark in front of texts: then it follows that."""
+    at = cell(architecture, kind)
+    ids = at.vocabulary.encode("The dog")[len(at.vocabulary.prefix) :][:7]  # short enough for longrope's rotations
     score = await at.engine.score(ScoreQuery(token_ids=ids), None)
+    assert [scored.unconditioned for scored in score.tokens] == [kind == "byte_bpe", *[False] * (len(ids) - 1)]
     for length, scored in enumerate(score.tokens):
+        if scored.unconditioned:
+            continue
         query = TopKQuery(token_ids=ids[:length], watch_token_ids=(ids[length],))
         watched = (await at.engine.top_k(query, None)).watched[0]
         assert scored.candidate.probability == pytest.approx(watched.probability, abs=PROBABILITY)

@@ -55,7 +55,14 @@ def gpt_sw3(folder: Path) -> None:
 
 def sentencepiece_file_alone(folder: Path) -> None:
     """Only tokenizer.model, as early Llama models were published."""
-    train_sentencepiece(folder, model_type="bpe", vocab_size=900, character_coverage=0.98, byte_fallback=True)
+    train_sentencepiece(
+        folder,
+        model_type="bpe",
+        vocab_size=900,
+        character_coverage=0.98,
+        byte_fallback=True,
+        normalization_rule_name="identity",
+    )
     write_config(folder, {"tokenizer_class": "LlamaTokenizer"})
 
 

@@ -1,85 +1,49 @@
 """Fetching models from a Hub on loopback: what is told, refused, resumed and found in the cache."""
 
-import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hub_server import Fault, Hub, Repo, point_at, run_hub, unreachable
+from hub_place import DESCRIPTION, MIB, NAME, WEIGHTS, Place, Progress, contents, fetch, hub_place, reason
+from hub_server import Fault, point_at, unreachable
 from huggingface_hub import constants
 
-from inference_server import hub
+from inference_server import hub, transfer
 from inference_server.errors import LoadFailed
 
-MIB = 1 << 20
-WEIGHTS = random.Random(7).randbytes(5 * MIB + 12_345)
-DESCRIPTION = {"config.json": b'{"model_type": "llama"}', "tokenizer.json": b"{}", "tokenizer.model": b"pieces"}
 IGNORED = {"pytorch_model.bin": b"code", "modeling.py": b"code", "README.md": b"words", "onnx/model.safetensors": b"x"}
-NAME = "owner/model"
-
-
-class Place(NamedTuple):
-    """A Hub with one model, and the cache that its files go to."""
-
-    hub: Hub
-    repo: Repo
-    cache: Path
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    with run_hub() as server:
-        point_at(server.endpoint, monkeypatch)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-        repo = Repo({"model.safetensors": WEIGHTS, **DESCRIPTION, **IGNORED})
-        server.repos[NAME] = repo
-        yield Place(server, repo, tmp_path)
-
-
-class Progress:
-    """What a download tells of itself."""
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[int, int]] = []
-
-    def __call__(self, done: int, total: int) -> None:
-        self.steps.append((done, total))
-
-
-def fetch(name: str = NAME) -> Path:
-    return hub.fetch(name, Progress(), lambda config: None)
-
-
-def reason(name: str = NAME) -> str:
-    with pytest.raises(LoadFailed) as failed:
-        fetch(name)
-    return str(failed.value)
+    with hub_place(tmp_path, monkeypatch, {"model.safetensors": WEIGHTS, **DESCRIPTION, **IGNORED}) as place:
+        yield place
 
 
 def test_of_a_repository_the_model_is_fetched_and_nothing_else(place: Place) -> None:
     folder = fetch()
-    found = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert found == {"model.safetensors": WEIGHTS, **DESCRIPTION}
+    assert contents(folder) == {"model.safetensors": WEIGHTS, **DESCRIPTION}
 
 
 def test_a_mirror_that_lists_names_alone_serves_too(place: Place) -> None:
     place.repo.taciturn = True
     folder = fetch()
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"model.safetensors": WEIGHTS, **DESCRIPTION}
+    assert contents(folder) == {"model.safetensors": WEIGHTS, **DESCRIPTION}
 
 
 def test_progress_is_in_bytes_and_the_whole_is_known_up_front(place: Place) -> None:
     progress = Progress()
     hub.fetch(NAME, progress, lambda config: None)
-    whole = len(WEIGHTS) + sum(map(len, DESCRIPTION.values()))
+    described = sum(map(len, DESCRIPTION.values()))
+    whole = described + len(WEIGHTS)
     assert progress.steps[0] == (0, 0)
     assert {total for _, total in progress.steps[1:]} == {whole}
     done = [step for step, _ in progress.steps]
     assert done == sorted(done)
     assert done[-1] == whole
-    assert {MIB, 2 * MIB, 3 * MIB} <= set(done)
+    assert {described + MIB, described + 2 * MIB, described + 3 * MIB} <= set(done)  # the weights come last
 
 
 def test_what_is_in_the_cache_is_not_fetched_again(place: Place) -> None:
@@ -100,7 +64,7 @@ def test_a_cut_download_goes_on_where_it_was_cut(place: Place, kind: Any) -> Non
 def test_a_download_that_brings_nothing_fails_in_words_and_can_be_tried_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "GIVE_UP_S", 0.0)
+    monkeypatch.setattr(transfer, "GIVE_UP_S", 0.0)
     place.repo.faults["model.safetensors"] = Fault("reset", after=0)
     assert reason().startswith("no network")
     assert (fetch() / "model.safetensors").read_bytes() == WEIGHTS
@@ -122,7 +86,8 @@ def test_after_a_failure_the_next_attempt_goes_on_from_the_partial_file(
     folder = hub.fetch(NAME, progress, lambda config: None)
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
     assert len(place.hub.ranges("model.safetensors")) == 1
-    assert min(done for done, total in progress.steps if total) >= MIB
+    described = sum(map(len, DESCRIPTION.values()))
+    assert min(done for done, total in progress.steps if done > described) >= described + MIB
 
 
 def test_a_stalled_download_is_given_up_and_resumed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +192,7 @@ def test_a_new_commit_is_fetched_and_files_that_stayed_are_not(place: Place) -> 
 
 def test_a_full_disk_is_told_before_anything_is_fetched(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Free(free=3 * MIB))
-    assert reason().startswith("disk full: needs 5 MB in ")
+    assert reason().startswith("disk full: needs 5 MB in the Hub's cache, where 3 MB are free")
     assert place.hub.downloads("model.safetensors") == 0
 
 

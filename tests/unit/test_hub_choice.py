@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_server import hub
+from inference_server import hub, listing
 from inference_server.errors import LoadFailed
 
 
@@ -13,25 +13,26 @@ from inference_server.errors import LoadFailed
     ("names", "weights"),
     [
         (["model.safetensors", "model.safetensors.index.json", "model-00001-of-00002.safetensors"], 1),
-        (["model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"], 3),
-        (["model.safetensors", "consolidated.safetensors", "adapter_model.safetensors", "pytorch_model.bin"], 1),
+        (["model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"], 1),
+        (["model.safetensors", "consolidated.safetensors", "model-fp16-copy.safetensors", "pytorch_model.bin"], 1),
     ],
 )
 def test_weights_are_chosen_once(names: list[str], weights: int) -> None:
-    chosen = hub.choose([*names, "config.json", "model.py", "optimizer.pt"])
-    assert chosen[weights:] == ["config.json"]
-    assert all(".safetensors" in name for name in chosen[:weights])
+    chosen = listing.choose([*names, "config.json", "tokenizer.json", "model.py", "optimizer.pt", "tokenizer/x.json"])
+    assert chosen[weights:] == ["config.json", "tokenizer.json"]
+    assert chosen[0] == names[0]
 
 
 @pytest.mark.parametrize("names", [[], ["pytorch_model.bin"], ["consolidated.safetensors"], ["sub/model.safetensors"]])
 def test_other_weights_are_refused(names: list[str]) -> None:
     with pytest.raises(LoadFailed, match=r"^no safetensors weights"):
-        hub.choose([*names, "config.json"])
+        listing.choose([*names, "config.json"])
 
 
 def test_a_local_folder_is_used_where_it_lies(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
     (tmp_path / "config.json").write_bytes(b"{}")
+    (tmp_path / "tokenizer.json").write_bytes(b"{}")
     assert hub.fetch(str(tmp_path), print, print) == tmp_path
 
 
@@ -42,5 +43,5 @@ def test_a_local_folder_without_weights_is_refused(tmp_path: Path) -> None:
 
 def test_a_disk_that_fills_up_is_told_in_words() -> None:
     assert hub.explain(OSError(errno.ENOSPC, "No space left on device"), "owner/model").startswith(
-        "disk full: make room in "
+        "disk full: make room in the Hub's cache"
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_server.gate import Slot
+from inference_server.gate import Client, Slot
 from inference_server.jobs import Job, Lane, Queue, pick
 
 LANES = {
@@ -101,22 +101,54 @@ async def test_those_that_go_on_and_those_not_begun_take_turns(
 async def test_clients_take_turns(clients: str, size: int, order: list[list[int]]) -> None:
     queue = Queue()
     for at, client in enumerate(clients):
-        queue.add(Job(LANES["a"], at, 1, None, Slot(lambda: None, client)))
+        queue.add(Job(LANES["a"], at, 1, None, Slot(lambda: None, Client(client))))
     assert [[job.query for job in queue.take(size, 100)] for _ in order] == order
     assert not len(queue)
+
+
+@pytest.mark.parametrize(
+    ("clients", "size", "order"),
+    [
+        ("a1 a1 a2", 1, [[0], [2], [1]]),  # sessions of one address take turns
+        ("a1 a2 a3 b1", 1, [[0], [3], [1], [2]]),  # and addresses, however many sessions one has
+        ("a1 a2 a3 a4 b1 b1", 2, [[0, 4], [5, 1], [2, 3]]),  # a led, so b does now
+        ("a1 a1 a2 b1 b1", 1, [[0], [3], [2], [4], [1]]),
+        ("a1 a1 a2 a2 a2 b1", 3, [[0, 5, 2], [3, 1, 4]]),  # a1 led, so a2 does now
+        ("a a a1 b1", 1, [[0], [3], [2], [1]]),  # who names no session is one
+    ],
+)
+async def test_addresses_take_turns_and_the_sessions_of_each(clients: str, size: int, order: list[list[int]]) -> None:
+    queue = Queue()
+    for at, client in enumerate(clients.split()):
+        queue.add(Job(LANES["a"], at, 1, None, Slot(lambda: None, Client(client[0], client[1:]))))
+    assert [[job.query for job in queue.take(size, 100)] for _ in order] == order
+    assert not len(queue)
+
+
+@given(st.lists(st.sampled_from(["a1", "a2", "a3", "b1", "b2", "c1"]), min_size=1, max_size=30), st.integers(1, 5))
+async def test_an_address_of_many_sessions_is_served_no_more_than_one_of_few(clients: list[str], size: int) -> None:
+    queue, served = Queue(), list[str]()
+    for at, client in enumerate(clients):
+        queue.add(Job(LANES["a"], at, 1, None, Slot(lambda: None, Client(client[0], client[1:]))))
+    while batch := queue.take(size, 100):
+        served += [job.slot.client.address for job in batch]
+        left = {name for name in "abc" if served.count(name) < sum(client[0] == name for client in clients)}
+        counts = [served.count(name) for name in left]
+        assert not counts or max(counts) - min(counts) <= 2
+    assert sorted(served) == sorted(client[0] for client in clients)
 
 
 async def test_who_goes_on_leads_by_turns() -> None:
     """Prompts of several steps, all of which fit beside each other: no client's goes first each time."""
     queue, leaders = Queue(), []
     for at, client in enumerate("aabc"):
-        job = Job(LANES["a"], at, 1, None, Slot(lambda: None, client))
+        job = Job(LANES["a"], at, 1, None, Slot(lambda: None, Client(client)))
         job.began = 1.0
         queue.add(job)
     for _ in range(6):
         batch = queue.take(8, 100)
         assert len(batch) == 4
-        leaders.append(batch[0].slot.client)
+        leaders.append(batch[0].slot.client.address)
         for job in batch:
             queue.add(job)
     assert leaders == [*"abcabc"]
@@ -126,10 +158,10 @@ async def test_who_goes_on_leads_by_turns() -> None:
 async def test_nobody_waits_for_more_than_one_of_each_other_client(clients: list[str], size: int) -> None:
     queue = Queue()
     for at, client in enumerate(clients):
-        queue.add(Job(LANES["a"], at, 1, None, Slot(lambda: None, client)))
+        queue.add(Job(LANES["a"], at, 1, None, Slot(lambda: None, Client(client))))
     served: list[str] = []
     while batch := queue.take(size, 100):
-        served += [job.slot.client for job in batch]
+        served += [job.slot.client.address for job in batch]
         left = {client for client in clients if served.count(client) < clients.count(client)}
         counts = [served.count(client) for client in left]
         assert not counts or max(counts) - min(counts) <= 2

@@ -130,6 +130,28 @@ def test_what_is_in_use_is_never_evicted() -> None:
     assert shelf.read(other) == [7, 8, 9, 10, 11]
 
 
+def test_evicting_looks_at_no_page_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf(501)
+    for first in range(500):
+        shelf.add([first])  # and never closed
+    shelf.tree.close(shelf.add([500]))
+    asked: list[int] = []
+    monkeypatch.setattr(shelf.pool, "references", asked.append)
+    shelf.tree.reserve(shelf.tree.open([501]), 1)
+    assert shelf.tree.evicted_pages == 1
+    assert len(asked) <= 1
+
+
+def test_who_lets_go_last_is_evicted_last() -> None:
+    shelf = Shelf(3)
+    first, second, third = (shelf.add([token]) for token in (1, 2, 3))
+    for stored in (second, third, first):
+        shelf.tree.close(stored)
+    shelf.tree.close(shelf.add([4]))
+    shelf.tree.close(shelf.add([5]))
+    assert [len(shelf.tree.open([token])) for token in (1, 2, 3, 4, 5)] == [1, 0, 0, 1, 1]
+
+
 def test_alternatives_are_held_until_closed() -> None:
     shelf = Shelf(4)
     stored = shelf.add([1])
@@ -221,6 +243,15 @@ class Clients(RuleBasedStateMachine):
     def everyone_reads_what_they_wrote(self) -> None:
         for stored, prompt in self.live:
             assert self.shelf.read(stored) == prompt
+
+    @invariant()
+    def what_only_the_tree_holds_waits_to_be_evicted_leaves_first(self) -> None:
+        tree, pool = self.shelf.tree, self.shelf.pool
+        idle = list(tree._idle)
+        assert all(pool.references(node.page) == 1 for node in idle)
+        used = {node for stored, _ in self.live for node in stored.nodes if node is not None}
+        assert len(idle) == tree.pages - len(used)
+        assert all(node.parent in used or node.parent not in idle[: idle.index(node)] for node in idle)
 
     @invariant()
     def every_page_is_accounted_for(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 from workers import PATIENCE_S, Bench, answers, settled, until
 
 from inference_server.errors import DeadlineExpired, Overloaded
+from inference_server.gate import Client
 from inference_server.scheduler import Scheduler
 
 
@@ -55,22 +56,46 @@ async def test_the_longer_the_queue_the_later_to_come_back(limit: int) -> None:
     assert await scheduler.close(grace_s=PATIENCE_S)
 
 
-async def test_one_client_fills_its_share_and_others_still_come_in() -> None:
-    scheduler = Scheduler(queue_limit=8, batch_size=4, batch_tokens=100, client_limit=3)
+async def test_one_address_fills_its_part_whatever_sessions_it_names_and_others_still_come_in() -> None:
+    scheduler = Scheduler(queue_limit=8, batch_size=4, batch_tokens=100, address_limit=3, session_limit=2)
     scheduler._mean_s = 2.0
     bench = Bench(scheduler)
-    greedy = [await bench.occupied(client="greedy"), *(bench.begin(f"g{i}", client="greedy") for i in range(2))]
-    others = [bench.begin(f"o{i}", client=f"other {i}") for i in range(3)]
+    greedy = [Client("greedy", f"session {i}") for i in range(4)]
+    tasks = [await bench.occupied(client=greedy[0]), *(bench.begin(f"g{i}", client=greedy[i]) for i in (1, 2))]
+    tasks += [bench.begin(f"o{i}", client=Client(f"other {i}")) for i in range(3)]
     await settled()
-    with pytest.raises(Overloaded, match="3 requests of this client are in flight") as refused:
-        await bench.ask("one too many", client="greedy")
-    assert refused.value.retry_after_s == 2.0 * 4  # one job of each client
-    assert (scheduler.gauges.clients, scheduler.gauges.in_flight, scheduler.gauges.refused) == (4, 6, 1)
+    with pytest.raises(Overloaded, match="3 requests from this address are in flight") as refused:
+        await bench.ask("one too many", client=greedy[3])
+    assert refused.value.retry_after_s == 2.0 * 4  # one job of each address
+    assert (scheduler.gauges.clients, scheduler.gauges.in_flight, scheduler.gauges.refused) == (6, 6, 1)
     bench.free = True
     bench.permit()
-    await asyncio.gather(*greedy, *others)
-    assert (await bench.ask("again", client="greedy")).answer == "AGAIN"
+    await asyncio.gather(*tasks)
+    assert (await bench.ask("again", client=greedy[3])).answer == "AGAIN"
     assert scheduler.gauges.clients == 0
+    assert await scheduler.close(grace_s=PATIENCE_S)
+
+
+async def test_one_session_fills_its_part_and_others_of_its_address_still_come_in() -> None:
+    scheduler = Scheduler(queue_limit=8, batch_size=4, batch_tokens=100, address_limit=5, session_limit=2)
+    scheduler._mean_s = 2.0
+    bench = Bench(scheduler)
+    greedy = Client("school", "greedy")
+    tasks = [await bench.occupied(client=greedy), bench.begin("g", client=greedy)]
+    await settled()
+    with pytest.raises(Overloaded, match="2 requests of this session are in flight") as refused:
+        await bench.ask("one too many", client=greedy)
+    assert refused.value.retry_after_s == 2.0
+    tasks += [bench.begin(f"n{i}", client=Client("school")) for i in range(2)]  # without a session: none of it is full
+    tasks.append(bench.begin("other", client=Client("school", "other")))
+    await settled()
+    assert scheduler.in_flight == 5
+    with pytest.raises(Overloaded, match="from this address"):
+        await bench.ask("one too many", client=Client("school"))
+    bench.free = True
+    bench.permit()
+    await asyncio.gather(*tasks)
+    assert scheduler.gauges.clients == scheduler.in_flight == 0
     assert await scheduler.close(grace_s=PATIENCE_S)
 
 

@@ -11,6 +11,7 @@ from workers import PATIENCE_S, Bench, Steps, answers, settled, until
 
 from inference_server import gathering
 from inference_server.errors import ComputeFailed
+from inference_server.gate import Client
 from inference_server.jobs import Outcome
 from inference_server.scheduler import Scheduler
 
@@ -40,9 +41,9 @@ async def test_lanes_take_turns_by_arrival(scheduler: Scheduler, bench: Bench) -
 
 
 async def test_clients_take_turns_whoever_came_first_and_with_how_much(bench: Bench) -> None:
-    first = await bench.occupied("flood")
-    tasks = [bench.begin(f"f{i}", client="flood") for i in range(4)]
-    tasks += [bench.begin(name, client=name) for name in ("late", "later")]
+    first = await bench.occupied(Client("flood"))
+    tasks = [bench.begin(f"f{i}", client=Client("flood")) for i in range(4)]
+    tasks += [bench.begin(name, client=Client(name)) for name in ("late", "later")]
     await settled()
     bench.free = True
     bench.permit()

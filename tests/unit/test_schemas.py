@@ -171,3 +171,62 @@ def test_out_of_range_is_refused_by_name(name: str, outside: Any, range_: str, d
     assert refused is not None
     assert refused.field == name
     assert range_ in str(refused)
+
+
+UNPAIRED = "holds the escape of an unpaired surrogate, which is no character"
+LARGE = "not a number too large to read"
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "words"),
+    [
+        # The name of a field, wherever in it and wherever it stands.
+        (rb'{"\ud800": 1}', None, f"the name of a field {UNPAIRED}"),
+        (rb'{"te\ud800xt": "a"}', None, f"the name of a field {UNPAIRED}"),
+        (rb'{"text": "a", "\udc00": 1}', None, f"the name of a field {UNPAIRED}"),
+        (b'{"\xff": 1}', None, "the name of a field is not UTF-8 at byte 2 of the body"),
+        # A value, also where a second one of the same name would hide it.
+        (rb'{"text": "\ud800", "text": "a"}', "text", f"text: {UNPAIRED}"),
+        (rb'{"text": "a", "text": "\ud800"}', "text", f"text: {UNPAIRED}"),
+        (rb'{"token_ids": ["\ud800"]}', "token_ids", f"token_ids: {UNPAIRED}"),
+        (rb'{"temperature": 1e400, "text": "\ud800"}', "temperature", LARGE),
+        (rb'{"text": "\ud800"', None, "the body is not JSON: it ends too early"),
+        (rb'"\ud800"', None, r'the body must be a JSON object, not the text "\ud800"'),
+        (rb'"te\ud800xt"', None, r'the body must be a JSON object, not the text "te\ud800xt"'),
+        # One name in two spellings.
+        (rb'{"te\u0078t": "a", "text": "b"}', "text", "text: appears twice in the body"),
+        (rb'{"\u0074\u0065\u0078\u0074": "a", "te\u0078t": "b"}', "text", "text: appears twice in the body"),
+        # Names that would not be seen.
+        (b'{"": 1}', '""', '"": unknown field'),
+        (rb'{"\u0000": 1}', r'"\u0000"', r'"\u0000": unknown field'),
+        (rb'{"\u202etxet": 1}', r'"\u202etxet"', r'"\u202etxet": unknown field'),
+        # Numbers beyond any that can be held, and words that are none.
+        (b'{"text": "", "temperature": 1e400}', "temperature", f"temperature: must be a number from 0 to 100, {LARGE}"),
+        (b'{"text": "", "temperature": -1e400}', "temperature", LARGE),
+        (b'{"text": "", "top_k": 1e400}', "top_k", f"top_k: must be a whole number from 1 to 1,000, {LARGE}"),
+        (b'{"text": "", "draws": [0, 1e999]}', "draws", f"draws[1]: must be a number from 0 to below 1, {LARGE}"),
+        (b'{"text": "", "top_k": %s}' % (b"9" * 5000), "top_k", "top_k: must be a whole number from 1 to 1,000"),
+        (b'{"text": "", "top_k": -0}', "top_k", "from 1 to 1,000, not 0"),
+        (b'{"text": "", "temperature": NaN}', "temperature", "NaN and Infinity are not JSON; must be a number"),
+        (b'{"text": "", "draws": [0, -Infinity]}', "draws", "NaN and Infinity are not JSON; must be a list"),
+        # Depth, and what stands before the body.
+        (b'{"text": %s%s}' % (b"[" * 100_000, b"]" * 100_000), "text", "text: must be text"),
+        (b'{"x": ' * 100_000, "x", "x: unknown field"),
+        (b'\xef\xbb\xbf{"text": ""}', None, "it begins with a byte order mark; leave that off"),
+        (b"\xff\xfe{\x00}\x00", None, "the body is not JSON: invalid character (byte 0)"),
+    ],
+)
+def test_what_is_wrong_is_named(body: bytes, field: str | None, words: str) -> None:
+    refused = refusal(body, values.NextTokenRequest)
+    assert refused is not None
+    refused_well(refused)
+    assert refused.field == field
+    assert words in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("-0", 0.0), ("-0.0", 0.0), ("1e-400", 0.0), ("1E2", 100.0), ("0.1e1", 1.0)]
+)
+def test_numbers_in_range_are_read_however_they_are_written(written: str, read: float) -> None:
+    assert parse(f'{{"text": "", "temperature": {written}}}'.encode(), values.NextTokenRequest).temperature == read
+    assert parse(b'{"te\\u0078t": "a"}', values.NextTokenRequest).text == "a"

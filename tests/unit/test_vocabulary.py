@@ -57,10 +57,12 @@ def decoded(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_ids_are_those_of_the_tokenizer_without_marks_behind(
-    vocabulary: Vocabulary, tokenizer: PreTrainedTokenizerBase, name: str
+    vocabulary: Vocabulary, tokenizer: PreTrainedTokenizerBase, kind: str, name: str
 ) -> None:
-    ids = vocabulary.encode(TEXTS[name])
-    framed = tokenizer.encode(TEXTS[name])
+    text = TEXTS[name]
+    ids = vocabulary.encode(text)
+    eaten = kind == "sentencepiece_file_alone" and text.startswith(" ")  # transformers would lose a first blank here
+    framed = tokenizer.encode(f" {text}" if eaten else text)
     assert framed[: len(ids)] == ids
     assert all(vocabulary.token(token_id, ids).is_special for token_id in framed[len(ids) :])
     assert len(framed) - len(ids) <= 2

@@ -1,11 +1,13 @@
 """What each kind of tokenizer keeps of a text, held against its own parts, and which bytes its tokens are."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import sentencepiece
 import tiktoken
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from models.scripts import CORPUS, EMOJI
 from models.tokenizer_variants import VARIANTS
@@ -78,7 +80,18 @@ def test_tiktoken_itself_agrees(
     assert [token.bytes for token in vocabulary.spell(ids)] == [judge.decode_single_token_bytes(at) for at in ids]
 
 
-@pytest.mark.parametrize("kind", ["llama_2_as_published", "gemma"])
+@lenient
+@given(text=words_and_signs | st.text(" ▁abthe", max_size=9))
+def test_sentencepiece_itself_agrees(vocabularies: dict[str, Vocabulary], folders: dict[str, Path], text: str) -> None:
+    """Also where a text begins with a blank, in front of which it puts another."""
+    model = sentencepiece.SentencePieceProcessor(
+        model_file=str(folders["sentencepiece_file_alone"] / "tokenizer.model")
+    )
+    assume(not {"<unk>", "<s>", "</s>"} & set(re.findall("<.*?>", text)))
+    assert vocabularies["sentencepiece_file_alone"].encode(text) == model.encode(text)
+
+
+@pytest.mark.parametrize("kind", ["llama_2_as_published", "gemma", "sentencepiece_file_alone"])
 @lenient
 @given(text=words_and_signs)
 def test_sentencepiece_keeps_a_text(vocabularies: dict[str, Vocabulary], kind: str, text: str) -> None:
@@ -86,13 +99,12 @@ def test_sentencepiece_keeps_a_text(vocabularies: dict[str, Vocabulary], kind: s
     assert vocabulary.decode(vocabulary.encode(text)) == text.replace("▁", " ")
 
 
-@pytest.mark.parametrize("kind", ["sentencepiece_bpe", "sentencepiece_file_alone"])
 @lenient
 @given(text=words_and_signs)
-def test_today_s_llama_takes_a_first_space_for_its_own(
-    vocabularies: dict[str, Vocabulary], kind: str, text: str
+def test_a_llama_file_of_today_s_transformers_takes_a_first_space_for_its_own(
+    vocabularies: dict[str, Vocabulary], text: str
 ) -> None:
-    vocabulary = vocabularies[kind]
+    vocabulary = vocabularies["sentencepiece_bpe"]
     assert vocabulary.decode(vocabulary.encode(text)) == text.replace("▁", " ").removeprefix(" ")
 
 

@@ -40,15 +40,28 @@ def test_a_broken_file_is_refused(tmp_path: Path, model_type: str, content: str)
         Vocabulary.load(tmp_path)
 
 
-def test_code_in_the_folder_is_never_run(tmp_path: Path) -> None:
-    build("byte_bpe", tmp_path)
+@pytest.mark.parametrize("kind", ["byte_bpe", "sentencepiece_bpe"])
+def test_code_in_the_folder_is_never_run(tmp_path: Path, kind: str) -> None:
+    build(kind, tmp_path)
+    ids = Vocabulary.load(tmp_path).encode("the river")
     (tmp_path / "theirs.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')", encoding="utf-8")
     write(
         tmp_path, config={"model_type": "theirs"}, tokenizer_config={"auto_map": {"AutoTokenizer": ["theirs.T", None]}}
     )
+    assert Vocabulary.load(tmp_path).encode("the river") == ids
+    (tmp_path / "tokenizer.json").unlink()
+    (tmp_path / "tokenizer.model").touch()
     with pytest.raises(LoadFailed, match="never runs"):
         Vocabulary.load(tmp_path)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["config", "tokenizer_config", "special_tokens_map"])
+def test_of_broken_files_beside_a_vocabulary_the_name_is_told(tmp_path: Path, name: str) -> None:
+    write_tiktoken(tmp_path)
+    write(tmp_path, **{name: "[" * 100_000})
+    with pytest.raises(LoadFailed, match=rf"^{name}\.json can't be read"):
+        Vocabulary.load(tmp_path)
 
 
 def test_a_tokenizer_that_is_only_python_code_is_refused(tmp_path: Path) -> None:

@@ -5,11 +5,11 @@
  */
 import * as format from "../format.js";
 import { find, offered, wished } from "../models.js";
+import { named } from "../modelwords.js";
 import { placeWords } from "../place.js";
 import { playWords } from "../play.js";
-import { answerHere } from "../questions.js";
-import { hidden } from "../room.js";
-import { named, readyWords, rereadWords, statusLine } from "../status.js";
+import { answerHere, hidden } from "../questions.js";
+import { readyWords, rereadWords, statusLine } from "../status.js";
 import { spoken } from "../tokens.js";
 import * as tree from "../tree.js";
 import { setText } from "./dom.js";

@@ -12,12 +12,12 @@ import * as format from "../format.js";
 import { following } from "../look.js";
 import { stripsOf } from "../pins.js";
 import { dart, tally } from "../play.js";
-import { scene, wanted } from "../questions.js";
+import { hidden, scene, wanted } from "../questions.js";
 import { hex, pending } from "../tokens.js";
-import { hidden } from "../room.js";
 import * as tree from "../tree.js";
+import { setLength } from "./bar.js";
 import { setAttribute, setText, setVariable } from "./dom.js";
-import { createRow, drawRolls, setLength } from "./row.js";
+import { createRow, drawRolls } from "./row.js";
 
 const GLIDE_MS = 180;
 const SLOW_MS = 150; // within which bars of another text are not dimmed

@@ -6,8 +6,7 @@
  */
 import { cuts } from "../cuts.js";
 import * as format from "../format.js";
-import { scene } from "../questions.js";
-import { hidden } from "../room.js";
+import { hidden, scene } from "../questions.js";
 import { LIMITS, fits } from "../settings.js";
 import { keptWords } from "../steps.js";
 import { setText, setVariable } from "./dom.js";

@@ -10,9 +10,9 @@ import { MOST_TYPED, chances } from "../likely.js";
 import { marks } from "../marks.js";
 import { answerHere } from "../questions.js";
 import { spell, spoken } from "../tokens.js";
-import { drawPieces } from "./pieces.js";
+import { setLength } from "./bar.js";
 import { setText } from "./dom.js";
-import { setLength } from "./row.js";
+import { drawPieces } from "./pieces.js";
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountLikely(root, verbs) {

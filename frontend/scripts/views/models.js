@@ -3,11 +3,11 @@
  *
  * @typedef {import("../main.js").Verbs} Verbs
  * @typedef {import("../state.js").State} State
- * @typedef {import("../wire.js").Model} Model
+ * @typedef {import("../slices.js").Model} Model
  */
 import { shortName } from "../format.js";
 import { find, wished } from "../models.js";
-import { downloaded, stateOf } from "../status.js";
+import { downloaded, stateOf } from "../modelwords.js";
 import { setText } from "./dom.js";
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */

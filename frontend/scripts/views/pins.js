@@ -3,16 +3,16 @@
  *
  * @typedef {import("../main.js").Verbs} Verbs
  * @typedef {import("../state.js").State} State
- * @typedef {import("../pins.js").Pin} Pin
+ * @typedef {import("../slices.js").Pin} Pin
  * @typedef {import("../pins.js").Strip} Strip
  */
 import { cuts } from "../cuts.js";
 import * as format from "../format.js";
 import { NAMES, difference, gapWords, pinnable, present, unpinned } from "../pins.js";
-import { hidden } from "../room.js";
+import { hidden } from "../questions.js";
 import { shown } from "../tokens.js";
+import { setLength } from "./bar.js";
 import { setText, setVariable } from "./dom.js";
-import { setLength } from "./row.js";
 
 const SAME = 5e-5;
 

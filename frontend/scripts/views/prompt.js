@@ -3,12 +3,11 @@
  *
  * @typedef {import("../main.js").Verbs} Verbs
  * @typedef {import("../state.js").State} State
- * @typedef {import("../tree.js").Node} Node
  */
 import * as format from "../format.js";
+import { doubled, noteWords } from "../notes.js";
 import { answerHere } from "../questions.js";
 import { ending, textHere } from "../state.js";
-import { groups } from "../tokens.js";
 import * as tree from "../tree.js";
 import { afterwards, setAttribute, setText } from "./dom.js";
 import { mountStrip } from "./strip.js";
@@ -47,7 +46,10 @@ export function mountPrompt(root, verbs) {
     const number = nodes.length === 1 ? "1 token" : `${format.count(nodes.length)} tokens`;
     if (state.draft === null && limit) setText(count, `${number} of ${format.count(limit)}`);
     showTrouble(state);
-    showNote(state.tree, nodes);
+    const words = noteWords(state);
+    note.hidden = !words;
+    note.toggleAttribute("data-doubled", doubled(state) !== null);
+    setText(note, words);
     setAttribute(strip, "dir", editor.matches(":dir(rtl)") ? "rtl" : "ltr");
     updateStrip(state);
   }
@@ -58,18 +60,6 @@ export function mountPrompt(root, verbs) {
     trouble.hidden = !here;
     setText(trouble, here ? format.beside(here.message, here.field) : "");
     setAttribute(editor, "aria-invalid", String(!trouble.hidden));
-  }
-
-  /** @param {State["tree"]} all @param {Node[]} nodes */
-  function showNote(all, nodes) {
-    // The mark that a model puts before every text comes back by itself.
-    const since = nodes.slice(nodes.findLastIndex((each) => each.typed !== null) + 1).filter(({ id }) => !tree.isFirstMark(all, id));
-    const chosen = tree.tokens(since);
-    const mark = chosen.some((token) => token.special);
-    const half = groups(chosen).some((group) => group.pieces.some((piece) => piece.kind === "byte"));
-    note.hidden = !mark && !half;
-    const what = mark && half ? "Marks and half characters" : mark ? "Marks" : "Half characters";
-    setText(note, note.hidden ? "" : `${what} are not text: they drop out when the text is edited by hand.`);
   }
 
   return update;

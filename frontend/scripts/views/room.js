@@ -5,7 +5,7 @@
  * @typedef {import("../state.js").State} State
  */
 import { shortName } from "../format.js";
-import { hidden } from "../room.js";
+import { hidden } from "../questions.js";
 import { statusLine } from "../status.js";
 import { afterwards, setText } from "./dom.js";
 

@@ -7,7 +7,8 @@ import { moved, paleOf } from "../cuts.js";
 import { ROLLS } from "../dice.js";
 import { figure, lengthOf } from "../display.js";
 import * as format from "../format.js";
-import { hex, spell, spoken } from "../tokens.js";
+import { hex, noToken, spell, spoken } from "../tokens.js";
+import { setLength } from "./bar.js";
 import { setAttribute, setText, setVariable } from "./dom.js";
 import { drawPieces } from "./pieces.js";
 import { drawStrips } from "./pins.js";
@@ -37,7 +38,10 @@ export function createRow(first) {
   button.append(rank, token, track, percent);
   item.append(button);
   const words = spoken(first.candidate.token);
+  const none = noToken(first.candidate.token);
   token.classList.toggle("special", first.candidate.token.special);
+  token.classList.toggle("none", none);
+  item.toggleAttribute("data-none", none);
   /** @type {string | null} */
   let spelledAfter = null;
   let completed = "";
@@ -49,7 +53,7 @@ export function createRow(first) {
     const changed = moved(row, cutting);
     setAttribute(button, "tabindex", selected ? "0" : "-1");
     setAttribute(button, "data-index", String(index));
-    setAttribute(button, "aria-disabled", String(slow));
+    setAttribute(button, "aria-disabled", String(slow || none));
     item.toggleAttribute("data-taken", taken);
     item.toggleAttribute("data-far", row.candidate.rank > index + 1);
     item.toggleAttribute("data-changed", changed);
@@ -69,10 +73,11 @@ export function createRow(first) {
     drawRolls({ count, dart, item }, rolled, dartAt, row.share, display.scale);
     hinted = () => {
       const other = changed ? `${cutting ? "before the cut" : "at temperature 1"}, ${format.percent(pale)}\n` : "";
-      return `${format.percent(row.share)}\n${other}${numbers(row)}, id ${row.candidate.token.id}`;
+      const why = none ? "\nCan’t be appended: the model has a row for this id, its tokenizer no token" : "";
+      return `${format.percent(row.share)}\n${other}${numbers(row)}, id ${row.candidate.token.id}${why}`;
     };
     if (held) return;
-    const state = `${rolled === null ? "" : `, rolled ${rolled} times`}${row.fell ? `, cut by ${row.fell}` : ""}${taken ? ", taken" : ""}`;
+    const state = `${rolled === null ? "" : `, rolled ${rolled} times`}${row.fell ? `, cut by ${row.fell}` : ""}${taken ? ", taken" : ""}${none ? ", can’t be appended" : ""}`;
     const asked = display.column === "percent" ? "" : `, ${numbers(row)}`;
     const label = `${words}${completed}, ${format.percent(row.share)}${asked}, rank ${row.candidate.rank}${against}${state}`;
     setAttribute(button, "aria-label", label);
@@ -98,11 +103,6 @@ export function drawRolls({ count, dart, item }, rolled, dartAt, share, scale) {
   count.toggleAttribute("data-long", rolled !== null && rolled > 75);
   setLength(count, (rolled ?? 0) / ROLLS, scale);
   setVariable(dart, "--share", String(dartAt !== null && share > 0 ? (dartAt / share) * lengthOf(share, scale) : 0));
-}
-
-/** @param {HTMLElement} bar @param {number} share @param {import("../display.js").Display["scale"]} scale */
-export function setLength(bar, share, scale) {
-  setVariable(bar, "--share", String(lengthOf(share, scale)));
 }
 
 /** @param {Row} row @returns {string} what the columns would say */

@@ -4,8 +4,7 @@
  * @typedef {import("../main.js").Verbs} Verbs
  * @typedef {import("../state.js").State} State
  */
-import { levelWords, totalsWords } from "../detail.js";
-import { SHADES, textNodes, totals, wantedScores } from "../scores.js";
+import { SHADES, levelWords, textNodes, totals, totalsWords, wantedScores } from "../scores.js";
 import { setText } from "./dom.js";
 
 const ENDS = { surprise: ["expected", "surprising"], entropy: ["sure", "open"] };

@@ -4,8 +4,7 @@
  * @typedef {import("../main.js").Verbs} Verbs
  * @typedef {import("../state.js").State} State
  */
-import { scene } from "../questions.js";
-import { hidden } from "../room.js";
+import { hidden, scene } from "../questions.js";
 import { steps } from "../steps.js";
 import { setText } from "./dom.js";
 

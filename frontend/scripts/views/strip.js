@@ -11,7 +11,7 @@ import * as format from "../format.js";
 import { chosen } from "../look.js";
 import { bitsOf, level } from "../scores.js";
 import { ending } from "../state.js";
-import { groups } from "../tokens.js";
+import { groups, noToken } from "../tokens.js";
 import * as tree from "../tree.js";
 import { afterwards, setAttribute } from "./dom.js";
 import { drawPieces } from "./pieces.js";
@@ -132,6 +132,7 @@ function createChip(members, group, onward) {
   button.tabIndex = -1;
   button.className = "token";
   button.classList.toggle("special", group.special);
+  button.classList.toggle("none", noToken(/** @type {import("../tokens.js").Token} */ (members[0].token)));
   button.classList.toggle("onward", onward);
   button.dataset.nodes = members.map((member) => member.id).join(" ");
   const words = group.pieces.map((piece) => piece.spoken).join(" ");

@@ -29,8 +29,11 @@ class NextTokenServiceStub:
     """Answers questions about a model's next token. All calls are free of side effects except LoadModel.
 
     Request metadata understood by every call: x-request-id, at most 64 characters from [A-Za-z0-9._-], joins log lines
-    of the tiers; any other value is replaced by a fresh one. x-session, else x-client (at most 64 characters), else the
-    caller's address names the client: clients share the queue fairly, and one may fill a part of it.
+    of the tiers; any other value is replaced by a fresh one. x-client names the address of whom the caller asks for, and
+    is believed where callers show a token or a certificate, or nothing is encrypted; else the caller's own address counts,
+    of IPv6 its first 64 bits. x-session names one of those who ask from there (both at most 64 characters; longer ones
+    count as none). Addresses share the queue fairly, and so do the sessions of each; an address may fill a part of the
+    queue, and a session a part of that.
     """
 
     def __init__(self, channel):
@@ -75,8 +78,11 @@ class NextTokenServiceServicer:
     """Answers questions about a model's next token. All calls are free of side effects except LoadModel.
 
     Request metadata understood by every call: x-request-id, at most 64 characters from [A-Za-z0-9._-], joins log lines
-    of the tiers; any other value is replaced by a fresh one. x-session, else x-client (at most 64 characters), else the
-    caller's address names the client: clients share the queue fairly, and one may fill a part of it.
+    of the tiers; any other value is replaced by a fresh one. x-client names the address of whom the caller asks for, and
+    is believed where callers show a token or a certificate, or nothing is encrypted; else the caller's own address counts,
+    of IPv6 its first 64 bits. x-session names one of those who ask from there (both at most 64 characters; longer ones
+    count as none). Addresses share the queue fairly, and so do the sessions of each; an address may fill a part of the
+    queue, and a session a part of that.
     """
 
     def TopK(self, request, context):
@@ -185,8 +191,11 @@ class NextTokenService:
     """Answers questions about a model's next token. All calls are free of side effects except LoadModel.
 
     Request metadata understood by every call: x-request-id, at most 64 characters from [A-Za-z0-9._-], joins log lines
-    of the tiers; any other value is replaced by a fresh one. x-session, else x-client (at most 64 characters), else the
-    caller's address names the client: clients share the queue fairly, and one may fill a part of it.
+    of the tiers; any other value is replaced by a fresh one. x-client names the address of whom the caller asks for, and
+    is believed where callers show a token or a certificate, or nothing is encrypted; else the caller's own address counts,
+    of IPv6 its first 64 bits. x-session names one of those who ask from there (both at most 64 characters; longer ones
+    count as none). Addresses share the queue fairly, and so do the sessions of each; an address may fill a part of the
+    queue, and a session a part of that.
     """
 
     @staticmethod

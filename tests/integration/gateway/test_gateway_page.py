@@ -87,6 +87,14 @@ async def test_text_is_compressed_for_those_who_take_it(gateway: Any) -> None:
     assert plain.headers["etag"] == answer.headers["etag"]
 
 
+async def test_the_many_small_files_are_compressed_too(gateway: Any) -> None:
+    files = [path for path in page.FRONTEND.rglob("*.js") if path.stat().st_size > 600]
+    smallest = min(files, key=lambda path: path.stat().st_size)
+    answer = await gateway.web.get(f"/{smallest.relative_to(page.FRONTEND)}", headers={"accept-encoding": "gzip"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert int(answer.headers["content-length"]) < smallest.stat().st_size == len(answer.content)
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -1,0 +1,11 @@
+/** Bytes as letters, for JSON, links and the browser's storage. Knows no state. */
+
+/** @param {string} text @returns {Uint8Array} @throws {DOMException} where it is not base64 */
+export function fromBase64(text) {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+}
+
+/** @param {Uint8Array} bytes @returns {string} */
+export function toBase64(bytes) {
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}

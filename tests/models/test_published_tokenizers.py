@@ -1,0 +1,54 @@
+"""Tokenizers as they are published: the ids are those of tokenizer.json itself, and the bytes are those of the text."""
+
+import unicodedata
+from dataclasses import dataclass, field
+
+import pytest
+from published import MODEL, TOKENIZERS, folder
+from tokenizers import Tokenizer
+
+from inference_server.vocabulary import Vocabulary
+from models.scripts import CODE, TEXTS
+
+PREFIX = {"gemma3": ["<bos>"]}
+LOST = {MODEL: "\x04\x06\x13\x14\x16\x1d"}  # bytes that its vocabulary holds no token of
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Our reading of a tokenizer's files, and that of the tokenizers library."""
+
+    name: str
+    ours: Vocabulary = field(repr=False)
+    own: Tokenizer = field(repr=False)
+
+
+@pytest.fixture(scope="module", params=[MODEL, *(f"tokenizers/{name}" for name in TOKENIZERS)])
+def pair(request: pytest.FixtureRequest) -> Pair:
+    files = folder(request.param)
+    name = request.param.rpartition("/")[2]
+    return Pair(name, Vocabulary.load(files), Tokenizer.from_file(str(files / "tokenizer.json")))
+
+
+def test_what_goes_in_front(pair: Pair) -> None:
+    assert pair.ours.prefix == [pair.own.token_to_id(name) for name in PREFIX.get(pair.name, [])]
+
+
+def test_ids(pair: Pair) -> None:
+    for text in [*TEXTS, " ".join(TEXTS)]:
+        assert pair.ours.encode(text) == pair.own.encode(text).ids
+
+
+def test_bytes(pair: Pair) -> None:
+    lost = str.maketrans(dict.fromkeys(LOST.get(pair.name, "")))
+    for text in TEXTS:
+        kept = unicodedata.normalize("NFC", text) if pair.name == "qwen3" else text.translate(lost)  # its file says so
+        tokens = pair.ours.spell(pair.ours.encode(text))[len(pair.ours.prefix) :]
+        assert b"".join(token.bytes for token in tokens) == kept.encode()
+
+
+def test_marks(pair: Pair) -> None:
+    special = {index for index, token in pair.own.get_added_tokens_decoder().items() if token.special}
+    assert special
+    assert all(token.is_special for token in pair.ours.spell(sorted(special)))
+    assert not any(token.is_special for token in pair.ours.spell(pair.own.encode(CODE, add_special_tokens=False).ids))
