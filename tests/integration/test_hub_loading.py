@@ -124,10 +124,15 @@ async def answers_once_ready(stub: Any, model: str) -> pb.Model:
     return found
 
 
-async def test_a_revision_is_a_model_of_its_own(stub: Any, hub: Hub) -> None:
+async def test_a_revision_is_a_model_of_its_own(stub: Any, hub: Hub, served: Served) -> None:
     await answers_once_ready(stub, TUNED)
     commit = hub.repos[DEFAULT].revisions["tuned"].sha
-    assert any(f"/resolve/{commit}/" in path for _, path, _ in hub.requests)
+    (snapshot,) = served.home.rglob(f"snapshots/{commit}")
+    assert (snapshot / "model.safetensors").is_file()
+    downloads = [
+        path for _, path, _ in hub.requests if path.startswith(f"/{DEFAULT}/") and path.endswith("safetensors")
+    ]
+    assert len(downloads) == 1  # what both revisions have is fetched once
 
 
 async def test_a_download_that_is_cut_is_resumed_where_it_was_cut(stub: Any, hub: Hub) -> None:
