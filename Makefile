@@ -17,52 +17,52 @@ help:  ## list these commands
 run: $(VENV)/.run  ## install, start both services, print the page's address; Ctrl-C stops them
 	@PYTHONUNBUFFERED=1 $(BIN)/honcho start --no-prefix
 
-test: $(VENV)/.dev  ## unit, integration and truth tests, and the page's pure code
+test: $(VENV)/.dev  ## unit, integration and model tests, and the page's pure code
 	$(BIN)/pytest
 	$(BIN)/node --test 'tests/frontend/**/*.test.js'
 
-attack: $(VENV)/.dev  ## attacks on the real services that take longer than those in make test
+attack: $(VENV)/.dev  ## attacks on the running services that take longer than those in make test
 	$(BIN)/pytest tests/attack -m slow_attack
 
-fuzz: $(VENV)/.dev  ## fuzzing with coverage, five minutes for each target: make fuzz SECONDS=30 TARGET=http
+fuzz: $(VENV)/.dev  ## coverage-guided fuzzing, five minutes per target: make fuzz SECONDS=30 TARGET=http
 	PYTHON=$(PYTHON) tools/install $(VENV) fuzz
 	PYTHONPATH=tests $(BIN)/python -m fuzz $(or $(SECONDS),300) $(TARGET)
 
 e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to artifacts/
 	$(BIN)/pytest tests/e2e
 
-e2e-compose: $(VENV)/.dev  ## both images and the stack of containers, on a real Docker engine
+e2e-compose: $(VENV)/.dev  ## both images and the container stack, on a real Docker engine
 	$(BIN)/pytest tests/compose
 
-real: $(VENV)/.dev  ## fetch published model files for the tests, with the script beside the checkout if there is one
+real: $(VENV)/.dev  ## fetch published model files for the tests, if the script for it lies beside the checkout
 	@if [ -x $(BRING_REAL) ]; then $(BRING_REAL) $(NEXTTOKEN_REAL) $(BIN)/python; \
-	else echo "$(BRING_REAL) is not here: tests on published files will say that they were left out"; fi
+	else echo "$(BRING_REAL) not found: tests on published files will be skipped"; fi
 
-picture: $(VENV)/.dev  ## take the README's picture of the page anew
+picture: $(VENV)/.dev  ## regenerate the README's screenshot and animation from the real page
 	PYTHONPATH=tests $(BIN)/python -m e2e.picture
 
-e2e-network: $(VENV)/.dev  ## the tiers on two hosts: network namespaces, so as root and with ip (Debian: iproute2)
+e2e-network: $(VENV)/.dev  ## the tiers on two hosts, as network namespaces: needs root and ip (Debian: iproute2)
 	$(BIN)/pytest tests/network
 
-bench: $(VENV)/.dev  ## measure the tiers; the last line is JSON
+bench: $(VENV)/.dev  ## measure both tiers, start-up and memory; the last line is JSON
 	PYTHONPATH=tests $(BIN)/python -m bench
 
 bench-gpu: $(VENV)/.dev  ## measure steps on a CUDA GPU; the last line is JSON
 	PYTHONPATH=tests $(BIN)/python -m bench.gpu
 
-bench-llamacpp: $(VENV)/.dev  ## measure a step beside llama.cpp's, which is compiled first (ten minutes, once)
+bench-llamacpp: $(VENV)/.dev  ## compare a step with llama.cpp, which is compiled first (ten minutes, once)
 	PYTHON=$(PYTHON) tools/install $(VENV) llamacpp
 	PYTHONPATH=tests $(BIN)/python -m bench.llamacpp
 
-soak: $(VENV)/.dev  ## ten minutes of mixed work, and whether anything grows: make soak MINUTES=60
+soak: $(VENV)/.dev  ## ten minutes of mixed load; checks that nothing grows: make soak MINUTES=60
 	PYTHONPATH=tests $(BIN)/python -m bench.soak $(or $(MINUTES),10)
 
-check: $(VENV)/.dev proto-check audit  ## format, lint, types, contract, known faults of dependencies
+check: $(VENV)/.dev proto-check audit  ## format, lint, types, contract, dependency audit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-audit: $(VENV)/.dev  ## known faults of the pinned dependencies, where the network allows
+audit: $(VENV)/.dev  ## check the pinned dependencies for known vulnerabilities, if the network allows
 	tools/audit $(VENV)
 
 format: $(VENV)/.dev  ## rewrite the code in the project's format
@@ -72,16 +72,16 @@ format: $(VENV)/.dev  ## rewrite the code in the project's format
 proto: $(VENV)/.dev  ## regenerate the gRPC code beside its .proto
 	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=proto --pyi_out=proto --grpc_python_out=proto $(PROTO)
 
-proto-check: $(VENV)/.dev $(NODE_TOOLS)/node_modules/.bin/buf  ## fail where generated code or buf's rules disagree with the .proto
+proto-check: $(VENV)/.dev $(NODE_TOOLS)/node_modules/.bin/buf  ## fail if generated code or buf's rules disagree with the .proto
 	rm -rf build/proto && mkdir -p build/proto
 	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=build/proto --pyi_out=build/proto --grpc_python_out=build/proto $(PROTO)
 	diff -r build/proto/nexttoken proto/nexttoken --exclude='*.proto' --exclude=__pycache__
 	PATH="$$PWD/$(BIN):$$PATH" $(NODE_TOOLS)/node_modules/.bin/buf lint proto
 
-train: $(VENV)/.run  ## train the bundled model anew: make train CORPUS=stories.txt MINUTES=60
+train: $(VENV)/.run  ## retrain the demo model: make train CORPUS=stories.txt MINUTES=60
 	$(BIN)/python -m inference_server.bundled.train $(CORPUS) --minutes $(or $(MINUTES),60)
 
-clean:  ## remove what was installed and built
+clean:  ## remove everything installed and built
 	rm -rf $(VENV) build artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.run: pyproject.toml constraints.txt tools/install tools/torch

@@ -6,6 +6,7 @@ published files otherwise than they say. Here the file alone decides how text be
 
 import itertools
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,8 +90,13 @@ def of_backend(backend: Tokenizer, given: Roles, read: Callable[[str], list[int]
 
 
 def reader(backend: Tokenizer) -> Callable[[str], list[int]]:
-    """A tokenizer's own way from text to ids, with nothing put around them."""
-    return lambda text: backend.encode(text, add_special_tokens=False).ids
+    """A tokenizer's own way from text to ids, with nothing put around them.
+
+    As a batch of one: the library holds Python's lock for as long as it encodes a single text, so a million bytes would
+    stop every other thread for seconds.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # no threads of its own for that one text
+    return lambda text: backend.encode_batch_fast([text], add_special_tokens=False)[0].ids
 
 
 def ids_in_front(backend: Tokenizer) -> tuple[int, ...]:

@@ -26,16 +26,22 @@ class Network:
     def __str__(self) -> str:
         return str(self._network)
 
+    def __contains__(self, address: str) -> bool:
+        try:
+            return ipaddress.ip_address(address) in self._network
+        except ValueError:
+            return False
+
 
 class HostName(str):
-    """A name as the Host header has it, without a port; `*.` in front stands for one more part."""
+    """A name as the Host header has it, without a port; `*.` in front stands for one more part, `*` for any name."""
 
     __slots__ = ()
 
     def __new__(cls, text: str) -> "HostName":
         """Raises ValueError where the text is none."""
-        if not re.fullmatch(r"(\*\.)?[\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\]", text):
-            raise ValueError(f"{text} is no host name such as example.org, *.example.org, 10.0.0.1 or [::1]")
+        if not re.fullmatch(r"\*|(\*\.)?[\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\]", text):
+            raise ValueError(f"{text} is no host name such as example.org, *.example.org, 10.0.0.1 or [::1], nor *")
         return super().__new__(cls, text)
 
 

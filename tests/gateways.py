@@ -21,6 +21,7 @@ from servers import PATIENCE_S
 from starlette.applications import Starlette
 
 from web_gateway.app import create_app
+from web_gateway.protocol import Clocks
 from web_gateway.server import Server, listen, url
 from web_gateway.settings import Settings
 
@@ -29,16 +30,18 @@ SERVING = re.compile(r"(?<=\"url\": \")http://[^\"]+|(?<=url=)http://\S+")
 NOWHERE = "127.0.0.1:1"  # a port where nothing listens
 BODY_LIMIT = 1000  # bytes, of a gateway that is made to read short bodies
 HELLO = b'{"text": "hi"}'
-POST = b"POST /api/next-token HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
+POST = b"POST /api/next-token HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 
 
 @contextlib.asynccontextmanager
-async def gateway_here(target: str, app: Starlette | None = None, **settings: Any) -> AsyncIterator[Any]:
+async def gateway_here(
+    target: str, app: Starlette | None = None, clocks: Clocks | None = None, **settings: Any
+) -> AsyncIterator[Any]:
     """A gateway on this event loop and a browser of sorts: `.web` asks, `.port` and `.app` are what it asks."""
     chosen = Settings(port=0, inference_target=target, **settings)
     app = app or create_app(chosen)
     bound = listen(chosen)
-    server = Server(app, chosen)
+    server = Server(app, chosen, clocks)
     serving = asyncio.create_task(server.serve([bound]))
     await until(lambda: server.started or serving.done())
     try:

@@ -5,6 +5,7 @@ import signal
 import sys
 
 import structlog
+from msgspec import structs
 
 from service_kit import logs, tracing
 from service_kit.settings import SettingsError, read_or_exit
@@ -27,6 +28,7 @@ def main() -> None:
     try:
         channel.check(settings)
         bound = listen(settings)
+        settings = structs.replace(settings, host=bound.getsockname()[0])  # a name may stand for loopback
         if tracing.start("web_gateway", os.environ):
             logger.info("tracing")
     except (CannotListen, SettingsError) as error:

@@ -13,9 +13,10 @@ from starlette.routing import Mount, Route, Router
 
 from web_gateway import client, edge, errors, handlers
 from web_gateway.about import About
+from web_gateway.body import Bodies
 from web_gateway.feed import ModelFeed
 from web_gateway.metrics import Metrics
-from web_gateway.middleware import CancelOnDisconnect, RequestRecord, SecurityHeaders
+from web_gateway.middleware import CancelOnDisconnect, InPieces, RequestRecord, SecurityHeaders
 from web_gateway.page import FRONTEND, Page
 from web_gateway.settings import Settings
 
@@ -30,8 +31,11 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
     about = About(settings)
     gate = edge.Gate(settings, metrics.refused)
     cancelled = [Middleware(CancelOnDisconnect)]
-    gated = [Middleware(gate.through), *cancelled]
-    asking = [Middleware(gate.through), Middleware(edge.Patience(metrics.refused).through), *cancelled]
+    placed = [Middleware(gate.through)]
+    in_time = [Middleware(gate.in_time), *cancelled]
+    gated = [*in_time, *placed]
+    posted = [*in_time, Middleware(Bodies(settings, metrics.refused).through), *placed]
+    asking = [*posted, Middleware(edge.Patience(metrics.refused).through)]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -54,7 +58,7 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
             Route("/score", handlers.score, methods=["POST"], middleware=asking),
             Route("/models", handlers.models, middleware=gated),
             Route("/models/events", handlers.model_events, middleware=cancelled),
-            Route("/models/load", handlers.load_model, methods=["POST"], middleware=gated),
+            Route("/models/load", handlers.load_model, methods=["POST"], middleware=posted),
             Route("/info", handlers.info, middleware=gated),
             Route("/openapi.json", handlers.contract),
         ],
@@ -70,6 +74,7 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
             Mount("/", app=Page(directory=FRONTEND)),
         ],
         middleware=[
+            Middleware(InPieces),
             Middleware(SecurityHeaders),
             *edge.believe(settings),
             Middleware(RequestRecord, metrics=metrics, timeout_s=settings.timeout_s),

@@ -3,8 +3,7 @@
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from ipaddress import IPv6Address, ip_address
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
@@ -13,25 +12,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from throttled import MemoryStore, RateLimiterType, Throttled, rate_limiter
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from service_kit.hosts import answers_to, by_address
 from web_gateway import errors
 from web_gateway.settings import Settings
+from web_gateway.shares import Refused, Shares
+from web_gateway.visitors import visitor
 
 CLIENTS = 10_000  # addresses whose rates are remembered; the one that was quiet longest is forgotten first
-PREFIX_V6 = 64  # bits: one household or machine has that many addresses for itself
 PROBED = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})  # asked by address, not by name
 ASK_AGAIN_S = 1.0  # after the gateway or the inference server was full
+NOT_MEANT = (
+    "This server does not answer under the name in the Host header; its operator lists names in"
+    " NEXTTOKEN_TRUSTED_HOSTS."
+)
 FULL, _ = errors.ANSWERS[errors.Overloaded]
 EXPOSED = ("retry-after", "x-request-id")  # headers that pages of other origins may read
-
-Refused = Callable[[str], object]
-"""Told why a request was refused, in one word."""
 
 
 def surroundings(settings: Settings, refused: Refused) -> list[Middleware]:
     """What the settings ask for around the app, the outermost first."""
-    around = []
-    if settings.trusted_hosts:
-        around.append(Middleware(TrustedHosts, names=settings.trusted_hosts, refused=refused))
+    around = [Middleware(TrustedHosts, bound=settings.host, names=settings.trusted_hosts, refused=refused)]
     if settings.cors_origins:
         around.append(
             Middleware(
@@ -52,60 +52,63 @@ def believe(settings: Settings) -> list[Middleware]:
 
 
 class TrustedHosts:
-    """Refuses requests meant for a name that is not listed: a page elsewhere that lets its own name point here."""
+    """Refuses requests meant for another name: a page elsewhere that lets its own name point here.
 
-    def __init__(self, app: ASGIApp, names: Sequence[str], refused: Refused) -> None:
+    Where the operator lists names, probes and metrics may also be asked for by address.
+    """
+
+    def __init__(self, app: ASGIApp, bound: str, names: Sequence[str], refused: Refused) -> None:
         self.app = app
-        self.names = frozenset(name.lower() for name in names)
+        self.bound = bound
+        self.names = names
         self.refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in PROBED or self._listed(Headers(scope=scope).get("host", "")):
+        if scope["type"] != "http" or self._meant(Headers(scope=scope).get("host", ""), scope["path"]):
             await self.app(scope, receive, send)
             return
         self.refused("host")
-        words = "This server does not answer under the name in the Host header; its operator lists those it does."
-        await errors.respond_to(errors.WrongHost(words))(scope, receive, send)
+        await errors.respond_to(errors.WrongHost(NOT_MEANT))(scope, receive, send)
 
-    def _listed(self, host: str) -> bool:
-        name = host.lower()
-        if not name.endswith("]"):  # an IPv6 address without a port
-            name = name.rpartition(":")[0] or name
-        above = name.partition(".")[2]
-        return name in self.names or f"*.{above}" in self.names
+    def _meant(self, host: str, path: str) -> bool:
+        probed = path in PROBED and bool(self.names) and by_address(host)
+        return probed or answers_to(host, self.bound, self.names)
 
 
 class Gate:
-    """Bounds the requests at work at once, and how many a second one client may send. Full or fast: Overloaded."""
+    """Bounds the requests at work at once, in all and of one client, and how many a second a client may send."""
 
     def __init__(self, settings: Settings, refused: Refused) -> None:
-        self.at_work = 0
-        self.most = settings.max_requests
+        self.places = Shares("requests", settings.max_requests, settings.client_requests, refused)
         self.refused = refused
         self.rates = rates(settings) if settings.rate_per_s else None
 
-    def through(self, app: ASGIApp) -> ASGIApp:
-        """The app behind this gate."""
+    def in_time(self, app: ASGIApp) -> ASGIApp:
+        """The app for clients that don't ask faster than they may. Others: RateLimited."""
 
-        async def gated(scope: Scope, receive: Receive, send: Send) -> None:
-            self._check(client_of(scope))
-            self.at_work += 1
+        async def timed(scope: Scope, receive: Receive, send: Send) -> None:
+            if self.rates is not None and (answer := self.rates.limit(client_of(scope))).limited:
+                self.refused("rate")
+                wait_s = answer.state.retry_after
+                words = f"More requests than one client may send; try again in {math.ceil(wait_s)} s."
+                raise errors.RateLimited(words, wait_s)
+            await app(scope, receive, send)
+
+        return timed
+
+    def through(self, app: ASGIApp) -> ASGIApp:
+        """The app with a place for each request, once all of it has arrived. No place: Overloaded."""
+
+        async def placed(scope: Scope, receive: Receive, send: Send) -> None:
+            client = client_of(scope)
+            if not self.places.take(client):
+                raise errors.Overloaded("The server is at capacity; try again in a second.", ASK_AGAIN_S)
             try:
                 await app(scope, receive, send)
             finally:
-                self.at_work -= 1
+                self.places.give(client)
 
-        return gated
-
-    def _check(self, client: str) -> None:
-        if self.at_work >= self.most:
-            self.refused("requests")
-            raise errors.Overloaded("This server answers as many requests as it may at once; try again.", ASK_AGAIN_S)
-        if self.rates is not None and (answer := self.rates.limit(client)).limited:
-            self.refused("rate")
-            wait_s = answer.state.retry_after
-            words = f"More requests than one client may send; try again in {math.ceil(wait_s)} s."
-            raise errors.RateLimited(words, wait_s)
+        return placed
 
 
 class Patience:
@@ -117,16 +120,17 @@ class Patience:
 
     def __init__(self, refused: Refused) -> None:
         self.refused = refused
-        self._until: OrderedDict[str, float] = OrderedDict()
+        self._until: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def through(self, app: ASGIApp) -> ASGIApp:
         """The app behind this."""
 
         async def patient(scope: Scope, receive: Receive, send: Send) -> None:
-            session: str | None = scope["state"]["call"].session
-            if session is None:
+            name: str | None = scope["state"]["call"].session
+            if name is None:
                 await app(scope, receive, send)
                 return
+            session = client_of(scope), name
 
             async def watched(message: Message) -> None:
                 if message["type"] == "http.response.start" and message["status"] == FULL:
@@ -138,12 +142,12 @@ class Patience:
 
         return patient
 
-    def _check(self, session: str) -> None:
+    def _check(self, session: tuple[str, str]) -> None:
         if (wait_s := self._until.get(session, 0.0) - time.monotonic()) > 0:
             self.refused("early")
             raise errors.Overloaded("This server was full a moment ago; try again when it said.", wait_s)
 
-    def _told(self, session: str) -> None:
+    def _told(self, session: tuple[str, str]) -> None:
         self._until[session] = time.monotonic() + ASK_AGAIN_S
         self._until.move_to_end(session)
         if len(self._until) > CLIENTS:
@@ -158,12 +162,5 @@ def rates(settings: Settings) -> Throttled:
 
 
 def client_of(scope: Scope) -> str:
-    """Who asks, as its address says: behind a proxy that is not trusted, the proxy."""
-    host = scope["client"][0] if scope.get("client") else "unnamed"
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return str(host)
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
-        return str(IPv6Address(int(address) >> (128 - PREFIX_V6) << (128 - PREFIX_V6)))
-    return str(address if not isinstance(address, IPv6Address) else address.ipv4_mapped)
+    """Who asks, as the address says: behind a proxy that is not trusted, the proxy."""
+    return visitor(scope["client"][0] if scope.get("client") else "")

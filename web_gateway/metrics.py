@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
-REASONS = ("host", "rate", "requests", "early", "connections")
+REASONS = ("host", "rate", "requests", "early", "connections", "bodies", "share")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -44,8 +44,8 @@ class Metrics:
 
         self._refusals = Counter(
             "nexttoken_gateway_refusals",
-            "What was refused at the edge: host, rate, requests (too many at once), early (sooner than told) or"
-            " connections.",
+            "What was refused at the edge: host, rate, requests (too many at once), early (sooner than told),"
+            " connections, bodies (too many long ones at once) or share (a client had its own share of these).",
             ["reason"],
             registry=self.registry,
         )

@@ -1,7 +1,6 @@
 """What surrounds every request, as plain ASGI: its record, its headers, its end when the client leaves."""
 
 import asyncio
-import re
 import time
 
 import structlog
@@ -16,9 +15,10 @@ from web_gateway import errors
 from web_gateway.channel import SESSION_KEY
 from web_gateway.client import REQUEST_ID_KEY, Call
 from web_gateway.metrics import Metrics
+from web_gateway.visitors import UNNAMED, visitor
 
 CLIENT_LEFT = 499  # no such status is ever sent: nobody was there to read it
-ADDRESS = re.compile(r"[!-~]{1,64}")  # what gRPC's metadata can carry, and any address fits
+PIECE = 2**16  # bytes: uvicorn waits for the reader where more are unread
 POLLED = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})
 
 SECURITY_HEADERS = {
@@ -42,6 +42,23 @@ SECURITY_HEADERS = {
 }
 
 logger = structlog.get_logger()
+
+
+class InPieces:
+    """Sends long answers piece by piece, so that who answers is done only when the client has read nearly all."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_pieces(message: Message) -> None:
+            body = message.get("body", b"")
+            while len(body) > PIECE:
+                await send({"type": "http.response.body", "body": body[:PIECE], "more_body": True})
+                body = body[PIECE:]
+            await send({**message, "body": body} if "body" in message else message)
+
+        await self.app(scope, receive, send_pieces if scope["type"] == "http" else send)
 
 
 class SecurityHeaders:
@@ -167,9 +184,9 @@ class CancelOnDisconnect:
 
 
 def address_of(scope: Scope) -> str | None:
-    """The client's address; None where a proxy put words in its place that are none."""
-    address: str = scope["client"][0] if scope.get("client") else ""
-    return address if ADDRESS.fullmatch(address) else None
+    """The client's address, one for all that a visitor has; None where a proxy put words in its place that are none."""
+    name = visitor(scope["client"][0] if scope.get("client") else "")
+    return None if name == UNNAMED else name
 
 
 def route_of(scope: Scope) -> str:

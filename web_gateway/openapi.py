@@ -27,7 +27,7 @@ SUMMARY = {
     408: "The body did not arrive in time.",
     413: "The body is longer than NEXTTOKEN_MAX_BODY_BYTES.",
     415: "The body is not declared as application/json.",
-    421: "The Host header names none of NEXTTOKEN_TRUSTED_HOSTS.",
+    421: "The server does not answer under the name in the Host header: NEXTTOKEN_TRUSTED_HOSTS.",
     429: "Too much work is waiting, or this client sent more requests than one may.",
     500: "A fault of the server; its log has the cause under the request's id.",
     503: "The model is still loading or failed to load, or the inference server can't be reached.",

@@ -1,161 +1,189 @@
-"""HTTP/1.1 as uvicorn and httptools speak it, within bounds they lack: of heads, of unread answers, of connections."""
+"""One HTTP connection as uvicorn and h11 serve it, and what neither bounds: its time, its turns, how many there are."""
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from web_gateway.framing import Framing
+from web_gateway.shares import Shares
 from web_gateway.values import Problem
 
-MAX_HEAD_BYTES = 2**16  # request line and headers; a browser's are below 8 KiB
-SLOW_READER_S = 30.0  # that a client may leave what it was sent unread
-HEAD_S = 20.0  # from a head's first byte, or the connection's start, to its end
+PIECE = 2**13  # bytes read in one turn of the event loop, for h11 may take microseconds for a few of them
 REFUSED = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncache-control: no-store\r\nconnection: close\r\n"
 )
-NOT_HTTP = "What arrived is no HTTP/1.1 request."
-LONG_HEAD = f"The request's path and headers are longer than {MAX_HEAD_BYTES:,} bytes."
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """One connection. A head that is malformed or too long is refused in the one shape; an endless one is cut off.
+@dataclass(frozen=True)
+class Clocks:
+    """Seconds that a client may take over each part of its work."""
 
-    So is a client that does not read what it asked for, and one that comes when `most` connections are open.
+    body: float  # from a head's end to its body's end, whether the app reads it or not
+    head: float = 20.0  # from a head's first byte, or the connection's start, to its end
+    unread: float = 30.0  # without reading anything of what it was sent
+
+
+class Flow(FlowControl):
+    """Takes nothing more from a connection while there is something of it to read."""
+
+    def __init__(self, transport: asyncio.Transport, arrived: bytearray) -> None:
+        super().__init__(transport)
+        self._arrived = arrived
+
+    def pause_reading(self) -> None:
+        """Also where uvicorn has gone on without a word."""
+        self.read_paused = True
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Once all is read."""
+        if not self._arrived:
+            super().resume_reading()
+
+
+class BoundedProtocol(H11Protocol):
+    """One connection. What is no request is refused in the one shape; what never ends is cut off.
+
+    So is a client that stops reading what it asked for, and one for whom `places` has no room; `named` tells from an
+    address whose connection it is.
     """
 
-    def __init__(self, *args: Any, most: int, refused: Callable[[str], object], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, clocks: Clocks, places: Shares, named: Callable[[str], str | None], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._most = most
-        self._refused = refused
-        self._head_bytes = 0
-        self._head_timer: asyncio.TimerHandle | None = None
+        self.conn: Framing = Framing()
+        self._clocks = clocks
+        self._places = places
+        self._named = named
+        self._owner: str | None = None
+        self._admitted = False
+        self._arrived = bytearray()  # and not read yet
+        self._turn: asyncio.Handle | None = None
+        self._part = (0, "")
+        self._part_timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Starts the clock."""
+        """Lets the connection in and starts the clock."""
         super().connection_made(transport)
-        if len(self.connections) > self._most:
-            self._refused("connections")
+        self.flow = Flow(transport, self._arrived)
+        self._owner = self._named(self.client[0] if self.client else "")
+        self._admitted = self._places.take(self._owner)
+        if self._admitted:
+            self._mind_part()
+        else:
             transport.abort()
-            return
-        self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stops the clocks."""
-        self._head_over()
-        self._read_on()
+        if self._admitted:
+            self._places.give(self._owner)
+        for timer in (self._part_timer, self._unread_timer, self._turn):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
-    def pause_writing(self) -> None:
-        """The client reads more slowly than it is sent to."""
-        super().pause_writing()
-        self._wait_for_reader()
+    def data_received(self, data: bytes) -> None:
+        """Reads piece by piece, so that other connections have their turn in between."""
+        self._arrived += data
+        if self._turn is None:
+            self._read()
 
-    def resume_writing(self) -> None:
-        """It has caught up; a connection that closes waits until all is read."""
-        if not self.transport.is_closing():
-            self._read_on()
-        super().resume_writing()
+    def handle_events(self) -> None:
+        """Whatever h11 makes of what it has."""
+        super().handle_events()
+        self._mind_part()
 
     def on_response_complete(self) -> None:
         """The next request may come, or the connection closes."""
         super().on_response_complete()
         if self.transport.is_closing():
-            self._wait_for_reader()
+            self._await_reader()
+        elif self._arrived and self._turn is None:
+            self._turn = self.loop.call_soon(self._read)
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than it is sent to."""
+        super().pause_writing()
+        self._await_reader()
+
+    def resume_writing(self) -> None:
+        """It has caught up; a connection that closes waits until all is read."""
+        if not self.transport.is_closing() and self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuses what is no request, and ends the connection. An answer that has begun is cut short instead."""
+        if not self._answering():
+            body = msgspec.json.encode(Problem(error=self.conn.fault, code="invalid_argument"))
+            self.transport.write(REFUSED + b"content-length: %d\r\n\r\n" % len(body) + body)
+        self._close()
 
     def timeout_keep_alive_handler(self) -> None:
         """No next request came."""
-        if not self.transport.is_closing():
-            self._close()
-
-    def on_message_begin(self) -> None:
-        """A head begins."""
-        super().on_message_begin()
-        self._expect_head()
-
-    def on_headers_complete(self) -> None:
-        """A head has ended well."""
-        self._head_over()
-        super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        """Counts while a head is open, and goes on waiting where it is none that arrives."""
-        self._unset_keepalive_if_required()
-        try:
-            self._parse(data)
-        except httptools.HttpParserError:
-            self.logger.warning(NOT_HTTP)
-            self.send_400_response(NOT_HTTP)
-        if self._head_timer is None:
-            self._wait_on()
-        else:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self.send_400_response(LONG_HEAD)
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuses what is no request, and ends the connection."""
-        words = msg if msg == LONG_HEAD else NOT_HTTP
-        body = msgspec.json.encode(Problem(error=words, code="invalid_argument"))
-        self.transport.write(REFUSED + b"content-length: %d\r\n\r\n" % len(body) + body)
         self._close()
 
-    def _expect_head(self) -> None:
-        if self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_S, self._close)
+    def shutdown(self) -> None:
+        """Ends after the request at work, if there is one."""
+        if self.cycle is None or self.cycle.response_complete:
+            self._close()
+        else:
+            self.cycle.keep_alive = False
 
-    def _parse(self, data: bytes | memoryview) -> None:
-        while True:
-            try:
-                self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as offer:
-                if not self._should_upgrade():
-                    return
-                head, data = self._without_offer(), memoryview(data)[offer.args[0] :]
-                self.parser = httptools.HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn
-                self.parser.feed_data(head)
-            else:
-                return
+    def _read(self) -> None:
+        self._turn = None
+        if self._arrived and self.conn.takes_more and not self.transport.is_closing():
+            piece = bytes(self._arrived[:PIECE])
+            del self._arrived[:PIECE]
+            self.conn.receive_data(piece)
+            self.handle_events()
+        if self.transport.is_closing():
+            self._arrived.clear()
+        elif self._arrived:
+            self.flow.pause_reading()
+            if self.conn.takes_more:
+                self._turn = self.loop.call_soon(self._read)
+        elif self.cycle is None or self.cycle.response_complete or len(self.cycle.body) <= HIGH_WATER_LIMIT:
+            self.flow.resume_reading()
 
-    def _should_upgrade(self) -> bool:
-        """Makes uvicorn leave a request alone that offers another protocol: it comes again, without the offer.
+    def _answering(self) -> bool:
+        return self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
 
-        CONNECT can't be anything else, and is refused.
-        """
-        return self.parser.get_method() != b"CONNECT"
-
-    def _without_offer(self) -> bytes:
-        """The head just read, as if it offered no other protocol: no body is ever read after one that does."""
-        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
-        lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
-        return b"\r\n".join((*lines, b"\r\n"))
-
-    def _wait_on(self) -> None:
-        """Any byte ends uvicorn's wait for the next request, so also those of a body that nobody read."""
-        if self.cycle is not None and self.cycle.response_complete and self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+    def _mind_part(self) -> None:
+        """Gives each head and each body its time, whatever else happens. Bytes that are no request buy none."""
+        if (part := self.conn.open_part) == self._part and self._part_timer is not None:
+            return
+        self._part = part
+        if self._part_timer is not None:
+            self._part_timer.cancel()
+            self._part_timer = None
+        if part[1] == "body":
+            self._part_timer = self.loop.call_later(self._clocks.body, self._close)
+        elif part[1] == "head":
+            self._unset_keepalive_if_required()
+            self._part_timer = self.loop.call_later(self._clocks.head, self._close)
 
     def _close(self) -> None:
-        self.transport.close()
-        self._wait_for_reader()
+        if not self.transport.is_closing():
+            self.transport.close()
+        self._await_reader()
 
-    def _wait_for_reader(self) -> None:
+    def _await_reader(self) -> None:
         if self._unread_timer is None:
-            self._unread_timer = self.loop.call_later(SLOW_READER_S, self.transport.abort)
+            self._look_again()
 
-    def _read_on(self) -> None:
-        if self._unread_timer is not None:
-            self._unread_timer.cancel()
-            self._unread_timer = None
-
-    def _head_over(self) -> None:
-        self._head_bytes = 0
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _look_again(self, left: int | None = None) -> None:
+        """Ends a connection of whose answers nothing was read for a while; `left` were unread at the last look."""
+        unread = self.transport.get_write_buffer_size()
+        if left is not None and unread >= left:
+            self.transport.abort()
+        else:
+            self._unread_timer = self.loop.call_later(self._clocks.unread, self._look_again, unread)

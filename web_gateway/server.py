@@ -15,11 +15,14 @@ from starlette.applications import Starlette
 
 from web_gateway.client import Call
 from web_gateway.errors import Unavailable
-from web_gateway.protocol import BoundedProtocol
+from web_gateway.protocol import BoundedProtocol, Clocks
 from web_gateway.settings import Settings
+from web_gateway.shares import Shares
+from web_gateway.visitors import visitor
 
 IDLE_S = 65  # longer than common proxies keep a connection, so that they never write to one just closed
-
+RECEIVED = 2**16  # bytes that a connection may bring before we look at them
+WORDS_S = 1.0  # more than a body may take: the app refuses a slow one in words first
 
 ANNOUNCE_WITHIN_S = 30.0  # then the address is told even where nothing can answer yet
 LOOK_EVERY_S = 0.2
@@ -37,7 +40,9 @@ def listen(settings: Settings) -> socket.socket:
         (family, _, _, _, address), *_ = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        return socket.create_server(address[:2], family=family)
+        bound = socket.create_server(address[:2], family=family)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)  # its connections have the same
+        return bound
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise CannotListen(
@@ -57,14 +62,21 @@ def url(bound: socket.socket) -> str:
 class Server(uvicorn.Server):
     """Says where the page is once it answers; at a stop ends the event streams first, which never end by themselves."""
 
-    def __init__(self, app: Starlette, settings: Settings) -> None:
+    def __init__(self, app: Starlette, settings: Settings, clocks: Clocks | None = None) -> None:
         self.app = app
         self._announcing: asyncio.Task[None] | None = None
+        self._proxies = settings.trusted_proxies
+        protocol = partial(
+            BoundedProtocol,
+            clocks=clocks or Clocks(body=settings.timeout_s + WORDS_S),
+            places=Shares("connections", settings.max_connections, settings.client_connections, self._refused),
+            named=self._named,
+        )
         super().__init__(
             uvicorn.Config(
                 app,
                 loop="uvloop",
-                http=cast(Any, partial(BoundedProtocol, most=settings.max_connections, refused=self._refused)),
+                http=cast(Any, protocol),
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -93,6 +105,10 @@ class Server(uvicorn.Server):
 
     def _refused(self, reason: str) -> None:
         self.app.state.metrics.refused(reason)
+
+    def _named(self, address: str) -> str | None:
+        """Whose connection it is; None: a trusted proxy's, which has those of its visitors."""
+        return None if any(address in proxy for proxy in self._proxies) else visitor(address)
 
     async def _announce(self, address: str) -> None:
         note = "; it waits for the inference server"

@@ -14,7 +14,7 @@ import aiohttp
 import psutil
 
 OFFLINE = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0  # a first start compiles kernels
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ Target = Callable[[bytes], None]
 
 KINDS = (values.NextTokenRequest, values.ScoreRequest, values.LoadRequest)
 VOCABULARIES = ("bundled", "byte_bpe", "sentencepiece_bpe", "wordpiece")
+MOST_TEXT = 200  # bytes; each of its tokens is looked at after all before it
 MOST_WORDS = 700  # of a refusal, in characters
 
 
@@ -66,7 +67,7 @@ def tokens(data: bytes) -> None:
     kind = choices.choice(VOCABULARIES)
     ours, judge = vocabulary(kind)
     if choices.byte() % 2:
-        text = choices.rest().decode(errors="ignore")
+        text = choices.rest()[:MOST_TEXT].decode(errors="ignore")
         ids = ours.encode(text)
         if kind in ("bundled", "byte_bpe"):
             kept = text

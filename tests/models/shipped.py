@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 
-from models import tokenizers
+from inference_server.vocabulary import Vocabulary
+from models import architectures, tokenizers
 
 PADDING = 3  # ids that only the logits know, as in models whose vocabulary is rounded up
 INDEX = "model.safetensors.index.json"
@@ -101,3 +102,11 @@ SHAPES: dict[str, Shape] = {
 }
 CELLS = [(architecture, shape) for shape in SHAPES for architecture in ("llama", "gpt2")]
 """An architecture and the name of a shape, beside those of every architecture with every kind of tokenizer."""
+
+
+def build(architecture: str, name: str, folder: Path) -> None:
+    """Writes a whole folder in one of SHAPES."""
+    shape = SHAPES[name]
+    shape.tokenizer(folder)
+    architectures.build(architecture, Vocabulary.load(folder).size + shape.padding, folder)
+    shape.finish(folder)

@@ -1,6 +1,10 @@
 """Kinds of tokenizer.json, small and real, which the classes of transformers know only some of."""
 
+import json
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -133,6 +137,25 @@ FILES: dict[str, tuple[Callable[[], Tokenizer], list[int]]] = {
     "wordpiece": (wordpiece, [1]),
 }
 """From a name to the tokenizer, and the ids that it puts in front of a text."""
+
+
+@cache
+def trained(name: str) -> str:
+    return FILES[name][0]().to_str()
+
+
+def built(name: str) -> Tokenizer:
+    """A tokenizer of FILES, to change at will; it is trained once."""
+    return Tokenizer.from_str(trained(name))
+
+
+def write(folder: Path, tokenizer: Tokenizer, **beside: Any) -> None:
+    """Saves a tokenizer, and each file of `beside` by its name without .json."""
+    tokenizer.save(str(folder / "tokenizer.json"))
+    for name, content in beside.items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (folder / f"{name}.json").write_text(text, encoding="utf-8")
+
 
 CLASSES = (
     "GPT2Tokenizer",

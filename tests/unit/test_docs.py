@@ -17,12 +17,7 @@ SERVICES: dict[str, type[msgspec.Struct]] = {
     "gateway": web_gateway.settings.Settings,
 }
 DOCUMENTS = sorted(
-    [
-        ROOT / "README.md",
-        ROOT / "SECURITY.md",
-        ROOT / "inference_server" / "bundled" / "README.md",
-        *(ROOT / "docs").glob("*.md"),
-    ]
+    [*ROOT.glob("*.md"), ROOT / "inference_server" / "bundled" / "README.md", *(ROOT / "docs").glob("*.md")]
 )
 
 

@@ -11,7 +11,8 @@ import pytest
 from gateways import BODY_LIMIT, HELLO, POST, gateway_here, problem, scripted_server, until
 from nexttoken.v1 import next_token_pb2 as pb
 
-from web_gateway import client, protocol
+from web_gateway import client
+from web_gateway.protocol import Clocks
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -138,12 +139,12 @@ async def test_the_call_gets_the_time_that_is_left(bounded: Any, monkeypatch: py
     [
         b"POST /api/next-token HTTP/1.1\r\n%s",
         b"POST /api/score HTTP/1.1\r\n%s",
-        b"GET /api/models HTTP/1.1\r\nhost: here\r\n\r\n",
+        b"GET /api/models HTTP/1.1\r\nhost: localhost\r\n\r\n",
     ],
 )
 async def test_a_client_that_leaves_cancels_the_call(bounded: Any, request_line: bytes) -> None:
     hanging = bounded.service.script = Hanging()
-    body = b"host: here\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n" + HELLO
+    body = b"host: localhost\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n" + HELLO
     _, writer = await asyncio.open_connection("127.0.0.1", bounded.port)
     writer.write(request_line % body if b"%s" in request_line else request_line)
     await until(lambda: hanging.begun)
@@ -176,13 +177,12 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body(bounded: Any) -> N
     assert (await bounded.web.post("/api/next-token", content=HELLO, headers=JSON)).status_code == 200
 
 
-async def test_a_body_may_take_longer_than_a_head(bounded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_S", 0.1)
-    bounded.service.script = answers
-
+async def test_a_body_may_take_longer_than_a_head() -> None:
     async def slow() -> AsyncIterator[bytes]:
         yield HELLO[:5]
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.6)
         yield HELLO[5:]
 
-    assert (await bounded.web.post("/api/next-token", content=slow(), headers=JSON)).status_code == 200
+    async with scripted_server() as server, gateway_here(server.target, clocks=Clocks(body=600, head=0.3)) as gateway:
+        server.service.script = answers
+        assert (await gateway.web.post("/api/next-token", content=slow(), headers=JSON)).status_code == 200

@@ -37,10 +37,17 @@ async def test_who_asks_is_told(headers: dict[str, str], told: dict[str, str]) -
 
 
 @pytest.mark.parametrize(
-    ("forwarded", "told"), [("2001:db8::7", "2001:db8::7"), ("caf\xe9", None), ("a\tb", None), ("a" * 20_000, None)]
+    ("forwarded", "told"),
+    [
+        ("2001:db8:1:2:3::7", "2001:db8:1:2::"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("caf\xe9", None),
+        ("a\tb", None),
+        ("a" * 20_000, None),
+    ],
 )
 async def test_words_in_an_address_s_place_are_not_told(forwarded: str, told: str | None) -> None:
-    """Metadata can't carry the last three."""
+    """Metadata can't carry the last three; a household's addresses are one."""
     seen: dict[str, Any] = {}
 
     async def script(request: Any, context: Any) -> pb.TopKResponse:

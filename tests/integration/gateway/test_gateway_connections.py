@@ -11,7 +11,7 @@ from gateways import BODY_LIMIT, HELLO, NOWHERE, POST, gateway_here, until
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S
 
-from web_gateway import protocol
+from web_gateway.protocol import Clocks
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -34,7 +34,7 @@ async def test_an_offer_of_another_protocol_is_not_taken_up(bounded: Any, body: 
     bounded.service.script = script
     reader, writer = await asyncio.open_connection("127.0.0.1", bounded.port)
     writer.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sent = (POST + OFFER + body) * 2 + POST + body + b"GET /healthz HTTP/1.1\r\nhost: here\r\n" + OFFER + b"\r\n"
+    sent = (POST + OFFER + body) * 2 + POST + body + b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + OFFER + b"\r\n"
     for at in range(0, len(sent), step):
         writer.write(sent[at : at + step])
         await asyncio.sleep(0)
@@ -49,7 +49,7 @@ async def test_an_offer_of_another_protocol_is_not_taken_up(bounded: Any, body: 
 
 async def test_a_tunnel_is_refused(bounded: Any) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", bounded.port)
-    writer.write(b"CONNECT / HTTP/1.1\r\nhost: here\r\n" + OFFER + b"\r\n")
+    writer.write(b"CONNECT / HTTP/1.1\r\nhost: localhost\r\n" + OFFER + b"\r\n")
     async with asyncio.timeout(PATIENCE_S):
         assert (await reader.readline()).startswith(b"HTTP/1.1 405 ")
     writer.close()
@@ -77,7 +77,7 @@ async def test_what_is_no_http(bounded: Any, head: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "start", [b"GET /", b"GET / HTTP/1.1\r\nhost: here\r\nx: ", b"GET / HTTP/1.1\r\nhost: here\r\n"]
+    "start", [b"GET /", b"GET / HTTP/1.1\r\nhost: localhost\r\nx: ", b"GET / HTTP/1.1\r\nhost: localhost\r\n"]
 )
 async def test_a_head_that_is_too_long(bounded: Any, start: bytes) -> None:
     rest = b"a" * 70_000 if start.endswith((b"/", b" ")) else b"x: y\r\n" * 12_000
@@ -89,23 +89,56 @@ async def test_a_long_head_that_is_not_too_long(bounded: Any) -> None:
     assert (await bounded.web.get("/healthz", headers=headers)).status_code == 200
 
 
-@pytest.mark.parametrize("start", [b"", b"GET / HT", b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\nGET /"])
-async def test_a_head_that_never_ends(bounded: Any, monkeypatch: pytest.MonkeyPatch, start: bytes) -> None:
-    monkeypatch.setattr(protocol, "HEAD_S", 0.1)
-    reader, writer = await asyncio.open_connection("127.0.0.1", bounded.port)
-    writer.write(start)
-    async with asyncio.timeout(PATIENCE_S):
+@pytest.mark.parametrize("start", [b"", b"GET / HT", b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\nGET /"])
+async def test_a_head_that_never_ends(start: bytes) -> None:
+    async with gateway_here(NOWHERE, clocks=Clocks(body=600, head=0.1)) as gateway, asyncio.timeout(PATIENCE_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(start)
         answered = await reader.read()
-    assert answered.count(b"HTTP/1.1") == start.count(b"healthz")
-    writer.close()
+        assert answered.count(b"HTTP/1.1") == start.count(b"healthz")
+        writer.close()
+
+
+@pytest.mark.parametrize("drop", [b"\r\n", b"x", b"x: y\r\n"])
+async def test_neither_a_head_nor_empty_lines_that_go_on_for_ever_keep_a_connection(
+    monkeypatch: pytest.MonkeyPatch, drop: bytes
+) -> None:
+    """Also after an answer, where any byte once began the wait for the next request anew."""
+    monkeypatch.setattr("web_gateway.server.IDLE_S", 0.5)
+    async with gateway_here(NOWHERE, clocks=Clocks(body=600, head=0.5)) as gateway, asyncio.timeout(PATIENCE_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        await reader.readuntil(b"}")
+        ended = asyncio.create_task(reader.read())
+        while not ended.done():
+            writer.write(drop)
+            await asyncio.sleep(0.05)
+        with contextlib.suppress(ConnectionError):
+            assert await ended == b""
+        writer.close()
+
+
+@pytest.mark.parametrize("path", [b"/healthz", b"/", b"/api/models/events", b"/nowhere"])
+@pytest.mark.parametrize("declared", [b"content-length: 1000000", b"transfer-encoding: chunked"])
+async def test_a_body_that_nobody_reads_ends_too(path: bytes, declared: bytes) -> None:
+    async with gateway_here(NOWHERE, clocks=Clocks(body=0.5)) as gateway, asyncio.timeout(PATIENCE_S):
+        open_now = gateway.server.server_state.connections
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(b"POST " if path == b"/nowhere" else b"GET ")
+        writer.write(path + b" HTTP/1.1\r\nhost: localhost\r\n" + declared + b"\r\n\r\n")
+        await until(lambda: len(open_now) == 1)
+        while open_now:
+            writer.write(b"1\r\na\r\n" if b"chunked" in declared else b"a")
+            await asyncio.sleep(0.05)
+        writer.close()
 
 
 @pytest.mark.parametrize(
     ("head", "late"),
     [
-        (b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n", b""),
-        (b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n", b"\r\n"),
-        (b"GET /healthz HTTP/1.1\r\nhost: here\r\ncontent-length: 9\r\n\r\n", b"a"),
+        (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n", b""),
+        (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n", b"\r\n"),
+        (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n", b"a"),
         (POST + b"content-length: 1001\r\n\r\n", b"a"),
         (POST + b"content-length: 1001\r\n\r\n", b"a" * 1001),
         (POST + b"content-length: 1001\r\n\r\n", b"a" * 1001 + b"\r\n"),
@@ -115,7 +148,7 @@ async def test_a_connection_whose_request_is_answered_ends(
     monkeypatch: pytest.MonkeyPatch, head: bytes, late: bytes
 ) -> None:
     """Whatever still comes that is no other request."""
-    monkeypatch.setattr("web_gateway.server.IDLE_S", 0.2)
+    monkeypatch.setattr("web_gateway.server.IDLE_S", 0.5)
     async with gateway_here(NOWHERE, max_body_bytes=BODY_LIMIT) as gateway, asyncio.timeout(PATIENCE_S):
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(head)
@@ -131,10 +164,11 @@ async def test_a_connection_whose_request_is_answered_ends(
 )
 async def test_an_answer_that_nobody_reads_keeps_no_connection(monkeypatch: pytest.MonkeyPatch, last: bytes) -> None:
     """Too little for the server to wait with more: a close alone would wait for the reader for ever."""
-    monkeypatch.setattr("web_gateway.server.IDLE_S", 0.2)
-    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
-    monkeypatch.setattr(protocol, "SLOW_READER_S", 0.2)
-    async with gateway_here(NOWHERE) as gateway, asyncio.timeout(PATIENCE_S):
+    monkeypatch.setattr("web_gateway.server.IDLE_S", 0.5)
+    async with (
+        gateway_here(NOWHERE, clocks=Clocks(body=600, head=0.5, unread=0.5)) as gateway,
+        asyncio.timeout(PATIENCE_S),
+    ):
         loop, open_now = asyncio.get_running_loop(), gateway.server.server_state.connections
         with socket.socket() as visitor:
             visitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -144,7 +178,7 @@ async def test_an_answer_that_nobody_reads_keeps_no_connection(monkeypatch: pyte
             transport = next(iter(open_now)).transport
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
             while not transport.get_write_buffer_size():
-                await loop.sock_sendall(visitor, b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n")
+                await loop.sock_sendall(visitor, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
                 await asyncio.sleep(0.01)
-            await loop.sock_sendall(visitor, b"GET /healthz HTTP/1.1\r\nhost: here\r\n" + last)
+            await loop.sock_sendall(visitor, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + last)
             await until(lambda: not open_now)
