@@ -11,22 +11,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-import transformers
 from torch import Tensor
-from transformers import PreTrainedConfig
 
 from inference_server import (
     architecture,
     blueprint,
     checkpoint,
+    filling,
     leftovers,
-    memory,
     partition,
     precision,
     processors,
     trial,
 )
-from inference_server.blueprint import Blueprint
 from inference_server.capability import build_runner
 from inference_server.errors import LoadFailed
 from inference_server.runner import RaggedRunner
@@ -36,7 +33,6 @@ from inference_server.values import ModelFacts
 
 BY_LENGTH = ("dynamic", "longrope")  # rotary embeddings that a batch's longest row decides for all of it
 LOGITS_BYTES = 64 * 2**20  # of logits held at once while scoring a text
-ALLOCATION_FAILED = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory")
 
 T = TypeVar("T")
 
@@ -77,12 +73,13 @@ class Model:
         packed = quantizer is not None and not quantizer.get("dequantize")
         dtype, compiled = precision.chosen(weights) if place.type == "cpu" else (precision.own(weights, place), False)
         needed = weights.bytes if packed else plan.bytes_at(dtype.itemsize)
-        _check_room(needed, place)
+        filling.check_room(needed, place)
         try:
-            network = _read(folder, config, dtype).to(place)
+            network = filling.read(folder, config, dtype).to(place)
             if compiled:
-                network = _held(network, folder, config, plan)
-            model = cls(network, place, checkpoint.context_limit(network.config.get_text_config(), folder))
+                network = filling.held(network, folder, config, plan)
+            stated = checkpoint.context_limit(network.config.get_text_config(), folder)
+            model = cls(network, place, trial.longest(network, stated))
             trial.run(model)
             if place.type == "cuda":
                 stored_bytes = min(stored_bytes, torch.cuda.mem_get_info(place)[0] // 2)
@@ -96,8 +93,8 @@ class Model:
         except Exception as error:
             if isinstance(error, LoadFailed):
                 raise
-            if _is_out_of_memory(error):
-                raise LoadFailed(_out_of_memory(needed)) from error
+            if filling.is_out_of_memory(error):
+                raise LoadFailed(filling.out_of_memory(needed)) from error
             raise LoadFailed(f"transformers can't load it: {architecture.one_line(error)}") from error
         return model
 
@@ -197,62 +194,3 @@ def _device(asked: str) -> torch.device:
     if not usable[name]:
         raise LoadFailed(f"no {name} device is to be seen here; set NEXTTOKEN_DEVICE to auto or cpu")
     return torch.device(name, 0) if name == "cuda" else torch.device(name)
-
-
-def _read(folder: Path, config: PreTrainedConfig, dtype: torch.dtype) -> Any:
-    """The network in evaluation mode, on the CPU. Raises LoadFailed where its weights and the files' are not the same.
-
-    What nothing reads is left aside, such as masks that older checkpoints hold, unless it belongs to what is read.
-    """
-    transformers.utils.logging.disable_progress_bar()
-    network: Any
-    found: Any
-    network, found = transformers.AutoModelForCausalLM.from_pretrained(
-        folder,
-        config=config,
-        dtype=dtype,
-        use_safetensors=True,
-        local_files_only=True,
-        trust_remote_code=False,
-        ignore_mismatched_sizes=True,  # told of below, by name
-        output_loading_info=True,
-    )  # type: ignore[misc]  # its type says nothing of output_loading_info
-    for name, held, wanted in sorted(found["mismatched_keys"]):
-        raise LoadFailed(f"config.json does not fit the weights: {name} would be {[*wanted]}, the file has {[*held]}")
-    missing = sorted(found["missing_keys"])
-    if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise LoadFailed(f"not a causal LM: its weights lack {missing[0]}{more}")
-    further = architecture.guesses_ahead(config)
-    leftovers.check_unread(found["unexpected_keys"], network.state_dict().keys(), further)
-    return network.eval()
-
-
-def _held(network: Any, folder: Path, config: PreTrainedConfig, plan: Blueprint) -> Any:
-    """The network computing in float32 with its weights as they are, where its code allows; else widened in memory."""
-    from inference_server import calibration, held  # here, since they need numba
-
-    held.hold(network)
-    if not held.computes_in_float32(network):
-        del network
-        _check_room(plan.bytes_at(4), torch.device("cpu"))
-        network = _read(folder, config, torch.float32)
-        held.hold(network)
-    calibration.calibrate(network)
-    return network
-
-
-def _check_room(needed: int, place: torch.device) -> None:
-    """Raises LoadFailed where so many bytes are not free."""
-    free = torch.cuda.mem_get_info(place)[0] if place.type == "cuda" else memory.available()
-    if free is not None and needed > free:
-        raise LoadFailed(f"{_out_of_memory(needed)}, {free / 1e9:.1f} GB are free")
-
-
-def _out_of_memory(needed: int) -> str:
-    return f"out of memory: needs about {max(needed / 1e9, 0.1):.1f} GB"
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    words = str(error).lower()  # torch's CPU allocator and the mapping of files have no type of their own for it
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in words for sign in ALLOCATION_FAILED)

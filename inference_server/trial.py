@@ -3,6 +3,7 @@
 No table of architectures says which of them ignore padding or honour `logits_to_keep`; a few short passes do.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from inference_server.errors import LoadFailed
 LENGTHS = (3, 8)  # of the prompts tried
 SAME_PROBABILITY = 1e-4  # the most that two ways to one probability may differ; more where logits have 16 bits
 SAME_LOGITS = 10  # times as much of their logits, relative to the spread; flat distributions show little in probability
+LEARNED = re.compile(r"(^|\.)(wpe|positions_embed|embed_positions|position_embeddings)$")
 SEES_AHEAD = 0.1  # relative difference of logits that rounding can't explain in any dtype
 
 logger = structlog.get_logger()
@@ -76,6 +78,19 @@ def run(model: Trialled) -> None:
     model.batches = True
     model.batches = _agree("batching", alone, lambda: model.last_logits(prompts), most)
     logger.debug("model tried out", positions=model.positions.name, batches=model.batches)
+
+
+def longest(network: Any, stated: int) -> int:
+    """The most tokens a network can place: as many as stated, or as its table of learned positions has rows for.
+
+    Some tables have rows that no token takes: before the first one, as many as `offset` says, or up to the padding's.
+    """
+    for name, part in network.named_modules():
+        if LEARNED.search(name) and (rows := getattr(part, "num_embeddings", None)):
+            padding = getattr(part, "padding_idx", None)
+            unused = getattr(part, "offset", 0 if padding is None else padding + 1)
+            stated = min(stated, rows - unused)
+    return stated
 
 
 def _copied(first: int, rows: Any) -> Any:

@@ -12,8 +12,7 @@ import safetensors.torch
 import torch
 import transformers
 
-from inference_server import memory, precision, trial
-from inference_server import model as model_module
+from inference_server import filling, memory, precision, trial
 from inference_server.errors import LoadFailed
 from inference_server.model import Model
 from inference_server.trial import Positions
@@ -148,7 +147,7 @@ def test_a_model_larger_than_the_memory_left_is_not_begun(
     monkeypatch.setattr(precision, "kernels_run", lambda: kernels)
     monkeypatch.setattr(memory, "available", lambda: 50_000_000)
     reads: list[Path] = []
-    monkeypatch.setattr(model_module, "_read", lambda folder, *_: reads.append(folder))
+    monkeypatch.setattr(filling, "read", lambda folder, *_: reads.append(folder))
     reconfigure(folder, vocab_size=5_470_000)
     write_sparse(folder, 5_470_000)
     with pytest.raises(LoadFailed, match=rf"^out of memory: needs about {needed} GB, 0\.1 GB are free"):
@@ -174,7 +173,7 @@ def test_an_allocation_that_fails_is_told_as_such(sound: Path, monkeypatch: pyte
     def read(folder: Path, config: Any, dtype: torch.dtype) -> Any:
         return torch.empty(2**60, dtype=dtype)  # what the allocator says of more than there can be
 
-    monkeypatch.setattr(model_module, "_read", read)
+    monkeypatch.setattr(filling, "read", read)
     with pytest.raises(LoadFailed, match=r"^out of memory: needs about 0\.1 GB"):
         Model.load(sound, "cpu")
 

@@ -60,6 +60,7 @@ INFERENCE_PATH = (
     "page_pool",
     "kv_store",
     "precision",
+    "filling",
     "calibration",
     "held",
     "blueprint",
@@ -97,7 +98,7 @@ GATEWAY_PATH = (
 )
 PROTOBUF = {"nexttoken", "google", "grpc_status", "grpc_health", "grpc_reflection"}
 TORCH = {
-    *("model.py", "blueprint.py", "distribution.py", "train.py", "evaluate.py"),
+    *("model.py", "filling.py", "blueprint.py", "distribution.py", "train.py", "evaluate.py"),
     *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
     *("fixed_step.py", "replay.py", "states.py"),
     *("held.py", "calibration.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py"),
