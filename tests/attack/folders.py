@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from models import architectures, tokenizers
 
-from inference_server import engine
+from inference_server.engine import engine
 from inference_server.errors import LoadFailed
-from inference_server.prefix_cache import PrefixCache
-from inference_server.scheduler import Scheduler
+from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
-from inference_server.vocabulary import Vocabulary
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 WEIGHTS = "model.safetensors"
 DEEP = 200_000
@@ -24,7 +24,7 @@ MOST_BYTES = 2_000_000_000  # of memory that a refusal must stay far below
 def build(folder: Path) -> Path:
     """A folder that loads."""
     tokenizers.build("byte_bpe", folder)
-    architectures.build("llama", Vocabulary.load(folder).size, folder)
+    architectures.build("llama", ModelTokenizer.load(folder).size, folder)
     return folder
 
 
@@ -32,7 +32,7 @@ def load(folder: Path) -> None:
     """Makes a folder an engine, which nobody asks anything."""
     scheduler = Scheduler(queue_limit=1, batch_size=1, batch_tokens=100)
     try:
-        engine.load("hostile", folder, scheduler, PrefixCache(0), 0, Settings(device="cpu"))
+        engine.load("hostile", folder, scheduler, LogitsCache(0), 0, Settings(device="cpu"))
     finally:
         asyncio.run(scheduler.close(grace_s=5))
 

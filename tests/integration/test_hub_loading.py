@@ -18,7 +18,7 @@ from models import tokenizers
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, ServerProcess, ready, server_process, stub_of
 
-from inference_server.vocabulary import Vocabulary
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 MIB = 1 << 20
 FP8 = {"quant_method": "modelopt", "quant_algo": "FP8"}
@@ -46,7 +46,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("tiny")
     tokenizers.build("byte_bpe", folder)
     config = transformers.LlamaConfig(
-        vocab_size=Vocabulary.load(folder).size,
+        vocab_size=ModelTokenizer.load(folder).size,
         hidden_size=128,
         intermediate_size=448,
         num_hidden_layers=4,

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import transformers
 
-from inference_server import architecture, checkpoint
 from inference_server.errors import LoadFailed
-from inference_server.model import Model
+from inference_server.models import checkpoint
+from inference_server.runtime import architecture
+from inference_server.runtime.model import Model
 
 KINDS: dict[str, Any] = {
     kind: transformers.CONFIG_MAPPING[kind]
