@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-FRONTEND = Path(__file__).parents[1] / "frontend"  # beside this package, in a checkout and when installed
+FRONTEND = Path(__file__).parents[2] / "frontend"  # beside this package, in a checkout and when installed
 ENTRY = "index.html"
 MEDIA_TYPES = {  # the operating system's own table differs from machine to machine
     ".css": "text/css",
