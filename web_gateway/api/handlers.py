@@ -7,6 +7,7 @@ from starlette.responses import Response
 from web_gateway.api import openapi
 from web_gateway.api.feed import EventStream
 from web_gateway.api.schemas import parse, render
+from web_gateway.http import body
 from web_gateway.messages import LoadRequest, NextTokenRequest, ScoreRequest, Status
 
 
@@ -17,13 +18,13 @@ def answer(content: Struct) -> Response:
 
 async def next_token(request: Request) -> Response:
     """The most likely next tokens of a prompt."""
-    query = parse(request.state.body, NextTokenRequest)
+    query = parse(body.taken(request), NextTokenRequest)
     return answer(await request.state.inference.next_token(query, request.state.call))
 
 
 async def score(request: Request) -> Response:
     """How likely the model found each token of a text."""
-    query = parse(request.state.body, ScoreRequest)
+    query = parse(body.taken(request), ScoreRequest)
     return answer(await request.state.inference.score(query, request.state.call))
 
 
@@ -39,7 +40,7 @@ async def model_events(request: Request) -> Response:
 
 async def load_model(request: Request) -> Response:
     """Starts loading a model that failed; answers with its state and does not wait."""
-    wanted = parse(request.state.body, LoadRequest)
+    wanted = parse(body.taken(request), LoadRequest)
     return answer(await request.state.inference.load(wanted.name, request.state.call))
 
 

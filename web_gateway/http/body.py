@@ -24,7 +24,7 @@ class Bodies:
         self.room = Shares("bodies", room, max(room // PART, longest), refused)
 
     def through(self, app: ASGIApp) -> ASGIApp:
-        """The app with the whole body as `request.state.body`."""
+        """The app, once the whole body is there to be taken."""
 
         async def reading(scope: Scope, receive: Receive, send: Send) -> None:
             body = Body(self.room, visitor(scope["client"][0] if scope.get("client") else ""))
@@ -86,6 +86,12 @@ async def read(request: Request, body: Body) -> bytes:
     except TimeoutError:
         raise SlowBody(f"the body did not arrive within {request.state.settings.timeout_s:g} s") from None
     return body.whole()
+
+
+def taken(request: Request) -> bytes:
+    """The body, which is not kept any longer here."""
+    body: bytes = request.scope["state"].pop("body")
+    return body
 
 
 def too_large(limit: int) -> BodyTooLarge:
