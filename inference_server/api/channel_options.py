@@ -14,7 +14,8 @@ CONNECTION_GRACE_MS = 660_000  # longer than any gateway waits for an answer
 HANDSHAKE_MS = 10_000
 
 MOST_CONNECTIONS = 512  # well below the 1,024 files that a process may usually have open
-BESIDE_QUEUE = 64  # streams of a connection beside what the queue holds: watches, health, refusals on their way
+MOST_STREAMS = 4_096  # of a connection; gRPC resets what an honest client opens beyond it before others are cleared
+MOST_WAITING = 8 * MOST_STREAMS  # some 10 kB each
 
 
 def options(settings: Settings) -> list[tuple[str, int]]:
@@ -30,25 +31,24 @@ def options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),
         *aging(settings.connection_age_s),
-        *waiting(settings.queue_limit),
+        *waiting(),
     ]
 
 
-def waiting(queue_limit: int) -> list[tuple[str, int]]:
+def waiting() -> list[tuple[str, int]]:
     """What gRPC may hold of calls that our event loop has not taken yet.
 
-    A connection has so many streams, those counted that were taken back but not cleared away: so who opens and resets
-    them without end (rapid reset) keeps no more waiting than others. Between 1,000 and 3,000 that wait, or after 30 s,
-    gRPC would drop any caller's with a bare CANCELLED. Here all streams of all connections may wait instead, for as
-    long as anybody does: the loop takes each, and refuses it in words where it must.
+    Left alone, gRPC drops some of them, anybody's, with a bare CANCELLED as soon as 1,000 wait, or after 30 s. Here
+    more may wait than a few connections can send, and for as long as anybody does: the loop takes each, and refuses it
+    in words where it must. A connection has so many streams, those counted that were reset and not yet cleared away:
+    who opens and resets them without end (rapid reset) has no more of them waiting.
     """
-    streams = queue_limit + BESIDE_QUEUE
     return [
         ("grpc.max_allowed_incoming_connections", MOST_CONNECTIONS),
+        ("grpc.max_concurrent_streams", MOST_STREAMS),
+        ("grpc.server.max_pending_requests", MOST_WAITING),
+        ("grpc.server.max_pending_requests_hard_limit", MOST_WAITING),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
-        ("grpc.max_concurrent_streams", streams),
-        ("grpc.server.max_pending_requests", streams * MOST_CONNECTIONS),
-        ("grpc.server.max_pending_requests_hard_limit", streams * MOST_CONNECTIONS),
         ("grpc.server_max_unrequested_time_in_server", CONNECTION_GRACE_MS // 1000),
     ]
 

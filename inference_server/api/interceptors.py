@@ -1,7 +1,6 @@
 """What every call passes on its way to the service: is there room for it, and is its message one. Knows no models."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +12,8 @@ from inference_server.api.service import REQUEST_ID_KEY, STATUS, refuse
 from inference_server.errors import Overloaded
 from service_kit import logs
 
-MOST_CALLS = 4_096  # open at once: watches, and calls whose message has not come, hold memory and nothing else
-MOST_HEALTH = 1_024  # beside them, so that no flood of calls keeps probes from an answer
+MOST_CALLS = 8_192  # open at once: watches, and calls whose message has not come, hold some 25 kB each
+PROBES = f"/{health.SERVICE_NAME}/Check"  # always let in: a server that refuses its probes would be restarted
 RETRY_AFTER_S = 1.0
 CROWDED = "more calls are open than this server holds; try again later"
 
@@ -46,18 +45,20 @@ class Crowd(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
     def __init__(self, turned_away: Callable[[], object]) -> None:
         """`turned_away` is told of each refusal."""
         self._turned_away = turned_away
-        self._open: Counter[bool] = Counter()
+        self._open = 0
 
     async def intercept_service(self, continuation: Any, call: grpc.HandlerCallDetails) -> Any:
-        probe = call.method.startswith(f"/{health.SERVICE_NAME}/")
-        if self._open[probe] >= (MOST_HEALTH if probe else MOST_CALLS):
+        if self._open >= MOST_CALLS and call.method != PROBES:
             self._turned_away()
             return grpc.stream_unary_rpc_method_handler(crowded)  # of streams gRPC awaits no first message
         calling = asyncio.current_task()
         assert calling is not None  # noqa: S101 - gRPC runs each call in a task of its own
-        self._open[probe] += 1
-        calling.add_done_callback(lambda _: self._open.subtract((probe,)))
+        self._open += 1
+        calling.add_done_callback(self._ended)
         return await continuation(call)
+
+    def _ended(self, _: object) -> None:
+        self._open -= 1
 
 
 async def crowded(_: Any, context: Any) -> None:
