@@ -22,8 +22,8 @@ from attack.bystander import ADDRESS
 from attack.floods import flooding
 from attack.guard import Guarded, guarded
 from attack.tiers import Tiers
-from inference_server.connections import MOST_STREAMS
-from inference_server.interceptors import MOST_CALLS
+from inference_server.api.channel_options import MOST_STREAMS
+from inference_server.api.interceptors import MOST_CALLS
 
 INFERENCE_MB = 150.0
 BURST = 256  # streams of each connection that says nothing

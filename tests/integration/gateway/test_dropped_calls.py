@@ -10,8 +10,8 @@ from gateways import ScriptedService, gateway_here, problem
 from grpc_health.v1 import health_pb2_grpc
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
-from inference_server.health import Health
-from web_gateway import client
+from inference_server.api.health import Health
+from web_gateway.inference import client
 
 HELLO = {"text": "hi"}
 
