@@ -79,7 +79,7 @@ proto-check: $(VENV)/.dev $(NODE_TOOLS)/node_modules/.bin/buf  ## fail if genera
 	PATH="$$PWD/$(BIN):$$PATH" $(NODE_TOOLS)/node_modules/.bin/buf lint proto
 
 train: $(VENV)/.run  ## retrain the demo model: make train CORPUS=stories.txt MINUTES=60
-	$(BIN)/python -m inference_server.bundled.train $(CORPUS) --minutes $(or $(MINUTES),60)
+	PYTHONPATH=tools $(BIN)/python -m train_demo_model.train $(CORPUS) --minutes $(or $(MINUTES),60)
 
 clean:  ## remove everything installed and built
 	rm -rf $(VENV) build artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis

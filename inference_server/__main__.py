@@ -7,7 +7,7 @@ import sys
 
 import structlog
 
-from inference_server import openmp
+from inference_server.host import openmp
 from inference_server.server import CannotListen, serve
 from inference_server.settings import Settings
 from service_kit import logs, settings, tracing

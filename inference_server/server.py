@@ -12,21 +12,23 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from nexttoken.v1 import next_token_pb2, next_token_pb2_grpc
 
-from inference_server import guard, memory
-from inference_server.about import About
-from inference_server.connections import options
-from inference_server.gauges import Gauges
-from inference_server.health import Health
-from inference_server.interceptors import Crowd, Decoding
-from inference_server.memory import Shares, divide
-from inference_server.metrics import Current, Metrics
-from inference_server.monitor import Monitor
-from inference_server.prefix_cache import PrefixCache
-from inference_server.readiness import Readiness
-from inference_server.registry import BUNDLED, Engine, Fetch, Load, OnProgress, Registry
-from inference_server.scheduler import Scheduler
-from inference_server.service import NextTokenService
+from inference_server.api import auth
+from inference_server.api.channel_options import options
+from inference_server.api.health import Health
+from inference_server.api.info import About
+from inference_server.api.interceptors import Crowd, Decoding
+from inference_server.api.service import NextTokenService
+from inference_server.host import memory
+from inference_server.host.memory import Shares, divide
+from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.models import bundled
+from inference_server.models.registry import Engine, Fetch, Load, OnProgress, Registry
+from inference_server.ops.admin_http import AdminServer
+from inference_server.ops.metrics import Current, Metrics
+from inference_server.ops.readiness import Readiness
+from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
+from inference_server.stats import ServerStats
 from service_kit import bearer
 
 SERVICE = next_token_pb2.DESCRIPTOR.services_by_name["NextTokenService"].full_name
@@ -52,7 +54,7 @@ class InferenceServer:
     settings name don't fit.
     """
 
-    def __init__(self, settings: Settings, registry: Registry, scheduler: Scheduler, kept: PrefixCache[Any]) -> None:
+    def __init__(self, settings: Settings, registry: Registry, scheduler: Scheduler, kept: LogitsCache[Any]) -> None:
         self.settings = settings
         self.kept = kept
         self.registry = registry
@@ -61,11 +63,11 @@ class InferenceServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self.readiness = Readiness(registry, scheduler.progress, settings.ready_when, settings.stall_s)
         self.metrics = Metrics(Current(registry, self.readiness, self.gauges))
-        self.monitor = Monitor(self.readiness, self.metrics)
+        self.monitor = AdminServer(self.readiness, self.metrics)
         self._health = Health()
-        self._certificates = guard.certificates(settings)
+        self._certificates = auth.certificates(settings)
         secrets = bearer.read(settings.auth_token, settings.auth_token_file)
-        access = (guard.Access(secrets, self.metrics.unwelcome),) if secrets else ()
+        access = (auth.Authenticator(secrets, self.metrics.unwelcome),) if secrets else ()
         interceptors = (*access, Crowd(self.metrics.turned_away), Decoding(SERVICE))
         self._grpc = grpc.aio.server(interceptors=interceptors, options=options(settings))
 
@@ -78,7 +80,7 @@ class InferenceServer:
                 self.metrics,
                 About(self.settings, self.registry),
                 log_text=self.settings.log_text,
-                believed=guard.believes_callers(self.settings),
+                believed=auth.believes_callers(self.settings),
             ),
             self._grpc,
         )
@@ -108,10 +110,10 @@ class InferenceServer:
         await asyncio.gather(self.scheduler.close(grace_s), self._grpc.stop(grace_s + LAST_WORDS_S))
         self.monitor.stop()
 
-    def gauges(self) -> Gauges:
+    def gauges(self) -> ServerStats:
         """What the server counts of itself, as it is now; from any thread."""
         tasks = len(asyncio.all_tasks(self._loop)) if self._loop else 0
-        return Gauges(self.scheduler.gauges, self.kept.gauges, self.registry.gauges(), tasks)
+        return ServerStats(self.scheduler.gauges, self.kept.gauges, self.registry.gauges(), tasks)
 
     def _listen(self) -> int:
         host = self.settings.grpc_host
@@ -122,7 +124,7 @@ class InferenceServer:
             if kept is None:
                 port = self._grpc.add_insecure_port(at)
             else:
-                port = self._grpc.add_secure_port(at, guard.credentials(kept))
+                port = self._grpc.add_secure_port(at, auth.credentials(kept))
             if port:
                 return int(port)
         raise CannotListen(
@@ -164,20 +166,21 @@ class InferenceServer:
 
 def bring_files(name: str, on_progress: OnProgress) -> Path:
     """A model's folder, fetched where it must be."""
-    if name == BUNDLED:
-        return Path(__file__).parent / "bundled"
-    from inference_server import architecture, hub  # take a while to import: not before the port answers
+    if name == bundled.NAME:
+        return bundled.FOLDER
+    from inference_server.models import hub  # take a while to import: not before the port answers
+    from inference_server.runtime import architecture
 
     return hub.fetch(name, on_progress, lambda config: architecture.configuration(config.parent))
 
 
-def loading(settings: Settings, scheduler: Scheduler, kept: PrefixCache[Any], shares: Shares) -> Load:
+def loading(settings: Settings, scheduler: Scheduler, kept: LogitsCache[Any], shares: Shares) -> Load:
     """How folders become engines that share one scheduler and one cache."""
 
     def load(name: str, folder: Path) -> Engine:
-        from inference_server import engine  # imports torch and transformers: not before the port answers
+        from inference_server.engine import engine  # imports torch and transformers: not before the port answers
 
-        stored_bytes = shares.stored_by_bundled if name == BUNDLED else shares.stored_by_each
+        stored_bytes = shares.stored_by_bundled if name == bundled.NAME else shares.stored_by_each
         return engine.load(name, folder, scheduler, kept, stored_bytes, settings)
 
     return load
@@ -190,9 +193,9 @@ def assemble(settings: Settings, fetch: Fetch = bring_files, load: Load | None =
     scheduler = Scheduler(
         settings.queue_limit, settings.batch_size, settings.batch_tokens, address_limit, session_limit
     )
-    others = len({settings.model, *settings.models} - {BUNDLED})
+    others = len({settings.model, *settings.models} - {bundled.NAME})
     shares = divide(min(settings.cache_mb << 20, (memory.available() or settings.cache_mb << 21) // 2), others)
-    kept: PrefixCache[Any] = PrefixCache(shares.distributions)
+    kept: LogitsCache[Any] = LogitsCache(shares.distributions)
     load = load or loading(settings, scheduler, kept, shares)
     registry = Registry(settings.model, settings.models, fetch, load)
     return InferenceServer(settings, registry, scheduler, kept)

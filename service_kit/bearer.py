@@ -3,7 +3,7 @@
 import hmac
 import re
 
-from service_kit.files import Kept, content
+from service_kit.files import WatchedFile, content
 from service_kit.settings import SettingsError, variable
 
 FIELD, FILE_FIELD = "auth_token", "auth_token_file"
@@ -14,7 +14,7 @@ SCHEME = "Bearer "
 Secrets = tuple[bytes, ...]
 
 
-def read(given: str, path: str) -> Kept[Secrets] | None:
+def read(given: str, path: str) -> WatchedFile[Secrets] | None:
     """The secrets of NEXTTOKEN_AUTH_TOKEN or of the lines of NEXTTOKEN_AUTH_TOKEN_FILE; None where neither is set.
 
     The first is the one to show, all are good: so a new one can be put in place before the old one goes. Raises
@@ -23,9 +23,9 @@ def read(given: str, path: str) -> Kept[Secrets] | None:
     if given and path:
         raise SettingsError(f"{variable(FIELD)} and {variable(FILE_FIELD)} are both set; set one of them")
     if path:
-        return Kept([path], lambda: fitting(FILE_FIELD, content(FILE_FIELD, path).split()))
+        return WatchedFile([path], lambda: fitting(FILE_FIELD, content(FILE_FIELD, path).split()))
     if given:
-        return Kept([], lambda: fitting(FIELD, [given.encode()]))
+        return WatchedFile([], lambda: fitting(FIELD, [given.encode()]))
     return None
 
 

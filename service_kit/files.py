@@ -22,7 +22,7 @@ def content(field: str, path: str) -> bytes:
         raise SettingsError(f"{variable(field)}={path!r}: {os.strerror(error.errno or 0)}") from error
 
 
-class Kept(Generic[T]):
+class WatchedFile(Generic[T]):
     """What some files say, renewed on request. Files that stop making sense leave the last good value in use."""
 
     def __init__(self, paths: Sequence[str], read: Callable[[], T]) -> None:

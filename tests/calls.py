@@ -13,8 +13,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from servers import PATIENCE_S
 
-from inference_server.jobs import Lane
-from inference_server.scheduler import Scheduler
+from inference_server.scheduler.queue import Lane
+from inference_server.scheduler.scheduler import Scheduler
 
 
 async def failure(call: Awaitable[Any]) -> grpc.aio.AioRpcError:

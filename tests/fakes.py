@@ -9,30 +9,30 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inference_server import values
+from inference_server import messages
 from inference_server.errors import InvalidField
-from inference_server.gate import NOBODY, Client
-from inference_server.gauges import ModelGauges
+from inference_server.messages import NOBODY, Client
+from inference_server.stats import ModelStats
 
 VOCAB_SIZE = 256
 CONTEXT_LIMIT = 64
 
 
-def candidate(token_id: int, rank: int, probability: float) -> values.Candidate:
-    token = values.Token(token_id, bytes([token_id]), is_special=token_id == 0)
-    return values.Candidate(token, rank, math.log(probability), probability, math.log(probability))
+def candidate(token_id: int, rank: int, probability: float) -> messages.Candidate:
+    token = messages.Token(token_id, bytes([token_id]), is_special=token_id == 0)
+    return messages.Candidate(token, rank, math.log(probability), probability, math.log(probability))
 
 
 @dataclass
 class FakeEngine:
     """Remembers its queries; answers them, raises `failure`, or waits for `gate`, whichever is set."""
 
-    facts: values.ModelFacts = field(
-        default_factory=lambda: values.ModelFacts(
+    facts: messages.ModelFacts = field(
+        default_factory=lambda: messages.ModelFacts(
             1234, "cpu", "float32", VOCAB_SIZE, CONTEXT_LIMIT, "FakeForCausalLM", (0, 4), (0,)
         )
     )
-    queries: list[values.TopKQuery | values.ScoreQuery] = field(default_factory=list)
+    queries: list[messages.TopKQuery | messages.ScoreQuery] = field(default_factory=list)
     deadlines: list[float | None] = field(default_factory=list)
     clients: list[Client] = field(default_factory=list)
     failure: BaseException | None = None
@@ -40,17 +40,17 @@ class FakeEngine:
     finished: int = 0
 
     @property
-    def gauges(self) -> ModelGauges:
-        return ModelGauges(self.finished, 0, 0, 0, None)
+    def gauges(self) -> ModelStats:
+        return ModelStats(self.finished, 0, 0, 0, None)
 
     async def top_k(
-        self, query: values.TopKQuery, deadline: float | None, client: Client = NOBODY
-    ) -> values.TopKAnswer:
+        self, query: messages.TopKQuery, deadline: float | None, client: Client = NOBODY
+    ) -> messages.TopKAnswer:
         self.clients.append(client)
         started = time.monotonic()
         ids = await self._admit(query, deadline)
         following = [(ids[-1] + step) % VOCAB_SIZE for step in range(1, query.top_k + 1)]
-        return values.TopKAnswer(
+        return messages.TopKAnswer(
             token_count=len(ids),
             cached_tokens=0,
             context_limit=CONTEXT_LIMIT,
@@ -63,30 +63,30 @@ class FakeEngine:
             entropy_bits=2.0,
             vocab_size=VOCAB_SIZE,
             lookahead_hit=False,
-            timings=values.Timings(0.1, 0.2, 0.3, (time.monotonic() - started) * 1000),
+            timings=messages.Timings(0.1, 0.2, 0.3, (time.monotonic() - started) * 1000),
             prompt_tokens=[candidate(i, 1, 1.0).token for i in ids] if query.include_prompt_tokens else (),
-            partition=[values.PartitionPoint(1.0, 2.0, 3.0, 4.0)] if query.include_partition else (),
+            partition=[messages.PartitionPoint(1.0, 2.0, 3.0, 4.0)] if query.include_partition else (),
         )
 
     async def score(
-        self, query: values.ScoreQuery, deadline: float | None, client: Client = NOBODY
-    ) -> values.ScoreAnswer:
+        self, query: messages.ScoreQuery, deadline: float | None, client: Client = NOBODY
+    ) -> messages.ScoreAnswer:
         self.clients.append(client)
         ids = await self._admit(query, deadline)
         alternatives = [candidate(i, i + 1, 0.5) for i in range(query.top_k)]
-        return values.ScoreAnswer(
+        return messages.ScoreAnswer(
             tokens=[
-                values.ScoredToken(candidate(i, 1, 0.5), 1.0, alternatives, unconditioned=at == 0)
+                messages.ScoredToken(candidate(i, 1, 0.5), 1.0, alternatives, unconditioned=at == 0)
                 for at, i in enumerate(ids)
             ],
             total_logprob=-0.5,
             perplexity=1.5,
             bits_per_byte=0.25,
             context_limit=CONTEXT_LIMIT,
-            timings=values.Timings(0.1, 0.2, 0.3, 0.6),
+            timings=messages.Timings(0.1, 0.2, 0.3, 0.6),
         )
 
-    async def _admit(self, query: values.TopKQuery | values.ScoreQuery, deadline: float | None) -> list[int]:
+    async def _admit(self, query: messages.TopKQuery | messages.ScoreQuery, deadline: float | None) -> list[int]:
         self.queries.append(query)
         self.deadlines.append(deadline)
         if self.gate is not None:

@@ -21,8 +21,8 @@ from servers import PATIENCE_S
 from starlette.applications import Starlette
 
 from web_gateway.app import create_app
-from web_gateway.protocol import Clocks
-from web_gateway.server import Server, listen, url
+from web_gateway.http.protocol import Clocks
+from web_gateway.http.server import Server, listen, url
 from web_gateway.settings import Settings
 
 ROOT = Path(__file__).parents[1]

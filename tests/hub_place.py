@@ -10,8 +10,8 @@ import pytest
 from hub_server import Hub, Repo, point_at, run_hub
 from huggingface_hub import constants
 
-from inference_server import hub
 from inference_server.errors import LoadFailed
+from inference_server.models import hub
 
 MIB = 1 << 20
 WEIGHTS = random.Random(7).randbytes(5 * MIB + 12_345)

@@ -8,8 +8,8 @@ import os
 
 import fakes
 
-from inference_server import values
-from inference_server.gate import NOBODY, Client
+from inference_server import messages
+from inference_server.messages import NOBODY, Client
 from inference_server.server import serve
 from inference_server.settings import Settings
 from service_kit import logs
@@ -22,8 +22,8 @@ class SlowEngine(fakes.FakeEngine):
     """Has requests in flight most of the time."""
 
     async def top_k(
-        self, query: values.TopKQuery, deadline: float | None, client: Client = NOBODY
-    ) -> values.TopKAnswer:
+        self, query: messages.TopKQuery, deadline: float | None, client: Client = NOBODY
+    ) -> messages.TopKAnswer:
         await asyncio.sleep(ANSWER_S)
         return await super().top_k(query, deadline, client)
 

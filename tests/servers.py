@@ -15,7 +15,7 @@ import grpc
 from nexttoken.v1 import next_token_pb2 as pb
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
-from inference_server.registry import Fetch, Load
+from inference_server.models.registry import Fetch, Load
 from inference_server.server import InferenceServer, assemble, bring_files
 from inference_server.settings import Settings
 

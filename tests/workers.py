@@ -7,9 +7,9 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 
 from inference_server.errors import InvalidField
-from inference_server.gate import NOBODY, Client
-from inference_server.jobs import Lane, Outcome
-from inference_server.scheduler import Scheduler
+from inference_server.messages import NOBODY, Client
+from inference_server.scheduler.queue import Lane, Outcome
+from inference_server.scheduler.scheduler import Scheduler
 
 PATIENCE_S = 20.0  # bounds a wait for something that must happen; no test depends on its value
 

@@ -9,9 +9,9 @@ from msgspec import structs
 
 from service_kit import logs, tracing
 from service_kit.settings import SettingsError, read_or_exit
-from web_gateway import channel
 from web_gateway.app import create_app
-from web_gateway.server import CannotListen, Server, listen
+from web_gateway.http.server import CannotListen, Server, listen
+from web_gateway.inference import channel
 from web_gateway.settings import Settings
 
 logger = structlog.get_logger()

@@ -11,13 +11,16 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount, Route, Router
 
-from web_gateway import client, edge, errors, handlers
+from web_gateway import errors
 from web_gateway.about import About
-from web_gateway.body import Bodies
-from web_gateway.feed import ModelFeed
+from web_gateway.api import handlers
+from web_gateway.api.feed import ModelFeed
+from web_gateway.http import limits
+from web_gateway.http.body import Bodies
+from web_gateway.http.middleware import CancelOnDisconnect, InPieces, RequestRecord, SecurityHeaders
+from web_gateway.http.static import FRONTEND, Page
+from web_gateway.inference import client
 from web_gateway.metrics import Metrics
-from web_gateway.middleware import CancelOnDisconnect, InPieces, RequestRecord, SecurityHeaders
-from web_gateway.page import FRONTEND, Page
 from web_gateway.settings import Settings
 
 SMALL = 500  # bytes; compressing less saves next to nothing
@@ -29,13 +32,13 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
     """The gateway. `connect` opens what it asks; nothing is opened before the app starts."""
     metrics = Metrics()
     about = About(settings)
-    gate = edge.Gate(settings, metrics.refused)
+    gate = limits.RequestGate(settings, metrics.refused)
     cancelled = [Middleware(CancelOnDisconnect)]
     placed = [Middleware(gate.through)]
     in_time = [Middleware(gate.in_time), *cancelled]
     gated = [*in_time, *placed]
     posted = [*in_time, Middleware(Bodies(settings, metrics.refused).through), *placed]
-    asking = [*posted, Middleware(edge.Patience(metrics.refused).through)]
+    asking = [*posted, Middleware(limits.Patience(metrics.refused).through)]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -76,9 +79,9 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
         middleware=[
             Middleware(InPieces),
             Middleware(SecurityHeaders),
-            *edge.believe(settings),
+            *limits.believe(settings),
             Middleware(RequestRecord, metrics=metrics, timeout_s=settings.timeout_s),
-            *edge.surroundings(settings, metrics.refused),
+            *limits.surroundings(settings, metrics.refused),
             Middleware(GZipMiddleware, minimum_size=SMALL, compresslevel=6),
         ],
         exception_handlers={errors.GatewayError: errors.refused, HTTPException: errors.unrouted},

@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from web_gateway.values import Problem
+from web_gateway.messages import Problem
 
 
 class GatewayError(Exception):

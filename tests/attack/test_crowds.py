@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -14,12 +13,12 @@ from nexttoken.v1 import next_token_pb2 as pb
 from servers import connect
 from transformers import AutoModelForCausalLM
 
-import inference_server.bundled
 from attack.bystander import PATIENCE_S, SAME
 from attack.guard import Guarded, guarded
 from attack.tiers import Tiers, running
+from inference_server.models import bundled
 
-BUNDLED = Path(inference_server.bundled.__file__).parent
+BUNDLED = bundled.FOLDER
 IDS = 4000  # of the bundled model's 4,096
 AT_ONCE = 16
 

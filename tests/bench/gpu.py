@@ -17,9 +17,9 @@ from transformers import AutoModelForCausalLM, DynamicCache
 
 from bench import shape
 from bench.step import Prompts, medians
-from inference_server.batch import Segment
-from inference_server.capability import build_runner
-from inference_server.runner import RaggedRunner
+from inference_server.attention.batch import Segment
+from inference_server.runtime.capability import build_runner
+from inference_server.runtime.model_runner import ModelRunner
 
 REPEATS = 30
 MOST_ROWS = 32
@@ -82,7 +82,7 @@ def _load(folder: Path, device: torch.device) -> Any:
     return model.eval().to(device)
 
 
-def _runner(model: Any, stored_bytes: int, *, fixed: bool) -> RaggedRunner:
+def _runner(model: Any, stored_bytes: int, *, fixed: bool) -> ModelRunner:
     runner = build_runner(model, stored_bytes, compiled=False, fixed=fixed)
     if runner is None or runner.fixed != fixed:
         raise ArithmeticError("no step of fixed shapes gives the numbers of plain transformers; the log says why")
@@ -107,7 +107,7 @@ def _plain_step(model: Any, tokens: list[int]) -> Callable[[], Any]:
     return step
 
 
-def _difference(runner: RaggedRunner, plain: Any, tokens: list[int]) -> tuple[float, float]:
+def _difference(runner: ModelRunner, plain: Any, tokens: list[int]) -> tuple[float, float]:
     """The largest in probability over steps and branches, and what one step of the format at the largest logit is."""
     stored = runner.open(tokens)
     runner.run([Segment(stored, tokens)])

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM
 
 from bench import shape
-from inference_server.batch import Segment
-from inference_server.capability import build_runner
-from inference_server.held import hold
-from inference_server.runner import RaggedRunner
+from inference_server.attention.batch import Segment
+from inference_server.cpu.weight_only_linear import replace_linears
+from inference_server.runtime.capability import build_runner
+from inference_server.runtime.model_runner import ModelRunner
 
 THREADS = 2
 PROMPT = 512
@@ -80,9 +80,9 @@ def ours(prompt: Sequence[int]) -> Callable[[int], Logits]:
     """Our engine's step after a stored prompt."""
     model: Any = AutoModelForCausalLM.from_pretrained(shape.folder(), dtype=torch.bfloat16)
     model.train(False)
-    hold(model)
+    replace_linears(model)
     runner = build_runner(model, 1 << 30)
-    assert isinstance(runner, RaggedRunner)
+    assert isinstance(runner, ModelRunner)
     stored = runner.open(prompt)
     runner.run([Segment(stored, prompt)])
     return lambda token_id: runner.run([Segment(stored, [token_id], alternatives=True, keep=True)])[0].numpy()

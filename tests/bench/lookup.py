@@ -11,12 +11,12 @@ from typing import Any
 
 import inference_server
 from bench.stack import percentile
-from inference_server.model import Model
-from inference_server.page_pool import PagePool
-from inference_server.prefix_cache import PrefixCache
-from inference_server.prefix_tree import PrefixTree
-from inference_server.reader import Reader
-from inference_server.readings import Ids, Reading
+from inference_server.kvcache.block_pool import BlockPool
+from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.kvcache.radix_cache import RadixCache
+from inference_server.runtime.executor import Executor
+from inference_server.runtime.model import Model
+from inference_server.sequence import Ids, Reading
 
 FEW, MANY = 200, 20_000
 ASKED = 100
@@ -37,7 +37,7 @@ class Prompts:
         return (FIRST, *(self._chance.randrange(VOCABULARY) for _ in range(TOKENS - 1)))
 
 
-def steps(reader: Reader, prompts: Prompts) -> float:
+def steps(reader: Executor, prompts: Prompts) -> float:
     """Milliseconds of one prompt's step."""
     taken = []
     for _ in range(ASKED):
@@ -49,7 +49,7 @@ def steps(reader: Reader, prompts: Prompts) -> float:
     return percentile(taken, 0.5)
 
 
-def store(tree: PrefixTree, ids: Ids) -> float:
+def store(tree: RadixCache, ids: Ids) -> float:
     """Microseconds that finding and storing a prompt takes of the tree alone."""
     began = time.perf_counter()
     held = tree.open(ids)
@@ -63,16 +63,16 @@ def store(tree: PrefixTree, ids: Ids) -> float:
 def in_the_tree(stored: int) -> float:
     """Microseconds of a new prompt, among so many, over pages that hold nothing."""
     prompts = Prompts()
-    tree = PrefixTree(PagePool(range(stored + 2 * ASKED), 16), lambda source, target: None)
+    tree = RadixCache(BlockPool(range(stored + 2 * ASKED), 16), lambda source, target: None)
     return percentile([store(tree, prompts()) for _ in range(stored + ASKED)][-ASKED:], 0.5)
 
 
 def measure() -> dict[str, float]:
     """All figures of this benchmark; prints them as a table."""
     bundled = Path(inference_server.__file__).parent / "bundled"
-    kept: PrefixCache[Any] = PrefixCache(KEPT_BYTES)
+    kept: LogitsCache[Any] = LogitsCache(KEPT_BYTES)
     model = Model.load(bundled, "cpu", STORE_BYTES)
-    reader, runner, prompts = Reader(model, kept, 512, 0.3), model.runner, Prompts()
+    reader, runner, prompts = Executor(model, kept, 512, 0.3), model.runner, Prompts()
     assert runner is not None
     for _ in range(FEW - ASKED):
         store(runner.tree, prompts())

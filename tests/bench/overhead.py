@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 
 from bench.stack import percentile, resident_mb, running
-from inference_server import engine
-from inference_server.bundled import FOLDER
-from inference_server.prefix_cache import PrefixCache
-from inference_server.scheduler import Scheduler
+from inference_server.engine import engine
+from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.messages import TopKQuery
+from inference_server.models.bundled import FOLDER
+from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
-from inference_server.values import TopKQuery
 
 ROUNDS = 1_000
 CALLERS = 16
@@ -38,7 +38,7 @@ async def sequential(url: str) -> dict[str, float]:
     """p50 and p99 of both sides, call by call in turns."""
     settings = Settings(model="bundled")
     scheduler = Scheduler(settings.queue_limit, settings.batch_size, settings.batch_tokens)
-    loaded = engine.load("bundled", FOLDER, scheduler, PrefixCache(256 << 20), 256 << 20, settings)
+    loaded = engine.load("bundled", FOLDER, scheduler, LogitsCache(256 << 20), 256 << 20, settings)
     query = TopKQuery(text="Once upon a time")
     async with aiohttp.ClientSession() as session:
 

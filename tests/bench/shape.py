@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from inference_server.bundled import FOLDER as BUNDLED
+from inference_server.models.bundled import FOLDER as BUNDLED
 
 VOCABULARY = 49_152
 FOLDER = Path(__file__).parents[2] / "build" / "bench-360m"

@@ -14,11 +14,11 @@ from transformers import AutoModelForCausalLM, DynamicCache
 
 from bench import shape
 from bench.shape import VOCABULARY
-from inference_server.batch import Segment
-from inference_server.calibration import calibrate
-from inference_server.capability import build_runner
-from inference_server.held import hold
-from inference_server.runner import RaggedRunner
+from inference_server.attention.batch import Segment
+from inference_server.cpu.autotune import calibrate
+from inference_server.cpu.weight_only_linear import replace_linears
+from inference_server.runtime.capability import build_runner
+from inference_server.runtime.model_runner import ModelRunner
 
 REPEATS = 15
 SLOW_REPEATS = 3
@@ -39,7 +39,7 @@ def medians(works: dict[str, Callable[[], Any]], repeats: int) -> dict[str, floa
 class Prompts:
     """Prompts of given lengths held by a runner, to take steps from without moving on."""
 
-    def __init__(self, runner: RaggedRunner, vocabulary: int = VOCABULARY) -> None:
+    def __init__(self, runner: ModelRunner, vocabulary: int = VOCABULARY) -> None:
         self._runner = runner
         self._vocabulary = vocabulary
         self._draw = torch.Generator().manual_seed(1)
@@ -75,10 +75,10 @@ def measure() -> dict[str, float]:
     """All figures of this benchmark; prints them as a table."""
     model = AutoModelForCausalLM.from_pretrained(shape.folder(), dtype=torch.bfloat16)
     model.train(False)
-    hold(model)
+    replace_linears(model)
     calibrate(model)
     runner = build_runner(model, 1 << 31)
-    assert isinstance(runner, RaggedRunner)
+    assert isinstance(runner, ModelRunner)
     stream = torch.cat([p.data.flatten() for p in model.parameters() if p.dtype == torch.bfloat16]).view(torch.int64)
     prompts = Prompts(runner)
     works: dict[str, Callable[[], Any]] = {

@@ -10,7 +10,7 @@ import pytest
 from containers import GRPC_PORT, Container, Stack, docker, until
 from hub_server import Repo, run_hub
 
-from inference_server.bundled import FOLDER as BUNDLED
+from inference_server.models.bundled import FOLDER as BUNDLED
 
 SERVER_IMAGE, GATEWAY_IMAGE = "next-token/inference-server:local", "next-token/gateway:local"
 HUB_HOST = "host.docker.internal"

@@ -13,7 +13,7 @@ from pages import click_bar, rows, settled, write
 from playwright.sync_api import expect, sync_playwright
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from inference_server.bundled import FOLDER as BUNDLED
+from inference_server.models.bundled import FOLDER as BUNDLED
 
 MOST_GATEWAY_MB = 120
 SERVER_IMAGE = "next-token/inference-server:local"
@@ -77,7 +77,7 @@ def test_the_healthcheck_finds_the_service_well(stack: Stack, service: str) -> N
 
 def test_the_healthcheck_finds_an_absent_server_out() -> None:
     run = ("run", "--rm", "--network", "none", SERVER_IMAGE)
-    assert "no answer: UNAVAILABLE" in docker(*run, "python", "-m", "inference_server.probe", check=False)
+    assert "no answer: UNAVAILABLE" in docker(*run, "python", "-m", "inference_server.ops.probe", check=False)
 
 
 def test_the_sizes(images: dict[str, float]) -> None:

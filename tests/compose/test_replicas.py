@@ -15,7 +15,7 @@ import ring
 from containers import GRPC_PORT, SERVER, Container, Stack, docker, running, until
 from readers import Readers, answered_by, readers
 
-from web_gateway.channel import LOOK_UP_EVERY_S
+from web_gateway.inference.channel import LOOK_UP_EVERY_S
 
 REPLICAS = 3
 

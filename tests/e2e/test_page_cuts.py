@@ -7,9 +7,9 @@ from pages import OpenPage, Stack, answered, body, percents, rows, settled, shoo
 from playwright.sync_api import Page, Request, expect
 
 COMPARE = """async ({text, settings}) => {
-  const { cut } = await import("/scripts/cuts.js");
-  const { redraw } = await import("/scripts/distribution.js");
-  const { readAnswer } = await import("/scripts/wire.js");
+  const { cut } = await import("/core/cuts.js");
+  const { redraw } = await import("/core/distribution.js");
+  const { readAnswer } = await import("/net/wire.js");
   const ask = async (asked) => {
     const response = await fetch("/api/next-token", {
       method: "POST",

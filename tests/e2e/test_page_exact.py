@@ -8,8 +8,8 @@ PROMPTS = ["Once upon a time", "The little girl was very", "Tom"]
 TEMPERATURES = [0.02, 0.05, 0.1, 0.13, 0.25, 0.4, 0.55, 0.7, 0.85, 0.95, 1.05, 1.2, 1.45, 1.75, 2, 3.3, 5]
 
 COMPARE = """async ({text, temperatures}) => {
-  const { redraw } = await import("/scripts/distribution.js");
-  const { readAnswer } = await import("/scripts/wire.js");
+  const { redraw } = await import("/core/distribution.js");
+  const { readAnswer } = await import("/net/wire.js");
   const ask = async (temperature) => {
     const settings = { topK: 50, temperature };
     const response = await fetch("/api/next-token", {

@@ -76,3 +76,45 @@ test("a type that a comment names is defined where it says", () => {
     }
   }
 });
+
+/** What each package may import, itself aside. */
+const PACKAGES = new Map([
+  ["core", []],
+  ["net", ["core"]],
+  ["ui", ["core"]],
+  ["features", ["core", "net", "ui"]],
+  ["main.js", ["core", "net", "ui", "features"]],
+]);
+/** The one type that leads back: what main offers to views. */
+const VERBS = "main.js Verbs";
+const packageOf = (/** @type {string} */ name) => name.split("/")[0];
+const featureOf = (/** @type {string} */ name) => (packageOf(name) === "features" ? name.split("/")[1] : null);
+
+test("imports lead from main to features, to net and ui, to core, and never back; nor do the types that comments name", () => {
+  for (const [name, source] of sources) {
+    const from = packageOf(name);
+    const named = types(name, source).filter(([path, type]) => `${path} ${type}` !== VERBS || from !== "features");
+    for (const path of [...imports(name, source), ...named.map(([path]) => path)]) {
+      const to = packageOf(path);
+      assert.ok(to === from || PACKAGES.get(from)?.includes(to), `${name} may not know ${path}`);
+    }
+  }
+});
+
+test("a feature that needs another is not needed by it", () => {
+  const features = new Map();
+  for (const [name, paths] of graph) {
+    const from = featureOf(name);
+    if (from === null) continue;
+    const others = paths.map(featureOf).filter((to) => to !== null && to !== from);
+    features.set(from, [...(features.get(from) ?? []), ...others]);
+  }
+  assert.deepEqual(cycles(features), []);
+});
+
+test("the core and the features' models are pure: they know no page, no network, no storage and no clock", () => {
+  const world = /\b(?:document|window|navigator|location|history|fetch|EventSource|localStorage|sessionStorage|setTimeout|setInterval|requestAnimationFrame|performance|crypto|Date|addEventListener|matchMedia)\b(?=[.(])|\bMath\.random\b/;
+  const pure = modules.filter((name) => packageOf(name) === "core" || name.endsWith("/model.js"));
+  assert.ok(pure.length > 20);
+  for (const name of pure) assert.doesNotMatch(code(/** @type {string} */ (sources.get(name))), world, name);
+});

@@ -7,7 +7,7 @@ from tokenizers import Regex
 from tokenizers import decoders as library
 
 from fuzz.data import Data
-from inference_server import spelling
+from inference_server.tokenizer import token_bytes
 
 PIECES = ("", "a", "▁", "Ġ", " ", "##", "</w>", "é", "<0xE2>", "<0x82>", "<0xAC>", "<0x41>", "Ã", "©", "'s", ".", "n't")
 STRINGS = ("▁", " ", "a", "##", "Ġ", "</w>")
@@ -22,8 +22,8 @@ def decoders(data: bytes) -> None:
     decoder = library.Sequence(parts) if len(parts) != 1 else parts[0]
     names = ["".join(choices.choice(PIECES) for _ in choices.some(4)) for _ in choices.some(6)]
     try:
-        rules = spelling.of_decoder(json.loads(decoder.__getstate__()))
-    except spelling.UnknownDecoder:
+        rules = token_bytes.of_decoder(json.loads(decoder.__getstate__()))
+    except token_bytes.UnknownDecoder:
         return
     if any(rules.end_of_word in name.removesuffix(rules.end_of_word) for name in names if rules.end_of_word):
         return  # no vocabulary has names that go on after the end of a word

@@ -10,7 +10,7 @@ from uvicorn.server import ServerState
 
 from fuzz.data import Data
 from web_gateway.app import create_app
-from web_gateway.server import Server
+from web_gateway.http.server import Server
 from web_gateway.settings import Settings
 
 TURNS = 8  # of the event loop, enough for one more answer

@@ -72,7 +72,7 @@ const reached = new Map();
 function news() {
   let fresh = false;
   for (const { url, functions } of ask("Profiler.takePreciseCoverage").result) {
-    if (!url.includes("/frontend/scripts/")) continue;
+    if (!url.includes("/frontend/")) continue;
     const length = Math.max(...functions.map((each) => each.ranges[0].endOffset));
     const ran = new Uint8Array(length);
     // Outer ranges come first, and inner ones say what did not run within them.

@@ -1,11 +1,11 @@
 // What must hold for any fragment of an address: it is followed, or refused in words, and the page stays whole.
 import assert from "node:assert/strict";
-import { BadLink, follow, isLink, linkOf, linkWords, readLink } from "../../frontend/scripts/link.js";
-import { setModels } from "../../frontend/scripts/models.js";
-import { wanted } from "../../frontend/scripts/questions.js";
-import { LIMITS, SETTINGS } from "../../frontend/scripts/settings.js";
-import { initial } from "../../frontend/scripts/state.js";
-import { readModels } from "../../frontend/scripts/wire.js";
+import { BadLink, follow, isLink, linkOf, linkWords, readLink } from "../../frontend/features/share/link.js";
+import { setModels } from "../../frontend/features/models/model.js";
+import { wanted } from "../../frontend/core/questions.js";
+import { LIMITS, SETTINGS } from "../../frontend/core/settings.js";
+import { initial } from "../../frontend/core/state.js";
+import { readModels } from "../../frontend/net/wire.js";
 
 const WORDS = 400; // longest words of a refusal
 const page = setModels(initial(), readModels({ models: [] }), 0);

@@ -11,19 +11,19 @@ import msgspec
 from models.tokenizers import build
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-import inference_server.bundled
 from fuzz.data import Data
 from fuzz.decoders_target import decoders
 from fuzz.http_target import http
-from inference_server import checkpoint
 from inference_server.errors import LoadFailed
-from inference_server.vocabulary import Vocabulary
-from web_gateway import schemas, values
+from inference_server.models import bundled, checkpoint
+from inference_server.tokenizer.tokenizer import ModelTokenizer
+from web_gateway import messages
+from web_gateway.api import schemas
 from web_gateway.errors import InvalidRequest
 
 Target = Callable[[bytes], None]
 
-KINDS = (values.NextTokenRequest, values.ScoreRequest, values.LoadRequest)
+KINDS = (messages.NextTokenRequest, messages.ScoreRequest, messages.LoadRequest)
 VOCABULARIES = ("bundled", "byte_bpe", "sentencepiece_bpe", "wordpiece")
 MOST_TEXT = 200  # bytes; each of its tokens is looked at after all before it
 MOST_WORDS = 700  # of a refusal, in characters
@@ -46,19 +46,19 @@ def schema(data: bytes) -> None:
     assert 10 < len(str(refusal)) < MOST_WORDS, refusal
     assert refusal.field is None or len(refusal.field) <= MOST_WORDS
     msgspec.json.encode(
-        values.Problem(error=str(refusal), code="invalid_argument", field=refusal.field or msgspec.UNSET)
+        messages.Problem(error=str(refusal), code="invalid_argument", field=refusal.field or msgspec.UNSET)
     )
 
 
 @cache
-def vocabulary(kind: str) -> tuple[Vocabulary, PreTrainedTokenizerBase]:
+def vocabulary(kind: str) -> tuple[ModelTokenizer, PreTrainedTokenizerBase]:
     """A vocabulary, and the tokenizer that judges it."""
     if kind == "bundled":
-        folder = Path(inference_server.bundled.__file__).parent
+        folder = bundled.FOLDER
     else:
         folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
         build(kind, folder)
-    return Vocabulary.load(folder), AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return ModelTokenizer.load(folder), AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def tokens(data: bytes) -> None:

@@ -16,10 +16,10 @@ from models import architectures, tokenizers
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, connect, ready, server_here
 
-from inference_server.registry import OnProgress
+from inference_server.models.registry import OnProgress
 from inference_server.server import bring_files
 from inference_server.settings import Settings
-from inference_server.vocabulary import Vocabulary
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -34,7 +34,7 @@ async def real(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Any]:
     torch.set_num_threads(1)
     markless, broken = tmp_path_factory.mktemp("markless"), tmp_path_factory.mktemp("broken")
     tokenizers.build("unigram", markless)
-    architectures.build("llama", Vocabulary.load(markless).size, markless)
+    architectures.build("llama", ModelTokenizer.load(markless).size, markless)
     over = threading.Event()
 
     def fetch(name: str, on_progress: OnProgress) -> Path:

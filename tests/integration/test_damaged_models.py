@@ -14,7 +14,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, connect, ready, server_here
 
 from inference_server.settings import Settings
-from inference_server.vocabulary import Vocabulary
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 DAMAGED = 250  # a token that no trial at load asks for
 NOT_A_NUMBER = "the model's output is not a number; its weights may be damaged"
@@ -26,7 +26,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folders = {name: tmp_path_factory.mktemp(name) for name in ("nan", "header", "config", "code", "tokenizer")}
     for name, folder in folders.items():
         tokenizers.build("byte_bpe", folder)
-        architectures.build("llama", Vocabulary.load(folder).size, folder)
+        architectures.build("llama", ModelTokenizer.load(folder).size, folder)
         weights, config = folder / "model.safetensors", folder / "config.json"
         if name == "nan":
             tensors = safetensors.torch.load_file(weights)

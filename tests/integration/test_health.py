@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from servers import PATIENCE_S, ready, server_here, stub_of
 
-from inference_server.registry import OnProgress
+from inference_server.models.registry import OnProgress
 from inference_server.settings import Settings
 
 SERVICE = "nexttoken.v1.NextTokenService"

@@ -1,6 +1,7 @@
 """Models from a Hub on loopback, loaded by the real command and watched as a client watches."""
 
 import asyncio
+import json
 import re
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -17,9 +18,10 @@ from models import tokenizers
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, ServerProcess, ready, server_process, stub_of
 
-from inference_server.vocabulary import Vocabulary
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 MIB = 1 << 20
+FP8 = {"quant_method": "modelopt", "quant_algo": "FP8"}
 DEFAULT, CUT, LATE, HELD = "owner/default", "owner/cut", "owner/late", "owner/held"
 REASONS = {
     "owner/missing": "not in the Hub or private",
@@ -27,7 +29,14 @@ REASONS = {
     "owner/gated": "gated: accept its terms",
     "owner/pickled": "no safetensors weights",
     "owner/seer": "not a causal LM",
+    "owner/listener": "not a causal LM: an encoder-decoder",
+    "owner/eighth": "its weights are quantised (modelopt) in a way transformers",
+    "owner/eighth-silent": "its weights are quantised (hf_quant_config.json)",
+    "owner/lora": "not a model but an adapter (LoRA) for owner/base",
+    "owner/tekken": "no tokenizer files (only tekken.json",
+    f"{DEFAULT}@never": "no such branch, tag or commit",
 }
+TUNED = f"{DEFAULT}@tuned"
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +46,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("tiny")
     tokenizers.build("byte_bpe", folder)
     config = transformers.LlamaConfig(
-        vocab_size=Vocabulary.load(folder).size,
+        vocab_size=ModelTokenizer.load(folder).size,
         hidden_size=128,
         intermediate_size=448,
         num_hidden_layers=4,
@@ -52,16 +61,21 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def hub(files: dict[str, bytes]) -> Iterator[Hub]:
     """A Hub with models whole, cut and held up in the middle, and with some that can't be had."""
-    weights = "model.safetensors"
+    weights, config = "model.safetensors", json.loads(files["config.json"])
     with run_hub() as hub:
         hub.repos = {
-            DEFAULT: Repo(files),
+            DEFAULT: Repo(files, revisions={"tuned": Repo({**files, "notes.txt": b"another commit"})}),
             CUT: Repo(files, faults={weights: Fault("close", after=2 * MIB)}),
             HELD: Repo(files, faults={weights: Fault("hold", after=2 * MIB)}),
             "owner/private": Repo({}, refusal=(401, "")),
             "owner/gated": Repo({}, refusal=(403, "GatedRepo")),
             "owner/pickled": Repo({"config.json": b"{}", "pytorch_model.bin": b"code"}),
             "owner/seer": Repo({**files, "config.json": b'{"model_type": "clip"}'}),
+            "owner/listener": Repo({**files, "config.json": b'{"model_type": "whisper"}'}),
+            "owner/eighth": Repo({**files, "config.json": json.dumps({**config, "quantization_config": FP8}).encode()}),
+            "owner/eighth-silent": Repo({**files, "hf_quant_config.json": b"{}"}),
+            "owner/lora": Repo({"adapter_config.json": b'{"base_model_name_or_path": "owner/base"}'}),
+            "owner/tekken": Repo({"config.json": files["config.json"], weights: b"x", "tekken.json": b"{}"}),
         }
         yield hub
 
@@ -77,7 +91,7 @@ class Served(NamedTuple):
 def served(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that is to load them all, the one that is held up last."""
     home = tmp_path_factory.mktemp("home")
-    names = (CUT, *REASONS, LATE, HELD)
+    names = (CUT, TUNED, *REASONS, LATE, HELD)
     environment = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(home), "HF_HUB_DOWNLOAD_TIMEOUT": str(int(PATIENCE_S))}
     with server_process(
         {**environment, "NEXTTOKEN_MODEL": DEFAULT, "NEXTTOKEN_MODELS": ",".join(names), "NEXTTOKEN_DRAIN_S": "0"}
@@ -110,6 +124,17 @@ async def answers_once_ready(stub: Any, model: str) -> pb.Model:
     return found
 
 
+async def test_a_revision_is_a_model_of_its_own(stub: Any, hub: Hub, served: Served) -> None:
+    await answers_once_ready(stub, TUNED)
+    commit = hub.repos[DEFAULT].revisions["tuned"].sha
+    (snapshot,) = served.home.rglob(f"snapshots/{commit}")
+    assert (snapshot / "model.safetensors").is_file()
+    downloads = [
+        path for _, path, _ in hub.requests if path.startswith(f"/{DEFAULT}/") and path.endswith("safetensors")
+    ]
+    assert len(downloads) == 1  # what both revisions have is fetched once
+
+
 async def test_a_download_that_is_cut_is_resumed_where_it_was_cut(stub: Any, hub: Hub) -> None:
     await answers_once_ready(stub, CUT)
     spans = [span for _, path, span in hub.requests if span and path.startswith(f"/{CUT}/")]
@@ -121,7 +146,9 @@ async def test_a_download_that_is_cut_is_resumed_where_it_was_cut(stub: Any, hub
 async def test_a_model_that_cannot_be_had_says_why(stub: Any, hub: Hub, name: str, reason: str) -> None:
     model = await ready(stub, name, pb.MODEL_STATE_FAILED)
     assert model.reason.startswith(reason)
-    assert not any(path.startswith(f"/{name}/") and path.endswith(".safetensors") for _, path, _ in hub.requests)
+    repo, at, _ = name.partition("@")
+    fetched = [path for _, path, _ in hub.requests if path.startswith(f"/{repo}/") and path.endswith(".safetensors")]
+    assert at or not fetched
     failed = await failure(stub.TopK(pb.TopKRequest(model=name, text="a"), timeout=PATIENCE_S))
     assert failed.code() is grpc.StatusCode.FAILED_PRECONDITION
     assert failed.details() == f"{name} could not be loaded: {model.reason}"

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, ServerProcess, server_process, stub_of
 
-from inference_server import openmp
+from inference_server.host import openmp
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -20,9 +20,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, ready, server_here, stub_of
 
-from inference_server import engine as engines
-from inference_server import monitor
-from inference_server.registry import OnProgress
+from inference_server.engine import engine as engines
+from inference_server.models.registry import OnProgress
+from inference_server.ops import admin_http
 from inference_server.server import CannotListen, assemble
 from inference_server.settings import Settings
 
@@ -195,7 +195,7 @@ async def test_what_is_not_there() -> None:
 
 
 async def test_an_event_loop_that_does_not_turn_is_not_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitor, "LIVE_WITHIN_S", 0.1)
+    monkeypatch.setattr(admin_http, "LIVE_WITHIN_S", 0.1)
     async with monitored() as here:
         answered = []
 

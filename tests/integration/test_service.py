@@ -10,8 +10,8 @@ from calls import failure, until
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, server_here, stub_of
 
-from inference_server import values
-from inference_server.service import LARGE_SCORE
+from inference_server import messages
+from inference_server.api.service import LARGE_SCORE
 from inference_server.settings import Settings
 
 HELLO = pb.TopKRequest(text="hi", top_k=2)
@@ -22,9 +22,9 @@ async def test_defaults_are_those_of_the_query(setting: Any) -> None:
     await setting.stub.TopK(pb.TopKRequest(token_ids=pb.TokenIds(ids=[])))
     await setting.stub.Score(pb.ScoreRequest(token_ids=pb.TokenIds(ids=[5, 6])))
     assert setting.engine.queries == [
-        values.TopKQuery(text="hi"),
-        values.TopKQuery(token_ids=()),
-        values.ScoreQuery(token_ids=(5, 6)),
+        messages.TopKQuery(text="hi"),
+        messages.TopKQuery(token_ids=()),
+        messages.ScoreQuery(token_ids=(5, 6)),
     ]
 
 
@@ -43,7 +43,7 @@ async def test_fields_that_are_set_arrive_even_when_zero(setting: Any) -> None:
     await setting.stub.TopK(request)
     await setting.stub.Score(pb.ScoreRequest(text="", top_k=3))
     assert setting.engine.queries == [
-        values.TopKQuery(
+        messages.TopKQuery(
             text="hi",
             top_k=0,
             temperature=0.0,
@@ -54,7 +54,7 @@ async def test_fields_that_are_set_arrive_even_when_zero(setting: Any) -> None:
             include_prompt_tokens=True,
             include_partition=True,
         ),
-        values.ScoreQuery(text="", top_k=3),
+        messages.ScoreQuery(text="", top_k=3),
     ]
 
 

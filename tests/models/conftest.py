@@ -16,13 +16,13 @@ import transformers
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from inference_server import engine
-from inference_server.engine import Engine
-from inference_server.jobs import Lane
-from inference_server.prefix_cache import PrefixCache
-from inference_server.scheduler import Scheduler
+from inference_server.engine import engine
+from inference_server.engine.engine import Engine
+from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.scheduler.queue import Lane
+from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
-from inference_server.vocabulary import Vocabulary
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 from models import architectures, tokenizers
 from models.shipped import PADDING, SHAPES, Shape
 
@@ -36,7 +36,7 @@ class Cell:
     architecture: str
     kind: str
     engine: Engine
-    vocabulary: Vocabulary
+    vocabulary: ModelTokenizer
     network: Any
     scheduler: Scheduler
     own: Tokenizer | None = None
@@ -87,10 +87,10 @@ def cell(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Call
     """From an architecture and a kind of tokenizer, or a shape of SHAPES, to a Cell."""
 
     @cache
-    def vocabulary(kind: str) -> tuple[Path, Vocabulary]:
+    def vocabulary(kind: str) -> tuple[Path, ModelTokenizer]:
         folder = tmp_path_factory.mktemp(kind)
         shape_of(kind).tokenizer(folder)
-        return folder, Vocabulary.load(folder)
+        return folder, ModelTokenizer.load(folder)
 
     @cache
     def make(architecture: str, kind: str) -> Cell:
@@ -101,7 +101,7 @@ def cell(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Call
         shape = shape_of(kind)
         architectures.build(architecture, words.size + shape.padding, folder)
         shape.finish(folder)
-        loaded = engine.load(f"{architecture} {kind}", folder, scheduler, PrefixCache(0), 0, Settings(device="cpu"))
+        loaded = engine.load(f"{architecture} {kind}", folder, scheduler, LogitsCache(0), 0, Settings(device="cpu"))
         network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
         own = Tokenizer.from_file(str(folder / "tokenizer.json"))
         return Cell(architecture, kind, loaded, words, network, scheduler, own)

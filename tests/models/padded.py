@@ -7,9 +7,9 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-import inference_server.bundled
+from inference_server.models import bundled
 
-BUNDLED = Path(inference_server.bundled.__file__).parent
+BUNDLED = bundled.FOLDER
 TOKENS = 4096
 CHANNEL = TOKENS  # <|channel|>, a special token that ends nothing
 NONE = TOKENS + 1  # the first row that is no token

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 
-from inference_server.vocabulary import Vocabulary
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 from models import architectures, tokenizers
 
 PADDING = 3  # ids that only the logits know, as in models whose vocabulary is rounded up
@@ -108,5 +108,5 @@ def build(architecture: str, name: str, folder: Path) -> None:
     """Writes a whole folder in one of SHAPES."""
     shape = SHAPES[name]
     shape.tokenizer(folder)
-    architectures.build(architecture, Vocabulary.load(folder).size + shape.padding, folder)
+    architectures.build(architecture, ModelTokenizer.load(folder).size + shape.padding, folder)
     shape.finish(folder)

@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from inference_server import calibration
-from inference_server.calibration import ANY, BUDGET_S, ROUNDS, ROWS, calibrate
-from inference_server.held import FEW_ROWS, HeldLinear, hold
+from inference_server.cpu import autotune
+from inference_server.cpu.autotune import ANY, BUDGET_S, ROUNDS, ROWS, calibrate
+from inference_server.cpu.weight_only_linear import FEW_ROWS, WeightOnlyLinear, replace_linears
 
 
 @pytest.fixture(params=[torch.bfloat16, torch.float16, torch.float32])
 def model(request: pytest.FixtureRequest) -> nn.Module:
     made = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 96), nn.Linear(96, 64), nn.Linear(64, 96)).to(request.param)
-    hold(made)
+    replace_linears(made)
     return made
 
 
@@ -26,7 +26,7 @@ class Clock:
         self.now = 0.0
         self.asked: list[tuple[str, int]] = []
         for way in ("compiled", "widened"):
-            monkeypatch.setattr(HeldLinear, way, self._timed(getattr(HeldLinear, way), way, rate))
+            monkeypatch.setattr(WeightOnlyLinear, way, self._timed(getattr(WeightOnlyLinear, way), way, rate))
 
     def _timed(
         self, compute: Any, way: str, rate: Callable[[str, int], float]
@@ -43,7 +43,7 @@ class Clock:
 
 
 def chosen(model: nn.Module) -> set[int]:
-    return {layer.most_rows for layer in model.modules() if isinstance(layer, HeldLinear)}
+    return {layer.most_rows for layer in model.modules() if isinstance(layer, WeightOnlyLinear)}
 
 
 @pytest.mark.parametrize(("crossing", "expected"), [(0, 4), (8, 8), (30, 16), (100, 64), (128, ANY), (1000, ANY)])
@@ -58,7 +58,7 @@ def test_the_faster_way_is_taken(
 
 def test_one_slow_moment_decides_nothing(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     moments: Iterator[float] = iter([1.0 if i in (0, 9) else 0.0 for i in range(10_000)])
-    monkeypatch.setattr(calibration, "BUDGET_S", 100.0)
+    monkeypatch.setattr(autotune, "BUDGET_S", 100.0)
     clock = Clock(monkeypatch, lambda way, rows: 1e-5 + next(moments) * (way == "compiled"))
     calibrate(model, clock)
     assert chosen(model) == {ANY}
@@ -74,20 +74,20 @@ def test_a_slow_machine_is_not_kept_waiting(model: nn.Module, monkeypatch: pytes
 
 @pytest.mark.parametrize("numbers", [96 * 64, 20_000_000])
 def test_only_so_many_layers_are_measured(model: nn.Module, monkeypatch: pytest.MonkeyPatch, numbers: int) -> None:
-    monkeypatch.setattr(calibration, "NUMBERS", numbers)
+    monkeypatch.setattr(autotune, "NUMBERS", numbers)
     clock = Clock(monkeypatch, lambda way, rows: 0.0)
     calibrate(model, clock)
     assert clock.asked.count(("compiled", ROWS[0])) == ROUNDS * min(2, max(1, numbers // (96 * 64)))
 
 
 def test_other_numbers_are_never_used(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
-    compute = HeldLinear.compiled
+    compute = WeightOnlyLinear.compiled
 
-    def wrong(layer: HeldLinear, rows: Tensor, y: Tensor) -> None:
+    def wrong(layer: WeightOnlyLinear, rows: Tensor, y: Tensor) -> None:
         compute(layer, rows, y)
         y[-1, -1] += 0.1
 
-    monkeypatch.setattr(HeldLinear, "compiled", wrong)
+    monkeypatch.setattr(WeightOnlyLinear, "compiled", wrong)
     calibrate(model)
     assert chosen(model) == {0}
     x = torch.randn(3, 64)

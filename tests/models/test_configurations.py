@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import transformers
 
-from inference_server import architecture, checkpoint
 from inference_server.errors import LoadFailed
+from inference_server.models import checkpoint
+from inference_server.runtime import architecture
+from inference_server.runtime.model import Model
 
 KINDS: dict[str, Any] = {
     kind: transformers.CONFIG_MAPPING[kind]
@@ -68,3 +70,29 @@ def test_the_longest_text_whatever_it_is_called(tmp_path: Path, kind: str, state
     write(tmp_path, kind, **stated)
     config = architecture.configuration(tmp_path)
     assert checkpoint.context_limit(config.get_text_config(decoder=True), tmp_path) == limit
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "limit"),
+    [
+        ("Roberta", {"hidden_size": 32, "intermediate_size": 48, "is_decoder": True, "pad_token_id": 1}, 62),
+        ("OPT", {"hidden_size": 32, "ffn_dim": 48, "word_embed_proj_dim": 32}, 64),
+        ("Bert", {"hidden_size": 32, "intermediate_size": 48, "is_decoder": True}, 64),
+        ("BioGpt", {"hidden_size": 32, "intermediate_size": 48}, 64),
+    ],
+)
+def test_the_longest_prompt_is_one_that_the_network_can_place(
+    tmp_path: Path, kind: str, sizes: dict[str, Any], limit: int
+) -> None:
+    """Roberta's table of positions has two rows that no token takes."""
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=300, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=64, **sizes
+    )
+    getattr(transformers, f"{kind}ForCausalLM" if kind != "Bert" else "BertLMHeadModel")(config).save_pretrained(
+        tmp_path
+    )
+    model = Model.load(tmp_path, "cpu")
+    assert model.context_limit == limit
+    assert len(model.last_logits([[7] * limit])) == 1
+    with pytest.raises((IndexError, RuntimeError)):
+        model.last_logits([[7] * (limit + 1)])

@@ -5,23 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from inference_server import engine
+from inference_server.engine import engine
 from inference_server.errors import LoadFailed
-from inference_server.prefix_cache import PrefixCache
-from inference_server.scheduler import Scheduler
+from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
-from inference_server.vocabulary import Vocabulary
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 from models import architectures, tokenizers
 from models.conftest import PADDING
 
 
 def load(folder: Path, scheduler: Scheduler) -> engine.Engine:
-    return engine.load("m", folder, scheduler, PrefixCache(0), 0, Settings(device="cpu"))
+    return engine.load("m", folder, scheduler, LogitsCache(0), 0, Settings(device="cpu"))
 
 
 def test_the_facts_hold_every_end_that_is_a_row_and_no_other_mark(tmp_path: Path, scheduler: Scheduler) -> None:
     tokenizers.build("tiktoken", tmp_path)
-    words = Vocabulary.load(tmp_path)
+    words = ModelTokenizer.load(tmp_path)
     role, end, begin = (words.encode(name)[-1] for name in ("<|eot_id|>", "<|end_of_text|>", "<|begin_of_text|>"))
     architectures.build("llama", words.size + PADDING, tmp_path)
     assert load(tmp_path, scheduler).facts.end_of_text_ids == (end,)

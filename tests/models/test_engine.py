@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
-from inference_server import engine
+from inference_server.engine import engine
 from inference_server.errors import ComputeFailed, DeadlineExpired, InvalidField, LoadFailed
-from inference_server.prefix_cache import PrefixCache
-from inference_server.scheduler import Scheduler
+from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.messages import ScoreQuery, TopKQuery
+from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
-from inference_server.values import ScoreQuery, TopKQuery
 from models import architectures, tokenizers
 from models.conftest import PADDING, Cell
 
@@ -88,7 +88,7 @@ def folder_with_a_mark_more(folder: Path, rows_less: int) -> int:
 
 async def test_a_mark_that_the_model_does_not_know_is_refused_by_name(tmp_path: Path, scheduler: Scheduler) -> None:
     mark = folder_with_a_mark_more(tmp_path, 0)
-    at = engine.load("few rows", tmp_path, scheduler, PrefixCache(0), 0, Settings(device="cpu"))
+    at = engine.load("few rows", tmp_path, scheduler, LogitsCache(0), 0, Settings(device="cpu"))
     assert at.facts.vocab_size == mark
     assert (await at.top_k(TopKQuery(text="an image"), None)).vocab_size == mark
     for call in (at.top_k(TopKQuery(text="an <image>"), None), at.score(ScoreQuery(text="an <image>"), None)):
@@ -101,7 +101,7 @@ async def test_a_mark_that_the_model_does_not_know_is_refused_by_name(tmp_path: 
 def test_text_that_the_model_does_not_know_fails_at_load(tmp_path: Path, scheduler: Scheduler) -> None:
     mark = folder_with_a_mark_more(tmp_path, 1)
     with pytest.raises(LoadFailed, match=f"more tokens than the model: .* is {mark - 1}, and the model has {mark - 1}"):
-        engine.load("few rows", tmp_path, scheduler, PrefixCache(0), 0, Settings(device="cpu"))
+        engine.load("few rows", tmp_path, scheduler, LogitsCache(0), 0, Settings(device="cpu"))
 
 
 async def test_everything_asked_for_is_in_the_answer(cell: MakeCell) -> None:

@@ -12,17 +12,18 @@ import structlog
 import torch
 from torch import Tensor
 
-from inference_server import capability, fixed_step
-from inference_server.batch import Batch, Segment
-from inference_server.capability import build_runner
-from inference_server.fixed_step import PAGES, PREPARED, FixedStep
-from inference_server.page_pool import CacheFull
-from inference_server.prefix_tree import Stored
-from inference_server.replay import Work, free_bytes, repeated
-from inference_server.runner import RaggedRunner
+from inference_server.attention.batch import Batch, Segment
+from inference_server.gpu import graph_runner
+from inference_server.gpu.cuda_graph import Work, free_bytes, repeated
+from inference_server.gpu.graph_runner import PAGES, PREPARED, GraphRunner
+from inference_server.kvcache.block_pool import CacheFull
+from inference_server.kvcache.radix_cache import BlockTable
+from inference_server.runtime import capability
+from inference_server.runtime.capability import build_runner
+from inference_server.runtime.model_runner import ModelRunner
 from models.shapes import RAGGED, VOCABULARY, build
 
-Known = tuple[RaggedRunner, Callable[[Sequence[int]], Tensor]]
+Known = tuple[ModelRunner, Callable[[Sequence[int]], Tensor]]
 """A runner, and the probabilities after a prompt as plain transformers gives them."""
 
 CACHE_BYTES = 1 << 20
@@ -34,15 +35,15 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def fixed_runner(model: Any) -> RaggedRunner:
+def fixed_runner(model: Any) -> ModelRunner:
     runner = build_runner(model, CACHE_BYTES, fixed=True)
     assert runner is not None
     assert runner.fixed
     return runner
 
 
-def step_of(runner: RaggedRunner) -> FixedStep:
-    assert isinstance(runner._step, FixedStep)
+def step_of(runner: ModelRunner) -> GraphRunner:
+    assert isinstance(runner._step, GraphRunner)
     return runner._step
 
 
@@ -51,7 +52,7 @@ def set_ragged(model: Any) -> Any:
     return model
 
 
-def kept(runner: RaggedRunner, prompts: Sequence[Sequence[int]]) -> list[Stored]:
+def kept(runner: ModelRunner, prompts: Sequence[Sequence[int]]) -> list[BlockTable]:
     handles = [runner.open(prompt) for prompt in prompts]
     for handle, prompt in zip(handles, prompts, strict=True):
         if len(handle) < len(prompt):
@@ -116,11 +117,11 @@ def test_all_pages_but_the_spare_ones_hold_prompts() -> None:
     model = build("llama")
     plain: Any = copy.deepcopy(model)
     runner = fixed_runner(model)
-    spare = fixed_step.spare_pages(16)
+    spare = graph_runner.spare_pages(16)
     assert (runner.pool.total + spare) * runner.store.page_bytes <= CACHE_BYTES
     assert len(runner.store.keys[0]) == runner.pool.total + spare
     layout = capability._layout(model, PROMPT[:20], 16)
-    runner = RaggedRunner(model, layout, (6 + spare) * runner.store.page_bytes, fixed=True)
+    runner = ModelRunner(model, layout, (6 + spare) * runner.store.page_bytes, fixed=True)
     handles = kept(runner, [PROMPT[:47], PROMPT[50:97]])
     logits = runner.run([Segment(handle, [8]) for handle in handles])
     with torch.inference_mode():
@@ -132,7 +133,7 @@ def test_all_pages_but_the_spare_ones_hold_prompts() -> None:
 
 
 def test_longer_prompts_take_more_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fixed_step, "PAGES", (2, 8))
+    monkeypatch.setattr(graph_runner, "PAGES", (2, 8))
     model = build("qwen2")
     plain: Any = copy.deepcopy(model)
     runner = fixed_runner(model)
@@ -150,7 +151,7 @@ def test_shapes_that_would_gather_too_much_are_not_taken(monkeypatch: pytest.Mon
     model = build("llama")
     runner = fixed_runner(model)
     handles = kept(runner, [PROMPT[:20], PROMPT[5:30], PROMPT[9:12]])
-    monkeypatch.setattr(fixed_step, "MOST_BYTES", 2 * (PAGES[0] + 1) * runner.store.layer_bytes)
+    monkeypatch.setattr(graph_runner, "MOST_BYTES", 2 * (PAGES[0] + 1) * runner.store.layer_bytes)
     segments = [Segment(handle, [9], alternatives=True) for handle in handles]
     fits = [step_of(runner).fits(Batch(segments[:count], 16)) for count in (1, 2, 3)]
     assert fits == [True, True, False]
@@ -185,7 +186,7 @@ def test_no_more_is_recorded_than_memory_allows() -> None:
     """The shapes that fit beside what is spared are, one after the other; a larger one, and its successors, run on."""
     runner = fixed_runner(build("llama"))
     step = step_of(runner)
-    left, asked = [fixed_step.SPARED_BYTES + 2 * step._bytes((4, PAGES[0]))], list[int]()
+    left, asked = [graph_runner.SPARED_BYTES + 2 * step._bytes((4, PAGES[0]))], list[int]()
 
     def recording(work: Work) -> Work:
         left[0] -= step._bytes((2, PAGES[0]))
@@ -252,8 +253,8 @@ def test_everything_is_where_the_model_computes(name: str, fixed: bool, monkeypa
     model: Any = build(name).bfloat16()
     layout = capability._layout(set_ragged(model), PROMPT[:20], 16)
     model.config.pad_token_id = None  # GPT-2 looks whether a prompt is padded, though not while it is recorded
-    monkeypatch.setattr(fixed_step, "_difference", lambda wanted, found: 0.0)
-    runner = RaggedRunner(model.to("meta"), layout, CACHE_BYTES, fixed=fixed)
+    monkeypatch.setattr(graph_runner, "_difference", lambda wanted, found: 0.0)
+    runner = ModelRunner(model.to("meta"), layout, CACHE_BYTES, fixed=fixed)
     handle, other = runner.open(PROMPT[:20]), runner.open([4])
     runs = [
         [Segment(handle, PROMPT[:20]), Segment(other, [4])],

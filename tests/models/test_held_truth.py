@@ -10,10 +10,10 @@ import transformers
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from inference_server import held
-from inference_server.batch import Segment
-from inference_server.capability import build_runner
-from inference_server.runner import RaggedRunner
+from inference_server.attention.batch import Segment
+from inference_server.cpu import weight_only_linear
+from inference_server.runtime.capability import build_runner
+from inference_server.runtime.model_runner import ModelRunner
 from models.shapes import RAGGED, VOCABULARY, build
 
 PROMPT = [int(token) for token in torch.randint(3, VOCABULARY, (60,), generator=torch.Generator().manual_seed(2))]
@@ -53,7 +53,10 @@ def same(logits: Tensor, wanted: Tensor) -> bool:
 def test_held_linear(dtype: torch.dtype, rows: int, outputs: int, width: int) -> None:
     """By either way, in one panel and in several."""
     weight, bias, x = torch.randn(outputs, width).to(dtype), torch.randn(outputs), torch.randn(1, rows, width)
-    layer, wanted = held.HeldLinear(weight, bias), torch.nn.functional.linear(x, weight.float(), bias)
+    layer, wanted = (
+        weight_only_linear.WeightOnlyLinear(weight, bias),
+        torch.nn.functional.linear(x, weight.float(), bias),
+    )
     for layer.most_rows in (0, rows):
         torch.testing.assert_close(layer(x), wanted, rtol=1e-4, atol=2e-4)
 
@@ -63,7 +66,7 @@ def test_held_architectures(name: str) -> None:
     """Conv1D, tied and scaled embeddings, biases and experts keep their numbers."""
     model: Any = build(name).bfloat16()
     reference = reference_of(model)
-    held.hold(model)
+    weight_only_linear.replace_linears(model)
     runner = build_runner(model, 1 << 20)
     assert runner is not None
     stored = runner.open(PROMPT)
@@ -74,13 +77,13 @@ def test_held_architectures(name: str) -> None:
 def test_weights_are_not_copied() -> None:
     model: Any = build("llama-tied-biased").bfloat16()
     place = model.get_input_embeddings().weight.data_ptr()
-    held.hold(model)
+    weight_only_linear.replace_linears(model)
     assert model.get_input_embeddings().weight.data_ptr() == place
     assert model.lm_head.weight.data_ptr() == place
 
 
 @pytest.fixture(params=[(kind, dtype) for kind in FUSED for dtype in (torch.bfloat16, torch.float32)], ids=str)
-def fused(request: pytest.FixtureRequest) -> tuple[RaggedRunner, Reference]:
+def fused(request: pytest.FixtureRequest) -> tuple[ModelRunner, Reference]:
     kind, dtype = request.param
     shape = {**RAGGED["qwen3"][1], "hidden_size": 48, "head_dim": 16, "intermediate_size": 72, **FUSED[kind]}
     torch.manual_seed(3)
@@ -91,14 +94,14 @@ def fused(request: pytest.FixtureRequest) -> tuple[RaggedRunner, Reference]:
             parameter.normal_(1 if parameter.ndim == 1 else 0, 0.3)
     model = model.to(dtype)
     reference = reference_of(model)
-    held.hold(model)
+    weight_only_linear.replace_linears(model)
     runner = build_runner(model, 1 << 20)
     assert runner is not None
     assert runner.fused
     return runner, reference
 
 
-def test_fused_steps(fused: tuple[RaggedRunner, Reference]) -> None:
+def test_fused_steps(fused: tuple[ModelRunner, Reference]) -> None:
     """Single tokens of several prompts, alternatives and adoption, at page borders and beyond a window."""
     runner, reference = fused
     prompts = [PROMPT[:length] for length in (1, 15, 16, 17, 33, 60)]

@@ -9,13 +9,13 @@ import structlog
 import torch
 import transformers
 
-from inference_server import engine
+from inference_server.engine import engine
 from inference_server.errors import ComputeFailed, DeadlineExpired
-from inference_server.prefix_cache import PrefixCache
-from inference_server.scheduler import Scheduler
+from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.messages import ScoreQuery, TopKQuery
+from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
-from inference_server.values import ScoreQuery, TopKQuery
-from inference_server.vocabulary import Vocabulary
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 from models import architectures, tokenizers
 from models.conftest import PADDING, Cell
 from models.test_truth import assert_answers
@@ -30,10 +30,10 @@ def at(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Cell:
     """A model whose prompts share ragged passes, in steps of 7 tokens."""
     folder = tmp_path_factory.mktemp("isolation")
     tokenizers.build("byte_bpe", folder)
-    words = Vocabulary.load(folder)
+    words = ModelTokenizer.load(folder)
     architectures.build("llama", words.size + PADDING, folder)
     settings = Settings(device="cpu", step_tokens=7, lookahead=0)
-    loaded = engine.load("isolation", folder, scheduler, PrefixCache(0), STORED, settings)
+    loaded = engine.load("isolation", folder, scheduler, LogitsCache(0), STORED, settings)
     network = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
     return Cell("llama", "byte_bpe", loaded, words, network, scheduler)
 

@@ -12,11 +12,12 @@ import safetensors.torch
 import torch
 import transformers
 
-from inference_server import memory, precision, trial
-from inference_server import model as model_module
+from inference_server.cpu import dtype as dtype_module
 from inference_server.errors import LoadFailed
-from inference_server.model import Model
-from inference_server.trial import Positions
+from inference_server.host import memory
+from inference_server.runtime import model_probe, weight_loader
+from inference_server.runtime.model import Model
+from inference_server.runtime.model_probe import Positions
 from models import architectures
 
 IDS = [5, 6, 7, 11]
@@ -145,10 +146,10 @@ def test_a_model_larger_than_the_memory_left_is_not_begun(
     folder: Path, monkeypatch: pytest.MonkeyPatch, kernels: bool, needed: str
 ) -> None:
     """As much is needed as the network takes: in 16 bits where compiled kernels widen them, else in float32."""
-    monkeypatch.setattr(precision, "kernels_run", lambda: kernels)
+    monkeypatch.setattr(dtype_module, "kernels_run", lambda: kernels)
     monkeypatch.setattr(memory, "available", lambda: 50_000_000)
     reads: list[Path] = []
-    monkeypatch.setattr(model_module, "_read", lambda folder, *_: reads.append(folder))
+    monkeypatch.setattr(weight_loader, "read", lambda folder, *_: reads.append(folder))
     reconfigure(folder, vocab_size=5_470_000)
     write_sparse(folder, 5_470_000)
     with pytest.raises(LoadFailed, match=rf"^out of memory: needs about {needed} GB, 0\.1 GB are free"):
@@ -174,7 +175,7 @@ def test_an_allocation_that_fails_is_told_as_such(sound: Path, monkeypatch: pyte
     def read(folder: Path, config: Any, dtype: torch.dtype) -> Any:
         return torch.empty(2**60, dtype=dtype)  # what the allocator says of more than there can be
 
-    monkeypatch.setattr(model_module, "_read", read)
+    monkeypatch.setattr(weight_loader, "read", read)
     with pytest.raises(LoadFailed, match=r"^out of memory: needs about 0\.1 GB"):
         Model.load(sound, "cpu")
 
@@ -254,7 +255,7 @@ def test_a_network_that_sees_its_padding_is_run_alone(sound: Path) -> None:
 
     network.forward = leaky
     model = Model(network, torch.device("cpu"), 64)
-    trial.run(model)
+    model_probe.run(model)
     assert not model.batches
     prompts = [IDS, IDS[:2]]
     for together, prompt in zip(model.last_logits(prompts), prompts, strict=True):
@@ -276,7 +277,7 @@ def test_however_positions_may_be_named_the_logits_are_the_same(sound: Path, und
 
     network.forward = {Positions.PER_ROW: plain, Positions.SHARED: shared, Positions.ALL: every}[understands]
     model = Model(network, torch.device("cpu"), 64)
-    trial.run(model)
+    model_probe.run(model)
     assert (model.positions, model.batches) == (understands, True)
     prompts = [IDS, IDS[:2], [9, 8, 7, 6, 5, 4]]
     with torch.inference_mode():

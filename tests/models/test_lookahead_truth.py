@@ -10,13 +10,13 @@ import pytest
 import transformers
 from calls import until
 
-from inference_server import engine
-from inference_server.prefix_cache import PrefixCache
-from inference_server.runner import RaggedRunner
-from inference_server.scheduler import Scheduler
+from inference_server.engine import engine
+from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.messages import TopKAnswer
+from inference_server.runtime.model_runner import ModelRunner
+from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
-from inference_server.values import TopKAnswer
-from inference_server.vocabulary import Vocabulary
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 from models import architectures, tokenizers
 from models.conftest import PADDING, Cell
 from models.test_paths import PROMPT, UNFIT, asked
@@ -35,20 +35,20 @@ def ahead(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Ahe
     def files(architecture: str) -> Path:
         folder = tmp_path_factory.mktemp(architecture)
         tokenizers.build("byte_bpe", folder)
-        architectures.build(architecture, Vocabulary.load(folder).size + PADDING, folder)
+        architectures.build(architecture, ModelTokenizer.load(folder).size + PADDING, folder)
         return folder
 
     def make(architecture: str, stored_bytes: int = STORED, lookahead: int = COUNT) -> Cell:
         folder = files(architecture)
         settings = Settings(device="cpu", lookahead=lookahead)
-        loaded = engine.load(architecture, folder, scheduler, PrefixCache(STORED), stored_bytes, settings)
+        loaded = engine.load(architecture, folder, scheduler, LogitsCache(STORED), stored_bytes, settings)
         network = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
-        return Cell(architecture, "byte_bpe", loaded, Vocabulary.load(folder), network, scheduler)
+        return Cell(architecture, "byte_bpe", loaded, ModelTokenizer.load(folder), network, scheduler)
 
     return make
 
 
-def runner_of(at: Cell) -> RaggedRunner:
+def runner_of(at: Cell) -> ModelRunner:
     runner = at.engine._reader._model.runner
     assert runner is not None
     return runner

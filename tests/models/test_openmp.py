@@ -12,10 +12,12 @@ import psutil
 import pytest
 import torch
 
-from inference_server import bundled, engine, openmp
+from inference_server.engine import engine
 from inference_server.errors import LoadFailed
-from inference_server.prefix_cache import PrefixCache
-from inference_server.scheduler import Scheduler
+from inference_server.host import openmp
+from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.models import bundled
+from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
 
 HELPERS = 2
@@ -71,7 +73,7 @@ def test_helpers_of_other_threads_stay(thread: ThreadPoolExecutor) -> None:
 
 
 def test_a_loaded_model_leaves_no_helpers(thread: ThreadPoolExecutor, scheduler: Scheduler) -> None:
-    cache, settings = PrefixCache[Any](0), Settings(device="cpu")
+    cache, settings = LogitsCache[Any](0), Settings(device="cpu")
     thread.submit(engine.load, "bundled", bundled.FOLDER, scheduler, cache, 0, settings).result()
     assert thread.submit(dismissed).result() == 0
 
@@ -79,5 +81,5 @@ def test_a_loaded_model_leaves_no_helpers(thread: ThreadPoolExecutor, scheduler:
 def test_nor_does_one_that_fails(thread: ThreadPoolExecutor, scheduler: Scheduler, tmp_path: Path) -> None:
     thread.submit(compute).result()
     with pytest.raises(LoadFailed):
-        thread.submit(engine.load, "empty", tmp_path, scheduler, PrefixCache(0), 0, Settings(device="cpu")).result()
+        thread.submit(engine.load, "empty", tmp_path, scheduler, LogitsCache(0), 0, Settings(device="cpu")).result()
     assert thread.submit(dismissed).result() == 0

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 import transformers
 
-from inference_server import engine, precision
-from inference_server.engine import Engine
-from inference_server.prefix_cache import PrefixCache
-from inference_server.scheduler import Scheduler
+from inference_server.cpu import dtype as dtype_module
+from inference_server.engine import engine
+from inference_server.engine.engine import Engine
+from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.messages import ScoreQuery, TopKAnswer, TopKQuery
+from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
-from inference_server.values import ScoreQuery, TopKAnswer, TopKQuery
-from inference_server.vocabulary import Vocabulary
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 from models import architectures, tokenizers
 from models.architectures import ARCHITECTURES
 from models.conftest import PADDING, Cell
@@ -40,7 +41,7 @@ def keep(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Keep
     """From an architecture to a Cell whose engine keeps what it computes, in steps of STEP tokens."""
     folder = tmp_path_factory.mktemp("vocabulary")
     tokenizers.build("byte_bpe", folder)
-    words = Vocabulary.load(folder)
+    words = ModelTokenizer.load(folder)
 
     @cache
     def make(architecture: str) -> Cell:
@@ -49,7 +50,7 @@ def keep(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Keep
             os.link(path, files / path.name)
         architectures.build(architecture, words.size + PADDING, files)
         settings = Settings(device="cpu", step_tokens=STEP, lookahead=0)
-        loaded = engine.load(architecture, files, scheduler, PrefixCache(STORED), STORED, settings)
+        loaded = engine.load(architecture, files, scheduler, LogitsCache(STORED), STORED, settings)
         network = transformers.AutoModelForCausalLM.from_pretrained(files).eval()
         return Cell(architecture, "byte_bpe", loaded, words, network, scheduler)
 
@@ -66,7 +67,7 @@ async def asked(at: Cell, ids: Sequence[int], temperature: float = 1.0) -> TopKA
 
 def forget(of: Engine) -> None:
     """Everything kept is gone."""
-    of._reader._kept = PrefixCache(STORED)
+    of._reader._kept = LogitsCache(STORED)
     if (runner := of._reader._model.runner) is not None:
         runner.tree.clear()
         assert runner.pool.used == 0
@@ -128,7 +129,7 @@ async def test_after_eviction(keep: Keep, architecture: str) -> None:
             await asked(at, ids) if round_number % 6 == 0 else await at.engine.top_k(TopKQuery(token_ids=ids), None)
         )
         assert answer.cached_tokens < len(ids)
-        at.engine._reader._kept = PrefixCache(STORED)
+        at.engine._reader._kept = LogitsCache(STORED)
     if runner is not None:
         assert runner.gauges.bytes <= STORED
         assert runner.tree.pages == runner.pool.used
@@ -180,7 +181,7 @@ async def test_a_store_too_small_for_a_prompt_still_answers(
     architectures.build(architecture, at.vocabulary.size + PADDING, tmp_path)
     stored_bytes = pages * runner.store.page_bytes
     settings = Settings(device="cpu", step_tokens=STEP, lookahead=0)
-    loaded = engine.load("small store", tmp_path, scheduler, PrefixCache(0), stored_bytes, settings)
+    loaded = engine.load("small store", tmp_path, scheduler, LogitsCache(0), stored_bytes, settings)
     small = Cell(architecture, "byte_bpe", loaded, at.vocabulary, at.network, scheduler)
     prompts = [PROMPT[:n] for n in (5, 15, 16, 17, 30, 33, 40)]
     for ids in prompts:
@@ -204,7 +205,7 @@ async def test_room_for_hardly_a_cache_of_a_models_own_still_answers(
     tokenizers.build("byte_bpe", tmp_path)
     architectures.build(architecture, at.vocabulary.size + PADDING, tmp_path)
     settings = Settings(device="cpu", step_tokens=STEP, lookahead=0)
-    loaded = engine.load("small caches", tmp_path, scheduler, PrefixCache(0), stored_bytes, settings)
+    loaded = engine.load("small caches", tmp_path, scheduler, LogitsCache(0), stored_bytes, settings)
     small = Cell(architecture, "byte_bpe", loaded, at.vocabulary, at.network, scheduler)
     for ids in (PROMPT, PROMPT[:33], (*PROMPT, 9), PROMPT[::-1]):
         await asked(small, ids)
@@ -225,14 +226,14 @@ async def test_large_models_hold_their_weights_as_they_are(
     tmp_path: Path, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, architecture: str, dtype: str
 ) -> None:
     """What happens to models above the size from which weights stay in 16 bits and steps are compiled."""
-    monkeypatch.setattr(precision, "LEAST_ELEMENTS", 0)
+    monkeypatch.setattr(dtype_module, "LEAST_ELEMENTS", 0)
     tokenizers.build("byte_bpe", tmp_path)
-    words = Vocabulary.load(tmp_path)
+    words = ModelTokenizer.load(tmp_path)
     architectures.build(architecture, words.size + PADDING, tmp_path)
     narrow = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=dtype)
     narrow.save_pretrained(tmp_path)
     settings = Settings(device="cpu", step_tokens=30, lookahead=0)
-    loaded = engine.load(architecture, tmp_path, scheduler, PrefixCache(STORED), STORED, settings)
+    loaded = engine.load(architecture, tmp_path, scheduler, LogitsCache(STORED), STORED, settings)
     network = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype="float32").eval()
     at = Cell(architecture, "byte_bpe", loaded, words, network, scheduler)
     for ids in (PROMPT, (*PROMPT, 9), (*PROMPT[:20], 9), PROMPT[:3]):

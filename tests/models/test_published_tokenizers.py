@@ -7,7 +7,7 @@ import pytest
 from published import MODEL, TOKENIZERS, folder
 from tokenizers import Tokenizer
 
-from inference_server.vocabulary import Vocabulary
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 from models.scripts import CODE, TEXTS
 
 PREFIX = {"gemma3": ["<bos>"]}
@@ -19,7 +19,7 @@ class Pair:
     """Our reading of a tokenizer's files, and that of the tokenizers library."""
 
     name: str
-    ours: Vocabulary = field(repr=False)
+    ours: ModelTokenizer = field(repr=False)
     own: Tokenizer = field(repr=False)
 
 
@@ -27,7 +27,7 @@ class Pair:
 def pair(request: pytest.FixtureRequest) -> Pair:
     files = folder(request.param)
     name = request.param.rpartition("/")[2]
-    return Pair(name, Vocabulary.load(files), Tokenizer.from_file(str(files / "tokenizer.json")))
+    return Pair(name, ModelTokenizer.load(files), Tokenizer.from_file(str(files / "tokenizer.json")))
 
 
 def test_what_goes_in_front(pair: Pair) -> None:

@@ -13,9 +13,9 @@ import torch
 import transformers
 from torch import Tensor
 
-from inference_server import memory
 from inference_server.errors import LoadFailed
-from inference_server.model import Model
+from inference_server.host import memory
+from inference_server.runtime.model import Model
 from models import architectures
 
 IDS = [5, 6, 7, 11]

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from inference_server.model import Model
-from inference_server.prefix_cache import PrefixCache
-from inference_server.reader import Reader
-from inference_server.readings import Reading, Scoring
+from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.runtime.executor import Executor
+from inference_server.runtime.model import Model
+from inference_server.sequence import Reading, Scoring
 from models import architectures
 
 VOCABULARY = 60
@@ -28,8 +28,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
     return lambda pages: Model.load(folder, "cpu", pages * page_bytes)
 
 
-def reader_of(model: Model) -> Reader:
-    return Reader(model, PrefixCache[Any](1 << 20), STEP, step_s=60.0)
+def reader_of(model: Model) -> Executor:
+    return Executor(model, LogitsCache[Any](1 << 20), STEP, step_s=60.0)
 
 
 def prompt(first: int, length: int) -> tuple[int, ...]:

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from torch import Tensor
 
-from inference_server.kv_store import KvStore
-from inference_server.model import Model
-from inference_server.prefix_cache import PrefixCache
-from inference_server.reader import Reader
-from inference_server.readings import Reading
+from inference_server.kvcache.kv_blocks import KVBlocks
+from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.runtime.executor import Executor
+from inference_server.runtime.model import Model
+from inference_server.sequence import Reading
 from models import architectures
 
 VOCABULARY = 60
@@ -46,8 +46,8 @@ class Clients(RuleBasedStateMachine):
         assert runner is not None
         runner.tree.clear()
         self.runner = runner
-        self.kept: PrefixCache[Any] = PrefixCache(DISTRIBUTIONS * (VOCABULARY * 4 + 200))
-        self.reader = Reader(self.model, self.kept, STEP, step_s=60.0)
+        self.kept: LogitsCache[Any] = LogitsCache(DISTRIBUTIONS * (VOCABULARY * 4 + 200))
+        self.reader = Executor(self.model, self.kept, STEP, step_s=60.0)
         self.prompts: list[tuple[int, ...]] = [(1,)] * CLIENTS
         self.asked: dict[int, Reading] = {}
 
@@ -105,7 +105,7 @@ class Clients(RuleBasedStateMachine):
 
     @rule()
     def distributions_are_forgotten(self) -> None:
-        self.kept = self.reader._kept = PrefixCache(self.kept.limit_bytes)
+        self.kept = self.reader._kept = LogitsCache(self.kept.limit_bytes)
 
     @invariant()
     def what_is_counted_is_what_is_held(self) -> None:
@@ -126,7 +126,7 @@ class Clients(RuleBasedStateMachine):
         self.asked[client] = Reading(prompt)
 
 
-def bytes_of_a_page(store: KvStore) -> int:
+def bytes_of_a_page(store: KVBlocks) -> int:
     """Of the storage that its layers really took, each piece of it counted once."""
     pieces = [tensor.untyped_storage() for tensor in (*store.keys, *store.values)]
     return sum({piece.data_ptr(): piece.nbytes() for piece in pieces}.values()) // PAGES

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from inference_server.batch import Segment
-from inference_server.capability import build_runner
-from inference_server.prefix_tree import Stored
-from inference_server.runner import RaggedRunner
+from inference_server.attention.batch import Segment
+from inference_server.kvcache.radix_cache import BlockTable
+from inference_server.runtime.capability import build_runner
+from inference_server.runtime.model_runner import ModelRunner
 from models.shapes import PLAIN, RAGGED, VOCABULARY, build
 
 CACHE_BYTES = 1 << 20
@@ -25,7 +25,7 @@ def one_thread() -> None:
 
 
 @pytest.fixture(params=[(name, fixed) for name in RAGGED for fixed in (False, True)], ids=str, scope="module")
-def pair(request: pytest.FixtureRequest) -> tuple[str, RaggedRunner, Reference]:
+def pair(request: pytest.FixtureRequest) -> tuple[str, ModelRunner, Reference]:
     """A runner, with and without steps of fixed shapes, and what its model gives plainly: (tokens, vocabulary)
     probabilities after each token."""
     name, fixed = request.param
@@ -50,13 +50,13 @@ def same(logits: Tensor, wanted: Tensor) -> bool:
     return float((logits.softmax(-1) - wanted).abs().max()) < 1e-4
 
 
-def whole(runner: RaggedRunner, token_ids: Sequence[int]) -> tuple[Stored, Tensor]:
+def whole(runner: ModelRunner, token_ids: Sequence[int]) -> tuple[BlockTable, Tensor]:
     """The prompt computed from what is stored of all but its last token."""
     stored = runner.open(token_ids[:-1])
     return stored, runner.run([Segment(stored, token_ids[len(stored) :])])
 
 
-def test_path_chosen(pair: tuple[str, RaggedRunner, Reference]) -> None:
+def test_path_chosen(pair: tuple[str, ModelRunner, Reference]) -> None:
     name, runner, reference = pair
     assert runner.fixed or runner.compiled == (name != "qwen3"), "compiled where heads fill a register"
     assert reference(PROMPT).amax(-1).mean() > 5 / VOCABULARY, "a flat distribution proves nothing"
@@ -82,7 +82,7 @@ def test_uncompiled_where_asked_to() -> None:
     assert (runner.compiled, runner.fused) == (False, False)
 
 
-def test_cold_then_every_kind_of_hit(pair: tuple[str, RaggedRunner, Reference]) -> None:
+def test_cold_then_every_kind_of_hit(pair: tuple[str, ModelRunner, Reference]) -> None:
     _, runner, reference = pair
     for prompt in (PROMPT, [*PROMPT, 5], PROMPT[:40], PROMPT[:33], [*PROMPT[:37], 9, 8, 7], PROMPT):
         stored, logits = whole(runner, prompt)
@@ -90,7 +90,7 @@ def test_cold_then_every_kind_of_hit(pair: tuple[str, RaggedRunner, Reference]) 
         runner.close(stored)
 
 
-def test_chunks_with_all_rows(pair: tuple[str, RaggedRunner, Reference]) -> None:
+def test_chunks_with_all_rows(pair: tuple[str, ModelRunner, Reference]) -> None:
     _, runner, reference = pair
     prompt = PROMPT[::-1]
     stored = runner.open(prompt)
@@ -100,7 +100,7 @@ def test_chunks_with_all_rows(pair: tuple[str, RaggedRunner, Reference]) -> None
     runner.close(stored)
 
 
-def test_ragged_batch(pair: tuple[str, RaggedRunner, Reference]) -> None:
+def test_ragged_batch(pair: tuple[str, ModelRunner, Reference]) -> None:
     """Single tokens, chunks, alternatives and cold prompts together."""
     _, runner, reference = pair
     prompts = [PROMPT[:20], PROMPT[:21], [*PROMPT[:18], 4, 4], PROMPT[5:60], [11]]
@@ -117,7 +117,7 @@ def test_ragged_batch(pair: tuple[str, RaggedRunner, Reference]) -> None:
 
 
 @pytest.mark.parametrize("length", [15, 16, 17, 48])
-def test_alternatives_and_adoption(pair: tuple[str, RaggedRunner, Reference], length: int) -> None:
+def test_alternatives_and_adoption(pair: tuple[str, ModelRunner, Reference], length: int) -> None:
     """Each alternative sees the prompt and itself; an adopted one continues as if it had been computed."""
     _, runner, reference = pair
     prompt, choices = PROMPT[:length], list(range(10, 30))
@@ -134,7 +134,7 @@ def test_alternatives_and_adoption(pair: tuple[str, RaggedRunner, Reference], le
     runner.close(stored)
 
 
-def test_recomputing_the_last_token_stores_nothing(pair: tuple[str, RaggedRunner, Reference]) -> None:
+def test_recomputing_the_last_token_stores_nothing(pair: tuple[str, ModelRunner, Reference]) -> None:
     _, runner, reference = pair
     stored, _ = whole(runner, PROMPT)
     runner.close(stored)
@@ -145,7 +145,7 @@ def test_recomputing_the_last_token_stores_nothing(pair: tuple[str, RaggedRunner
     assert runner.pool.used == used
 
 
-def test_after_eviction(pair: tuple[str, RaggedRunner, Reference]) -> None:
+def test_after_eviction(pair: tuple[str, ModelRunner, Reference]) -> None:
     _, runner, reference = pair
     runner.tree.clear()
     assert runner.pool.used == 0

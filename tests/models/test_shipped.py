@@ -11,12 +11,12 @@ from hub_server import Repo
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from inference_server import engine
-from inference_server.prefix_cache import PrefixCache
-from inference_server.scheduler import Scheduler
+from inference_server.engine import engine
+from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.messages import ScoreQuery, TopKQuery
+from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
-from inference_server.values import ScoreQuery, TopKQuery
-from inference_server.vocabulary import Vocabulary
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 from models import shipped
 from models.conftest import Cell
 from models.test_lookahead_truth import thought
@@ -33,10 +33,10 @@ def served(scheduler: Scheduler) -> Served:
 
     def make(folder: Path) -> Cell:
         settings = Settings(device="cpu", lookahead=5)
-        loaded = engine.load("shipped", folder, scheduler, PrefixCache(STORED), STORED, settings)
+        loaded = engine.load("shipped", folder, scheduler, LogitsCache(STORED), STORED, settings)
         network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
         own = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        return Cell("llama", "shipped", loaded, Vocabulary.load(folder), network, scheduler, own)
+        return Cell("llama", "shipped", loaded, ModelTokenizer.load(folder), network, scheduler, own)
 
     return make
 

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference_server.states import States, build_states
+from inference_server.runtime.hf_cache import HFCache, build_hf_cache
 from models.shapes import PLAIN, VOCABULARY, build
 
 LIMIT = 1 << 20
 LONGEST = 60
 FORGETFUL = {"gpt-oss", "jamba", "lfm2", "mamba"}  # caches that can't be cut back
 SINGLY = {"jamba", "mamba"}  # go on by single tokens
-Known = tuple[str, States, Callable[[tuple[int, ...]], Tensor]]
+Known = tuple[str, HFCache, Callable[[tuple[int, ...]], Tensor]]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -28,7 +28,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="module", params=PLAIN)
 def known(request: pytest.FixtureRequest) -> Known:
-    """An architecture, its States, and what it gives plainly: probabilities after a prompt."""
+    """An architecture, its HFCache, and what it gives plainly: probabilities after a prompt."""
     model = build(request.param)
     plain: Any = copy.deepcopy(model)
 
@@ -38,12 +38,12 @@ def known(request: pytest.FixtureRequest) -> Known:
             logits: Tensor = plain(torch.tensor([ids]), use_cache=False).logits[0, -1]
         return logits.softmax(0)
 
-    states = build_states(model, LIMIT, last_only=True)
+    states = build_hf_cache(model, LIMIT, last_only=True)
     assert states is not None
     return request.param, states, after
 
 
-def clear(states: States) -> None:
+def clear(states: HFCache) -> None:
     for key in [*states._kept]:
         states._drop(key)
     assert states.held_bytes == 0
@@ -135,7 +135,7 @@ def parts(of: Any) -> list[Tensor]:
 def test_a_window_that_has_moved_on_is_not_cut_back() -> None:
     """A trial shorter than a model's window can't tell; the first longer prompt does."""
     model = build("gpt-oss")
-    states = build_states(model, LIMIT, last_only=True)
+    states = build_hf_cache(model, LIMIT, last_only=True)
     assert states is not None
     states.cuts = True
     known = ("gpt-oss", states, lambda ids: whole(model, ids))
@@ -162,9 +162,9 @@ def test_a_model_that_gives_other_numbers_with_its_cache_goes_without() -> None:
         return output
 
     model.forward = wrong
-    assert build_states(model, LIMIT, last_only=True) is None
+    assert build_hf_cache(model, LIMIT, last_only=True) is None
 
 
 @pytest.mark.parametrize("limit", [0, -1])
 def test_none_without_room(limit: int) -> None:
-    assert build_states(build("bloom"), limit, last_only=True) is None
+    assert build_hf_cache(build("bloom"), limit, last_only=True) is None

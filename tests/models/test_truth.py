@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference_server import model as model_module
-from inference_server.values import Candidate, ScoreQuery, TopKAnswer, TopKQuery
+from inference_server.messages import Candidate, ScoreQuery, TopKAnswer, TopKQuery
+from inference_server.runtime import model as model_module
 from models.architectures import ARCHITECTURES
 from models.conftest import Cell
 from models.shipped import CELLS as SHIPPED

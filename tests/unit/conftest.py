@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from workers import PATIENCE_S, Bench
 
-from inference_server.scheduler import Scheduler
+from inference_server.scheduler.scheduler import Scheduler
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from web_gateway.addresses import KEPT_S, Addresses
+from web_gateway.inference.resolver import KEPT_S, Addresses
 
 NAME = "dns:///models.example:50051"
 A, B, C, D = (("10.0.0.1", 1), ("10.0.0.2", 1), ("10.0.0.3", 1), ("10.0.0.4", 1))

@@ -1,109 +1,77 @@
-"""Who may import whom: a file imports only from files further down its service's list, and the services never meet."""
+"""Which package may import which, and which libraries each may know. Every module belongs to a package listed here."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 
-INFERENCE_PATH = (
-    "__main__",
-    "probe",
-    "server",
-    "health",
-    "guard",
-    "interceptors",
-    "monitor",
-    "listener",
-    "service",
-    "about",
-    "connections",
-    "metrics",
-    "readiness",
-    "wire",
-    "registry",
-    "reasons",
-    "hub",
-    "transfer",
-    "listing",
-    "engine",
-    "checks",
-    "end_of_text",
-    "vocabulary",
-    "converted",
-    "lexicon",
-    "roles",
-    "spelling",
-    "scheduler",
-    "progress",
-    "jobs",
-    "gate",
-    "reader",
-    "lookahead",
-    "readings",
-    "pace",
-    "prefix_cache",
-    "model",
-    "trial",
-    "states",
-    "capability",
-    "runner",
-    "fixed_step",
-    "fused_step",
-    "row_attention",
-    "ragged",
-    "replay",
-    "batch",
-    "prefix_tree",
-    "siblings",
-    "page_pool",
-    "kv_store",
-    "precision",
-    "calibration",
-    "held",
-    "blueprint",
-    "architecture",
-    "leftovers",
-    "checkpoint",
-    "headers",
-    "processors",
-    "memory",
-    "distribution",
-    "partition",
-    "gauges",
-)
-GATEWAY_PATH = (
-    "__main__",
-    "server",
-    "protocol",
-    "framing",
-    "app",
-    "edge",
-    "handlers",
-    "feed",
-    "body",
-    "shares",
-    "visitors",
-    "schemas",
-    "client",
-    "calls",
-    "channel",
-    "diagnosis",
-    "wire",
-    "about",
-    "errors",
-    "values",
-)
-PROTOBUF = {"nexttoken", "google", "grpc_status", "grpc_health", "grpc_reflection"}
-TORCH = {
-    *("model.py", "blueprint.py", "distribution.py", "train.py", "evaluate.py"),
-    *("batch.py", "kv_store.py", "ragged.py", "runner.py", "capability.py"),
-    *("fixed_step.py", "replay.py", "states.py"),
-    *("held.py", "calibration.py", "fused_step.py", "row_attention.py", "precision.py", "partition.py"),
-    *("team.py", "openmp.py"),
+# A package imports from those below it; packages on one line don't know each other. A name is a package or a module.
+TIERS = {
+    "inference_server": (
+        ("__main__",),
+        ("server",),
+        ("api",),
+        ("ops",),
+        ("engine",),
+        ("scheduler", "tokenizer", "runtime"),
+        ("sampling",),
+        ("cpu", "gpu"),
+        ("attention",),
+        ("kvcache",),
+        ("models",),
+        ("host",),
+        ("sequence", "messages", "stats", "errors", "settings"),
+    ),
+    "web_gateway": (
+        ("__main__",),
+        ("app",),
+        ("api",),
+        ("http",),
+        ("inference",),
+        ("about", "metrics"),
+        ("errors",),
+        ("messages", "settings"),
+    ),
 }
-HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors", "huggingface_hub"}
+GRPC = {"grpc", "grpc_health", "grpc_reflection"}
+PROTOBUF = {"nexttoken", "google", "grpc_status"}
+LIBRARIES = {
+    "inference_server": {
+        "__main__": set(),
+        "server": GRPC | PROTOBUF,
+        "api": GRPC | PROTOBUF,
+        "ops": {"prometheus_client"},
+        "ops.probe": {"grpc", "grpc_health"},
+        "ops.http_listener": {"h11"},
+        "models": {"huggingface_hub", "httpx2", "safetensors", "tqdm"},
+        "tokenizer": {"tokenizers", "transformers"},
+        "tokenizer.vocab_files": {"sentencepiece"},
+        "runtime": {"torch", "transformers", "numpy"},
+        "sampling": {"torch", "numpy"},
+        "cpu": {"torch", "transformers", "numba", "numpy", "llvmlite"},
+        "gpu": {"torch", "numpy"},
+        "attention": {"torch", "transformers", "numpy"},
+        "kvcache.kv_blocks": {"torch"},
+        "host.openmp": {"torch"},
+        "settings": {"msgspec"},
+    },
+    "web_gateway": {
+        "__main__": {"msgspec"},
+        "app": {"starlette"},
+        "http": {"starlette", "uvicorn", "httptools", "h11", "throttled", "anyio", "msgspec"},
+        "api": {"starlette", "msgspec"},
+        "inference": GRPC | PROTOBUF | {"msgspec"},
+        "about": {"msgspec"},
+        "metrics": {"prometheus_client"},
+        "errors": {"starlette", "msgspec"},
+        "messages": {"msgspec"},
+        "settings": {"msgspec"},
+    },
+}
+EVERYWHERE = {"inference_server", "web_gateway", "service_kit", "structlog"}
 
 
 def imports(path: Path) -> set[str]:
@@ -118,59 +86,73 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def tops(path: Path) -> set[str]:
-    """The top-level packages a file imports."""
-    return {name.split(".")[0] for name in imports(path)}
+def modules(service: str) -> dict[str, Path]:
+    """Every module of a service but its own `__init__`, dotted below the service's name."""
+    paths = {path.relative_to(ROOT / service).with_suffix(""): path for path in (ROOT / service).rglob("*.py")}
+    return {".".join(at.parts): path for at, path in sorted(paths.items()) if at != Path("__init__")}
 
 
-def files(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
+def tier_of(service: str, name: str) -> int:
+    """How far down a package stands. Raises LookupError for one that is not listed."""
+    return next(at for at, tier in enumerate(TIERS[service]) if name in tier)
 
 
-def upstream(package: str, order: tuple[str, ...]) -> list[str]:
-    """Imports that point from a file of the path to one that stands before it."""
+def trespasses(service: str) -> list[str]:
+    """Imports that point to a package above or beside the importing one."""
     wrong = []
-    for at, name in enumerate(order):
-        used = imports(ROOT / package / f"{name}.py")
-        wrong += [f"{name} imports {before}" for before in order[:at] if f"{package}.{before}" in used]
+    for name, path in modules(service).items():
+        own = name.partition(".")[0]
+        for other in {used.split(".")[1] for used in imports(path) if used.startswith(f"{service}.")} - {own}:
+            if not (ROOT / service / other).exists() and not (ROOT / service / f"{other}.py").exists():
+                continue  # a name out of the service's own __init__
+            if tier_of(service, other) <= tier_of(service, own):
+                wrong.append(f"{name} imports {other}")
     return wrong
 
 
-@pytest.mark.parametrize(("package", "order"), [("inference_server", INFERENCE_PATH), ("web_gateway", GATEWAY_PATH)])
-def test_imports_point_downstream(package: str, order: tuple[str, ...]) -> None:
-    assert upstream(package, order) == []
+def libraries(service: str) -> dict[str, set[str]]:
+    """The libraries that modules import and must not know."""
+    allowed = LIBRARIES[service]
+    found = {}
+    for name, path in modules(service).items():
+        own = allowed.get(name, set()) | allowed.get(name.partition(".")[0], set())
+        used = {each.partition(".")[0] for each in imports(path)} - set(sys.stdlib_module_names) - EVERYWHERE
+        if used - own:
+            found[name] = used - own
+    return found
+
+
+@pytest.mark.parametrize("service", TIERS)
+def test_every_module_belongs_to_a_listed_package(service: str) -> None:
+    listed = {name for tier in TIERS[service] for name in tier}
+    assert {name.partition(".")[0] for name in modules(service)} == listed
+
+
+@pytest.mark.parametrize("service", TIERS)
+def test_packages_import_only_from_those_below(service: str) -> None:
+    assert trespasses(service) == []
+
+
+@pytest.mark.parametrize("service", TIERS)
+def test_packages_know_only_their_libraries(service: str) -> None:
+    assert libraries(service) == {}
 
 
 @pytest.mark.parametrize(
-    ("package", "strangers"),
+    ("service", "strangers"),
     [
-        ("web_gateway", {"inference_server"} | HEAVY),
-        ("inference_server", {"web_gateway", "starlette", "uvicorn"}),
-        ("service_kit", {"inference_server", "web_gateway", "starlette"} | HEAVY | PROTOBUF),
+        ("web_gateway", {"inference_server", "torch", "transformers"}),
+        ("inference_server", {"web_gateway"}),
+        ("service_kit", {"inference_server", "web_gateway", "starlette", "torch", *GRPC, *PROTOBUF}),
     ],
 )
-def test_packages_that_must_not_meet(package: str, strangers: set[str]) -> None:
-    assert {path.name: tops(path) & strangers for path in files(package) if tops(path) & strangers} == {}
-
-
-@pytest.mark.parametrize(
-    ("package", "of", "allowed"),
-    [
-        ("web_gateway", PROTOBUF | {"grpc"}, {"client.py", "calls.py", "channel.py", "wire.py"}),
-        (
-            "inference_server",
-            PROTOBUF | {"grpc"},
-            {"service.py", "wire.py", "server.py", "guard.py", "probe.py", "health.py", "interceptors.py"},
-        ),
-        ("inference_server", {"torch"}, TORCH),
-    ],
-)
-def test_what_only_some_files_know(package: str, of: set[str], allowed: set[str]) -> None:
-    assert {path.name for path in files(package) if tops(path) & of} <= allowed
+def test_services_that_must_not_meet(service: str, strangers: set[str]) -> None:
+    used = {name: {each.partition(".")[0] for each in imports(path)} for name, path in modules(service).items()}
+    assert {name: found & strangers for name, found in used.items() if found & strangers} == {}
 
 
 def test_handlers_hold_no_try_and_no_status_code() -> None:
-    tree = ast.parse((ROOT / "web_gateway" / "handlers.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "web_gateway" / "api" / "handlers.py").read_text(encoding="utf-8"))
     assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Try)]
     numbers = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and type(n.value) is int]
     assert not [number for number in numbers if 100 <= number < 600]

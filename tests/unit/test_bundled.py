@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors import safe_open
 from tokenizers import Tokenizer
+from train_demo_model import evaluate
 from transformers import AutoModelForCausalLM
 
-from inference_server.bundled import FOLDER, evaluate
+from inference_server.models.bundled import FOLDER
 
 FACTS = json.loads((FOLDER / "training.json").read_text())
 CARD = (FOLDER / "README.md").read_text(encoding="utf-8")

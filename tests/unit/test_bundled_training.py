@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-
-from inference_server.bundled import corpus, train
+from train_demo_model import corpus, train
 
 NAMES = ("Tom", "Lily", "Ben", "Anna", "Max")
 ANIMALS = ("dog", "cat", "bird", "frog")

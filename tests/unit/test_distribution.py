@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from inference_server.distribution import Distribution, Kept
 from inference_server.errors import ComputeFailed
-from inference_server.partition import INVERSE_TEMPERATURES
+from inference_server.sampling.distribution import Distribution, Kept
+from inference_server.sampling.log_partition import INVERSE_TEMPERATURES
 
 FINITE = st.floats(-200, 200, width=32)
 LOGITS = st.lists(st.one_of(FINITE, st.sampled_from([0.0, 1.0])), min_size=1, max_size=40)  # with ties

@@ -58,7 +58,11 @@ def test_the_file_tree_is_complete() -> None:
         ("inference_server", "*.py"),
         ("web_gateway", "*.py"),
         ("service_kit", "*.py"),
-        ("frontend/scripts", "*.js"),
+        ("frontend/core", "*.js"),
+        ("frontend/net", "*.js"),
+        ("frontend/ui", "*.js"),
+        ("frontend/features", "*"),
+        ("frontend/features", "*/*.js"),
     ]:
         names = {path.name for path in (ROOT / folder).glob(suffix)} - {"__init__.py", "__main__.py"}
         missing = {name for name in names if not re.search(rf"\b{re.escape(name.rsplit('.', 1)[0])}\b", tree)}

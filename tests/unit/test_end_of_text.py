@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from models.tokenizers import build
 
-import inference_server.bundled
-from inference_server import end_of_text
 from inference_server.errors import LoadFailed
-from inference_server.vocabulary import Vocabulary
+from inference_server.models import bundled
+from inference_server.tokenizer import end_of_text
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 GENERATION, CONFIG = end_of_text.GENERATION, end_of_text.CONFIG
 
@@ -75,7 +75,7 @@ def test_what_a_tokenizer_says_of_beginning_and_end(
     tmp_path: Path, kind: str, prefix: list[str], end: str | None
 ) -> None:
     build(kind, tmp_path)
-    vocabulary = Vocabulary.load(tmp_path)
+    vocabulary = ModelTokenizer.load(tmp_path)
     assert [vocabulary.token(index, []).bytes.decode() for index in vocabulary.prefix] == prefix
     named = None if vocabulary.eos_id is None else vocabulary.token(vocabulary.eos_id, []).bytes.decode()
     assert named == end
@@ -86,11 +86,11 @@ def test_an_end_that_the_vocabulary_does_not_hold_is_none(tmp_path: Path) -> Non
     build("byte_bpe", tmp_path)
     path = tmp_path / "tokenizer_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token": "<|gone|>"}))
-    assert Vocabulary.load(tmp_path).eos_id is None
+    assert ModelTokenizer.load(tmp_path).eos_id is None
 
 
 def test_the_bundled_model_ends_where_its_files_say() -> None:
-    folder = Path(inference_server.bundled.__file__).parent
-    vocabulary = Vocabulary.load(folder)
+    folder = bundled.FOLDER
+    vocabulary = ModelTokenizer.load(folder)
     ends = end_of_text.within(vocabulary.size, *end_of_text.stated(folder), vocabulary.eos_id)
     assert [vocabulary.token(index, []).bytes for index in ends] == [b"<|endoftext|>"]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from inference_server.checks import check_length, check_score, check_top_k
+from inference_server.engine.validation import check_length, check_score, check_top_k
 from inference_server.errors import InvalidField
-from inference_server.values import ScoreQuery, TopKQuery
+from inference_server.messages import ScoreQuery, TopKQuery
 
 VOCAB = 5000
 TEXT_BYTES = 100

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web_gateway.framing import HOST, LONG_BETWEEN, LONG_HEAD, MAX_FIELDS, NOT_HTTP, TWO_HOSTS, TWO_LENGTHS, Framing
+from web_gateway.http.framing import (
+    HOST,
+    LONG_BETWEEN,
+    LONG_HEAD,
+    MAX_FIELDS,
+    NOT_HTTP,
+    TWO_HOSTS,
+    TWO_LENGTHS,
+    Framing,
+)
 
 GET = b"GET /x HTTP/1.1\r\nhost: a\r\n"
 CHUNKED = GET + b"transfer-encoding: chunked\r\n\r\n"

@@ -7,11 +7,13 @@ import msgspec
 import pytest
 from nexttoken.v1 import next_token_pb2 as pb
 
-from inference_server import connections
+from inference_server import messages as engine
 from inference_server import settings as inference
-from inference_server import values as engine
-from web_gateway import about, channel, client, errors, handlers, openapi, values, wire
+from inference_server.api import channel_options
+from web_gateway import about, errors, messages
+from web_gateway.api import handlers, openapi
 from web_gateway.app import create_app
+from web_gateway.inference import channel, client, convert
 from web_gateway.settings import Settings
 
 
@@ -74,7 +76,7 @@ def test_defaults_are_those_of_the_inference_server(name: str, query: Any) -> No
 
 
 @pytest.mark.parametrize(
-    ("request_type", "message"), [(values.NextTokenRequest, pb.TopKRequest), (values.ScoreRequest, pb.ScoreRequest)]
+    ("request_type", "message"), [(messages.NextTokenRequest, pb.TopKRequest), (messages.ScoreRequest, pb.ScoreRequest)]
 )
 def test_every_field_of_a_question_travels(request_type: Any, message: Any) -> None:
     assert set(request_type.__struct_fields__) == set(message.DESCRIPTOR.fields_by_name)
@@ -87,12 +89,12 @@ def test_what_a_server_says_of_itself_arrives_whole(mine: Any, theirs: Any) -> N
 
 def test_every_state_has_a_word() -> None:
     known = {number for name, number in pb.ModelState.items() if name != "MODEL_STATE_UNSPECIFIED"}
-    assert set(wire.MODEL_STATES) == known
-    assert {*wire.MODEL_STATES.values(), "unknown"} == set(get_args(values.ModelState))
+    assert set(convert.MODEL_STATES) == known
+    assert {*convert.MODEL_STATES.values(), "unknown"} == set(get_args(messages.ModelState))
 
 
 def test_every_struct_of_an_answer_is_in_the_file() -> None:
-    kinds = {kind for module in (values, about) for _, kind in inspect.getmembers(module, inspect.isclass)}
+    kinds = {kind for module in (messages, about) for _, kind in inspect.getmembers(module, inspect.isclass)}
     structs = {kind for kind in kinds if issubclass(kind, msgspec.Struct) and kind is not Settings}
     names = {kind.__name__ for kind in structs if kind is not msgspec.Struct}
     assert names == set(openapi.document()["components"]["schemas"])
@@ -107,6 +109,6 @@ def test_handlers_ask_the_client_only_for_what_it_has() -> None:
 
 
 def test_the_tiers_agree_on_the_connection() -> None:
-    mine, theirs = dict(channel.OPTIONS), dict(connections.options(inference.Settings()))
+    mine, theirs = dict(channel.OPTIONS), dict(channel_options.options(inference.Settings()))
     assert mine["grpc.keepalive_time_ms"] >= theirs["grpc.http2.min_recv_ping_interval_without_data_ms"]
     assert theirs["grpc.max_receive_message_length"] >= Settings().max_body_bytes

@@ -2,20 +2,20 @@
 
 import pytest
 
-from inference_server.gathering import MOST_S, SHARE, Gathering
+from inference_server.scheduler.batch_window import MOST_S, SHARE, BatchWindow
 
 STEP_S = 0.1
 
 
-def after(count: int, waiting: int = 0, spent_s: float = STEP_S, batch_size: int = 32) -> Gathering:
+def after(count: int, waiting: int = 0, spent_s: float = STEP_S, batch_size: int = 32) -> BatchWindow:
     """At 0 seconds, a step has ended that answered `count`."""
-    gathering = Gathering(batch_size)
+    gathering = BatchWindow(batch_size)
     gathering.answered(count, waiting, spent_s, 0.0)
     return gathering
 
 
 def test_nobody_is_expected_before_the_first_step() -> None:
-    assert Gathering(32).wait_s(1, 0, 0.0) == 0
+    assert BatchWindow(32).wait_s(1, 0, 0.0) == 0
 
 
 def test_a_lone_caller_never_waits() -> None:

@@ -10,8 +10,8 @@ from hub_place import DESCRIPTION, MIB, NAME, WEIGHTS, Place, Progress, contents
 from hub_server import Fault, point_at, unreachable
 from huggingface_hub import constants
 
-from inference_server import hub, transfer
 from inference_server.errors import LoadFailed
+from inference_server.models import download, hub
 
 IGNORED = {"pytorch_model.bin": b"code", "modeling.py": b"code", "README.md": b"words", "onnx/model.safetensors": b"x"}
 
@@ -64,7 +64,7 @@ def test_a_cut_download_goes_on_where_it_was_cut(place: Place, kind: Any) -> Non
 def test_a_download_that_brings_nothing_fails_in_words_and_can_be_tried_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "GIVE_UP_S", 0.0)
+    monkeypatch.setattr(download, "GIVE_UP_S", 0.0)
     place.repo.faults["model.safetensors"] = Fault("reset", after=0)
     assert reason().startswith("no network")
     assert (fetch() / "model.safetensors").read_bytes() == WEIGHTS

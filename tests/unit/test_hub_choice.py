@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from inference_server import hub, listing
 from inference_server.errors import LoadFailed
+from inference_server.models import hub, repo_files
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,9 @@ from inference_server.errors import LoadFailed
     ],
 )
 def test_weights_are_chosen_once(names: list[str], weights: int) -> None:
-    chosen = listing.choose([*names, "config.json", "tokenizer.json", "model.py", "optimizer.pt", "tokenizer/x.json"])
+    chosen = repo_files.choose(
+        [*names, "config.json", "tokenizer.json", "model.py", "optimizer.pt", "tokenizer/x.json"]
+    )
     assert chosen[weights:] == ["config.json", "tokenizer.json"]
     assert chosen[0] == names[0]
 
@@ -26,7 +28,7 @@ def test_weights_are_chosen_once(names: list[str], weights: int) -> None:
 @pytest.mark.parametrize("names", [[], ["pytorch_model.bin"], ["consolidated.safetensors"], ["sub/model.safetensors"]])
 def test_other_weights_are_refused(names: list[str]) -> None:
     with pytest.raises(LoadFailed, match=r"^no safetensors weights"):
-        listing.choose([*names, "config.json"])
+        repo_files.choose([*names, "config.json"])
 
 
 def test_a_local_folder_is_used_where_it_lies(tmp_path: Path) -> None:

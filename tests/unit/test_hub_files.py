@@ -9,8 +9,8 @@ import pytest
 from hub_place import DESCRIPTION, NAME, Place, Progress, contents, fetch, hub_place, reason
 from hub_server import Repo, point_at, unreachable
 
-from inference_server import hub
 from inference_server.errors import LoadFailed
+from inference_server.models import hub
 
 INDEX = "model.safetensors.index.json"
 PARTS = {"part-a.safetensors": b"first", "weights/b.safetensors": b"second"}

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_server.gate import Client, Slot
-from inference_server.jobs import Job, Lane, Queue, pick
+from inference_server.messages import Client
+from inference_server.scheduler.admission import Permit
+from inference_server.scheduler.queue import Job, Lane, Queue, pick
 
 LANES = {
     "a": Lane[Any, Any]("a", lambda queries: queries, batched=True),
@@ -18,7 +19,7 @@ LANES = {
 
 
 def jobs(waiting: list[tuple[str, int]]) -> list[Job[Any, Any]]:
-    return [Job(LANES[lane], at, tokens, None, Slot(lambda: None)) for at, (lane, tokens) in enumerate(waiting)]
+    return [Job(LANES[lane], at, tokens, None, Permit(lambda: None)) for at, (lane, tokens) in enumerate(waiting)]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ async def test_those_that_go_on_and_those_not_begun_take_turns(
 async def test_clients_take_turns(clients: str, size: int, order: list[list[int]]) -> None:
     queue = Queue()
     for at, client in enumerate(clients):
-        queue.add(Job(LANES["a"], at, 1, None, Slot(lambda: None, Client(client))))
+        queue.add(Job(LANES["a"], at, 1, None, Permit(lambda: None, Client(client))))
     assert [[job.query for job in queue.take(size, 100)] for _ in order] == order
     assert not len(queue)
 
@@ -120,7 +121,7 @@ async def test_clients_take_turns(clients: str, size: int, order: list[list[int]
 async def test_addresses_take_turns_and_the_sessions_of_each(clients: str, size: int, order: list[list[int]]) -> None:
     queue = Queue()
     for at, client in enumerate(clients.split()):
-        queue.add(Job(LANES["a"], at, 1, None, Slot(lambda: None, Client(client[0], client[1:]))))
+        queue.add(Job(LANES["a"], at, 1, None, Permit(lambda: None, Client(client[0], client[1:]))))
     assert [[job.query for job in queue.take(size, 100)] for _ in order] == order
     assert not len(queue)
 
@@ -129,7 +130,7 @@ async def test_addresses_take_turns_and_the_sessions_of_each(clients: str, size:
 async def test_an_address_of_many_sessions_is_served_no_more_than_one_of_few(clients: list[str], size: int) -> None:
     queue, served = Queue(), list[str]()
     for at, client in enumerate(clients):
-        queue.add(Job(LANES["a"], at, 1, None, Slot(lambda: None, Client(client[0], client[1:]))))
+        queue.add(Job(LANES["a"], at, 1, None, Permit(lambda: None, Client(client[0], client[1:]))))
     while batch := queue.take(size, 100):
         served += [job.slot.client.address for job in batch]
         left = {name for name in "abc" if served.count(name) < sum(client[0] == name for client in clients)}
@@ -142,7 +143,7 @@ async def test_who_goes_on_leads_by_turns() -> None:
     """Prompts of several steps, all of which fit beside each other: no client's goes first each time."""
     queue, leaders = Queue(), []
     for at, client in enumerate("aabc"):
-        job = Job(LANES["a"], at, 1, None, Slot(lambda: None, Client(client)))
+        job = Job(LANES["a"], at, 1, None, Permit(lambda: None, Client(client)))
         job.began = 1.0
         queue.add(job)
     for _ in range(6):
@@ -158,7 +159,7 @@ async def test_who_goes_on_leads_by_turns() -> None:
 async def test_nobody_waits_for_more_than_one_of_each_other_client(clients: list[str], size: int) -> None:
     queue = Queue()
     for at, client in enumerate(clients):
-        queue.add(Job(LANES["a"], at, 1, None, Slot(lambda: None, Client(client))))
+        queue.add(Job(LANES["a"], at, 1, None, Permit(lambda: None, Client(client))))
     served: list[str] = []
     while batch := queue.take(size, 100):
         served += [job.slot.client.address for job in batch]
@@ -181,7 +182,7 @@ async def test_a_job_is_taken_out_wherever_it_waits() -> None:
 
 def test_a_slot_is_free_when_its_last_holder_lets_go() -> None:
     freed: list[bool] = []
-    slot = Slot(lambda: freed.append(True))
+    slot = Permit(lambda: freed.append(True))
     slot.hold()
     slot.hold()
     slot.release()

@@ -6,18 +6,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference_server.kv_store import FEW, RUN, KvStore, LayerShape, Layout, whole_runs
+from inference_server.kvcache.kv_blocks import FEW, RUN, KVBlocks, LayerShape, Layout, whole_runs
 
 PAGE = 4
 ALIKE = (LayerShape(2, 8, 8), LayerShape(2, 8, 8), LayerShape(2, 8, 8))
 UNLIKE = (LayerShape(2, 8, 8), LayerShape(1, 8, 4), LayerShape(2, 8, 8))
 
 
-def store(layers: tuple[LayerShape, ...], pages: int) -> KvStore:
-    return KvStore(Layout(layers, torch.float32, PAGE), pages, torch.device("cpu"))
+def store(layers: tuple[LayerShape, ...], pages: int) -> KVBlocks:
+    return KVBlocks(Layout(layers, torch.float32, PAGE), pages, torch.device("cpu"))
 
 
-def parts(kept: KvStore) -> list[list[Tensor]]:
+def parts(kept: KVBlocks) -> list[list[Tensor]]:
     """For each layer's keys and values, the part of every page in the order of their numbers."""
     return [[tensor[number] for number in kept.numbers] for tensor in (*kept.keys, *kept.values)]
 

@@ -1,18 +1,17 @@
 """How a tokenizer reads a text, beside what other threads do meanwhile."""
 
 import threading
-from pathlib import Path
 
-import inference_server.bundled
-from inference_server import lexicon
+from inference_server.models import bundled
+from inference_server.tokenizer import tokenizer_json
 
-BUNDLED = Path(inference_server.bundled.__file__).parent
+BUNDLED = bundled.FOLDER
 LONG = "a " * 500_000
 
 
 def test_a_long_text_stops_no_other_thread() -> None:
     """The event loop and the model thread go on while a helper reads it."""
-    words = lexicon.read(BUNDLED)
+    words = tokenizer_json.read(BUNDLED)
     over = threading.Event()
     turns = 0
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from inference_server.lookahead import MOST, Lookahead
-from inference_server.readings import Ids
+from inference_server.runtime.prefetch import MOST, Prefetcher
+from inference_server.sequence import Ids
 
 
-def done(ahead: Lookahead[str], ids: Ids, choices: tuple[int, ...]) -> None:
+def done(ahead: Prefetcher[str], ids: Ids, choices: tuple[int, ...]) -> None:
     """Answers a prompt and looks ahead of it."""
     assert ahead.expect(ids) == []
     plan = ahead.next()
@@ -30,7 +30,7 @@ def done(ahead: Lookahead[str], ids: Ids, choices: tuple[int, ...]) -> None:
     ],
 )
 def test_what_is_to_do(answered: list[Ids], to_do: list[Ids]) -> None:
-    ahead = Lookahead[str]()
+    ahead = Prefetcher[str]()
     for ids in answered:
         ahead.expect(ids)
     found = []
@@ -42,7 +42,7 @@ def test_what_is_to_do(answered: list[Ids], to_do: list[Ids]) -> None:
 
 
 def test_what_is_ready_stays_through_clicks_and_undos() -> None:
-    ahead = Lookahead[str]()
+    ahead = Prefetcher[str]()
     done(ahead, (1, 2), (5, 6))
     assert ahead.next() is None
     assert ahead.behind((1, 2, 5)) == ahead.behind((1, 2, 6)) == "held (1, 2)"
@@ -57,7 +57,7 @@ def test_what_is_ready_stays_through_clicks_and_undos() -> None:
 
 
 def test_the_oldest_gives_way() -> None:
-    ahead = Lookahead[str]()
+    ahead = Prefetcher[str]()
     for first in range(MOST):
         done(ahead, (first,), (9,))
     assert ahead.expect((0,)) == []

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from inference_server import memory
+from inference_server.host import memory
 
 MIB = 2**20
 MEMINFO = "MemTotal:       16000000 kB\nMemFree:         1000000 kB\nMemAvailable:    8388608 kB\n"

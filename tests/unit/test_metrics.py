@@ -7,13 +7,13 @@ from pathlib import Path
 import fakes
 from prometheus_client.parser import text_string_to_metric_families
 
-import inference_server.metrics
+import inference_server.ops.metrics
 import web_gateway.metrics
-from inference_server.gauges import Gauges, KeptGauges, ModelGauges, QueueGauges, StoreGauges
-from inference_server.progress import Progress
-from inference_server.readiness import Readiness
-from inference_server.registry import Registry
-from inference_server.values import Timings
+from inference_server.messages import Timings
+from inference_server.models.registry import Registry
+from inference_server.ops.readiness import Readiness
+from inference_server.scheduler.watchdog import Watchdog
+from inference_server.stats import KVCacheStats, LogitsCacheStats, ModelStats, QueueStats, ServerStats
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "operations.md"
@@ -25,12 +25,14 @@ NAME = re.compile(r"nexttoken_(?:gateway|inference)_\w+")
 def exported() -> dict[str, str]:
     """Every metric of our own and its meaning; samples of a histogram and of a counter under the metric's name."""
     registry = Registry("bundled", (), fakes.fetch, lambda name, folder: fakes.FakeEngine())
-    readiness = Readiness(registry, Progress(), "any", 1.0)
-    store = StoreGauges(1, 1, 1, 1, 1, 1, 1)
-    model = ModelGauges(prompts=1, lookahead_hits=1, lookahead_passes=1, computed_tokens=1, store=store)
-    queue, kept = QueueGauges(1, 1, 1, 1, 1, 1, 1, {1: 1, 3: 2}), KeptGauges(1, 1, 1, 1, 1, 1, 1)
-    now = Gauges(queue, kept, {"bundled": model}, 1)
-    served = inference_server.metrics.Metrics(inference_server.metrics.Current(registry, readiness, lambda: now))
+    readiness = Readiness(registry, Watchdog(), "any", 1.0)
+    store = KVCacheStats(1, 1, 1, 1, 1, 1, 1)
+    model = ModelStats(prompts=1, lookahead_hits=1, lookahead_passes=1, computed_tokens=1, store=store)
+    queue, kept = QueueStats(1, 1, 1, 1, 1, 1, 1, {1: 1, 3: 2}), LogitsCacheStats(1, 1, 1, 1, 1, 1, 1)
+    now = ServerStats(queue, kept, {"bundled": model}, 1)
+    served = inference_server.ops.metrics.Metrics(
+        inference_server.ops.metrics.Current(registry, readiness, lambda: now)
+    )
     served.ended("TopK", "bundled", "OK")
     served.answered("TopK", "bundled", 1, Timings(1, 1, 1, 1))
     texts = (served.text(), web_gateway.metrics.Metrics().text())
@@ -81,7 +83,7 @@ def test_the_dashboards_panels_do_not_overlap() -> None:
 def test_batches_add_up() -> None:
     samples = {
         sample.labels["le"]: sample.value
-        for family in inference_server.metrics._queue(QueueGauges(0, 0, 0, 0, 0, 0, 0, {1: 4, 3: 2, 300: 1}))
+        for family in inference_server.ops.metrics._queue(QueueStats(0, 0, 0, 0, 0, 0, 0, {1: 4, 3: 2, 300: 1}))
         for sample in family.samples
         if sample.name.endswith("_bucket")
     }

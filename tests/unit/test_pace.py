@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_server.pace import AIM, LEAST, Pace
+from inference_server.runtime.prefill_chunk import AIM, LEAST, PrefillChunk
 
 Cost = Callable[[int], float]
 COSTS: dict[str, tuple[Cost, int]] = {
@@ -19,7 +19,7 @@ COSTS: dict[str, tuple[Cost, int]] = {
 @pytest.mark.parametrize("kind", COSTS)
 def test_steps_come_to_take_the_time_they_may(kind: str) -> None:
     cost, expected = COSTS[kind]
-    pace = Pace(512, 0.3)
+    pace = PrefillChunk(512, 0.3)
     for _ in range(20):
         pace.took(pace.tokens, cost(pace.tokens))
     assert pace.tokens == pytest.approx(expected, rel=0.1)
@@ -27,7 +27,7 @@ def test_steps_come_to_take_the_time_they_may(kind: str) -> None:
 
 
 def test_steps_shrink_as_what_stands_before_them_grows() -> None:
-    pace, at, sizes, longest = Pace(512, 0.3), 0, list[int](), 0.0
+    pace, at, sizes, longest = PrefillChunk(512, 0.3), 0, list[int](), 0.0
     while at < 8000:
         tokens = pace.tokens
         seconds = 0.02 + tokens * (0.001 + at * 1e-6)
@@ -40,7 +40,7 @@ def test_steps_shrink_as_what_stands_before_them_grows() -> None:
 
 
 def test_one_disturbed_step_counts_for_little() -> None:
-    pace = Pace(512, 0.3)
+    pace = PrefillChunk(512, 0.3)
     for _ in range(20):
         pace.took(pace.tokens, 0.002 * pace.tokens)
     before = pace.tokens
@@ -49,7 +49,7 @@ def test_one_disturbed_step_counts_for_little() -> None:
 
 
 def test_short_parts_say_nothing_of_full_steps() -> None:
-    pace = Pace(512, 0.3)
+    pace = PrefillChunk(512, 0.3)
     before = pace.tokens
     pace.took(before // 2 - 1, 1e-6)
     pace.took(1, 1e6)
@@ -58,7 +58,7 @@ def test_short_parts_say_nothing_of_full_steps() -> None:
 
 @given(st.integers(1, 600), st.lists(st.tuples(st.integers(1, 600), st.floats(0, 1e6)), max_size=20))
 def test_whatever_steps_take_their_size_stays_in_bounds(most: int, steps: list[tuple[int, float]]) -> None:
-    pace = Pace(most, 0.3)
+    pace = PrefillChunk(most, 0.3)
     for tokens, seconds in steps:
         pace.took(tokens, seconds)
         assert min(LEAST, most) <= pace.tokens <= most

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inference_server.partition import MANY, Moments, compiled, partition, plain
+from inference_server.sampling.log_partition import MANY, Moments, compiled, partition, plain
 
 VOCABULARY = 49_152
 
@@ -63,7 +63,7 @@ def test_compiled_sums_run_here_and_are_used_from_a_size_on(monkeypatch: pytest.
         used.append(len(below))
         return plain(below)
 
-    monkeypatch.setattr("inference_server.partition.compiled", lambda: note)
+    monkeypatch.setattr("inference_server.sampling.log_partition.compiled", lambda: note)
     for count in (MANY - 1, MANY):
         partition(np.zeros(count, dtype=np.float32), 0.0)
     assert used == [MANY]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_server.gauges import KeptGauges
-from inference_server.prefix_cache import PrefixCache
+from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.stats import LogitsCacheStats
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Value:
 
 def cost_of(token_ids: tuple[int, ...], nbytes: int) -> int:
     """What an empty cache says such an entry costs."""
-    cache = PrefixCache[Value](1 << 40)
+    cache = LogitsCache[Value](1 << 40)
     cache.put("any", token_ids, Value(nbytes))
     return cache.held_bytes
 
@@ -28,7 +28,7 @@ ONE = cost_of((1,), 100)
 
 
 def test_only_the_same_ids_of_the_same_owner_are_found() -> None:
-    cache = PrefixCache[Value](10 * ONE)
+    cache = LogitsCache[Value](10 * ONE)
     value = Value(100)
     cache.put("a", [1, 2], value)
     assert cache.get("a", (1, 2)) is value
@@ -38,7 +38,7 @@ def test_only_the_same_ids_of_the_same_owner_are_found() -> None:
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    cache = PrefixCache[Value](3 * ONE)
+    cache = LogitsCache[Value](3 * ONE)
     for i in (1, 2, 3):
         cache.put("a", (i,), Value(100))
     cache.get("a", (1,))
@@ -48,7 +48,7 @@ def test_the_least_recently_used_goes_first() -> None:
 
 
 def test_one_large_value_displaces_several() -> None:
-    cache = PrefixCache[Value](4 * ONE)
+    cache = LogitsCache[Value](4 * ONE)
     for i in (1, 2, 3, 4):
         cache.put("a", (i,), Value(100))
     cache.put("b", (9,), Value(100 + 2 * ONE))
@@ -60,17 +60,17 @@ def test_one_large_value_displaces_several() -> None:
 
 @pytest.mark.parametrize("limit", [0, 1, ONE - 1])
 def test_what_does_not_fit_is_not_kept_and_displaces_nothing(limit: int) -> None:
-    cache = PrefixCache[Value](limit)
+    cache = LogitsCache[Value](limit)
     cache.put("a", (1,), Value(100))
     assert (len(cache), cache.held_bytes, cache.evictions) == (0, 0, 0)
-    small = PrefixCache[Value](ONE)
+    small = LogitsCache[Value](ONE)
     small.put("a", (1,), Value(100))
     small.put("a", (2,), Value(101))
     assert small.get("a", (1,))
 
 
 def test_a_value_put_again_is_replaced() -> None:
-    cache = PrefixCache[Value](2 * ONE)
+    cache = LogitsCache[Value](2 * ONE)
     cache.put("a", (1,), Value(100))
     newer = Value(90)
     cache.put("a", (1,), newer)
@@ -86,13 +86,13 @@ def test_long_prompts_cost_more() -> None:
 
 
 def test_what_is_counted() -> None:
-    cache = PrefixCache[Value](ONE)
+    cache = LogitsCache[Value](ONE)
     cache.put("a", (1,), Value(100))
     cache.put("a", (2,), Value(100))
     assert [cache.get("a", ids) is not None for ids in ((1,), (2,), (2,))] == [False, True, True]
     assert cache.get("a", (2,), counted=False)
     assert not cache.get("a", (1,), counted=False)
-    assert cache.gauges == KeptGauges(
+    assert cache.gauges == LogitsCacheStats(
         hits=2, misses=1, evictions=1, entries=1, bytes=ONE, limit_bytes=ONE, stray_bytes=0
     )
     cache.held_bytes += 7
@@ -104,7 +104,7 @@ def test_what_is_counted() -> None:
     st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 6), st.integers(0, 300)), max_size=60),
 )
 def test_it_never_holds_more_than_its_limit_and_counts_exactly(limit: int, puts: list[tuple[str, int, int]]) -> None:
-    cache = PrefixCache[Value](limit)
+    cache = LogitsCache[Value](limit)
     latest: dict[tuple[str, int], int] = {}
     for owner, i, nbytes in puts:
         cache.put(owner, (i,), Value(nbytes))

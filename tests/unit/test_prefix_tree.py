@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
-from inference_server.page_pool import CacheFull, PagePool
-from inference_server.prefix_tree import PrefixTree, Stored
+from inference_server.kvcache.block_pool import BlockPool, CacheFull
+from inference_server.kvcache.radix_cache import BlockTable, RadixCache
 
 PAGE = 4
 
@@ -24,8 +24,8 @@ class Shelf:
     copies: int = 0
 
     def __post_init__(self) -> None:
-        self.pool = PagePool(range(self.pages), PAGE)
-        self.tree = PrefixTree(self.pool, self._copy)
+        self.pool = BlockPool(range(self.pages), PAGE)
+        self.tree = RadixCache(self.pool, self._copy)
 
     def _copy(self, source: int, target: int) -> None:
         self.copies += 1
@@ -33,16 +33,16 @@ class Shelf:
             if (source, slot) in self.slots:
                 self.slots[target, slot] = self.slots[source, slot]
 
-    def read(self, stored: Stored) -> list[int]:
+    def read(self, stored: BlockTable) -> list[int]:
         return [self.slots[stored.pages[i // PAGE], i % PAGE] for i in range(len(stored))]
 
-    def extend(self, stored: Stored, token_ids: Sequence[int]) -> None:
+    def extend(self, stored: BlockTable, token_ids: Sequence[int]) -> None:
         self.tree.reserve(stored, len(token_ids))
         for i, token in enumerate(token_ids, len(stored)):
             self.slots[stored.pages[i // PAGE], i % PAGE] = token
         self.tree.commit(stored, token_ids)
 
-    def add(self, token_ids: Sequence[int]) -> Stored:
+    def add(self, token_ids: Sequence[int]) -> BlockTable:
         stored = self.tree.open(token_ids)
         if len(stored) < len(token_ids):
             self.extend(stored, token_ids[len(stored) :])
@@ -176,9 +176,9 @@ class Clients(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.shelf = Shelf(24)
-        self.live: list[tuple[Stored, list[int]]] = []
+        self.live: list[tuple[BlockTable, list[int]]] = []
 
-    def _extend(self, stored: Stored, more: list[int]) -> bool:
+    def _extend(self, stored: BlockTable, more: list[int]) -> bool:
         before = self.shelf.read(stored)
         try:
             self.shelf.extend(stored, more)
@@ -188,7 +188,7 @@ class Clients(RuleBasedStateMachine):
         return True
 
     @rule(target=handles, prompt=tokens)
-    def start(self, prompt: list[int]) -> Stored:
+    def start(self, prompt: list[int]) -> BlockTable:
         stored = self.shelf.tree.open(prompt)
         assert list(stored.tokens) == prompt[: len(stored)]
         rest = prompt[len(stored) :]
@@ -197,12 +197,12 @@ class Clients(RuleBasedStateMachine):
         return stored
 
     @rule(stored=handles, more=tokens.filter(bool))
-    def append(self, stored: Stored, more: list[int]) -> None:
+    def append(self, stored: BlockTable, more: list[int]) -> None:
         if self._extend(stored, more):
             next(prompt for held, prompt in self.live if held is stored).extend(more)
 
     @rule(stored=handles, count=st.integers(1, 9))
-    def abandon(self, stored: Stored, count: int) -> None:
+    def abandon(self, stored: BlockTable, count: int) -> None:
         """Room is reserved, and the work that wanted it fails."""
         try:
             self.shelf.tree.reserve(stored, count)
@@ -211,13 +211,13 @@ class Clients(RuleBasedStateMachine):
         self._forget(stored)
 
     @rule(stored=handles, count=st.integers(1, 9))
-    def fail(self, stored: Stored, count: int) -> None:
+    def fail(self, stored: BlockTable, count: int) -> None:
         """Room is reserved, the work fails, and the prompt is used again."""
         with contextlib.suppress(CacheFull):
             self.shelf.tree.reserve(stored, count)
 
     @rule(stored=handles, count=st.integers(1, 9))
-    def look_ahead(self, stored: Stored, count: int) -> None:
+    def look_ahead(self, stored: BlockTable, count: int) -> None:
         with_room = self.shelf.pool.free
         try:
             self.shelf.tree.reserve_alternatives(stored, range(count))
@@ -225,7 +225,7 @@ class Clients(RuleBasedStateMachine):
             assert with_room < 3
 
     @rule(stored=consumes(handles))
-    def stop(self, stored: Stored) -> None:
+    def stop(self, stored: BlockTable) -> None:
         self._forget(stored)
 
     @precondition(lambda self: not self.live)
@@ -234,7 +234,7 @@ class Clients(RuleBasedStateMachine):
         self.shelf.tree.clear()
         assert self.shelf.pool.used == 0
 
-    def _forget(self, stored: Stored) -> None:
+    def _forget(self, stored: BlockTable) -> None:
         self.live = [pair for pair in self.live if pair[0] is not stored]
         self.shelf.tree.close(stored)
         self.live.append((stored, []))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_server import processors
+from inference_server.host import cpu_quota
 
 
 @pytest.mark.parametrize(
@@ -52,4 +52,4 @@ def test_what_is_granted(tmp_path: Path, files: dict[str, str], expected: int | 
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
-    assert processors.allowed(tmp_path) == expected
+    assert cpu_quota.allowed(tmp_path) == expected

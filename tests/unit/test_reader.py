@@ -2,9 +2,9 @@
 
 import pytest
 
-from inference_server.batch import Segment
-from inference_server.prefix_tree import Stored
-from inference_server.reader import choose
+from inference_server.attention.batch import Segment
+from inference_server.kvcache.radix_cache import BlockTable
+from inference_server.runtime.executor import choose
 
 
 @pytest.mark.parametrize(
@@ -25,10 +25,10 @@ from inference_server.reader import choose
     ],
 )
 def test_what_a_step_computes(lengths: list[int], counts: dict[int, int]) -> None:
-    parts = [(at, Segment(Stored(), range(length))) for at, length in enumerate(lengths)]
+    parts = [(at, Segment(BlockTable(), range(length))) for at, length in enumerate(lengths)]
     assert {at: len(part.token_ids) for at, part in choose(parts, 100)} == counts
 
 
 def test_a_step_of_one_token_still_goes_on() -> None:
-    parts = [(at, Segment(Stored(), range(5))) for at in range(2)]
+    parts = [(at, Segment(BlockTable(), range(5))) for at in range(2)]
     assert [(at, len(part.token_ids)) for at, part in choose(parts, 1)] == [(0, 1)]

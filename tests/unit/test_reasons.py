@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_server.reasons import public
+from inference_server.models.public_reason import public
 
 
 @pytest.mark.parametrize(

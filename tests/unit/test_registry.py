@@ -9,7 +9,8 @@ from fakes import FakeEngine
 
 from inference_server import errors
 from inference_server.errors import LoadFailed
-from inference_server.registry import BUNDLED, Cancelled, ModelState, ModelStatus, OnProgress, Registry
+from inference_server.models.bundled import NAME as BUNDLED
+from inference_server.models.registry import Cancelled, ModelState, ModelStatus, OnProgress, Registry
 
 DEFAULT, OTHER = "owner/default", "owner/other"
 WAIT_S = 20.0

@@ -11,8 +11,8 @@ import structlog
 from workers import PATIENCE_S, Bench, Spare, Steps, answers, settled, until
 
 from inference_server.errors import ComputeFailed, InvalidField, Stopping
-from inference_server.jobs import Lane
-from inference_server.scheduler import Scheduler
+from inference_server.scheduler.queue import Lane
+from inference_server.scheduler.scheduler import Scheduler
 
 
 @pytest.mark.parametrize("poison", ["bad", "panic"])

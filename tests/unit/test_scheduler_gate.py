@@ -8,8 +8,8 @@ import pytest
 from workers import PATIENCE_S, Bench, answers, settled, until
 
 from inference_server.errors import DeadlineExpired, Overloaded
-from inference_server.gate import Client
-from inference_server.scheduler import Scheduler
+from inference_server.messages import Client
+from inference_server.scheduler.scheduler import Scheduler
 
 
 async def test_a_full_gate_refuses_and_says_when_to_come_back(scheduler: Scheduler, bench: Bench) -> None:

@@ -9,11 +9,11 @@ import pytest
 import structlog
 from workers import PATIENCE_S, Bench, Steps, answers, settled, until
 
-from inference_server import gathering
 from inference_server.errors import ComputeFailed
-from inference_server.gate import Client
-from inference_server.jobs import Outcome
-from inference_server.scheduler import Scheduler
+from inference_server.messages import Client
+from inference_server.scheduler import batch_window
+from inference_server.scheduler.queue import Outcome
+from inference_server.scheduler.scheduler import Scheduler
 
 
 async def test_what_waits_together_is_computed_together_in_order(bench: Bench) -> None:
@@ -189,8 +189,8 @@ async def let_all_go(bench: Bench, tasks: Sequence["asyncio.Task[Outcome[str]]"]
 
 async def test_who_was_answered_together_shares_the_next_step(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     both = await two_at_work(bench)
-    monkeypatch.setattr(gathering, "MOST_S", PATIENCE_S)
-    monkeypatch.setattr(gathering, "SHARE", 1e9)
+    monkeypatch.setattr(batch_window, "MOST_S", PATIENCE_S)
+    monkeypatch.setattr(batch_window, "SHARE", 1e9)
     await let_all_go(bench, both)
     early = bench.begin("a2")
     await settled()

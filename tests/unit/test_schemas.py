@@ -8,18 +8,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from web_gateway import values
+from web_gateway import messages
+from web_gateway.api.schemas import SHOWN, parse, render
 from web_gateway.errors import InvalidRequest
-from web_gateway.schemas import SHOWN, parse, render
 
 # The same examples on every machine, however busy it is.
 bounded = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
-REQUESTS = (values.NextTokenRequest, values.ScoreRequest, values.LoadRequest)
+REQUESTS = (messages.NextTokenRequest, messages.ScoreRequest, messages.LoadRequest)
 FIELDS = sorted({name for request in REQUESTS for name in request.__struct_fields__})
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
-token_ids = st.integers(0, values.MAX_INT32)
+token_ids = st.integers(0, messages.MAX_INT32)
 prompts = st.one_of(
     st.fixed_dictionaries({"text": texts}), st.fixed_dictionaries({"token_ids": st.lists(token_ids, max_size=50)})
 )
@@ -66,10 +66,10 @@ def test_any_json_is_read_or_refused(kind: Any, value: Any) -> None:
 
 @bounded
 @given(st.sampled_from(REQUESTS), st.binary())
-@example(values.NextTokenRequest, b"[" * 100_000)
-@example(values.NextTokenRequest, b'{"text":' * 100_000)
-@example(values.NextTokenRequest, b'{"token_ids":[' + b"[" * 100_000)
-@example(values.LoadRequest, b'{"name":"\\ud800"}')
+@example(messages.NextTokenRequest, b"[" * 100_000)
+@example(messages.NextTokenRequest, b'{"text":' * 100_000)
+@example(messages.NextTokenRequest, b'{"token_ids":[' + b"[" * 100_000)
+@example(messages.LoadRequest, b'{"name":"\\ud800"}')
 def test_any_bytes_are_read_or_refused(kind: Any, body: bytes) -> None:
     refused = refusal(body, kind)
     if refused is not None:
@@ -100,7 +100,7 @@ def refused_well(error: InvalidRequest) -> None:
 @given(prompts, next_token_options)
 def test_what_fits_is_read_as_written(prompt: dict[str, Any], options: dict[str, Any]) -> None:
     written = {**prompt, **options}
-    request = parse(json.dumps(written).encode(), values.NextTokenRequest)
+    request = parse(json.dumps(written).encode(), messages.NextTokenRequest)
     for name in request.__struct_fields__:
         if name in written:
             assert getattr(request, name) == written[name]
@@ -112,32 +112,32 @@ def test_what_fits_is_read_as_written(prompt: dict[str, Any], options: dict[str,
 @given(prompts, score_options)
 def test_what_fits_a_score_is_read_as_written(prompt: dict[str, Any], options: dict[str, Any]) -> None:
     written = {**prompt, **options}
-    request = parse(json.dumps(written).encode(), values.ScoreRequest)
+    request = parse(json.dumps(written).encode(), messages.ScoreRequest)
     assert {name: getattr(request, name) for name in written} == written
 
 
 @bounded
 @given(prompts, next_token_options)
 def test_what_is_written_is_read_back(prompt: dict[str, Any], options: dict[str, Any]) -> None:
-    request = values.NextTokenRequest(**prompt, **options)
-    assert parse(render(request), values.NextTokenRequest) == request
+    request = messages.NextTokenRequest(**prompt, **options)
+    assert parse(render(request), messages.NextTokenRequest) == request
 
 
 @bounded
 @given(prompts, next_token_options, st.text(min_size=1).filter(lambda name: name not in FIELDS))
 def test_an_unknown_field_is_refused_by_name(prompt: dict[str, Any], options: dict[str, Any], name: str) -> None:
-    refused = refusal(json.dumps({**prompt, **options, name: 1}).encode(), values.NextTokenRequest)
+    refused = refusal(json.dumps({**prompt, **options, name: 1}).encode(), messages.NextTokenRequest)
     assert refused is not None
     if len(name) <= SHOWN and name.isprintable():
         assert refused.field == name
 
 
 @bounded
-@given(prompts, next_token_options, st.sampled_from(values.NextTokenRequest.__struct_fields__))
+@given(prompts, next_token_options, st.sampled_from(messages.NextTokenRequest.__struct_fields__))
 def test_null_is_no_default(prompt: dict[str, Any], options: dict[str, Any], name: str) -> None:
     other = {"text": "token_ids", "token_ids": "text"}.get(name)
     written = {key: value for key, value in {**prompt, **options, name: None}.items() if key != other}
-    refused = refusal(json.dumps(written).encode(), values.NextTokenRequest)
+    refused = refusal(json.dumps(written).encode(), messages.NextTokenRequest)
     assert refused is not None
     assert (refused.field, "not null" in str(refused)) == (name, True)
 
@@ -150,7 +150,7 @@ def test_a_field_that_stands_twice_is_refused(
     written = {**prompt, **options}
     name = data.draw(st.sampled_from(sorted(written)))
     body = json.dumps(written)[:-1] + f", {json.dumps(name)}: {json.dumps(written[name])}}}"
-    refused = refusal(body.encode(), values.NextTokenRequest)
+    refused = refusal(body.encode(), messages.NextTokenRequest)
     assert refused is not None
     assert (refused.field, "twice" in str(refused)) == (name, True)
 
@@ -167,7 +167,7 @@ def test_a_field_that_stands_twice_is_refused(
 @bounded
 @given(data=st.data())
 def test_out_of_range_is_refused_by_name(name: str, outside: Any, range_: str, data: st.DataObject) -> None:
-    refused = refusal(json.dumps({"text": "", name: data.draw(outside)}).encode(), values.NextTokenRequest)
+    refused = refusal(json.dumps({"text": "", name: data.draw(outside)}).encode(), messages.NextTokenRequest)
     assert refused is not None
     assert refused.field == name
     assert range_ in str(refused)
@@ -217,7 +217,7 @@ LARGE = "not a number too large to read"
     ],
 )
 def test_what_is_wrong_is_named(body: bytes, field: str | None, words: str) -> None:
-    refused = refusal(body, values.NextTokenRequest)
+    refused = refusal(body, messages.NextTokenRequest)
     assert refused is not None
     refused_well(refused)
     assert refused.field == field
@@ -228,5 +228,5 @@ def test_what_is_wrong_is_named(body: bytes, field: str | None, words: str) -> N
     ("written", "read"), [("-0", 0.0), ("-0.0", 0.0), ("1e-400", 0.0), ("1E2", 100.0), ("0.1e1", 1.0)]
 )
 def test_numbers_in_range_are_read_however_they_are_written(written: str, read: float) -> None:
-    assert parse(f'{{"text": "", "temperature": {written}}}'.encode(), values.NextTokenRequest).temperature == read
-    assert parse(b'{"te\\u0078t": "a"}', values.NextTokenRequest).text == "a"
+    assert parse(f'{{"text": "", "temperature": {written}}}'.encode(), messages.NextTokenRequest).temperature == read
+    assert parse(b'{"te\\u0078t": "a"}', messages.NextTokenRequest).text == "a"

@@ -12,13 +12,13 @@ import pytest
 import structlog
 from cryptography.hazmat.primitives import serialization
 
-from inference_server import guard
 from inference_server import settings as inference
+from inference_server.api import auth
 from service_kit import bearer, tls
-from service_kit.files import Kept, content
+from service_kit.files import WatchedFile, content
 from service_kit.settings import SettingsError
-from web_gateway import channel
 from web_gateway import settings as gateway
+from web_gateway.inference import channel
 
 SECRET = "a-secret-of-enough-characters"  # noqa: S105
 
@@ -73,7 +73,7 @@ def test_a_server_that_can_not_be_secured_as_told_does_not_start(
     folder: Path, given: dict[str, str], words: str
 ) -> None:
     settings = inference.Settings(**{name: os.path.join(folder, file) for name, file in given.items()})  # type: ignore[arg-type]
-    assert fault(lambda: guard.certificates(settings)).startswith(words.format(folder))
+    assert fault(lambda: auth.certificates(settings)).startswith(words.format(folder))
 
 
 @pytest.mark.parametrize(
@@ -100,15 +100,15 @@ def test_a_gateway_that_can_not_be_secured_as_told_does_not_start(
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "models.example"])
 def test_a_server_in_plaintext_stays_on_this_machine_unless_told(host: str) -> None:
-    words = fault(lambda: guard.certificates(inference.Settings(grpc_host=host)))
+    words = fault(lambda: auth.certificates(inference.Settings(grpc_host=host)))
     assert host in words
     assert "NEXTTOKEN_ALLOW_PLAINTEXT" in words
-    assert guard.certificates(inference.Settings(grpc_host=host, allow_plaintext=True)) is None
+    assert auth.certificates(inference.Settings(grpc_host=host, allow_plaintext=True)) is None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_a_server_in_plaintext_may_listen_on_loopback(host: str) -> None:
-    assert guard.certificates(inference.Settings(grpc_host=host)) is None
+    assert auth.certificates(inference.Settings(grpc_host=host)) is None
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_what_is_kept_changes_with_its_files_and_only_for_the_better(tmp_path: P
     file = tmp_path / "tokens"
     file.write_text(SECRET)
     secrets = bearer.read("", str(file))
-    assert isinstance(secrets, Kept)
+    assert isinstance(secrets, WatchedFile)
     assert not secrets.renewed()
     for bad in ("bad", ""):
         file.write_text(bad)
@@ -221,7 +221,7 @@ def test_what_can_not_be_used_is_read_again_and_told_once(tmp_path: Path) -> Non
             raise SettingsError(reason)
         return file.read_text()
 
-    kept = Kept([str(file)], read)
+    kept = WatchedFile([str(file)], read)
     file.write_text("the new one")
     with structlog.testing.capture_logs() as entries:
         assert [kept.renewed() for _ in range(5)] == [False] * 4 + [True]

@@ -1,6 +1,6 @@
 """What there is only so much of, and what of it one client may hold."""
 
-from web_gateway.shares import Shares
+from web_gateway.http.shares import Shares
 
 
 def test_all_and_each_are_bounded_and_what_is_given_back_is_there_again() -> None:

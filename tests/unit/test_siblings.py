@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_server.siblings import Siblings, shared
+from inference_server.kvcache.siblings import Siblings, shared
 
 tokens = st.lists(st.integers(0, 2), min_size=1, max_size=6).map(tuple)
 

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, decoders
 
-from inference_server.spelling import UnknownDecoder, of_decoder
+from inference_server.tokenizer.token_bytes import UnknownDecoder, of_decoder
 
 FOLLOWED = [
     decoders.ByteLevel(),

@@ -1,6 +1,6 @@
 """One name for all addresses that one visitor has at hand."""
 
-from web_gateway.visitors import UNNAMED, visitor
+from web_gateway.http.client_address import UNNAMED, visitor
 
 
 def test_addresses_of_one_household_are_one_visitor() -> None:

@@ -11,12 +11,12 @@ from models.tokenizer_variants import VARIANTS
 from models.tokenizers import KINDS, build
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-import inference_server.bundled
-from inference_server.values import Token
-from inference_server.vocabulary import Vocabulary
+from inference_server.messages import Token
+from inference_server.models import bundled
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 TEXTS = {**SCRIPTS, "emoji": EMOJI, "controls": CONTROLS, "code": CODE, "none": "", "spaces": "   a  b \n c  "}
-BUNDLED = Path(inference_server.bundled.__file__).parent
+BUNDLED = bundled.FOLDER
 EXACT = ("byte_bpe", "tiktoken", "bundled", "tiktoken_file_alone")
 
 lenient = settings(deadline=None, max_examples=80)
@@ -37,8 +37,8 @@ def folder(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def vocabulary(folder: Path) -> Vocabulary:
-    return Vocabulary.load(folder)
+def vocabulary(folder: Path) -> ModelTokenizer:
+    return ModelTokenizer.load(folder)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def decoded(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_ids_are_those_of_the_tokenizer_without_marks_behind(
-    vocabulary: Vocabulary, tokenizer: PreTrainedTokenizerBase, kind: str, name: str
+    vocabulary: ModelTokenizer, tokenizer: PreTrainedTokenizerBase, kind: str, name: str
 ) -> None:
     text = TEXTS[name]
     ids = vocabulary.encode(text)
@@ -70,7 +70,7 @@ def test_ids_are_those_of_the_tokenizer_without_marks_behind(
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_text_becomes_ids_becomes_bytes_becomes_text(
-    vocabulary: Vocabulary, tokenizer: PreTrainedTokenizerBase, name: str
+    vocabulary: ModelTokenizer, tokenizer: PreTrainedTokenizerBase, name: str
 ) -> None:
     ids = vocabulary.encode(TEXTS[name])
     text = joined(vocabulary.spell(ids)).decode()
@@ -78,7 +78,7 @@ def test_a_text_becomes_ids_becomes_bytes_becomes_text(
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_appending_ids_one_at_a_time_ends_in_the_same_text(vocabulary: Vocabulary, name: str) -> None:
+def test_appending_ids_one_at_a_time_ends_in_the_same_text(vocabulary: ModelTokenizer, name: str) -> None:
     ids = vocabulary.encode(TEXTS[name])
     tokens = [vocabulary.token(token_id, ids[:at]) for at, token_id in enumerate(ids)]
     assert tokens == vocabulary.spell(ids)
@@ -87,7 +87,7 @@ def test_appending_ids_one_at_a_time_ends_in_the_same_text(vocabulary: Vocabular
 @lenient
 @given(data=st.data())
 def test_any_ids_at_all_spell_what_the_tokenizer_decodes(
-    vocabulary: Vocabulary, tokenizer: PreTrainedTokenizerBase, data: st.DataObject
+    vocabulary: ModelTokenizer, tokenizer: PreTrainedTokenizerBase, data: st.DataObject
 ) -> None:
     ids = data.draw(st.lists(st.integers(0, vocabulary.size - 1), max_size=12))
     tokens = vocabulary.spell(ids)
@@ -102,7 +102,7 @@ def test_any_ids_at_all_spell_what_the_tokenizer_decodes(
 @lenient
 @given(text=st.text(max_size=60))
 def test_random_text_spells_what_the_tokenizer_decodes(
-    vocabulary: Vocabulary, tokenizer: PreTrainedTokenizerBase, kind: str, text: str
+    vocabulary: ModelTokenizer, tokenizer: PreTrainedTokenizerBase, kind: str, text: str
 ) -> None:
     ids = vocabulary.encode(text)
     assert vocabulary.decode(ids) == decoded(tokenizer, ids)
@@ -110,7 +110,7 @@ def test_random_text_spells_what_the_tokenizer_decodes(
         assert vocabulary.decode(ids) == text
 
 
-def test_a_hundred_kilobytes(vocabulary: Vocabulary, tokenizer: PreTrainedTokenizerBase, kind: str) -> None:
+def test_a_hundred_kilobytes(vocabulary: ModelTokenizer, tokenizer: PreTrainedTokenizerBase, kind: str) -> None:
     text = "\n".join(CORPUS) * (100_000 // len("\n".join(CORPUS).encode()) + 1)
     assert len(text.encode()) >= 100_000
     ids = vocabulary.encode(text)
@@ -123,7 +123,9 @@ def test_a_hundred_kilobytes(vocabulary: Vocabulary, tokenizer: PreTrainedTokeni
     assert [follow(token_id) for token_id in range(50)] == last
 
 
-def test_special_tokens_are_marks_beside_the_text(vocabulary: Vocabulary, tokenizer: PreTrainedTokenizerBase) -> None:
+def test_special_tokens_are_marks_beside_the_text(
+    vocabulary: ModelTokenizer, tokenizer: PreTrainedTokenizerBase
+) -> None:
     marks = {
         name: index for name, index in tokenizer.get_vocab().items() if name in tokenizer.special_tokens_map.values()
     }
@@ -134,7 +136,7 @@ def test_special_tokens_are_marks_beside_the_text(vocabulary: Vocabulary, tokeni
         assert vocabulary.decode([mark, *ids, mark]) == vocabulary.decode(ids)
 
 
-def test_ids_past_the_tokenizer_spell_nothing(vocabulary: Vocabulary) -> None:
+def test_ids_past_the_tokenizer_spell_nothing(vocabulary: ModelTokenizer) -> None:
     beyond = vocabulary.size + 7
     assert vocabulary.token(beyond, []) == Token(beyond, b"", is_special=True)
     ids = vocabulary.encode("the river")

@@ -10,8 +10,8 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from inference_server.errors import LoadFailed
-from inference_server.values import Token
-from inference_server.vocabulary import Vocabulary
+from inference_server.messages import Token
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 FLAGS = {"add_prefix_space": True, "legacy": False, "split_special_tokens": True, "clean_up_tokenization_spaces": True}
 ODD = ("", " ", "  a", " leading", "a", "▁a b", "\n\n", "12 345")
@@ -25,7 +25,7 @@ def texts_of(tokens: list[Token]) -> str:
 @pytest.mark.parametrize("file", FILES)
 def test_ids_and_texts_are_the_file_s(tmp_path: Path, file: str, class_name: str) -> None:
     write(tmp_path, built(file), tokenizer_config={"tokenizer_class": class_name} if class_name else {})
-    vocabulary = Vocabulary.load(tmp_path)
+    vocabulary = ModelTokenizer.load(tmp_path)
     own = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     assert len(TEXTS) == 24
     assert vocabulary.prefix == FILES[file][1]
@@ -50,7 +50,7 @@ def test_transformers_would_read_some_otherwise(tmp_path: Path, file: str, class
 @pytest.mark.parametrize("model_type", ["gpt2", "llama", "qwen2", "gemma3_text", "mamba", "t5", "never heard of"])
 def test_nor_does_the_model_s_type_matter(tmp_path: Path, model_type: str) -> None:
     write(tmp_path, built("metaspace_first"), config={"model_type": model_type})
-    vocabulary = Vocabulary.load(tmp_path)
+    vocabulary = ModelTokenizer.load(tmp_path)
     own = built("metaspace_first")
     for text in [*TEXTS, *ODD]:
         assert vocabulary.encode(text) == own.encode(text).ids
@@ -59,13 +59,13 @@ def test_nor_does_the_model_s_type_matter(tmp_path: Path, model_type: str) -> No
 @pytest.mark.parametrize("config", ["", "[1]", "[" * 100_000, '{"model_type": ["x"], "tokenizer_class": 3}', "{"])
 def test_a_bad_config_json_is_not_the_tokenizer_s_fault(tmp_path: Path, config: str) -> None:
     write(tmp_path, built("byte_level"), config=config)
-    assert Vocabulary.load(tmp_path).encode(CODE) == built("byte_level").encode(CODE).ids
+    assert ModelTokenizer.load(tmp_path).encode(CODE) == built("byte_level").encode(CODE).ids
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_flags_beside_the_file_change_nothing(tmp_path: Path, file: str) -> None:
     write(tmp_path, built(file), tokenizer_config=FLAGS | {"tokenizer_class": "LlamaTokenizer"})
-    vocabulary = Vocabulary.load(tmp_path)
+    vocabulary = ModelTokenizer.load(tmp_path)
     for text in [*TEXTS, *ODD]:
         assert vocabulary.encode(text) == vocabulary.prefix + built(file).encode(text, add_special_tokens=False).ids
 
@@ -74,7 +74,7 @@ def test_a_token_that_only_the_config_lists_is_no_token(tmp_path: Path) -> None:
     """transformers would give it the next free id, which need not be the one that is written."""
     token = {"content": "<|new|>", "special": True}
     write(tmp_path, built("byte_level"), tokenizer_config={"added_tokens_decoder": {"900": token}})
-    vocabulary = Vocabulary.load(tmp_path)
+    vocabulary = ModelTokenizer.load(tmp_path)
     assert vocabulary.encode("<|new|>") == built("byte_level").encode("<|new|>").ids
     assert vocabulary.token(900, []) == Token(900, b"", is_special=True)
 
@@ -83,7 +83,7 @@ def test_merges_are_never_left_out_by_chance(tmp_path: Path) -> None:
     tokenizer = built("byte_level")
     tokenizer.model.dropout = 0.9
     write(tmp_path, tokenizer)
-    assert Vocabulary.load(tmp_path).encode(CODE) == built("byte_level").encode(CODE).ids
+    assert ModelTokenizer.load(tmp_path).encode(CODE) == built("byte_level").encode(CODE).ids
 
 
 class TestRows:
@@ -91,7 +91,7 @@ class TestRows:
 
     def test_text_beyond_them_is_refused(self, tmp_path: Path) -> None:
         write(tmp_path, built("byte_level"))
-        vocabulary = Vocabulary.load(tmp_path)
+        vocabulary = ModelTokenizer.load(tmp_path)
         vocabulary.check_rows(vocabulary.size)
         vocabulary.check_rows(vocabulary.size + 500)
         with pytest.raises(LoadFailed, match=r"more tokens than the model: '.+' is 699, and the model has 699"):
@@ -103,7 +103,7 @@ class TestRows:
         tokenizer.add_tokens(["naïve café"])
         write(tmp_path, tokenizer)
         with pytest.raises(LoadFailed, match=f"'naïve café' is {rows}"):
-            Vocabulary.load(tmp_path).check_rows(rows)
+            ModelTokenizer.load(tmp_path).check_rows(rows)
 
     def test_so_is_what_stands_in_front(self, tmp_path: Path) -> None:
         tokenizer = built("byte_level")
@@ -111,7 +111,7 @@ class TestRows:
         tokenizer.add_special_tokens(["<|begin|>"])
         write(tmp_path, tokenizer, tokenizer_config={"bos_token": "<|begin|>", "add_bos_token": True})
         with pytest.raises(LoadFailed, match=rf"'<\|begin\|>' is {rows}"):
-            Vocabulary.load(tmp_path).check_rows(rows)
+            ModelTokenizer.load(tmp_path).check_rows(rows)
 
     def test_a_mark_beyond_them_is_let_be(self, tmp_path: Path) -> None:
         """As <image_soft_token> beside Gemma 3's model without images."""
@@ -119,7 +119,7 @@ class TestRows:
         rows = tokenizer.get_vocab_size()
         tokenizer.add_special_tokens(["<image_soft_token>"])
         write(tmp_path, tokenizer)
-        vocabulary = Vocabulary.load(tmp_path)
+        vocabulary = ModelTokenizer.load(tmp_path)
         vocabulary.check_rows(rows)
         ids = vocabulary.encode("a<image_soft_token>b")
         assert max(ids) == rows
@@ -130,7 +130,7 @@ class TestRows:
         described["added_tokens"].append(described["added_tokens"][0] | {"id": 800, "content": "<|last|>"})
         described["model"]["vocab"]["<|last|>"] = 800
         (tmp_path / "tokenizer.json").write_text(json.dumps(described), encoding="utf-8")
-        vocabulary = Vocabulary.load(tmp_path)
+        vocabulary = ModelTokenizer.load(tmp_path)
         assert vocabulary.token(800, []) == Token(800, b"<|last|>", is_special=True)
         for no_token in (700, 799, 801, 151_900):
             assert vocabulary.token(no_token, [5]) == Token(no_token, b"", is_special=True)

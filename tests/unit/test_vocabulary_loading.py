@@ -10,7 +10,7 @@ from models.tokenizers import build, write_tiktoken
 from tokenizers import Tokenizer, decoders
 
 from inference_server.errors import LoadFailed
-from inference_server.vocabulary import Vocabulary
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 
 def write(folder: Path, **files: Any) -> None:
@@ -24,12 +24,12 @@ def write(folder: Path, **files: Any) -> None:
 def test_a_folder_without_tokenizer_files_is_refused(tmp_path: Path, config: dict[str, str]) -> None:
     write(tmp_path, config=config)
     with pytest.raises(LoadFailed, match="no tokenizer files"):
-        Vocabulary.load(tmp_path)
+        ModelTokenizer.load(tmp_path)
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LoadFailed, match="no tokenizer files"):
-        Vocabulary.load(tmp_path / "nowhere")
+        ModelTokenizer.load(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("content", ["", "{}", "not JSON", '{"model": {"type": "BPE"}, "added_tokens": []}'])
@@ -37,22 +37,22 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_a_broken_file_is_refused(tmp_path: Path, model_type: str, content: str) -> None:
     write(tmp_path, config={"model_type": model_type}, tokenizer=content)
     with pytest.raises(LoadFailed, match="can't be read"):
-        Vocabulary.load(tmp_path)
+        ModelTokenizer.load(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["byte_bpe", "sentencepiece_bpe"])
 def test_code_in_the_folder_is_never_run(tmp_path: Path, kind: str) -> None:
     build(kind, tmp_path)
-    ids = Vocabulary.load(tmp_path).encode("the river")
+    ids = ModelTokenizer.load(tmp_path).encode("the river")
     (tmp_path / "theirs.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')", encoding="utf-8")
     write(
         tmp_path, config={"model_type": "theirs"}, tokenizer_config={"auto_map": {"AutoTokenizer": ["theirs.T", None]}}
     )
-    assert Vocabulary.load(tmp_path).encode("the river") == ids
+    assert ModelTokenizer.load(tmp_path).encode("the river") == ids
     (tmp_path / "tokenizer.json").unlink()
     (tmp_path / "tokenizer.model").touch()
     with pytest.raises(LoadFailed, match="never runs"):
-        Vocabulary.load(tmp_path)
+        ModelTokenizer.load(tmp_path)
     assert not (tmp_path / "ran").exists()
 
 
@@ -61,21 +61,21 @@ def test_of_broken_files_beside_a_vocabulary_the_name_is_told(tmp_path: Path, na
     write_tiktoken(tmp_path)
     write(tmp_path, **{name: "[" * 100_000})
     with pytest.raises(LoadFailed, match=rf"^{name}\.json can't be read"):
-        Vocabulary.load(tmp_path)
+        ModelTokenizer.load(tmp_path)
 
 
 def test_a_tokenizer_that_is_only_python_code_is_refused(tmp_path: Path) -> None:
     write(tmp_path, config={"model_type": "ctrl"}, vocab={"<unk>": 0, "a": 1})
     (tmp_path / "merges.txt").write_text("#version\n", encoding="utf-8")
     with pytest.raises(LoadFailed, match="CTRLTokenizer, exists only as Python code"):
-        Vocabulary.load(tmp_path)
+        ModelTokenizer.load(tmp_path)
 
 
 def test_a_tokenizer_that_needs_another_library_is_refused(tmp_path: Path) -> None:
     config = {"pattern": ".", "num_vocab_tokens": 2, "default_vocab_size": 2, "default_num_special_tokens": 0}
     write(tmp_path, config={"model_type": "mistral"}, tekken={"config": config | {"version": "v3"}, "vocab": []})
     with pytest.raises(LoadFailed, match=r"needs more than is installed .*mistral-common"):
-        Vocabulary.load(tmp_path)
+        ModelTokenizer.load(tmp_path)
 
 
 def test_a_decoder_that_can_t_be_followed_is_refused(tmp_path: Path) -> None:
@@ -84,15 +84,15 @@ def test_a_decoder_that_can_t_be_followed_is_refused(tmp_path: Path) -> None:
     tokenizer.decoder = decoders.CTC()
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     with pytest.raises(LoadFailed, match="CTC"):
-        Vocabulary.load(tmp_path)
+        ModelTokenizer.load(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["sentencepiece_bpe", "unigram", "wordpiece"])
 def test_the_model_s_type_does_not_change_the_alphabet(tmp_path: Path, kind: str) -> None:
     build(kind, tmp_path)
-    alone = Vocabulary.load(tmp_path)
+    alone = ModelTokenizer.load(tmp_path)
     write(tmp_path, config={"model_type": "qwen2"})  # for which transformers assumes byte-level names
-    beside = Vocabulary.load(tmp_path)
+    beside = ModelTokenizer.load(tmp_path)
     for text in SCRIPTS.values():
         assert beside.decode(beside.encode(text)) == alone.decode(alone.encode(text))
 
@@ -101,26 +101,26 @@ def test_the_model_s_type_does_not_change_the_alphabet(tmp_path: Path, kind: str
 def test_a_byte_level_tokenizer_follows_transformers(tmp_path: Path, kind: str) -> None:
     build(kind, tmp_path)
     write(tmp_path, config={"model_type": "qwen2"})
-    vocabulary = Vocabulary.load(tmp_path)
+    vocabulary = ModelTokenizer.load(tmp_path)
     for text in SCRIPTS.values():
         assert vocabulary.decode(vocabulary.encode(text)) == text
 
 
 def test_truncation_and_padding_set_in_the_file_are_ignored(tmp_path: Path) -> None:
     build("byte_bpe", tmp_path)
-    ids = Vocabulary.load(tmp_path).encode("the river ran to the sea")
+    ids = ModelTokenizer.load(tmp_path).encode("the river ran to the sea")
     tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     tokenizer.enable_truncation(3)
     tokenizer.enable_padding(length=40)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    assert Vocabulary.load(tmp_path).encode("the river ran to the sea") == ids
+    assert ModelTokenizer.load(tmp_path).encode("the river ran to the sea") == ids
 
 
 def test_a_mark_the_tokenizer_puts_behind_is_left_off(tmp_path: Path) -> None:
     build("tiktoken", tmp_path)
     config = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))
     write(tmp_path, tokenizer_config=config | {"add_eos_token": True})
-    vocabulary = Vocabulary.load(tmp_path)
+    vocabulary = ModelTokenizer.load(tmp_path)
     assert vocabulary.encode("the river") == [500, *vocabulary.encode("the river")[1:]]
     assert not vocabulary.spell(vocabulary.encode("the river"))[-1].is_special
 
@@ -128,7 +128,7 @@ def test_a_mark_the_tokenizer_puts_behind_is_left_off(tmp_path: Path) -> None:
 def test_a_replaced_tiktoken_file_is_read_anew(tmp_path: Path) -> None:
     write_tiktoken(tmp_path)
     write(tmp_path, tokenizer_config={"tokenizer_class": "TokenizersBackend"})
-    before = Vocabulary.load(tmp_path)
+    before = ModelTokenizer.load(tmp_path)
     file = tmp_path / "tokenizer.model"
     file.write_bytes(b"\n".join(file.read_bytes().splitlines()[:-50]))
-    assert Vocabulary.load(tmp_path).size == before.size - 50
+    assert ModelTokenizer.load(tmp_path).size == before.size - 50

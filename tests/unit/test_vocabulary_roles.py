@@ -9,8 +9,8 @@ from models.tokenizer_files import built, write
 from tokenizers import processors
 
 from inference_server.errors import LoadFailed
-from inference_server.values import Token
-from inference_server.vocabulary import Vocabulary
+from inference_server.messages import Token
+from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 
 class TestMarks:
@@ -35,7 +35,7 @@ class TestMarks:
     )
     def test_in_front(self, tmp_path: Path, file: str, config: dict[str, Any], prefix: list[int]) -> None:
         write(tmp_path, built(file), tokenizer_config=config)
-        vocabulary = Vocabulary.load(tmp_path)
+        vocabulary = ModelTokenizer.load(tmp_path)
         assert vocabulary.prefix == prefix
         assert vocabulary.encode("") == prefix
 
@@ -46,11 +46,11 @@ class TestMarks:
         )
         tokenizer.post_processor = processors.Sequence([processors.ByteLevel(), template])
         write(tmp_path, tokenizer)
-        assert Vocabulary.load(tmp_path).prefix == [1, 0]
+        assert ModelTokenizer.load(tmp_path).prefix == [1, 0]
 
     def test_the_one_the_user_types_is_not_merged_with_it(self, tmp_path: Path) -> None:
         write(tmp_path, built("pattern"), tokenizer_config={"bos_token": "<s>"})
-        assert Vocabulary.load(tmp_path).encode("<s>a")[:2] == [1, 1]
+        assert ModelTokenizer.load(tmp_path).encode("<s>a")[:2] == [1, 1]
 
     @pytest.mark.parametrize(
         ("files", "bos_id", "eos_id"),
@@ -79,12 +79,12 @@ class TestMarks:
     )
     def test_roles(self, tmp_path: Path, files: dict[str, Any], bos_id: int | None, eos_id: int | None) -> None:
         write(tmp_path, built("byte_level"), **files)
-        vocabulary = Vocabulary.load(tmp_path)
+        vocabulary = ModelTokenizer.load(tmp_path)
         assert (vocabulary.bos_id, vocabulary.eos_id) == (bos_id, eos_id)
 
     def test_a_token_with_a_role_is_a_mark(self, tmp_path: Path) -> None:
         write(tmp_path, built("byte_level"), tokenizer_config={"image_token": "a", "pad_token": "b"})
-        vocabulary = Vocabulary.load(tmp_path)
+        vocabulary = ModelTokenizer.load(tmp_path)
         assert [token.is_special for token in vocabulary.spell(vocabulary.encode("a;b"))] == [True, False, True]
 
 
@@ -112,7 +112,7 @@ class TestRefused:
     def test_beside_it(self, tmp_path: Path, file: str, content: Any, reason: str) -> None:
         write(tmp_path, built("byte_level"), **{file: content})
         with pytest.raises(LoadFailed, match=rf"{file}\.json:? {reason}") as failed:
-            Vocabulary.load(tmp_path)
+            ModelTokenizer.load(tmp_path)
         assert str(tmp_path) not in str(failed.value)
         assert len(str(failed.value)) < 300
 
@@ -121,13 +121,13 @@ class TestRefused:
         with pytest.raises(
             LoadFailed, match=r"tokenizer_config\.json: add_bos_token must be true or false, not a text"
         ):
-            Vocabulary.load(tmp_path)
+            ModelTokenizer.load(tmp_path)
 
     def test_bytes_that_are_no_text(self, tmp_path: Path) -> None:
         write(tmp_path, built("byte_level"))
         (tmp_path / "tokenizer_config.json").write_bytes(b'{"bos_token": "\xff"}')
         with pytest.raises(LoadFailed, match=r"tokenizer_config\.json can't be read"):
-            Vocabulary.load(tmp_path)
+            ModelTokenizer.load(tmp_path)
 
     def test_a_folder_or_a_dangling_link_by_its_name(self, tmp_path: Path) -> None:
         (tmp_path / "a").mkdir()
@@ -136,13 +136,13 @@ class TestRefused:
         (tmp_path / "b" / "tokenizer.json").symlink_to(tmp_path / "gone")
         for folder in (tmp_path / "a", tmp_path / "b"):
             with pytest.raises(LoadFailed, match=r"tokenizer\.json can't be read"):
-                Vocabulary.load(folder)
+                ModelTokenizer.load(folder)
 
     def test_ids_of_any_size_take_no_memory(self, tmp_path: Path) -> None:
         described = json.loads(built("byte_level").to_str())
         described["model"]["vocab"]["zzz"] = 4_000_000_000
         (tmp_path / "tokenizer.json").write_text(json.dumps(described), encoding="utf-8")
-        vocabulary = Vocabulary.load(tmp_path)
+        vocabulary = ModelTokenizer.load(tmp_path)
         assert vocabulary.size == 4_000_000_001
         assert vocabulary.token(3_000_000_000, []) == Token(3_000_000_000, b"", is_special=True)
         with pytest.raises(LoadFailed, match="more tokens than the model"):

@@ -12,9 +12,9 @@ from nexttoken.v1 import next_token_pb2 as pb
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 from servers import PATIENCE_S, stub_of
 
-from web_gateway.calls import answer_of
-from web_gateway.channel import linked
-from web_gateway.client import Call, InferenceClient
+from web_gateway.inference.calls import answer_of
+from web_gateway.inference.channel import linked
+from web_gateway.inference.client import Call, InferenceClient
 from web_gateway.settings import Settings
 
 

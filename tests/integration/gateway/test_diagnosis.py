@@ -10,8 +10,8 @@ from bench.stack import free_port
 from gateways import gateway_here, problem
 from servers import PATIENCE_S
 
-from web_gateway.channel import linked
-from web_gateway.diagnosis import MOST_ADDRESSES, diagnose
+from web_gateway.inference.channel import linked
+from web_gateway.inference.tls_diagnosis import MOST_ADDRESSES, diagnose
 from web_gateway.settings import Settings
 
 

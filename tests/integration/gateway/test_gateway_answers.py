@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from inference_server import values
+from inference_server import messages
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -86,7 +86,7 @@ async def test_the_whole_answer(tiers: Any) -> None:
 async def test_the_engine_is_asked_what_the_browser_asked(tiers: Any) -> None:
     await tiers.web.post("/api/next-token", json=FULL)
     assert tiers.engine.queries == [
-        values.TopKQuery(
+        messages.TopKQuery(
             text="hé",
             top_k=2,
             temperature=0.0,
@@ -102,7 +102,7 @@ async def test_the_engine_is_asked_what_the_browser_asked(tiers: Any) -> None:
 
 async def test_what_is_left_out_has_the_engines_defaults(tiers: Any) -> None:
     answer = (await tiers.web.post("/api/next-token", json={"token_ids": [7, 8]})).json()
-    assert tiers.engine.queries == [values.TopKQuery(token_ids=(7, 8))]
+    assert tiers.engine.queries == [messages.TopKQuery(token_ids=(7, 8))]
     assert "tokens" not in answer["prompt"]
     assert (answer["watched"], answer["drawn"], answer["partition"]) == ([], [], [])
     assert len(answer["candidates"]) == 10
@@ -125,7 +125,7 @@ async def test_any_text_arrives_whole(tiers: Any, text: str) -> None:
 
 async def test_score(tiers: Any) -> None:
     answer = (await tiers.web.post("/api/score", json={"text": "ab", "top_k": 1})).json()
-    assert tiers.engine.queries == [values.ScoreQuery(text="ab", top_k=1)]
+    assert tiers.engine.queries == [messages.ScoreQuery(text="ab", top_k=1)]
     assert set(answer.pop("timings_ms")) == {"queue", "tokenize", "model", "total"}
     first, second = answer.pop("tokens")
     assert answer == {

@@ -11,8 +11,8 @@ import pytest
 from gateways import BODY_LIMIT, HELLO, POST, gateway_here, problem, scripted_server, until
 from nexttoken.v1 import next_token_pb2 as pb
 
-from web_gateway import client
-from web_gateway.protocol import Clocks
+from web_gateway.http.protocol import Clocks
+from web_gateway.inference import client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

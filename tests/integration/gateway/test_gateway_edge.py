@@ -16,7 +16,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S
 
 from service_kit.settings import HostName, Network, Origin
-from web_gateway import edge
+from web_gateway.http import limits
 from web_gateway.settings import Settings
 
 HELLO = {"text": "hi"}
@@ -132,8 +132,8 @@ async def test_a_session_that_comes_back_sooner_than_told_does_not_reach_the_inf
 
 
 def test_only_so_many_impatient_sessions_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge, "CLIENTS", 3)
-    patience = edge.Patience(lambda reason: None)
+    monkeypatch.setattr(limits, "CLIENTS", 3)
+    patience = limits.Patience(lambda reason: None)
     for number in range(10):
         patience._told(("here", f"s{number}"))
     assert [session for _, session in patience._until] == ["s7", "s8", "s9"]
@@ -233,7 +233,7 @@ async def test_a_fault_of_ours_shows_no_trace(monkeypatch: pytest.MonkeyPatch) -
         raise ZeroDivisionError("private /etc/path")
 
     async with answering() as gateway:
-        monkeypatch.setattr(edge, "client_of", broken)
+        monkeypatch.setattr(limits, "client_of", broken)
         answer = await ask(gateway)
         words = problem(answer, 500, "internal")
         assert "private" not in answer.text

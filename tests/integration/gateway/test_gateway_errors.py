@@ -11,8 +11,9 @@ import pytest_asyncio
 from gateways import NOWHERE, gateway_here, problem, scripted_server
 from nexttoken.v1 import next_token_pb2 as pb
 
-from web_gateway import about, client
+from web_gateway import about
 from web_gateway.app import create_app
+from web_gateway.inference import client
 from web_gateway.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

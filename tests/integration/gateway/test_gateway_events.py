@@ -13,7 +13,7 @@ from gateways import NOWHERE, gateway_here, gateway_process, problem, until
 from servers import PATIENCE_S, server_here
 
 from inference_server import settings as inference
-from web_gateway import feed
+from web_gateway.api import feed
 
 Event = tuple[str, Any]
 

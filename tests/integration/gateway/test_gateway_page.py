@@ -12,7 +12,7 @@ from gateways import NOWHERE, gateway_here, problem
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from web_gateway import page
+from web_gateway.http import static
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,14 +24,14 @@ async def gateway() -> AsyncIterator[Any]:
 
 
 def files() -> list[str]:
-    return [str(path.relative_to(page.FRONTEND)) for path in sorted(page.FRONTEND.rglob("*")) if path.is_file()]
+    return [str(path.relative_to(static.FRONTEND)) for path in sorted(static.FRONTEND.rglob("*")) if path.is_file()]
 
 
 async def test_the_page_is_there(gateway: Any) -> None:
     answer = await gateway.web.get("/")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert answer.content == (page.FRONTEND / "index.html").read_bytes()
+    assert answer.content == (static.FRONTEND / "index.html").read_bytes()
     assert "<title>" in answer.text
 
 
@@ -39,7 +39,7 @@ async def test_the_page_is_there(gateway: Any) -> None:
 async def test_every_file_has_its_kind_and_content(gateway: Any, name: str) -> None:
     answer = await gateway.web.get("/" + name)
     assert answer.status_code == 200, "its kind is missing from MEDIA_TYPES"
-    assert answer.content == (page.FRONTEND / name).read_bytes()
+    assert answer.content == (static.FRONTEND / name).read_bytes()
     guessed = (mimetypes.guess_type(name)[0] or "").replace("application/javascript", "text/javascript")
     assert answer.headers["content-type"].split(";")[0] == guessed
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -59,7 +59,7 @@ async def test_a_copy_that_holds_is_not_sent_again(gateway: Any) -> None:
 async def test_a_changed_file_is_sent_anew(tmp_path: Path) -> None:
     file = tmp_path / "index.html"
     file.write_text("one")
-    app = Starlette(routes=[Mount("/", app=page.Page(directory=tmp_path))])
+    app = Starlette(routes=[Mount("/", app=static.Page(directory=tmp_path))])
     app.state.feed = type("Feed", (), {"close": lambda self: None})()
     async with gateway_here(NOWHERE, app) as gateway:
         before = await gateway.web.get("/")
@@ -80,7 +80,7 @@ async def test_text_is_compressed_for_those_who_take_it(gateway: Any) -> None:
         raw = b"".join([part async for part in answer.aiter_raw()])
     assert answer.headers["content-encoding"] == "gzip"
     assert "accept-encoding" in answer.headers["vary"].lower()
-    assert gzip.decompress(raw) == (page.FRONTEND / "index.html").read_bytes()
+    assert gzip.decompress(raw) == (static.FRONTEND / "index.html").read_bytes()
     assert len(raw) < len(gzip.decompress(raw))
     plain = await gateway.web.get("/", headers={"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
@@ -88,9 +88,9 @@ async def test_text_is_compressed_for_those_who_take_it(gateway: Any) -> None:
 
 
 async def test_the_many_small_files_are_compressed_too(gateway: Any) -> None:
-    files = [path for path in page.FRONTEND.rglob("*.js") if path.stat().st_size > 600]
+    files = [path for path in static.FRONTEND.rglob("*.js") if path.stat().st_size > 600]
     smallest = min(files, key=lambda path: path.stat().st_size)
-    answer = await gateway.web.get(f"/{smallest.relative_to(page.FRONTEND)}", headers={"accept-encoding": "gzip"})
+    answer = await gateway.web.get(f"/{smallest.relative_to(static.FRONTEND)}", headers={"accept-encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"
     assert int(answer.headers["content-length"]) < smallest.stat().st_size == len(answer.content)
 
@@ -99,15 +99,15 @@ async def test_the_many_small_files_are_compressed_too(gateway: Any) -> None:
     "path",
     [
         b"/../pyproject.toml",
-        b"/scripts/../../pyproject.toml",
+        b"/core/../../pyproject.toml",
         b"/..%2fpyproject.toml",
         b"/%2e%2e/pyproject.toml",
         b"/%2e%2e%2fpyproject.toml",
         b"/..%5cpyproject.toml",
         b"//etc/passwd",
         b"/%2fetc%2fpasswd",
-        b"/scripts",
-        b"/scripts/",
+        b"/core",
+        b"/core/",
         b"/index.html%00.js",
         b"/" + b"a" * 300,
         b"/" + b"a/" * 3000,
@@ -125,7 +125,7 @@ async def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     inside.mkdir()
     (tmp_path / "out.html").write_text("private")
     (inside / "link.html").symlink_to(tmp_path / "out.html")
-    assert page.Page(directory=inside).read("link.html") is None
+    assert static.Page(directory=inside).read("link.html") is None
 
 
 async def test_every_answer_tells_the_browser_what_it_may_do(gateway: Any) -> None:

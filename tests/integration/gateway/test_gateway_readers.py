@@ -11,7 +11,7 @@ from gateways import HELLO, POST, gateway_here, scripted_server, until
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S
 
-from web_gateway.protocol import Clocks
+from web_gateway.http.protocol import Clocks
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -78,7 +78,7 @@ async def test_answers_that_pile_up_unread_are_cut_off() -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", gateway.port, limit=1)
         gateway.visitor.close()
         for _ in range(2000):
-            writer.write(b"GET /scripts/state.js HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            writer.write(b"GET /core/state.js HTTP/1.1\r\nhost: localhost\r\n\r\n")
         await until(lambda: not gateway.open)
         writer.transport.abort()
         assert (await gateway.web.get("/healthz")).status_code == 200

@@ -13,8 +13,8 @@ from gateways import NOWHERE, gateway_here, problem
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import connect, ready, server_here
 
+from inference_server import messages
 from inference_server import settings as inference
-from inference_server import values
 
 ROOT = Path(__file__).parents[3]
 SECRET = "a-secret-that-nobody-is-told"  # noqa: S105
@@ -38,10 +38,10 @@ async def test_both_tiers_say_what_they_are() -> None:
     assert told["inference"]["limits"] == {
         "max_text_bytes": 7_000_000,
         "max_prompt_tokens": fakes.CONTEXT_LIMIT,
-        "max_top_k": values.MAX_TOP_K,
-        "max_score_top_k": values.MAX_ALTERNATIVES,
-        "max_watch_token_ids": values.MAX_WATCHED,
-        "max_draws": values.MAX_DRAWS,
+        "max_top_k": messages.MAX_TOP_K,
+        "max_score_top_k": messages.MAX_ALTERNATIVES,
+        "max_watch_token_ids": messages.MAX_WATCHED,
+        "max_draws": messages.MAX_DRAWS,
         "max_request_bytes": 7_000_000 + 2**20,
         "max_response_bytes": 64 * 2**20,
         "queue_limit": 9,

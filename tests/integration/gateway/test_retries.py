@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S
 
-from web_gateway import client
+from web_gateway.inference import client
 from web_gateway.settings import Settings
 
 HELLO = {"text": "hi"}

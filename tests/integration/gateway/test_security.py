@@ -16,8 +16,8 @@ from load import under_load
 from servers import PATIENCE_S, server_here, server_process
 
 from inference_server import settings as inference
-from web_gateway import channel
-from web_gateway.diagnosis import diagnose
+from web_gateway.inference import channel
+from web_gateway.inference.tls_diagnosis import diagnose
 from web_gateway.settings import Settings
 
 HOSTS = ["localhost", "127.0.0.1"]

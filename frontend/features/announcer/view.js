@@ -1,0 +1,69 @@
+/**
+ * What a screen reader is told: the outcome of a step, and news of the server. Progress and drags are not read out.
+ *
+ * @typedef {import("../../core/state.js").State} State
+ */
+import * as format from "../../core/format.js";
+import { answerHere, hidden } from "../../core/questions.js";
+import { spoken } from "../../core/tokens.js";
+import * as tree from "../../core/tree.js";
+import { setText } from "../../ui/dom.js";
+import { playWords } from "../dice/model.js";
+import { placeWords } from "../lookback/model.js";
+import { find, offered, wished } from "../models/model.js";
+import { named } from "../models/words.js";
+import { readyWords, rereadWords, statusLine } from "../status/model.js";
+
+/** @param {HTMLElement} root @returns {(state: State) => void} */
+export function mountAnnouncer(root) {
+  /** @type {unknown} */
+  let told = null;
+  let news = "";
+  let play = "";
+  let pinned = 0;
+
+  return (state) => {
+    const fresh = newsOf(state);
+    if (fresh !== news) {
+      news = fresh;
+      if (fresh) return setText(root, fresh);
+    }
+    const more = state.pins.length > pinned;
+    pinned = state.pins.length;
+    if (more && told !== null) return setText(root, `Pinned as ${state.pins.at(-1)?.name}.`);
+    const here = `${state.current} ${hidden(state)}`;
+    // While it writes on, only the end is told.
+    if (state.play?.kind === "write") {
+      told = here;
+      return;
+    }
+    const words = state.play?.kind === "roll" ? "" : playWords(state);
+    if (words !== play) {
+      play = words;
+      if (words) {
+        told = here;
+        return setText(root, words);
+      }
+    }
+    const answer = answerHere(state);
+    if (!answer || state.held || told === here || state.session !== null) return;
+    told = here;
+    const [best] = answer.candidates;
+    const { token } = tree.node(state.tree, /** @type {number} */ (state.current));
+    const looking = placeWords(state, true);
+    const within = !looking && token;
+    const after = looking ? `${looking} ` : token ? `After ${spoken(token)}: ` : "";
+    if (hidden(state)) return setText(root, `${after}${within ? "the" : "The"} bars are hidden until you show them.`);
+    if (best) setText(root, `${after}${within ? "most" : "Most"} likely ${spoken(best.token)}, ${format.percent(best.probability)}.`);
+  };
+}
+
+/** @param {State} state @returns {string} */
+function newsOf(state) {
+  if (state.lost !== null) return "The server can’t be reached. Your text is kept.";
+  if (state.trouble) return state.trouble.message;
+  const speaker = find(state, state.model);
+  if (wished(state)?.state === "failed") return statusLine(state).words;
+  if (offered(state)) return readyWords(state);
+  return speaker?.state === "ready" ? `${named(speaker.name)} answers. ${rereadWords(state)}`.trim() : "";
+}

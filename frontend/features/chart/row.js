@@ -1,0 +1,126 @@
+/**
+ * One bar of the chart: rank, token, bar, percentage.
+ *
+ * @typedef {import("../../core/cuts.js").CutRow} Row
+ */
+import { moved, paleOf } from "../../core/cuts.js";
+import { figure, lengthOf } from "../../core/display.js";
+import { ROLLS } from "../../core/draws.js";
+import * as format from "../../core/format.js";
+import { hex, noToken, spell, spoken } from "../../core/tokens.js";
+import { setLength } from "../../ui/bar.js";
+import { setAttribute, setText, setVariable } from "../../ui/dom.js";
+import { drawPieces } from "../../ui/token.js";
+import { drawStrips } from "../pins/view.js";
+
+/**
+ * @param {Row} first
+ * @returns {{item: HTMLLIElement, button: HTMLButtonElement, update: (row: Row, shown: Shown) => void, hint: () => void}}
+ *   `hint` writes the words under the pointer
+ * @typedef {{index: number, selected: boolean, taken: boolean, slow: boolean, held: boolean, before: Uint8Array,
+ *   cutting: boolean, rolled: number | null, dartAt: number | null, display: import("../../core/display.js").Display,
+ *   pinned: readonly import("../pins/view.js").Strip[]}} Shown
+ *   `slow`: its answer is long in coming; `held`: a control is being dragged, nobody reads out; `rolled`: how many of a
+ *   hundred rolls fell here; `dartAt`: where on the row's share the dart fell
+ */
+export function createRow(first) {
+  const item = document.createElement("li");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "row";
+  const [rank, token, track, percent] = ["rank", "token", "track", "percent"].map(span);
+  const [fill, raw, bar] = ["fill", "bar-raw", "bar"].map(span);
+  const fell = span("fell");
+  const [count, dart, value, delta] = ["count", "dart", "value", "delta"].map(span);
+  percent.append(value, delta);
+  fill.append(raw, bar);
+  track.append(fill, fell, count, dart);
+  button.append(rank, token, track, percent);
+  item.append(button);
+  const words = spoken(first.candidate.token);
+  const none = noToken(first.candidate.token);
+  token.classList.toggle("special", first.candidate.token.special);
+  token.classList.toggle("none", none);
+  item.toggleAttribute("data-none", none);
+  /** @type {string | null} */
+  let spelledAfter = null;
+  let completed = "";
+  let hinted = () => "";
+
+  /** @param {Row} row @param {Shown} shown */
+  function update(row, { index, selected, taken, slow, held, before, cutting, rolled, dartAt, display, pinned }) {
+    const pale = paleOf(row, cutting);
+    const changed = moved(row, cutting);
+    setAttribute(button, "tabindex", selected ? "0" : "-1");
+    setAttribute(button, "data-index", String(index));
+    setAttribute(button, "aria-disabled", String(slow || none));
+    item.toggleAttribute("data-taken", taken);
+    item.toggleAttribute("data-far", row.candidate.rank > index + 1);
+    item.toggleAttribute("data-changed", changed);
+    setText(rank, format.count(row.candidate.rank));
+    setText(value, figure(row, display.column));
+    setLength(bar, row.share, display.scale);
+    setLength(raw, changed ? pale : 0, display.scale);
+    const against = drawStrips(fill, delta, pinned, display.scale);
+    item.toggleAttribute("data-fell", row.fell !== null);
+    setText(fell, row.fell ? `cut by ${row.fell}` : "");
+    if (hex(before) !== spelledAfter) {
+      spelledAfter = hex(before);
+      const { pieces, completes } = spell(row.candidate.token, before);
+      token.replaceChildren(drawPieces(pieces), ...(completes ? [completion(completes)] : []));
+      completed = completes ? `, completes ${completes}` : "";
+    }
+    drawRolls({ count, dart, item }, rolled, dartAt, row.share, display.scale);
+    hinted = () => {
+      const other = changed ? `${cutting ? "before the cut" : "at temperature 1"}, ${format.percent(pale)}\n` : "";
+      const why = none ? "\nCan’t be appended: the model has a row for this id, its tokenizer no token" : "";
+      return `${format.percent(row.share)}\n${other}${numbers(row)}, id ${row.candidate.token.id}${why}`;
+    };
+    if (held) return;
+    const state = `${rolled === null ? "" : `, rolled ${rolled} times`}${row.fell ? `, cut by ${row.fell}` : ""}${taken ? ", taken" : ""}${none ? ", can’t be appended" : ""}`;
+    const asked = display.column === "percent" ? "" : `, ${numbers(row)}`;
+    const label = `${words}${completed}, ${format.percent(row.share)}${asked}, rank ${row.candidate.rank}${against}${state}`;
+    setAttribute(button, "aria-label", label);
+    if (button.title) hint();
+  }
+
+  function hint() {
+    setAttribute(button, "title", hinted());
+  }
+
+  return { item, button, update, hint };
+}
+
+/**
+ * @param {{count: HTMLElement, dart: HTMLElement, item: HTMLElement}} parts @param {number | null} rolled of a hundred
+ * @param {number | null} dartAt where on the row's share the dart fell @param {number} share the row's
+ * @param {import("../../core/display.js").Display["scale"]} scale
+ */
+export function drawRolls({ count, dart, item }, rolled, dartAt, share, scale) {
+  item.toggleAttribute("data-rolled", rolled !== null);
+  item.toggleAttribute("data-dart", dartAt !== null);
+  setAttribute(count, "data-count", rolled === null ? "" : `${rolled}×`);
+  count.toggleAttribute("data-long", rolled !== null && rolled > 75);
+  setLength(count, (rolled ?? 0) / ROLLS, scale);
+  setVariable(dart, "--share", String(dartAt !== null && share > 0 ? (dartAt / share) * lengthOf(share, scale) : 0));
+}
+
+/** @param {Row} row @returns {string} what the columns would say */
+function numbers(row) {
+  return `log-probability ${figure(row, "logprob")}, logit ${figure(row, "logit")}`;
+}
+
+/** @param {string} text @returns {HTMLElement} */
+function completion(text) {
+  const made = document.createElement("bdi");
+  made.className = "completes";
+  made.textContent = text;
+  return made;
+}
+
+/** @param {string} name */
+function span(name) {
+  const made = document.createElement("span");
+  made.className = name;
+  return made;
+}

@@ -1,0 +1,218 @@
+/**
+ * The bars. Rows are kept by token, so that a token glides to its new place; while an answer is awaited the last bars stay.
+ *
+ * @typedef {import("../../main.js").Verbs} Verbs
+ * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("../../core/cuts.js").CutRow} Row
+ */
+import { leastOf, paleWords } from "../../core/cuts.js";
+import { figure, lengthOf } from "../../core/display.js";
+import { ROLLS } from "../../core/draws.js";
+import * as format from "../../core/format.js";
+import { following } from "../../core/lookback.js";
+import { hidden, scene, wanted } from "../../core/questions.js";
+import { hex, pending } from "../../core/tokens.js";
+import * as tree from "../../core/tree.js";
+import { setLength } from "../../ui/bar.js";
+import { setAttribute, setText, setVariable } from "../../ui/dom.js";
+import { dart, tally } from "../dice/model.js";
+import { stripsOf } from "../pins/model.js";
+import { createRow, drawRolls } from "./row.js";
+
+const GLIDE_MS = 180;
+const SLOW_MS = 150; // within which bars of another text are not dimmed
+const QUICK_PACE = 4; // tokens a second, beyond which rows have no time to glide
+const PRECISION = 1e-4; // of what is computed here; smaller than that is only known to be small
+const EASE = "cubic-bezier(.2, .7, .2, 1)";
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountChart(root, verbs) {
+  const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
+  const [bars, entropy, others, trouble] = [".bars", ".chart-entropy", ".others", ".chart-trouble"].map(part);
+  const legend = part(".chart-legend");
+  const [othersName, othersBar, othersPercent] = [".others-name", ".others .bar", ".others .percent"].map(part);
+  const othersRaw = part(".others .bar-raw");
+  const othersRolls = { count: part(".others .count"), dart: part(".others .dart"), item: others };
+  /** @type {Map<string, ReturnType<typeof createRow>>} */
+  let rows = new Map();
+  /** @type {Row[]} */
+  let shown = [];
+  let stale = true;
+  let slow = false;
+  /** @type {State | null} */
+  let latest = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let slowing;
+  let cutting = false;
+  let selected = 0;
+  /** @type {State["current"]} */
+  let selectedAt = null;
+
+  bars.addEventListener("click", (event) => {
+    const button = /** @type {Element} */ (event.target).closest("button");
+    if (button) pick(Number(button.dataset.index));
+  });
+  bars.addEventListener("focusin", (event) => {
+    const button = /** @type {Element} */ (event.target).closest("button");
+    if (button) select(Number(button.dataset.index));
+  });
+  bars.addEventListener("pointerover", (event) => {
+    const item = /** @type {Element} */ (event.target).closest("li");
+    for (const row of rows.values()) if (row.item === item) row.hint();
+  });
+  part(".chart-trouble button").addEventListener("click", verbs.retry);
+  root.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const move = {
+      ArrowDown: () => focus(selected + 1),
+      ArrowUp: () => focus(selected - 1),
+      Home: () => focus(0),
+      End: () => focus(shown.length - 1),
+      ArrowRight: () => pick(selected),
+      ArrowLeft: verbs.takeBack,
+      Backspace: verbs.takeBack,
+    }[event.key];
+    if (!move || !bars.contains(document.activeElement)) return;
+    event.preventDefault();
+    move();
+  });
+
+  /** @param {number} index */
+  function pick(index) {
+    const row = shown[index];
+    if (row && !stale) verbs.append(row);
+  }
+
+  /** @param {number} index */
+  function select(index) {
+    selected = index;
+    for (const { button } of rows.values()) setAttribute(button, "tabindex", Number(button.dataset.index) === index ? "0" : "-1");
+  }
+
+  /** @param {number} index */
+  function focus(index) {
+    const target = bars.children[Math.max(0, Math.min(shown.length - 1, index))];
+    target?.querySelector("button")?.focus();
+  }
+
+  /** @param {State} state */
+  function update(state) {
+    latest = state;
+    const now = scene(state);
+    const busy = wanted(state) !== null;
+    root.toggleAttribute("data-held", state.held);
+    root.toggleAttribute("data-empty", !now);
+    setAttribute(root, "aria-busy", String(busy));
+    showTrouble(state);
+    if (!now) return hidden(state) ? clear() : undefined;
+    stale = now.stale;
+    root.toggleAttribute("data-stale", stale);
+    if (!stale) hurry();
+    else slowing ??= setTimeout(dim, SLOW_MS);
+    const { drawing } = now;
+    const focused = bars.contains(document.activeElement);
+    if (!stale && state.current !== selectedAt) {
+      selectedAt = state.current;
+      selected = 0;
+    }
+    selected = Math.min(selected, Math.max(0, drawing.rows.length - 1));
+    shown = drawing.rows;
+    cutting = drawing.cutting;
+    drawRows(state);
+    if (focused && (document.activeElement !== bars.children[selected]?.firstChild)) focus(selected);
+    setText(entropy, format.openness(drawing.entropyBits, cutting));
+    const pale = paleWords(drawing);
+    legend.hidden = !pale;
+    if (pale) setText(legend, pale);
+    others.hidden = drawing.otherCount === 0;
+    setText(othersName, drawing.otherCount === 1 ? "1 other" : `${format.count(drawing.otherCount)} others`);
+    const unsaid = !drawing.exact && drawing.otherShare < PRECISION && drawing.kept.count > shown.length;
+    const { column, scale } = state.display;
+    setText(othersPercent, unsaid && column === "percent" ? `<${format.percent(PRECISION)}` : figure({ share: drawing.otherShare }, column));
+    setLength(othersBar, drawing.otherShare, scale);
+    setLength(othersRaw, cutting ? drawing.otherProbability : 0, scale);
+    const least = leastOf(drawing, state.settings);
+    bars.toggleAttribute("data-line", least > 0);
+    setVariable(bars, "--line-at", String(lengthOf(least, scale)));
+    others.toggleAttribute("data-fell", cutting && drawing.otherShare === 0);
+  }
+
+  /** The answer is here. */
+  function hurry() {
+    clearTimeout(slowing);
+    slowing = undefined;
+    slow = false;
+    root.removeAttribute("data-slow");
+  }
+
+  /** The answer takes long: the bars can't be clicked, and look so. */
+  function dim() {
+    slow = true;
+    root.setAttribute("data-slow", "");
+    if (latest) drawRows(latest);
+  }
+
+  /** Nothing of the bars stays on the page. */
+  function clear() {
+    for (const { item } of rows.values()) item.remove();
+    rows = new Map();
+    shown = [];
+    for (const each of [entropy, othersName, othersPercent]) setText(each, "");
+    others.hidden = legend.hidden = true;
+  }
+
+  /** @param {State} state */
+  function drawRows(state) {
+    const path = state.current === null ? [] : tree.path(state.tree, state.current);
+    const before = stale ? new Uint8Array() : pending(tree.tokens(path.slice(-4)));
+    const taken = stale ? undefined : following(state)?.token?.id;
+    const hurried = state.play?.kind === "write" && state.dice.pace > QUICK_PACE;
+    const glide = !calm.matches && !state.held && !hurried;
+    const rolled = tally(state);
+    const fell = dart(state);
+    const { display } = state;
+    let [left, rolls] = [0, ROLLS];
+    const places = glide ? new Map([...rows.keys()].map((key, at) => [key, at])) : new Map();
+    /** @type {typeof rows} */
+    const next = new Map();
+    shown.forEach((each, index) => {
+      const { token } = each.candidate;
+      const key = `${token.id}:${hex(token.bytes)}`;
+      const row = rows.get(key) ?? createRow(each);
+      next.set(key, row);
+      const count = rolled ? (rolled.get(token.id) ?? 0) : null;
+      const dartAt = fell?.candidate.token.id === token.id ? Math.max(0, Math.min(each.share, fell.at - left)) : null;
+      const pinned = stripsOf(state, each);
+      row.update(each, { index, selected: index === selected, taken: token.id === taken, slow, held: state.held, before, cutting, rolled: count, dartAt, display, pinned });
+      left += each.share;
+      rolls -= count ?? 0;
+      if (bars.children[index] !== row.item) bars.insertBefore(row.item, bars.children[index] ?? null);
+    });
+    const beyond = fell && !shown.some((each) => each.candidate.token.id === fell.candidate.token.id);
+    drawRolls(othersRolls, rolled && rolls, beyond ? Math.max(0, fell.at - left) : null, Math.max(0, 1 - left), display.scale);
+    for (const [key, row] of rows) if (!next.has(key)) row.item.remove();
+    rows = next;
+    if (glide) glideFrom(places);
+  }
+
+  /** @param {Map<string, number>} places which row each was, by key; rows are of one height, so nothing is measured */
+  function glideFrom(places) {
+    [...rows].forEach(([key, { item }], at) => {
+      const from = places.get(key);
+      const rowsAway = from === undefined ? 0 : from - at;
+      if (rowsAway) item.animate([{ translate: `0 ${rowsAway * 100}%` }, { translate: "0 0" }], { duration: GLIDE_MS, easing: EASE });
+      else if (from === undefined && places.size) item.animate([{ opacity: 0 }, { opacity: 1 }], { duration: GLIDE_MS });
+    });
+  }
+
+  /** @param {State} state */
+  function showTrouble({ trouble: found }) {
+    const here = found && !["text", "token_ids", "top_k", "temperature", "top_p", "min_p"].includes(found.field ?? "") ? found : null;
+    trouble.hidden = !here;
+    if (!here) return;
+    setText(part(".chart-trouble p"), here.again ? `${here.message} The page tries again by itself.` : here.message);
+  }
+
+  return update;
+}

@@ -1,0 +1,114 @@
+/**
+ * Drawing tokens: the most likely one, one by the dice, many at one place, or one after the other. Pure transitions beside
+ * those of `core/state.js`; the numbers are drawn in `core/draws.js`, the tokens they fall on are the server's answer.
+ *
+ * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("../../core/state.js").Play} Play
+ * @typedef {import("../../core/distribution.js").Candidate} Candidate
+ */
+import { atOne } from "../../core/distribution.js";
+import { draws } from "../../core/draws.js";
+import * as format from "../../core/format.js";
+import { answerHere, scene, wanted } from "../../core/questions.js";
+import { append } from "../../core/state.js";
+import { noToken, shown } from "../../core/tokens.js";
+import { find } from "../models/model.js";
+
+/** @param {State} state @returns {State} the first bar that is a token joins the text */
+export function mostLikely(state) {
+  const now = scene(state);
+  const rows = now && !now.stale ? now.drawing.rows : [];
+  const first = rows.find(({ candidate }) => !noToken(candidate.token)) ?? rows[0];
+  return first ? append(state, first.candidate, Number.isNaN(first.raw) ? null : first.raw) : state;
+}
+
+/** @param {State} state @param {Play["kind"]} kind @param {number} seed taken where each roll has a new one @returns {State} */
+export function begin(state, kind, seed) {
+  if (kind === "roll" && state.play?.kind === "roll") return land(state);
+  if (state.current === null || state.draft !== null || state.lost !== null) return state;
+  const dice = state.dice.fresh ? { ...state.dice, seed } : state.dice;
+  return { ...state, dice, play: { kind, wrote: 0 }, said: null, trouble: null };
+}
+
+/** @param {State} state @returns {State} the user's hand is on it */
+export function stop(state) {
+  if (!state.play) return state;
+  const { kind, wrote } = state.play;
+  return { ...state, play: null, said: kind === "write" ? `Stopped after ${tokens(wrote)}.` : null };
+}
+
+/** @param {State} state @returns {{candidate: Candidate, at: number} | null} where the dart fell, of what remains, in [0, 1) */
+export function dart(state) {
+  if (!state.play || state.play.kind === "tally") return null;
+  const answer = answerToDraws(state);
+  return answer && { candidate: answer.drawn[0], at: answer.draws[0] };
+}
+
+/** @param {State} state @returns {ReadonlyMap<number, number> | null} how often each token was drawn, by its id */
+export function tally(state) {
+  const answer = state.play?.kind === "tally" ? answerToDraws(state) : null;
+  if (!answer) return null;
+  /** @type {Map<number, number>} */
+  const counts = new Map();
+  for (const { token } of answer.drawn) counts.set(token.id, (counts.get(token.id) ?? 0) + 1);
+  return counts;
+}
+
+/** @param {State} state @returns {State} the token under the dart joins the text; writing on goes on, or says why not */
+export function land(state) {
+  const fell = dart(state);
+  const answer = answerHere(state);
+  if (!fell || !answer || !state.play) return state;
+  if (noToken(fell.candidate.token)) return miss(state, fell.candidate.token);
+  const raw = atOne(answer)(fell.candidate);
+  const next = append(state, fell.candidate, Number.isNaN(raw) ? null : raw);
+  if (next === state || state.play.kind === "roll") return next;
+  const wrote = state.play.wrote + 1;
+  const end = endOf(state, fell.candidate, answer);
+  return end ? { ...next, said: `${end} ${tokens(wrote)} written.` } : { ...next, play: { kind: "write", wrote } };
+}
+
+/** @param {State} state @returns {string} what the dice do, in words */
+export function playWords(state) {
+  const { play, said, dice } = state;
+  if (!play) return said ?? "";
+  const fell = dart(state);
+  if (play.kind === "write") return `Writing, ${tokens(play.wrote)} so far. Any key or click stops.`;
+  if (play.kind === "roll") {
+    if (!fell) return "";
+    const { token, rank, probability } = fell.candidate;
+    return `The dart fell at ${format.percent(fell.at)}: ${shown(token)}, rank ${format.count(rank)}, ${format.percent(probability)}.`;
+  }
+  const counts = tally(state);
+  const rows = scene(state)?.drawing.rows ?? [];
+  if (!counts) return "";
+  const among = rows.reduce((total, row) => total + (counts.get(row.candidate.token.id) ?? 0), 0);
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  return `${total} rolls with seed ${dice.seed}: ${among} fell on these bars, ${total - among} on the others.`;
+}
+
+/** @param {State} state @returns {ReturnType<typeof answerHere>} the answer here, once it holds what the dice ask */
+function answerToDraws(state) {
+  const answer = answerHere(state);
+  const asked = draws(state);
+  const fits = asked.length > 0 && asked.every((draw, at) => answer?.draws[at] === draw);
+  return fits && wanted(state, true) === null ? answer : null;
+}
+
+/** @param {State} state @param {import("../../core/tokens.js").Token} token that is none @returns {State} nothing joins the text; writing is over */
+function miss(state, token) {
+  const { kind, wrote } = /** @type {Play} */ (state.play);
+  const fell = `The dart fell on ${shown(token)}, so nothing was appended.`;
+  return { ...state, play: null, said: kind === "write" ? `${fell} ${tokens(wrote)} written.` : fell };
+}
+
+/** @param {State} state @param {Candidate} candidate @param {import("../../core/distribution.js").Answer} answer @returns {string | null} why nothing can follow it */
+function endOf(state, { token }, { model, tokenCount, contextLimit: limit }) {
+  if (find(state, model)?.facts?.endOfTextIds.includes(token.id)) return `The text has ended: ${shown(token)}.`;
+  return limit > 0 && tokenCount + 1 >= limit ? `The text fills the model’s ${format.count(limit)} tokens.` : null;
+}
+
+/** @param {number} count */
+function tokens(count) {
+  return count === 1 ? "1 token" : `${format.count(count)} tokens`;
+}

@@ -1,0 +1,66 @@
+/**
+ * What to do next: the most likely token, the dice, writing on; and how the dice draw.
+ *
+ * @typedef {import("../../main.js").Verbs} Verbs
+ * @typedef {import("../../core/state.js").State} State
+ */
+import { DICE_LIMITS, fitDice } from "../../core/settings.js";
+import { setText, setVariable } from "../../ui/dom.js";
+import { playWords } from "./model.js";
+
+const PRESSES = /^(Enter| )$/;
+const SLIDES = /^(Arrow|Page|Home|End)/;
+
+/** @param {HTMLElement} root @param {HTMLElement} dice @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountDice(root, dice, verbs) {
+  const part = (/** @type {string} */ selector, from = root) => /** @type {HTMLElement} */ (from.querySelector(selector));
+  const input = (/** @type {string} */ selector) => /** @type {HTMLInputElement} */ (part(selector, dice));
+  const [write, words] = ["[data-verb=write]", ".said"].map((selector) => part(selector));
+  const [seed, fresh, pace] = ["#seed", "#fresh-seed", "#pace"].map(input);
+  const [paceWords, trouble] = [".pace-words", ".trouble"].map((selector) => part(selector, dice));
+  let writing = false;
+
+  part("[data-verb=most-likely]").addEventListener("click", verbs.mostLikely);
+  part("[data-verb=roll]").addEventListener("click", () => verbs.play("roll"));
+  write.addEventListener("click", () => (writing ? verbs.stop() : verbs.play("write")));
+  part("[data-verb=tally]", dice).addEventListener("click", () => verbs.play("tally"));
+  fresh.addEventListener("change", () => verbs.setDice({ fresh: fresh.checked }));
+  pace.addEventListener("input", () => verbs.setDice({ pace: pace.valueAsNumber }));
+  seed.addEventListener("input", () => {
+    const good = seed.value !== "" && fitDice({ seed: seed.valueAsNumber });
+    setText(trouble, good ? "" : `The seed is a whole number from 0 to ${DICE_LIMITS.seed.most}.`);
+    trouble.hidden = good;
+    seed.ariaInvalid = String(!good);
+    // A seed that was typed is meant to stay.
+    if (good) verbs.setDice({ seed: seed.valueAsNumber, fresh: false });
+  });
+
+  // The user's hand comes first: whatever is pressed stops the writing, but for the button and the pace themselves.
+  const onHand = (/** @type {Event} */ event) => {
+    const [onWrite, onPace] = [write, pace].map((each) => each.contains(/** @type {Node} */ (event.target)));
+    const key = event instanceof KeyboardEvent ? event.key : null;
+    const own = key === null ? onWrite || onPace : key === "w" || (onWrite && PRESSES.test(key)) || (onPace && SLIDES.test(key));
+    if (writing && !own) verbs.stop();
+  };
+  for (const name of ["pointerdown", "keydown"]) document.addEventListener(name, onHand, { capture: true });
+
+  return (state) => {
+    writing = state.play?.kind === "write";
+    root.toggleAttribute("data-writing", writing);
+    setText(part(".write-label"), writing ? "Stop" : "Write on");
+    const said = playWords(state);
+    setText(words, said);
+    words.hidden = !said;
+    fresh.checked = state.dice.fresh;
+    if (document.activeElement !== seed) {
+      seed.value = String(state.dice.seed);
+      seed.ariaInvalid = "false";
+      trouble.hidden = true;
+    }
+    if (pace.valueAsNumber !== state.dice.pace) pace.value = String(state.dice.pace);
+    setVariable(pace, "--at", String((pace.valueAsNumber - Number(pace.min)) / (Number(pace.max) - Number(pace.min))));
+    const rate = state.dice.pace === 1 ? "1 token a second" : `${state.dice.pace} tokens a second`;
+    setText(paceWords, `${state.dice.pace}/s`);
+    pace.ariaValueText = rate;
+  };
+}

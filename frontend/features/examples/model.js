@@ -1,0 +1,79 @@
+/**
+ * Texts to begin with, each of which shows something, also with the demo model. Pure.
+ *
+ * @typedef {object} Starter
+ * @property {string} name
+ * @property {string} text
+ * @property {string} shows  what there is to see
+ */
+import { edit, pastWithDraft, rest } from "../../core/state.js";
+
+/** @type {readonly Starter[]} */
+export const STARTERS = [
+  {
+    name: "A story begins",
+    text: "Once upon a time",
+    shows: "Two tokens share nearly everything: the model is sure, but not certain.",
+  },
+  {
+    name: "It copies",
+    text: "Lily lost her red ball. She looked for her red",
+    shows: "What stood in the text before comes again: one bar takes almost all.",
+  },
+  {
+    name: "Torn",
+    text: "The boy cried because",
+    shows: "Two ways to go on, about as likely as each other.",
+  },
+  {
+    name: "An ambiguous word",
+    text: "Tom has a cold",
+    shows: "An illness, or a cold day? The bars hold both readings.",
+  },
+  {
+    name: "One letter decides",
+    text: "Tom was hungry so he ate an",
+    shows: "After “an” only some words fit. Take the n away and compare.",
+  },
+  {
+    name: "A rhyme",
+    text: "Little star, how bright you are. Little car, you drive so",
+    shows: "“far” would rhyme. Does the model hear it?",
+  },
+  {
+    name: "A fact",
+    text: "The grass is green and the sky is",
+    shows: "It was never told a fact: the habits of many texts speak.",
+  },
+  {
+    name: "Arithmetic",
+    text: "Lily had one apple. Mom gave her one more. Now Lily had",
+    shows: "A small model cannot add: look how far down “two” stands. A larger one does better.",
+  },
+  {
+    name: "Half a word",
+    text: "The girl was very curi",
+    shows: "Half a word is cut into other tokens than the whole one. Many bars are ends of words.",
+  },
+  {
+    name: "An emoji",
+    text: "I have a ☀",
+    shows: "One sign for us, three tokens for the demo model: it reads bytes.",
+  },
+  {
+    name: "Who is meant?",
+    text: "Ben is a boy. Sue is a girl. Ben said that",
+    shows: "It keeps track of who is who: compare “he” and “she”.",
+  },
+  {
+    name: "Habits",
+    text: "The nurse said that",
+    shows: "“she” or “he”? The bars mirror the texts that the model learned from. Try “The doctor”.",
+  },
+];
+
+/** @param {import("../../core/state.js").State} state @param {string} text @returns {import("../../core/state.js").State} a step of its own */
+export function start(state, text) {
+  const next = edit(rest(state), text);
+  return next === state ? state : { ...next, past: pastWithDraft(state), session: null };
+}

@@ -1,0 +1,166 @@
+/**
+ * What each number on the page is, in plain words, with its value at hand. Pure.
+ *
+ * @typedef {import("../../core/state.js").State} State
+ *
+ * @typedef {object} Explanation
+ * @property {string} name
+ * @property {string} value  as the page shows it now; empty where it shows none
+ * @property {string} words
+ * @property {string} target  selector of the place where it stands
+ */
+import * as format from "../../core/format.js";
+import { answerHere, scene } from "../../core/questions.js";
+import { shown } from "../../core/tokens.js";
+import * as tree from "../../core/tree.js";
+import { find } from "../models/model.js";
+
+/** @param {State} state @returns {Explanation[]} in the order of the page */
+export function explanations(state) {
+  return [...ofText(state), ...ofBars(state), ...ofSettings(state), ...ofDice(state), ...ofModel(state)];
+}
+
+/** @param {State} state @returns {Explanation[]} */
+function ofText(state) {
+  const nodes = state.current === null ? [] : tree.path(state.tree, state.current);
+  const limit = answerHere(state)?.contextLimit;
+  const picked = nodes.filter((node) => node.probability !== null);
+  const share = picked.reduce((total, node) => total + Number(tree.logprobOf(node)), 0);
+  const last = picked.at(-1);
+  return [
+    {
+      name: "Tokens",
+      value: nodes.length && limit ? `${format.count(nodes.length)} of ${format.count(limit)}` : "",
+      words: "The pieces that the model reads: words, parts of words, signs. The second number is how many it can hold in mind at once.",
+      target: ".prompt-count",
+    },
+    {
+      name: "A token’s id",
+      value: last?.token ? format.count(last.token.id) : "",
+      words: "Its number in the model’s list of tokens. The model sees these numbers and no letters. Point at a token of the text to see its id.",
+      target: ".tokens",
+    },
+    {
+      name: "A path’s share",
+      value: picked.length ? format.percentOf(share) : "",
+      words: "How likely all the tokens you picked are, one after the other: their shares multiplied. It shrinks with every token, even if each was likely.",
+      target: ".paths",
+    },
+  ];
+}
+
+/** @param {State} state @returns {Explanation[]} */
+function ofBars(state) {
+  const drawing = scene(state)?.drawing;
+  const first = drawing?.rows[0];
+  const vocabulary = drawing ? `${format.count(drawing.rows.length + drawing.otherCount)} tokens` : "all tokens";
+  return [
+    {
+      name: "The percentage at a bar",
+      value: first ? `${shown(first.candidate.token)} ${format.percent(first.share)}` : "",
+      words: `How likely this token is to come next. The bar is its length: the whole track is 100\u202f%. The shares of ${vocabulary} make up 100\u202f% together.`,
+      target: ".bars .percent",
+    },
+    {
+      name: "The number before it",
+      value: first ? String(first.candidate.rank) : "",
+      words: "Its place in the order, the most likely token first. It is also the key that picks the bar; 0 is the tenth.",
+      target: ".bars .rank",
+    },
+    {
+      name: "The pale bar",
+      value: first && !Number.isNaN(first.raw) ? format.percent(drawing?.cutting ? first.probability : first.raw) : "",
+      words: "What the model itself said, before temperature and cut-offs changed it to the solid bar. It shows where the two differ.",
+      target: ".bars .track",
+    },
+    {
+      name: "Others",
+      value: drawing?.otherCount ? `${format.count(drawing.otherCount)}, ${format.percent(drawing.otherShare)}` : "",
+      words: "All the tokens that have no bar of their own here, and their shares together. Raise top-k to see more of them.",
+      target: ".others",
+    },
+    {
+      name: "Bits",
+      value: drawing ? format.bits(drawing.entropyBits) : "",
+      words: "The entropy: how open the choice is. 0 bits: one token is certain. 1 bit: like a coin toss. Each further bit doubles the number of equally likely choices. It is counted before cut-offs.",
+      target: ".chart-entropy",
+    },
+    {
+      name: "Log-probability",
+      value: first ? format.signed(Math.log(first.probability)) : "",
+      words: "The share as its natural logarithm: 0 for certain, and the further below 0, the less likely. View shows it as a column.",
+      target: ".bars .row",
+    },
+    {
+      name: "Surprise",
+      value: "",
+      words: "How unexpected a token of your text was, in bits: 0 was certain, 1 a coin toss, 10 one in a thousand. Choose it beside the text to see it in colours.",
+      target: ".tokens",
+    },
+    {
+      name: "Logit",
+      value: first ? format.signed(first.candidate.logit) : "",
+      words: "The score that the model gives a token. It means nothing alone; a token with 1 more is e times, about 2.7 times, as likely.",
+      target: ".steps",
+    },
+  ];
+}
+
+/** @param {State} state @returns {Explanation[]} */
+function ofSettings(state) {
+  const { temperature, topK, topP, minP } = state.settings;
+  const kept = scene(state)?.drawing.kept;
+  return [
+    {
+      name: "Temperature",
+      value: String(temperature),
+      words: "How bold the choice may be. At 1 the shares are the model’s own; lower favours the likely ones, higher makes all alike; at 0 the first takes everything.",
+      target: "#temperature-number",
+    },
+    { name: "Top-k", value: String(topK), words: "How many bars are shown. It cuts nothing here: the others stay in the last bar.", target: "#top-k-number" },
+    {
+      name: "Top-p",
+      value: String(topP),
+      words: "Keeps the most likely tokens until their shares reach this sum, and drops the rest. 1 keeps all.",
+      target: "#top-p-number",
+    },
+    {
+      name: "Min-p",
+      value: String(minP),
+      words: "Drops the tokens that are less likely than this part of the first one’s share. 0 drops none.",
+      target: "#min-p-number",
+    },
+    {
+      name: "Kept",
+      value: kept ? `${kept.known ? "" : "more than "}${format.count(kept.known ? kept.count : kept.count - 1)}, ${format.percent(kept.probability)}` : "",
+      words: "How many tokens the two cut-offs leave, and how much of the whole these had before. What is left is scaled up to 100\u202f%.",
+      target: ".kept",
+    },
+  ];
+}
+
+/** @param {State} state @returns {Explanation[]} */
+function ofDice({ dice }) {
+  return [
+    {
+      name: "Seed",
+      value: String(dice.seed),
+      words: "The number that the dice start from. The same seed at the same text rolls the same token, so a roll can be repeated.",
+      target: "#seed",
+    },
+    { name: "Pace", value: `${dice.pace}/s`, words: "Tokens a second while the page writes on by itself.", target: ".pace" },
+  ];
+}
+
+/** @param {State} state @returns {Explanation[]} */
+function ofModel(state) {
+  const facts = find(state, state.model)?.facts;
+  return [
+    {
+      name: "Parameters",
+      value: facts ? format.parameters(facts.parameters).replace(" parameters", "") : "",
+      words: "How many numbers the model consists of: what it learned from texts is in them. M are millions, B are billions (thousands of millions).",
+      target: ".status-words",
+    },
+  ];
+}

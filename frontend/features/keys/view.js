@@ -1,0 +1,98 @@
+/**
+ * Keys of the whole page, and the list of them.
+ *
+ * @typedef {import("../../main.js").Verbs} Verbs
+ */
+import { LIMITS } from "../../core/settings.js";
+
+/** @type {Record<string, string>} */
+const actions = { m: "most-likely", r: "roll", w: "write" };
+
+const TEMPERATURE_STEP = 0.1;
+
+/** @param {Document} page @param {Verbs} verbs @returns {(state: import("../../core/state.js").State) => void} */
+export function mountKeys(page, verbs) {
+  const list = /** @type {HTMLDialogElement} */ (page.getElementById("keys"));
+  const editor = /** @type {HTMLTextAreaElement} */ (page.getElementById("text"));
+  /** @param {string} selector @returns {HTMLButtonElement | null} */
+  const bar = (selector) => page.querySelector(`.bars ${selector}`);
+  /** @param {string} verb @returns {HTMLButtonElement | null} */
+  const action = (verb) => page.querySelector(`.actions [data-verb='${verb}']`);
+  const likely = /** @type {HTMLElement} */ (page.getElementById("likely"));
+  const single = /** @type {HTMLInputElement} */ (page.getElementById("single-keys"));
+  /** @type {import("../../core/state.js").State} */
+  let state;
+  page.getElementById("keys-open")?.addEventListener("click", () => {
+    page.getElementById("extras")?.hidePopover();
+    list.showModal();
+  });
+  single.addEventListener("change", () => verbs.setKeys(single.checked));
+  list.addEventListener("click", (event) => event.target === list && list.close());
+
+  const first = () => bar("[tabindex='0']");
+  const warm = (/** @type {number} */ by) => {
+    const { least } = LIMITS.temperature;
+    verbs.set({ temperature: Math.max(least, Math.round((state.settings.temperature + by) * 100) / 100) });
+  };
+  const lookUp = () => {
+    if (!likely.checkVisibility()) return;
+    verbs.unfold("likely", true);
+    requestAnimationFrame(() => likely.querySelector("input")?.focus());
+  };
+  /** @type {Record<string, () => unknown>} where nothing has the focus */
+  const MOVES = {
+    ArrowUp: () => first()?.focus(),
+    ArrowDown: () => first()?.focus(),
+    ArrowRight: () => first()?.click(),
+    ArrowLeft: verbs.takeBack,
+  };
+  /** @type {Record<string, () => unknown>} */
+  const VERBS = {
+    "+": () => warm(TEMPERATURE_STEP),
+    "=": () => warm(TEMPERATURE_STEP),
+    "-": () => warm(-TEMPERATURE_STEP),
+    p: () => verbs.present(!state.room.presenting),
+    g: () => verbs.guess(!state.room.guessing),
+    v: verbs.reveal,
+    h: () => page.getElementById("explain")?.togglePopover(),
+    k: verbs.pin,
+    l: lookUp,
+  };
+
+  page.addEventListener("keydown", (event) => {
+    if (list.open || event.defaultPrevented || event.altKey || event.isComposing) return;
+    const target = /** @type {Element} */ (event.target);
+    const writing = target.matches("textarea, input:not([type=range])");
+    if (event.ctrlKey || event.metaKey) {
+      // A text field undoes its own typing; everywhere else, and in an editor where nothing was typed since, a step is undone.
+      const step = { z: event.shiftKey ? verbs.redo : verbs.undo, y: verbs.redo }[event.key.toLowerCase()];
+      if (!step || (writing && (target !== editor || state.session !== null))) return;
+      event.preventDefault();
+      step();
+      return;
+    }
+    if (event.key === "Escape" && target === editor) return bar("[tabindex='0']")?.focus();
+    if (event.key === "Escape" && !page.querySelector(":popover-open:not(#tour)")) {
+      if (state.room.tour.at !== null) return verbs.endTour();
+      if (state.room.presenting) return verbs.present(false);
+    }
+    const body = target.matches("body, main, button, .tour") && !target.closest(".bars, .tokens, [popover]:not(.tour)");
+    if (body && MOVES[event.key]) {
+      event.preventDefault();
+      return MOVES[event.key]();
+    }
+    if (writing || !state.room.keys) return;
+    if (/^\d$/.test(event.key)) bar(`[data-index='${(Number(event.key) + 9) % 10}']`)?.click();
+    else if (actions[event.key.toLowerCase()]) action(actions[event.key.toLowerCase()])?.click();
+    else if (event.key === "?") list.showModal();
+    else if (VERBS[event.key.toLowerCase()]) VERBS[event.key.toLowerCase()]();
+    else if (event.key === "e" || event.key === "E") editor.focus();
+    else return;
+    event.preventDefault();
+  });
+
+  return (now) => {
+    state = now;
+    single.checked = now.room.keys;
+  };
+}

@@ -1,0 +1,169 @@
+/**
+ * “How likely is …?”: any text as the next tokens, each with its probability and rank. Pure.
+ *
+ * A text is spelled by the model's own tokenizer as it would go on, behind a character that stays a token of its own; so
+ * it is cut the same way after every text. Each of its tokens is then looked up after the ones before it.
+ *
+ * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("../../core/state.js").Question} Question
+ * @typedef {import("../../core/tokens.js").Token} Token
+ * @typedef {import("../../core/distribution.js").Answer} Answer
+ * @typedef {import("../../core/slices.js").Told} Told
+ * @typedef {import("../../core/slices.js").Spelling} Spelling
+ *
+ * @typedef {object} Step
+ * @property {Token} token
+ * @property {number | null} probability  at the temperature set, before cut-offs; null while it is awaited
+ * @property {number | null} rank
+ *
+ * @typedef {object} Chance
+ * @property {string} text  as it is looked up
+ * @property {readonly Step[] | null} steps  null while the text is not spelled
+ * @property {number | null} logprob  of all its tokens, one after the other; null while one is awaited
+ * @property {string} note  in words, where something is to be said
+ * @property {boolean} cut  its first token can't be drawn now: a cut-off leaves it out
+ */
+import { pointAt, shareAt } from "../../core/distribution.js";
+import * as format from "../../core/format.js";
+import { scene, wanted } from "../../core/questions.js";
+import { answerKey } from "../../core/state.js";
+import { textOf } from "../../core/tokens.js";
+import * as tree from "../../core/tree.js";
+
+export const MOST_TYPED = 200;
+const MOST_TOKENS = 24;
+const MOST_KEPT = 500;
+const BEHIND = ["\n", ".", "a"];
+const LOOK = { topK: 1, topP: 1, minP: 0 };
+
+/** @param {State} state @param {string} typed @returns {State} */
+export function ask(state, typed) {
+  return { ...state, likely: typed.slice(0, MOST_TYPED).toWellFormed(), probeTrouble: null };
+}
+
+/** @param {string} typed @returns {string[]} the texts that may be meant: as typed, with or without a blank in front, with line breaks */
+export function variants(typed) {
+  const meant = typed.replace(/\\n/g, "\n").replace(/\\t/g, "\t");
+  const blank = /^ /.test(typed) ? typed.slice(1) : /^\S/.test(typed) && meant === typed ? ` ${typed}` : "";
+  return [...new Set([meant, blank, typed])].filter(Boolean);
+}
+
+/** @param {State} state @returns {Chance[]} one for each variant of what was typed */
+export function chances(state) {
+  const place = placeOf(state);
+  return place ? variants(state.likely).map((text) => chance(state, place, text)) : [];
+}
+
+/** @param {State} state @returns {Question | null} what is to be asked next of what was typed; null where nothing is */
+export function nextProbe(state) {
+  const place = state.open.likely && state.likely && !state.held && state.lost === null ? placeOf(state) : null;
+  const ready = state.models?.find((each) => each.name === place?.model)?.state === "ready";
+  if (!place || !ready || wanted(state) !== null) return null;
+  const { model, ids } = place;
+  const texts = variants(state.likely);
+  for (const text of texts) {
+    const key = spellingKey(model, text);
+    const spelling = state.spellings.has(key) ? state.spellings.get(key) : 0;
+    if (typeof spelling === "number") return probe(state, { model, text: BEHIND[spelling] + text, tokenIds: null, watch: [] });
+  }
+  const spelled = texts.map((text) => state.spellings.get(spellingKey(model, text))).filter(Array.isArray);
+  for (const tokens of spelled.filter(({ length }) => length <= MOST_TOKENS)) {
+    for (let at = 0; at < tokens.length; at++) {
+      const before = [...ids, ...tokens.slice(0, at).map((token) => token.id)];
+      if (probabilityOf(state, model, before, tokens[at]) !== null) continue;
+      const watch = at ? [tokens[at].id] : [...new Set(spelled.map(([first]) => first.id))];
+      return probe(state, { model, text: null, tokenIds: before, watch });
+    }
+  }
+  return null;
+}
+
+/** @param {State} state @param {Question} question @param {Answer} answer @returns {State} */
+export function tell(state, question, answer) {
+  if (question.text !== null) {
+    const text = question.text.slice(1);
+    const key = spellingKey(question.model, text);
+    const tried = state.spellings.get(key);
+    return { ...state, spellings: kept(state.spellings, [[key, spellingOf(question.text, answer.promptTokens, Number(tried ?? 0))]]) };
+  }
+  const { temperature, partition } = answer;
+  const told = answer.watched.map((candidate) => /** @type {[string, Told]} */ ([
+    toldKey(question.model, question.tokenIds ?? [], candidate.token.id),
+    { candidate, temperature, partition },
+  ]));
+  return { ...state, told: kept(state.told, told), probeTrouble: null };
+}
+
+/** @param {State} state @param {import("../../core/state.js").Trouble | null} trouble @returns {State} */
+export function failProbe(state, trouble) {
+  return { ...state, probeTrouble: trouble };
+}
+
+/** @param {State} state @returns {{model: string, ids: number[]} | null} what the next token follows; null while the text has no answer */
+function placeOf(state) {
+  if (state.current === null || state.draft !== null) return null;
+  return { model: tree.node(state.tree, state.current).model, ids: tree.tokenIds(state.tree, state.current) };
+}
+
+/** @param {State} state @param {{model: string, ids: number[]}} place @param {string} text @returns {Chance} */
+function chance(state, { model, ids }, text) {
+  const tokens = state.spellings.get(spellingKey(model, text));
+  const blank = { text, steps: null, logprob: null, note: "", cut: false };
+  if (tokens === undefined || typeof tokens === "number") return blank;
+  if (tokens === null) return { ...blank, note: "This model’s tokenizer can’t read this on its own." };
+  if (tokens.length > MOST_TOKENS) return { ...blank, note: `These are ${format.count(tokens.length)} tokens; at most ${MOST_TOKENS} are looked up.` };
+  const steps = tokens.map((token, at) => {
+    const before = [...ids, ...tokens.slice(0, at).map((each) => each.id)];
+    const rank = state.told.get(toldKey(model, before, token.id))?.candidate.rank ?? null;
+    return { token, rank, probability: probabilityOf(state, model, before, token) };
+  });
+  const logprob = steps.reduce((sum, { probability }) => (sum === null || probability === null ? null : sum + Math.log(probability)), /** @type {number | null} */ (0));
+  const read = tokens.some((token) => token.special) ? text : textOf(tokens);
+  const keeps = scene(state)?.drawing.kept;
+  const [first] = steps;
+  const cut = keeps !== undefined && keeps.known && first.rank !== null && first.rank > keeps.count;
+  return { text, steps, logprob, cut, note: read === text ? "" : "This model reads it a little differently:" };
+}
+
+/** @param {State} state @param {string} model @param {readonly number[]} before @param {Token} token @returns {number | null} */
+function probabilityOf({ told, settings: { temperature } }, model, before, token) {
+  const found = told.get(toldKey(model, before, token.id));
+  if (!found) return null;
+  if (found.temperature === temperature) return found.candidate.probability;
+  const point = temperature > 0 ? pointAt(found.partition, 1 / temperature) : null;
+  return point && shareAt(found.candidate.logit, point);
+}
+
+/** @param {State} state @param {Pick<Question, "model" | "text" | "tokenIds" | "watch">} asked @returns {Question | null} */
+function probe(state, asked) {
+  const settings = { ...LOOK, temperature: asked.text === null ? state.settings.temperature : 1 };
+  const key = JSON.stringify([asked, settings.temperature]);
+  return state.probeTrouble?.key === key ? null : { ...asked, key, settings, whole: asked.text !== null, draws: [] };
+}
+
+/**
+ * @param {string} text a character to stand behind, then the text @param {readonly Token[]} read @param {number} tried
+ * @returns {Spelling} the text's tokens alone
+ */
+function spellingOf(text, read, tried) {
+  const start = read.findIndex((token) => !token.special);
+  const end = read.findIndex((_, at) => start >= 0 && at >= start && textOf(read.slice(start, at + 1)) === text[0]);
+  const tokens = end < 0 ? [] : read.slice(end + 1);
+  if (tokens.length) return tokens;
+  return tried + 1 < BEHIND.length ? tried + 1 : null;
+}
+
+/** @param {string} model @param {string} text */
+function spellingKey(model, text) {
+  return JSON.stringify([model, text]);
+}
+
+/** @param {string} model @param {readonly number[]} before @param {number} id */
+function toldKey(model, before, id) {
+  return `${id} ${answerKey(model, before)}`;
+}
+
+/** @template T @param {ReadonlyMap<string, T>} map @param {readonly (readonly [string, T])[]} news @returns {ReadonlyMap<string, T>} the newest last, and not too many */
+function kept(map, news) {
+  return new Map([...map, ...news].slice(-MOST_KEPT));
+}

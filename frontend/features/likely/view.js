@@ -1,0 +1,111 @@
+/**
+ * “How likely is …?”: a field, and for each way to read it the tokens with their probability and rank.
+ *
+ * @typedef {import("../../main.js").Verbs} Verbs
+ * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("./model.js").Chance} Chance
+ */
+import * as format from "../../core/format.js";
+import { marks } from "../../core/marks.js";
+import { answerHere } from "../../core/questions.js";
+import { spell, spoken } from "../../core/tokens.js";
+import { setLength } from "../../ui/bar.js";
+import { setText } from "../../ui/dom.js";
+import { drawPieces } from "../../ui/token.js";
+import { MOST_TYPED, chances } from "./model.js";
+
+/** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountLikely(root, verbs) {
+  const folder = /** @type {HTMLDetailsElement} */ (root);
+  const input = /** @type {HTMLInputElement} */ (root.querySelector("input"));
+  const list = /** @type {HTMLElement} */ (root.querySelector("ul"));
+  const trouble = /** @type {HTMLElement} */ (root.querySelector(".trouble"));
+  input.maxLength = MOST_TYPED;
+  /** @type {Map<string, ReturnType<typeof createLine>>} */
+  let lines = new Map();
+
+  folder.querySelector("summary")?.addEventListener("click", (event) => {
+    event.preventDefault();
+    verbs.unfold("likely", !folder.open);
+    if (!folder.open) requestAnimationFrame(() => input.focus());
+  });
+  folder.addEventListener("toggle", () => verbs.unfold("likely", folder.open));
+  input.addEventListener("input", () => verbs.askLikely(input.value));
+
+  return (state) => {
+    if (folder.open !== state.open.likely) folder.open = state.open.likely;
+    if (!folder.open) return;
+    if (input.value !== state.likely && document.activeElement !== input) input.value = state.likely;
+    trouble.hidden = !state.probeTrouble;
+    setText(trouble, state.probeTrouble ? format.beside(state.probeTrouble.message, state.probeTrouble.field) : "");
+    const vocabulary = answerHere(state)?.vocabSize ?? 0;
+    /** @type {typeof lines} */
+    const next = new Map();
+    // While the text is without an answer the last numbers stay.
+    const found = state.draft === null ? chances(state) : null;
+    list.toggleAttribute("data-stale", found === null);
+    if (!found) return;
+    found.forEach((chance, index) => {
+      const line = lines.get(chance.text) ?? createLine(chance.text);
+      next.set(chance.text, line);
+      line.update(chance, vocabulary);
+      if (list.children[index] !== line.item) list.insertBefore(line.item, list.children[index] ?? null);
+    });
+    for (const [text, { item }] of lines) if (!next.has(text)) item.remove();
+    lines = next;
+  };
+}
+
+/** @param {string} text as it is looked up */
+function createLine(text) {
+  const item = document.createElement("li");
+  const [tokens, track, fill, bar, percent, words] = ["chance-tokens", "track", "fill", "bar", "percent", "chance-words"].map((name) => {
+    const made = document.createElement("span");
+    made.className = name;
+    return made;
+  });
+  fill.append(bar);
+  track.append(fill);
+  item.append(tokens, track, percent, words);
+  tokens.append(drawPieces(marks(text)));
+  /** @type {unknown} */
+  let spelled = null;
+
+  /** @param {Chance} chance @param {number} vocabulary */
+  function update({ steps, logprob, note, cut }, vocabulary) {
+    const read = steps?.map(({ token }) => `${token.id}`).join(" ") ?? null;
+    if (read !== spelled) {
+      spelled = read;
+      if (steps) tokens.replaceChildren(...steps.map(({ token }, at) => tokenOf(token, at)));
+    }
+    item.toggleAttribute("data-waiting", logprob === null && !note);
+    setLength(bar, Math.exp(logprob ?? -Infinity), "linear");
+    setText(percent, logprob === null ? (note && !steps ? "" : "…") : format.percentOf(logprob));
+    setText(words, [note, steps ? `${wordsOf(steps, vocabulary)}${cut ? ". Cut off now: it can’t be drawn." : ""}` : ""].filter(Boolean).join(" "));
+  }
+
+  return { item, update };
+}
+
+/** @param {import("../../core/tokens.js").Token} token @param {number} at */
+function tokenOf(token, at) {
+  const made = document.createElement("span");
+  made.className = "token";
+  made.classList.toggle("special", token.special);
+  made.classList.toggle("odd", at % 2 === 1);
+  made.append(drawPieces(spell(token).pieces));
+  made.title = `id ${token.id}`;
+  made.setAttribute("aria-label", spoken(token));
+  made.role = "img";
+  return made;
+}
+
+/** @param {readonly import("./model.js").Step[]} steps @param {number} vocabulary @returns {string} */
+function wordsOf(steps, vocabulary) {
+  if (steps.length === 1) {
+    const [{ rank }] = steps;
+    return rank === null ? "one token" : `rank ${format.count(rank)}${vocabulary ? ` of ${format.count(vocabulary)}` : ""}`;
+  }
+  const each = steps.map(({ probability, rank }) => (probability === null || rank === null ? "…" : `${format.percent(probability)} (rank ${format.count(rank)})`));
+  return `${steps.length} tokens: ${each.join(" × ")}`;
+}

@@ -1,0 +1,36 @@
+/**
+ * The line above the bars that says at which token of the text they stand, and leads back to its end.
+ *
+ * @typedef {import("../../main.js").Verbs} Verbs
+ * @typedef {import("../../core/state.js").State} State
+ */
+import { setText } from "../../ui/dom.js";
+import { placeWords } from "./model.js";
+
+const [NEXT, THERE] = ["What may come next", "What could stand here"];
+
+/** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountLookback(root, verbs) {
+  const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
+  const [line, words, title] = [".look", ".look-words", "#chart-title"].map(part);
+  let looking = false;
+  part(".look button").addEventListener("click", verbs.leave);
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !looking || event.defaultPrevented) return;
+    if (/** @type {Element} */ (event.target).matches("textarea") || document.querySelector("dialog[open], [popover=auto]:popover-open")) return;
+    event.preventDefault();
+    verbs.leave();
+  });
+
+  return (state) => {
+    const said = placeWords(state);
+    looking = said !== "";
+    const left = !looking && line.contains(document.activeElement);
+    root.toggleAttribute("data-looking", looking);
+    line.hidden = !looking;
+    setText(words, said);
+    setText(title, looking ? THERE : NEXT);
+    // What held the focus is gone: the bars are where the eye is.
+    if (left) /** @type {HTMLElement | null} */ (root.querySelector(".bars [tabindex='0']"))?.focus();
+  };
+}

@@ -1,0 +1,117 @@
+/**
+ * Which model speaks. Pure transitions beside those of `core/state.js`.
+ *
+ * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("../../core/slices.js").Model} Model
+ * @typedef {import("../../core/slices.js").Reread} Reread
+ */
+import { wanted } from "../../core/questions.js";
+import { FIRST_TEXT, ending, textHere } from "../../core/state.js";
+import * as tree from "../../core/tree.js";
+
+/** @param {State} state @param {readonly Model[]} models @param {number} at milliseconds @returns {State} */
+export function setModels(state, models, at) {
+  const downloading = models.filter((model) => model.state === "downloading");
+  const progress = new Map(downloading.map((model) => [model.name, pace(state, model, at)]));
+  const { trouble, loadTrouble } = state;
+  const speaker = models.find((model) => model.name === state.model);
+  const news = state.lost !== null || speaker?.state !== find(state, state.model)?.state;
+  const failing = loadTrouble && models.find((model) => model.name === loadTrouble.model)?.state === "failed";
+  return settle({
+    ...state,
+    models,
+    progress,
+    lost: null,
+    trouble: news && trouble?.again ? null : trouble,
+    loadTrouble: failing ? loadTrouble : null,
+  });
+}
+
+/** @param {State} state @param {string} reason in words @returns {State} the server can't be reached */
+export function lose(state, reason) {
+  return state.lost === reason ? state : { ...state, lost: reason, play: null };
+}
+
+/** @param {State} state @param {string} name @returns {State} that model is wanted; it speaks as soon as it can */
+export function choose(state, name) {
+  const wishing = { ...state, wish: name, linked: null };
+  return find(state, name)?.state === "ready" && state.model !== name ? speak(wishing, name) : wishing;
+}
+
+/** @param {State} state @param {string} model @param {string} message @returns {State} */
+export function failLoad(state, model, message) {
+  return { ...state, loadTrouble: { model, message } };
+}
+
+/** @param {State} state @param {string | null} name @returns {Model | undefined} */
+export function find(state, name) {
+  return state.models?.find((model) => model.name === name);
+}
+
+/** @param {State} state @returns {Model | undefined} the model wanted, or the default where none was chosen */
+export function wished(state) {
+  return find(state, state.wish) ?? state.models?.find((model) => model.isDefault) ?? state.models?.[0];
+}
+
+/** @param {State} state @returns {Model | undefined} a model that waits for the user's word before it speaks */
+export function offered(state) {
+  const model = wished(state);
+  return model?.state === "ready" && state.model !== null && model.name !== state.model ? model : undefined;
+}
+
+/** @param {State} state @returns {Model | undefined} the demo model, where it could step in for one that can't speak */
+export function standIn(state) {
+  const speaking = find(state, state.model);
+  const bundled = find(state, "bundled");
+  return speaking?.state !== "ready" && bundled?.state === "ready" ? bundled : undefined;
+}
+
+/**
+ * Who speaks after the models' news. A text whose bars nobody has picked from moves to the wanted model by itself; one that
+ * was built token by token waits for the user's word.
+ * @param {State} state @returns {State}
+ */
+function settle(state) {
+  const want = wished(state);
+  if (want?.state === "ready" && want.name !== state.model && movable(state)) return speak(state, want.name);
+  const instead = standIn(state);
+  const unanswered = state.draft !== null || wanted({ ...state, held: false }, true) !== null;
+  const unknown = state.model !== null && !find(state, state.model);
+  if (instead && (state.model === null || unknown || (movable(state) && unanswered))) return speak(state, instead.name);
+  return state;
+}
+
+/** @param {State} state @returns {boolean} the text at hand was typed, and no bar was picked since */
+function movable(state) {
+  const end = ending(state);
+  return state.draft !== null || end === null || tree.node(state.tree, end).typed !== null;
+}
+
+/** @param {State} state @returns {(Reread & {now: number | null}) | null} while nothing else has happened; `now` once it is read */
+export function reread(state) {
+  const { reread: before, current, draft } = state;
+  if (!before || before.model === state.model || before.text !== (draft ?? textHere(state))) return null;
+  if (draft !== null) return { ...before, now: null };
+  const { model, typed } = tree.node(state.tree, /** @type {number} */ (current));
+  return model === state.model && typed === before.text ? { ...before, now: tree.path(state.tree, /** @type {number} */ (current)).length } : null;
+}
+
+/** @param {State} state @param {string} name @returns {State} that model reads the text anew */
+function speak(state, name) {
+  const draft = state.draft ?? (state.current === null ? FIRST_TEXT : textHere(state));
+  const end = ending(state);
+  const read = state.draft === null && end !== null ? tree.node(state.tree, end).model : null;
+  const reread = read === null ? state.reread : { model: read, text: draft, count: tree.path(state.tree, /** @type {number} */ (end)).length };
+  return { ...state, model: name, current: end, end: null, draft, reread, session: state.draft === null ? null : state.session, trouble: null, play: null, said: null };
+}
+
+/** @param {State} state @param {Model} model @param {number} at @returns {{at: number, done: number, rate: number}} */
+function pace(state, model, at) {
+  const before = state.progress.get(model.name);
+  const now = { at, done: model.bytesDone, rate: 0 };
+  if (!before || model.bytesDone < before.done) return now;
+  const seconds = (at - before.at) / 1000;
+  if (seconds < 0.5) return before;
+  const rate = (model.bytesDone - before.done) / seconds;
+  return { ...now, rate: before.rate ? 0.7 * before.rate + 0.3 * rate : rate };
+}

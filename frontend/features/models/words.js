@@ -1,0 +1,53 @@
+/**
+ * A model's name and state in words. Knows one model; knows no state of the page.
+ *
+ * @typedef {import("../../core/slices.js").Model} Model
+ */
+import * as format from "../../core/format.js";
+
+/** @param {Model} model @returns {string} its state, in words */
+export function stateOf(model, rate = 0) {
+  switch (model.state) {
+    case "ready":
+      return model.facts ? factsOf(model) : "ready";
+    case "downloading": {
+      const left = rate > 0 && model.bytesTotal > 0 ? format.timeLeft((model.bytesTotal - model.bytesDone) / rate) : "";
+      const done = model.bytesDone || model.bytesTotal ? format.bytes(model.bytesDone, model.bytesTotal) : "";
+      return ["downloading", done, left].filter(Boolean).join(", ");
+    }
+    case "loading":
+      return "loading into memory";
+    case "queued":
+      return "waiting for its turn to load";
+    case "failed":
+      return sentence(model.reason || "It could not be loaded");
+  }
+}
+
+/** @param {Model} model @returns {number | null} how much of the download is done, in [0, 1]; null while unknown */
+export function downloaded(model) {
+  if (model.state !== "downloading" || !(model.bytesTotal > 0)) return null;
+  return Math.min(1, model.bytesDone / model.bytesTotal);
+}
+
+/** @param {string} name @returns {string} within a sentence */
+export function named(name) {
+  return name === "bundled" ? "the demo model" : format.shortName(name);
+}
+
+/** @param {string} name @returns {string} at the start of a sentence; the name of a model is not capitalised */
+export function first(name) {
+  return name === "bundled" ? "The demo model" : format.shortName(name);
+}
+
+/** @param {Model} model that is ready @returns {string} its size and device */
+export function factsOf(model) {
+  const facts = /** @type {import("../../core/slices.js").Facts} */ (model.facts);
+  return `${format.parameters(facts.parameters)}, ${format.deviceName(facts.device)}`;
+}
+
+/** @param {string} words @returns {string} from a capital letter to a full stop */
+export function sentence(words) {
+  const whole = words.trim().charAt(0).toUpperCase() + words.trim().slice(1);
+  return /[.!?…]$/.test(whole) || !whole ? whole : `${whole}.`;
+}

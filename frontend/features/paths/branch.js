@@ -1,0 +1,102 @@
+/**
+ * One branch of the paths: a line that leads there, can be folded, named and deleted.
+ *
+ * @typedef {import("../../main.js").Verbs} Verbs
+ * @typedef {import("./model.js").Branch} Branch
+ */
+import * as format from "../../core/format.js";
+import { setText } from "../../ui/dom.js";
+import { drawIcon } from "../../ui/token.js";
+import { LONGEST_NAME } from "./model.js";
+
+const DEEPEST = 8; // steps of indentation; what grows deeper stands there
+const PEN = "M3 13.2 3.6 10 10.8 2.8a1.4 1.4 0 0 1 2 0l.4.4a1.4 1.4 0 0 1 0 2L6 12.4z";
+const CROSS = "m4 4 8 8M12 4l-8 8";
+const CHEVRON = "m4.5 6 3.5 4 3.5-4";
+
+/** @param {Verbs} verbs */
+export function createBranch(verbs) {
+  const item = document.createElement("li");
+  const [fold, go, pen, remove] = ["quiet path-fold", "path", "quiet path-pen", "quiet path-remove"].map((name) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = name;
+    return button;
+  });
+  const [name, words, total] = ["path-name", "path-words", "path-total"].map((each) => {
+    const made = document.createElement(each === "path-total" ? "span" : "bdi");
+    made.className = each;
+    return made;
+  });
+  const field = document.createElement("input");
+  field.className = "path-field";
+  field.maxLength = LONGEST_NAME;
+  field.ariaLabel = "Name of the branch";
+  field.placeholder = "Name, Enter to keep";
+  field.hidden = true;
+  fold.append(drawIcon(CHEVRON));
+  pen.append(drawIcon(PEN));
+  remove.append(drawIcon(CROSS));
+  go.append(name, words, total);
+  item.append(fold, go, field, pen, remove);
+  /** @type {Branch} */
+  let shown;
+
+  fold.addEventListener("click", () => verbs.fold(shown.start, shown.hidden === 0));
+  go.addEventListener("click", () => verbs.goTo(shown.end));
+  remove.addEventListener("click", () => verbs.remove(shown.start));
+  pen.addEventListener("click", () => {
+    field.value = shown.name ?? "";
+    write(true);
+    field.select();
+  });
+  field.addEventListener("keydown", (event) => {
+    if (event.isComposing || (event.key !== "Enter" && event.key !== "Escape")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.key === "Escape") field.value = shown.name ?? "";
+    write(false);
+    pen.focus();
+  });
+  field.addEventListener("blur", () => write(false));
+
+  /** @param {boolean} on the field stands in the branch's place */
+  function write(on) {
+    if (on === !field.hidden) return;
+    field.hidden = !on;
+    go.hidden = on;
+    if (on) field.focus();
+    else if (field.value.trim() !== (shown.name ?? "")) verbs.rename(shown.start, field.value);
+  }
+
+  /** @param {Branch} branch */
+  function update(branch) {
+    shown = branch;
+    const { depth, words: text, model, logprob, here, removable, forked, hidden } = branch;
+    const called = branch.name ?? text;
+    item.style.setProperty("--depth", String(Math.min(DEEPEST, depth)));
+    item.ariaLevel = String(depth + 1);
+    fold.toggleAttribute("data-none", !forked);
+    fold.disabled = !forked;
+    fold.ariaExpanded = forked ? String(hidden === 0) : null;
+    fold.ariaLabel = forked ? `What grows from ${called}` : "Nothing grows from here yet";
+    name.hidden = branch.name === null;
+    setText(name, branch.name ?? "");
+    setText(words, text);
+    const likely = logprob === null ? "" : format.percentOf(logprob);
+    setText(total, [hidden ? `+${hidden}` : "", likely].filter(Boolean).join(" · "));
+    go.title = [
+      format.shortName(model),
+      ...(hidden ? [`${hidden} more folded away`] : []),
+      ...(likely ? [`all picked tokens together, ${likely}`] : []),
+    ].join("; ");
+    if (here) go.setAttribute("aria-current", "true");
+    else go.removeAttribute("aria-current");
+    pen.ariaLabel = `Name the branch ${called}`;
+    remove.toggleAttribute("data-none", !removable);
+    remove.disabled = !removable;
+    remove.ariaLabel = `Delete the branch ${called}`;
+  }
+
+  return { item, update };
+}

@@ -1,0 +1,214 @@
+/**
+ * Everything tried, as an outline of branches; and what can be done to a branch. Pure transitions beside those of `core/state.js`.
+ *
+ * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("../../core/tree.js").Node} Node
+ * @typedef {import("../../core/tree.js").Tree} Tree
+ *
+ * @typedef {object} Branch  a stretch of tokens without a fork
+ * @property {number} start  its first node
+ * @property {number} end  its last node
+ * @property {number} depth  how many stretches stand before it
+ * @property {string} words  shortened, with marks for what can't be seen
+ * @property {string} model
+ * @property {number | null} logprob  of all tokens picked from the beginning to its end, one after the other, at
+ *   temperature 1; null where none was picked
+ * @property {string | null} name  given by the user
+ * @property {boolean} forked  other branches grow from it
+ * @property {number} hidden  how many of those, and of theirs, it folds away; 0 where it is unfolded
+ * @property {boolean} here  the text at hand ends in it, or in what it folds away
+ * @property {boolean} removable  something is left without it
+ */
+import { leave } from "../../core/lookback.js";
+import { ending, goTo } from "../../core/state.js";
+import { groups } from "../../core/tokens.js";
+import * as tree from "../../core/tree.js";
+
+export const MOST_BRANCHES = 200;
+export const LONGEST_NAME = 60;
+const MOST_REMOVED = 20;
+const [HEAD, TAIL] = [36, 20]; // characters shown of a long stretch
+
+/** @param {State} state @returns {Branch[]} parents before their children, in the order they were tried */
+export function outline(state) {
+  const { tree: all } = state;
+  const end = ending(state);
+  /** @type {Branch[]} */
+  const found = [];
+  const way = new Set(end === null ? [] : tree.path(all, end).map((node) => node.id));
+  const roots = [...all.nodes.values()].filter((node) => node.parent === null);
+  /** @type {{start: Node, depth: number, before: number | null}[]} */
+  const open = roots.flatMap((root) => below(all, root, 0, null)).reverse();
+  for (let next = open.pop(); next; next = open.pop()) {
+    const { start, depth } = next;
+    const { nodes, logprob } = stretch(all, start, next.before);
+    const last = nodes[nodes.length - 1];
+    // A mark that every text begins with is no branch of its own.
+    if (tree.isFirstMark(all, last.id) && last.children.length > 1 && last.typed === null && last.id !== end) {
+      open.push(...below(all, last, depth, null).reverse());
+      continue;
+    }
+    const folded = last.children.length > 0 && nodes.some((node) => node.folded);
+    const inside = way.has(start.id);
+    const parent = /** @type {number} */ (start.parent);
+    const first = tree.node(all, parent).parent === null || tree.isFirstMark(all, parent);
+    found.push({
+      start: start.id,
+      end: last.id,
+      depth,
+      words: wordsOf(all, nodes),
+      model: last.model,
+      logprob,
+      name: nodes.findLast((node) => node.name)?.name ?? null,
+      forked: last.children.length > 0,
+      hidden: folded ? forks(all, last) : 0,
+      here: nodes.some((node) => node.id === end) || (folded && inside),
+      removable: !(inside && first),
+    });
+    if (!folded) open.push(...below(all, last, depth + 1, logprob).reverse());
+  }
+  return found;
+}
+
+/** @param {State} state @param {number} start @param {string} name empty for none @returns {State} the branch is called so */
+export function rename(state, start, name) {
+  const said = name.trim().slice(0, LONGEST_NAME).toWellFormed().trim() || null;
+  return mark(state, start, "name", said, null);
+}
+
+/** @param {State} state @param {number} start @param {boolean} folded @returns {State} what grows from the branch is listed, or not */
+export function fold(state, start, folded) {
+  return mark(state, start, "folded", folded, false);
+}
+
+/** @param {State} state @param {number} start @returns {State} without that branch and what follows from it */
+export function remove(state, start) {
+  const { parent } = tree.node(state.tree, start);
+  if (parent === null) return state;
+  const nodes = subtree(state.tree, start);
+  const gone = new Set(nodes.map((node) => node.id));
+  const end = ending(state);
+  const inside = end !== null && gone.has(end);
+  const { nodes: line } = stretch(state.tree, nodes[0], null);
+  const words = line.findLast((node) => node.name)?.name ?? wordsOf(state.tree, line);
+  const removed = [...state.removed, { nodes, current: inside ? end : null, words }].slice(-MOST_REMOVED);
+  const moved = inside ? goTo(state, parent) : state.current !== null && gone.has(state.current) ? leave(state) : state;
+  return without({ ...moved, removed }, gone);
+}
+
+/** @param {State} state @returns {State} what was deleted last is back, and the text where it was */
+export function restore(state) {
+  const last = state.removed.at(-1);
+  if (!last) return state;
+  const nodes = new Map(state.tree.nodes);
+  let { nextId } = state.tree;
+  /** @type {Map<number | null, number>} */
+  const ids = new Map();
+  for (const node of last.nodes) {
+    const above = nodes.get(/** @type {number} */ (ids.get(node.parent) ?? node.parent));
+    if (!above || !node.token) break;
+    let id = above.children.find((child) => nodes.get(child)?.token?.id === node.token?.id);
+    if (id === undefined) {
+      id = nextId++;
+      nodes.set(above.id, { ...above, children: [...above.children, id] });
+      nodes.set(id, { ...node, id, parent: above.id, latest: null, children: [] });
+    }
+    ids.set(node.id, id);
+  }
+  // What was deleted before may have stood in what is back now, which has new ids.
+  const removed = state.removed.slice(0, -1).map((each) => ({
+    ...each,
+    nodes: each.nodes.map((node) => ({ ...node, parent: ids.get(node.parent) ?? node.parent })),
+  }));
+  const back = { ...state, tree: { nodes, nextId }, removed };
+  const at = ids.get(last.current);
+  return at === undefined ? back : goTo(back, at);
+}
+
+/** @param {State} state @returns {State} with no more branches than fit: the oldest go first, never the text at hand */
+export function trim(state) {
+  const end = ending(state);
+  const leaves = [...state.tree.nodes.values()].filter((node) => node.parent !== null && !node.children.length && node.id !== end);
+  const excess = leaves.length - MOST_BRANCHES;
+  if (excess <= 0) return state;
+  const kept = new Set(end === null ? [] : [end]);
+  let all = state.tree;
+  for (const leaf of leaves.sort((a, b) => a.id - b.id).slice(0, excess)) all = tree.prune(all, leaf.id, kept);
+  return cleaned({ ...state, tree: all });
+}
+
+/** @param {Tree} all @param {Node} node @param {number} depth @param {number | null} before */
+function below(all, node, depth, before) {
+  return node.children.map((child) => ({ start: tree.node(all, child), depth, before }));
+}
+
+/** @param {Tree} all @param {Node} start @param {number | null} before log-probability of the way to it */
+function stretch(all, start, before) {
+  const nodes = [start];
+  let logprob = before;
+  for (let at = start; ; at = tree.node(all, at.children[0]), nodes.push(at)) {
+    const own = tree.logprobOf(at);
+    if (own !== null) logprob = (logprob ?? 0) + own;
+    if (at.children.length !== 1 || at.typed !== null) return { nodes, logprob };
+  }
+}
+
+/**
+ * @template {"name" | "folded"} K
+ * @param {State} state @param {number} start of a branch @param {K} field @param {Node[K]} value @param {Node[K]} none
+ * @returns {State} in which the branch has that, at its first token alone
+ */
+function mark(state, start, field, value, none) {
+  if (!state.tree.nodes.has(start)) return state;
+  let all = state.tree;
+  for (const { id } of stretch(all, tree.node(all, start), null).nodes) all = tree.change(all, id, { [field]: id === start ? value : none });
+  return { ...state, tree: all };
+}
+
+/** @param {Tree} all @param {readonly Node[]} nodes of a branch @returns {string} */
+function wordsOf(all, nodes) {
+  const told = nodes.length > 1 && tree.isFirstMark(all, nodes[0].id) ? nodes.slice(1) : nodes;
+  return shorten(groups(tree.tokens(told)).flatMap((group) => group.pieces).map((piece) => piece.glyph || piece.text).join(""));
+}
+
+/** @param {Tree} all @param {Node} end of a branch @returns {number} how many branches grow from it */
+function forks(all, end) {
+  let count = 0;
+  const open = [...end.children];
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    const { nodes } = stretch(all, tree.node(all, id), null);
+    open.push(...nodes[nodes.length - 1].children);
+    count += 1;
+  }
+  return count;
+}
+
+/** @param {Tree} all @param {number} start @returns {Node[]} parents first */
+function subtree(all, start) {
+  const nodes = [tree.node(all, start)];
+  for (let at = 0; at < nodes.length; at++) for (const child of nodes[at].children) nodes.push(tree.node(all, child));
+  return nodes;
+}
+
+/** @param {State} state @param {ReadonlySet<number>} gone a whole subtree @returns {State} */
+function without(state, gone) {
+  const nodes = new Map([...state.tree.nodes].filter(([id]) => !gone.has(id)));
+  for (const [id, node] of nodes) {
+    if (!node.children.some((child) => gone.has(child))) continue;
+    const latest = node.latest !== null && gone.has(node.latest) ? null : node.latest;
+    nodes.set(id, { ...node, children: node.children.filter((child) => !gone.has(child)), latest });
+  }
+  return cleaned({ ...state, tree: { ...state.tree, nodes } });
+}
+
+/** @param {State} state @returns {State} whose history knows no place that is gone */
+function cleaned(state) {
+  const there = (/** @type {import("../../core/state.js").Place} */ place) => typeof place !== "number" || state.tree.nodes.has(place);
+  return { ...state, past: state.past.filter(there), future: state.future.filter(there) };
+}
+
+/** @param {string} words */
+function shorten(words) {
+  if (words.length <= HEAD + TAIL + 3) return words;
+  return `${words.slice(0, HEAD).toWellFormed()} … ${words.slice(-TAIL).toWellFormed()}`;
+}

@@ -1,0 +1,199 @@
+/**
+ * Distributions set aside, and how the present one differs from them. Pure.
+ *
+ * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("../../core/tokens.js").Token} Token
+ * @typedef {import("../../core/settings.js").Settings} Settings
+ * @typedef {import("../../core/cuts.js").CutDrawing} CutDrawing
+ * @typedef {import("../../core/slices.js").Cell} Cell
+ * @typedef {import("../../core/slices.js").Spread} Spread
+ * @typedef {import("../../core/slices.js").Pin} Pin
+ *
+ * @typedef {object} Change  of one token, from the pinned distribution to the present one
+ * @property {Token} token
+ * @property {number} by  difference of the probabilities
+ *
+ * @typedef {object} Strip  what one pin says of a bar
+ * @property {string} name
+ * @property {number} share
+ * @property {boolean} known  else it is that much at most
+ * @property {number | null} by  how far the bar is from it, where it is the one compared with
+ *
+ * @typedef {object} Difference
+ * @property {number} moved  total variation in [0, 1]: how much of the probability lies elsewhere
+ * @property {boolean} exact  else it is that much at least
+ * @property {Change | null} rose  the most
+ * @property {Change | null} fell  the most
+ * @property {number} bits  of entropy more than pinned
+ */
+import { cut } from "../../core/cuts.js";
+import { redraw } from "../../core/distribution.js";
+import * as format from "../../core/format.js";
+import { oneLine } from "../../core/marks.js";
+import { BREADTH, answerHere, scene } from "../../core/questions.js";
+import { answerKey } from "../../core/state.js";
+import { hex, noToken } from "../../core/tokens.js";
+import * as tree from "../../core/tree.js";
+
+export const NAMES = ["A", "B", "C"];
+const LONGEST_TEXT = 28;
+
+/** @param {State} state @returns {Spread | null} all that is at hand of what the bars show; null while they wait for an answer */
+export function present(state) {
+  const answer = answerHere(state);
+  return answer && spread(answer, state.settings);
+}
+
+/** @param {State} state @returns {boolean} there is something to pin, and room for it */
+export function pinnable(state) {
+  return state.pins.length < NAMES.length && scene(state) !== null && present(state) !== null;
+}
+
+/** @param {State} state @returns {State} the present distribution is set aside */
+export function pin(state) {
+  const now = present(state);
+  const name = NAMES.find((each) => state.pins.every((pin) => pin.name !== each));
+  if (!now || !name || state.current === null) return state;
+  const key = answerKey(now.model, tree.tokenIds(state.tree, state.current));
+  const made = { ...now, name, key, text: ending(tree.text(state.tree, state.current)), settings: state.settings };
+  return { ...state, pins: [...state.pins, made], versus: name, unpinned: null };
+}
+
+/** @param {State} state @param {string} name @returns {State} */
+export function unpin(state, name) {
+  const pins = state.pins.filter((pin) => pin.name !== name);
+  const taken = state.pins.find((pin) => pin.name === name);
+  if (!taken) return state;
+  const unpinned = { pin: taken, versus: state.versus, at: state.current };
+  return { ...state, pins, versus: state.versus === name ? (pins.at(-1)?.name ?? null) : state.versus, unpinned };
+}
+
+/** @param {State} state @returns {Pin | null} that was taken off here and can be put back, until the text moves on */
+export function unpinned({ unpinned: last, current, draft }) {
+  return last && last.at === current && draft === null ? last.pin : null;
+}
+
+/** @param {State} state @returns {State} the pin taken off last is back, and compared with if it was */
+export function repin(state) {
+  const back = unpinned(state);
+  if (!back) return state;
+  const pins = [...state.pins, back].sort((a, b) => NAMES.indexOf(a.name) - NAMES.indexOf(b.name));
+  return { ...state, pins, versus: state.unpinned?.versus ?? state.versus, unpinned: null };
+}
+
+/** @param {State} state @param {string} name @returns {State} that one is compared with, number by number */
+export function versus(state, name) {
+  return { ...state, versus: name };
+}
+
+/** @param {State} state @returns {State} whose pins hold all that has come of them since: more tokens than were asked first */
+export function deepen(state) {
+  let news = false;
+  const pins = state.pins.map((pin) => {
+    const answer = state.answers.get(pin.key);
+    if (!answer || answer.candidates.length <= pin.cells.length) return pin;
+    const deeper = spread(answer, pin.settings);
+    if (!deeper || deeper.cells.length <= pin.cells.length) return pin;
+    news = true;
+    return { ...pin, ...deeper };
+  });
+  return news ? { ...state, pins } : state;
+}
+
+/**
+ * How the second differs from the first. Where tokens are missing from either, what is known of them bounds the rest: a
+ * token that is not listed has no more than the last that is.
+ * @param {Spread} before @param {Spread} after @returns {Difference}
+ */
+export function difference(before, after) {
+  const [was, is] = [shares(before, after.model), shares(after, before.model)];
+  const [wasMost, isMost] = [unlisted(before), unlisted(after)];
+  let [up, down, restUp] = [0, 0, 0];
+  /** @type {Change[]} */
+  const changes = [];
+  for (const key of new Set([...was.keys(), ...is.keys()])) {
+    const [old, now] = [was.get(key), is.get(key)];
+    const by = (now?.share ?? 0) - (old?.share ?? 0);
+    up += Math.max(0, (now?.share ?? 0) - (old?.share ?? wasMost));
+    down += Math.max(0, (old?.share ?? 0) - (now?.share ?? isMost));
+    if (old && now) restUp -= by;
+    const sure = old && now ? by : old ? Math.min(0, isMost - old.share) : Math.max(0, /** @type {Cell} */ (now).share - wasMost);
+    changes.push({ token: /** @type {Cell} */ (now ?? old).token, by: sure });
+  }
+  const lumped = changesUp(was, is) + Math.max(0, restUp);
+  const exact = before.whole && after.whole;
+  const most = (/** @type {1 | -1} */ sign) => changes.reduce((best, each) => (each.by * sign > (best?.by ?? 0) * sign ? each : best), /** @type {Change | null} */ (null));
+  return { moved: Math.min(1, Math.max(up, down, lumped)), exact, rose: most(1), fell: most(-1), bits: after.entropyBits - before.entropyBits };
+}
+
+/**
+ * What a pin says of a token.
+ * @param {Spread} pin @param {Token} token @param {string} model whose token it is
+ * @returns {{share: number, known: boolean}} not known: it has that much at most
+ */
+export function shareIn(pin, token, model) {
+  const known = shares(pin, model).get(keyOf(token, pin.model === model, model));
+  return known ? { share: known.share, known: true } : { share: unlisted(pin), known: pin.whole };
+}
+
+/** @param {Pick<State, "pins" | "versus" | "model">} state @param {{share: number, candidate: {token: Token}}} row @returns {Strip[]} */
+export function stripsOf({ pins, versus, model }, { share, candidate }) {
+  return pins.map((pin) => {
+    const found = shareIn(pin, candidate.token, model ?? "");
+    const by = found.known ? share - found.share : Math.max(0, share - found.share);
+    return { name: pin.name, ...found, by: pin.name === versus ? by : null };
+  });
+}
+
+/** @param {Pick<Strip, "known" | "by">} strip @returns {string} in points; empty where nothing is known */
+export function gapWords({ known, by }) {
+  if (by === null) return "";
+  return known ? format.points(by) : by > 0 ? `≥\u202f${format.points(by)}` : "";
+}
+
+/** @type {WeakMap<readonly Cell[], Map<boolean, Map<string, Cell>>>} */
+const indexed = new WeakMap();
+
+/** @param {Spread} of @param {string} other the model it is compared with @returns {Map<string, Cell>} by what tokens of both have in common */
+function shares(of, other) {
+  const byId = of.model === other;
+  const kinds = indexed.get(of.cells) ?? new Map();
+  indexed.set(of.cells, kinds);
+  const found = kinds.get(byId) ?? new Map(of.cells.map((cell) => [keyOf(cell.token, byId, of.model), cell]));
+  kinds.set(byId, found);
+  return found;
+}
+
+/** @param {Token} token @param {boolean} byId @param {string} model its own @returns {string} ids of different models do not compare; what they spell does */
+function keyOf(token, byId, model) {
+  if (byId) return String(token.id);
+  return noToken(token) ? `none ${token.id} ${model}` : `${token.special} ${hex(token.bytes)}`;
+}
+
+/** @param {Spread} of @returns {number} the most that a token beyond its cells has */
+function unlisted({ cells, whole }) {
+  return whole ? 0 : (cells.at(-1)?.share ?? 1);
+}
+
+/** @param {Map<string, Cell>} was @param {Map<string, Cell>} is @returns {number} what the tokens listed in both gained */
+function changesUp(was, is) {
+  let sum = 0;
+  for (const [key, { share }] of is) if (was.has(key)) sum += Math.max(0, share - /** @type {Cell} */ (was.get(key)).share);
+  return sum;
+}
+
+/** @param {import("../../core/distribution.js").Answer} answer @param {Settings} settings @returns {Spread | null} null where only the server can say */
+function spread(answer, settings) {
+  const count = Math.min(answer.candidates.length, Math.max(BREADTH, settings.topK));
+  const drawing = redraw(answer, settings.temperature, count);
+  if (!drawing) return null;
+  const { rows, otherCount, otherShare, entropyBits } = cut(answer, drawing, settings.temperature, settings);
+  const cells = rows.map((row) => ({ token: row.candidate.token, share: row.share }));
+  return { model: answer.model, cells, whole: otherCount === 0 || otherShare === 0, entropyBits };
+}
+
+/** @param {string} text @returns {string} */
+function ending(text) {
+  const drawn = oneLine(text);
+  return drawn.length > LONGEST_TEXT ? `…${drawn.slice(-LONGEST_TEXT).toWellFormed()}` : drawn;
+}

@@ -1,0 +1,144 @@
+/**
+ * Distributions that were pinned: a strip of each under every bar, and in words how the present one differs.
+ *
+ * @typedef {import("../../main.js").Verbs} Verbs
+ * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("../../core/slices.js").Pin} Pin
+ * @typedef {import("./model.js").Strip} Strip
+ */
+import { cuts } from "../../core/cuts.js";
+import * as format from "../../core/format.js";
+import { hidden } from "../../core/questions.js";
+import { shown } from "../../core/tokens.js";
+import { setLength } from "../../ui/bar.js";
+import { setText, setVariable } from "../../ui/dom.js";
+import { NAMES, difference, gapWords, pinnable, present, unpinned } from "./model.js";
+
+const SAME = 5e-5;
+
+/** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountPins(root, verbs) {
+  const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
+  const [list, words, removed, back] = [".pins-list", ".pins-words", ".pins-removed", ".pins-removed button"].map(part);
+  const open = /** @type {HTMLButtonElement} */ (document.getElementById("pin"));
+  const chart = /** @type {HTMLElement} */ (root.closest(".chart"));
+  /** @type {Map<string, ReturnType<typeof createChip>>} */
+  const chips = new Map();
+  let wanted = false; // the way back has the focus, once it is there
+
+  open.addEventListener("click", verbs.pin);
+  list.addEventListener("click", (event) => {
+    const button = /** @type {Element} */ (event.target).closest("button");
+    const name = button?.dataset.name;
+    if (!name) return;
+    if (button.dataset.verb === "versus") return verbs.versus(name);
+    verbs.unpin(name);
+    wanted = true;
+  });
+  back.addEventListener("click", () => {
+    verbs.repin();
+    open.focus();
+  });
+
+  return (state) => {
+    open.disabled = !pinnable(state);
+    open.title = state.pins.length === NAMES.length ? `${NAMES.length} are pinned; take one off first` : "Set these bars aside, to compare others with them";
+    const last = unpinned(state);
+    root.hidden = (!state.pins.length && !last) || hidden(state);
+    const held = removed.contains(document.activeElement);
+    removed.hidden = !last;
+    setText(part(".pins-removed span"), last ? `${last.name} is taken off.` : "");
+    if (last && wanted) back.focus();
+    else if (!last && held) open.focus();
+    wanted = false;
+    setVariable(chart, "--pins", String(state.pins.length));
+    chart.toggleAttribute("data-pinned", state.pins.length > 0);
+    for (const [name, { item }] of chips) {
+      if (state.pins.some((pin) => pin.name === name)) continue;
+      item.remove();
+      chips.delete(name);
+    }
+    state.pins.forEach((pin, index) => {
+      const chip = chips.get(pin.name) ?? createChip(pin.name);
+      chips.set(pin.name, chip);
+      chip.update(pin, pin.name === state.versus, pin.model !== state.model);
+      if (list.children[index] !== chip.item) list.insertBefore(chip.item, list.children[index] ?? null);
+    });
+    const against = state.pins.find((pin) => pin.name === state.versus);
+    const now = against && present(state);
+    if (now || !against) setText(words, against && now ? differenceWords(against, difference(against, now), cuts(state.settings) || cuts(against.settings)) : "");
+  };
+}
+
+/**
+ * @param {HTMLElement} fill of the row's track @param {HTMLElement} delta @param {readonly Strip[]} strips
+ * @param {import("../../core/display.js").Display["scale"]} scale
+ * @returns {string} the difference as a screen reader tells it
+ */
+export function drawStrips(fill, delta, strips, scale) {
+  const drawn = /** @type {HTMLElement[]} */ ([...fill.querySelectorAll(".strip")]);
+  for (const extra of drawn.slice(strips.length)) extra.remove();
+  let said = "";
+  let points = "";
+  strips.forEach(({ name, share, known, by }, at) => {
+    const strip = drawn[at] ?? fill.appendChild(createStrip());
+    if (strip.dataset.name !== name) strip.dataset.name = name;
+    setVariable(strip, "--at", String(strips.length - 1 - at));
+    setLength(strip, known ? share : 0, scale);
+    if (by === null) return;
+    points = gapWords({ known, by });
+    said = known ? `, ${format.percent(share)} in ${name}` : `, at most ${format.percent(share)} in ${name}`;
+  });
+  setText(delta, points);
+  return said;
+}
+
+function createStrip() {
+  const strip = document.createElement("span");
+  strip.className = "strip";
+  return strip;
+}
+
+/** @param {string} name */
+function createChip(name) {
+  const item = document.createElement("li");
+  const [choose, remove] = ["pin-choose", "quiet pin-remove"].map((kind) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = kind;
+    button.dataset.name = name;
+    return button;
+  });
+  const letter = document.createElement("span");
+  letter.className = "pin-letter";
+  letter.dataset.name = name;
+  letter.textContent = name;
+  const text = document.createElement("bdi");
+  text.className = "pin-text";
+  const how = document.createElement("span");
+  how.className = "pin-how";
+  choose.append(letter, text, how);
+  choose.dataset.verb = "versus";
+  remove.textContent = "×";
+  remove.ariaLabel = `Take ${name} off`;
+  item.append(choose, remove);
+
+  /** @param {Pin} pin @param {boolean} chosen @param {boolean} foreign another model than the present one */
+  function update(pin, chosen, foreign) {
+    const { temperature, topP, minP } = pin.settings;
+    setText(text, pin.text || "∅");
+    setText(how, [foreign ? format.shortName(pin.model) : "", `T ${temperature}`, topP < 1 ? `top-p ${topP}` : "", minP > 0 ? `min-p ${minP}` : ""].filter(Boolean).join(", "));
+    choose.setAttribute("aria-pressed", String(chosen));
+  }
+
+  return { item, update };
+}
+
+/** @param {Pin} pin @param {import("./model.js").Difference} difference @param {boolean} cutting either of the two @returns {string} */
+function differenceWords({ name }, { moved, exact, rose, fell, bits }, cutting) {
+  if (moved < SAME) return exact ? `The same as ${name}.` : `The same as ${name}, as far as these tokens tell.`;
+  const up = rose ? `; most to ${shown(rose.token)} (${format.points(rose.by)} points)` : "";
+  const down = fell ? `${up ? "," : "; most"} from ${shown(fell.token)} (${format.points(fell.by)} points)` : "";
+  const sure = Math.abs(bits) < 0.05 ? "" : ` ${format.bits(Math.abs(bits))} ${bits < 0 ? "surer" : "less sure"}${cutting ? " before the cut" : ""}.`;
+  return `${exact ? "" : "At least "}${format.percent(moved)} of the probability lies elsewhere than in ${name}${up}${down}.${sure}`;
+}

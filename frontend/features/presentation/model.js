@@ -1,0 +1,27 @@
+/**
+ * The page in front of people: large for the back row of a room, bars hidden until the room has guessed, the tour of a first
+ * visitor, keys. Pure transitions.
+ *
+ * @typedef {import("../../core/state.js").State} State
+ */
+import { hidden } from "../../core/questions.js";
+
+/** @param {State} state @param {boolean} on @returns {State} */
+export function present(state, on) {
+  return state.room.presenting === on ? state : { ...state, room: { ...state.room, presenting: on } };
+}
+
+/** @param {State} state @param {boolean} keys @returns {State} */
+export function setKeys(state, keys) {
+  return { ...state, room: { ...state.room, keys } };
+}
+
+/** @param {State} state @param {boolean} on @returns {State} from here on, bars are hidden first */
+export function guess(state, on) {
+  return state.room.guessing === on ? state : { ...state, room: { ...state.room, guessing: on, seen: null } };
+}
+
+/** @param {State} state @returns {State} the bars at hand are seen; those after the next token are hidden again */
+export function reveal(state) {
+  return hidden(state) && state.draft === null ? { ...state, room: { ...state.room, seen: state.current } } : state;
+}

@@ -1,0 +1,62 @@
+/**
+ * Presenting and guessing first: the page large and bare, and the bars behind a button.
+ *
+ * @typedef {import("../../main.js").Verbs} Verbs
+ * @typedef {import("../../core/state.js").State} State
+ */
+import { shortName } from "../../core/format.js";
+import { hidden } from "../../core/questions.js";
+import { afterwards, setText } from "../../ui/dom.js";
+import { statusLine } from "../status/model.js";
+
+/** @param {Document} page @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountPresentation(page, verbs) {
+  const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (page.querySelector(selector));
+  const [extras, line, words, curtain] = ["#extras", "#room-line", "#room-line span", "#guess"].map(part);
+  const [present, guess, tour, reveal] = ["#extras [data-verb=present]", "#extras [data-verb=guess]", "#extras [data-verb=tour]", "#guess [data-verb=reveal]"].map(part);
+  const root = page.documentElement;
+  let presenting = false;
+  let full = false; // whether what is presented now fills the screen
+
+  extras.addEventListener("click", (event) => {
+    if (/** @type {Element} */ (event.target).closest("button")) extras.hidePopover();
+  });
+  present.addEventListener("click", () => verbs.present(true));
+  guess.addEventListener("click", () => verbs.guess(guess.ariaPressed !== "true"));
+  tour.addEventListener("click", verbs.beginTour);
+  reveal.addEventListener("click", verbs.reveal);
+  part("#room-line [data-verb=leave]").addEventListener("click", () => verbs.present(false));
+  // Escape leaves the full screen before the page hears of it.
+  page.addEventListener("fullscreenchange", () => {
+    if (full && !page.fullscreenElement) verbs.present(false);
+    full = page.fullscreenElement !== null;
+  });
+
+  return (state) => {
+    const { room, settings, model } = state;
+    if (room.presenting !== presenting) {
+      presenting = room.presenting;
+      full = false; // what still leaves the screen was presented before
+      root.toggleAttribute("data-presenting", presenting);
+      // Where the browser refuses, the page presents within its window.
+      if (presenting) root.requestFullscreen?.().catch(() => {});
+      else if (page.fullscreenElement) page.exitFullscreen().catch(() => {});
+      // What had the focus may be hidden now: it goes on where the eye is, and back to where it came from.
+      afterwards(() => {
+        const to = presenting ? ".bars [tabindex='0']" : "#extras-open";
+        if (!page.activeElement?.checkVisibility()) /** @type {HTMLElement | null} */ (page.querySelector(to))?.focus();
+      });
+    }
+    line.hidden = !presenting;
+    const cut = [settings.topP < 1 ? `top-p ${settings.topP}` : "", settings.minP > 0 ? `min-p ${settings.minP}` : ""].filter(Boolean);
+    const { tone, words: busy } = statusLine(state);
+    setText(words, [tone === "busy" ? busy : model === null ? "" : shortName(model), `temperature ${settings.temperature}`, ...cut].filter(Boolean).join(" · "));
+    guess.ariaPressed = String(room.guessing);
+    const behind = hidden(state);
+    const focused = curtain.contains(page.activeElement);
+    root.toggleAttribute("data-guessing", behind);
+    curtain.hidden = !behind;
+    /** @type {HTMLButtonElement} */ (reveal).disabled = state.draft !== null;
+    if (focused && !behind) /** @type {HTMLElement | null} */ (page.querySelector(".bars [tabindex='0']"))?.focus();
+  };
+}

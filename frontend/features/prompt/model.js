@@ -1,0 +1,42 @@
+/**
+ * What is to be known of the text at hand, in words. Pure.
+ *
+ * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("../../core/tokens.js").Token} Token
+ */
+import { groups, shown } from "../../core/tokens.js";
+import * as tree from "../../core/tree.js";
+import { find } from "../models/model.js";
+import { textNodes } from "../scores/model.js";
+
+/** @param {State} state @returns {string} a sentence or two for each thing; empty where all is usual */
+export function noteWords(state) {
+  return [doubledWords(state), droppedWords(state)].filter(Boolean).join(" ");
+}
+
+/** @param {State} state @returns {Token | null} what the tokenizer puts in front of a text, where it stands there once more */
+export function doubled(state) {
+  const nodes = textNodes(state);
+  const front = find(state, nodes[0]?.model ?? null)?.facts?.prefixTokenIds ?? [];
+  const again = nodes[front.length]?.token;
+  return again && front.includes(again.id) && front.every((id, at) => nodes[at].token?.id === id) ? again : null;
+}
+
+/** @param {State} state */
+function doubledWords(state) {
+  const again = doubled(state);
+  if (!again) return "";
+  return `${shown(again)} stands twice at the beginning: the tokenizer already puts it in front of every text. Delete yours, or the numbers will be off.`;
+}
+
+/** @param {State} state */
+function droppedWords(state) {
+  const nodes = textNodes(state);
+  // The mark that a model puts before every text comes back by itself.
+  const since = nodes.slice(nodes.findLastIndex((each) => each.typed !== null) + 1).filter(({ id }) => !tree.isFirstMark(state.tree, id));
+  const chosen = tree.tokens(since);
+  const mark = chosen.some((token) => token.special);
+  const half = groups(chosen).some((group) => group.pieces.some((piece) => piece.kind === "byte"));
+  const what = mark && half ? "Marks and half characters" : mark ? "Marks" : half ? "Half characters" : "";
+  return what && `${what} are not text: they drop out when the text is edited by hand.`;
+}

@@ -1,0 +1,146 @@
+/**
+ * The tokens of the text: those that are read together as one chip. A chip of the text shows what could have stood at its
+ * place; one that followed when last here leads on to it. Chips are kept by their tokens.
+ *
+ * @typedef {import("../../main.js").Verbs} Verbs
+ * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("../../core/tree.js").Node} Node
+ * @typedef {import("../../core/tokens.js").Group} Group
+ */
+import * as format from "../../core/format.js";
+import { chosen } from "../../core/lookback.js";
+import { ending } from "../../core/state.js";
+import { groups, noToken } from "../../core/tokens.js";
+import * as tree from "../../core/tree.js";
+import { afterwards, setAttribute } from "../../ui/dom.js";
+import { drawPieces } from "../../ui/token.js";
+import { bitsOf, level } from "../scores/model.js";
+
+const MOST_SHOWN = 400;
+
+/** @param {HTMLElement} strip @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountStrip(strip, verbs) {
+  /** @type {Map<string, HTMLButtonElement>} */
+  let chips = new Map();
+  const earlier = document.createElement("span");
+  earlier.className = "earlier";
+  /** @type {unknown[]} */
+  let drawn = [];
+  /** @type {unknown} */
+  let drawnEnd = null;
+  /** @type {HTMLElement | undefined} */
+  let reached;
+  /** @type {HTMLElement | undefined} */
+  let last;
+  const toLast = () => last && (strip.scrollTop = last.offsetTop + last.offsetHeight - strip.clientHeight);
+  new ResizeObserver(toLast).observe(strip);
+
+  strip.addEventListener("click", (event) => {
+    const chip = /** @type {HTMLElement} */ (event.target).closest("button");
+    if (chip?.dataset.to) verbs.goTo(Number(chip.dataset.to));
+    else if (chip?.dataset.look) verbs.look(Number(chip.dataset.look));
+  });
+  strip.addEventListener("keydown", (event) => {
+    const buttons = [...strip.querySelectorAll("button")];
+    const at = buttons.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
+    if (to === undefined || at < 0) return;
+    event.preventDefault();
+    buttons[to]?.focus();
+  });
+  strip.addEventListener("copy", (event) => {
+    const range = getSelection()?.getRangeAt(0);
+    if (!range || !strip.contains(range.commonAncestorContainer)) return;
+    // Chips are boxes, between which a browser would break lines; a mark of the tokenizer is no text.
+    const picked = range.cloneContents();
+    for (const mark of picked.querySelectorAll(".special")) mark.remove();
+    if (!picked.textContent) return;
+    event.clipboardData?.setData("text/plain", picked.textContent);
+    event.preventDefault();
+  });
+  strip.addEventListener("focusin", (event) => {
+    reach(/** @type {HTMLElement} */ (event.target));
+  });
+
+  /** @param {HTMLElement | undefined} chip the one that Tab leads to */
+  function reach(chip) {
+    if (reached !== chip) reached?.setAttribute("tabindex", "-1");
+    if (chip) setAttribute(chip, "tabindex", "0");
+    reached = chip;
+  }
+
+  return (state) => {
+    const end = ending(state);
+    const now = [state.tree, end, state.current, state.shading.by];
+    if (now.every((each, at) => each === drawn[at])) return;
+    drawn = now;
+    const nodes = end === null ? [] : tree.path(state.tree, end);
+    const onward = end === null || state.end !== null ? [] : tree.onward(state.tree, end);
+    const from = Math.max(0, nodes.length - MOST_SHOWN);
+    const near = nodes.slice(from);
+    if (from) earlier.textContent = `… ${format.count(from)} earlier tokens`;
+    const looked = chosen(state)?.id;
+    const focused = [...strip.children].indexOf(/** @type {Element} */ (document.activeElement));
+    const kept = chips;
+    chips = new Map();
+    const draw = (/** @type {Node[]} */ all, /** @type {number} */ before, /** @type {boolean} */ ahead) => {
+      let after = false;
+      return groups(tree.tokens(all)).map((group) => {
+        const members = all.slice(group.start, group.start + group.count);
+        const key = `${ahead} ${members.map((member) => member.id).join()}`;
+        const chip = kept.get(key) ?? createChip(members, group, ahead);
+        chips.set(key, chip);
+        const here = members.some((member) => member.id === looked);
+        chip.classList.toggle("odd", (before + group.start) % 2 === 1);
+        chip.classList.toggle("behind", after);
+        after ||= here;
+        const heat = ahead ? null : level(bitsOf(members, state.shading.by), state.shading.by);
+        if (heat === null) chip.removeAttribute("data-level");
+        else setAttribute(chip, "data-level", String(heat));
+        if (here) setAttribute(chip, "aria-current", "location");
+        else chip.removeAttribute("aria-current");
+        return chip;
+      });
+    };
+    const here = draw(near, from, false);
+    const ahead = draw(onward, nodes.length, true);
+    arrange(strip, [...(from ? [earlier] : []), ...here, ...ahead]);
+    last = here.find((chip) => chip.ariaCurrent) ?? here.at(-1) ?? ahead[0];
+    reach(last);
+    if (focused >= 0 && !strip.contains(document.activeElement)) {
+      /** @type {HTMLElement | undefined} */ (strip.children[Math.min(focused, strip.children.length - 1)])?.focus();
+    } else if (focused < 0 && last && drawnEnd !== end) {
+      afterwards(toLast);
+    }
+    drawnEnd = end;
+  };
+}
+
+/** @param {HTMLElement} strip @param {readonly HTMLElement[]} wanted its children, in this order; what is in place stays */
+function arrange(strip, wanted) {
+  const kept = new Set(wanted);
+  for (const child of [...strip.children]) if (!kept.has(/** @type {HTMLElement} */ (child))) child.remove();
+  wanted.forEach((child, at) => {
+    if (strip.children[at] !== child) strip.insertBefore(child, strip.children[at] ?? null);
+  });
+}
+
+/** @param {Node[]} members @param {Group} group of them @param {boolean} onward @returns {HTMLButtonElement} */
+function createChip(members, group, onward) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.tabIndex = -1;
+  button.className = "token";
+  button.classList.toggle("special", group.special);
+  button.classList.toggle("none", noToken(/** @type {import("../../core/tokens.js").Token} */ (members[0].token)));
+  button.classList.toggle("onward", onward);
+  button.dataset.nodes = members.map((member) => member.id).join(" ");
+  const words = group.pieces.map((piece) => piece.spoken).join(" ");
+  if (onward) button.dataset.to = String(members[members.length - 1].id);
+  else button.dataset.look = String(members[0].id);
+  button.append(drawPieces(group.pieces));
+  if (group.count > 1) button.dataset.count = String(group.count);
+  button.setAttribute("aria-label", `${words}: ${onward ? "go on to here" : "what else could stand here"}`);
+  for (const piece of group.pieces) if (piece.text.includes("\n")) button.classList.add("breaks");
+  return button;
+}

@@ -1,0 +1,132 @@
+/**
+ * How likely the model found each token of the text: known of what was picked, asked of what was typed. A score belongs to a
+ * node of the tree, so it can't be shown for another text. Pure.
+ *
+ * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("../../core/state.js").Trouble} Trouble
+ * @typedef {import("../../core/tree.js").Node} Node
+ * @typedef {import("../../core/tree.js").Score} Score
+ * @typedef {import("../../core/slices.js").Shade} Shade
+ * @typedef {import("../../core/slices.js").Shading} Shading
+ *
+ * @typedef {object} Asked
+ * @property {string} key  the same for the same text
+ * @property {string} model
+ * @property {number[]} tokenIds
+ *
+ * @typedef {object} Totals  over the tokens that have something before them
+ * @property {number} count
+ * @property {number} logprob  in nats
+ * @property {number} perplexity
+ * @property {number} bitsPerByte  over the bytes of their text
+ */
+import * as format from "../../core/format.js";
+import { wanted } from "../../core/questions.js";
+import { ending } from "../../core/state.js";
+import * as tree from "../../core/tree.js";
+
+const THIN = "\u202f";
+export const SHADES = /** @type {const} */ (["none", "surprise", "entropy"]);
+/** Bits from which the next level begins. */
+export const STEPS = { surprise: [1, 3, 6, 10], entropy: [0.5, 2, 4, 6] };
+
+/** @param {State} state @param {Partial<Shading>} changes @returns {State} */
+export function shade(state, changes) {
+  return { ...state, shading: { ...state.shading, trouble: null, ...changes } };
+}
+
+/** @param {State} state @param {boolean} curious @returns {State} */
+export function inspect(state, curious) {
+  return state.shading.curious === curious ? state : shade(state, { curious });
+}
+
+/** @param {State} state @returns {Node[]} the tokens of the text */
+export function textNodes(state) {
+  const end = ending(state);
+  return end === null ? [] : tree.path(state.tree, end);
+}
+
+/** @param {State} state @returns {Asked | null} the text whose scores are to be asked; null where none are */
+export function wantedScores(state) {
+  const { shading, lost, models } = state;
+  const idle = !shading.curious && shading.by === "none";
+  if (idle || lost !== null || state.held || state.draft !== null || state.play?.kind === "write" || wanted(state)) return null;
+  const nodes = textNodes(state);
+  if (nodes.every((node) => node.score)) return null;
+  const [{ model }] = nodes;
+  const asked = { key: "", model, tokenIds: tree.tokens(nodes).map((token) => token.id) };
+  asked.key = JSON.stringify(["score", model, asked.tokenIds]);
+  const ready = models?.find((each) => each.name === model)?.state === "ready";
+  return ready && shading.trouble?.key !== asked.key ? asked : null;
+}
+
+/** @param {State} state @param {Asked} asked @param {readonly Score[]} scores one for each token @returns {State} */
+export function receiveScores(state, { model, tokenIds }, scores) {
+  const nodes = new Map(state.tree.nodes);
+  let at = [...nodes.values()].find((node) => node.parent === null && node.model === model);
+  for (let index = 0; at && index < tokenIds.length; index++) {
+    at = at.children.map((id) => /** @type {Node} */ (nodes.get(id))).find((node) => node.token?.id === tokenIds[index]);
+    if (at) nodes.set(at.id, (at = { ...at, score: scores[index] }));
+  }
+  return { ...state, tree: { ...state.tree, nodes }, shading: { ...state.shading, trouble: null } };
+}
+
+/** @param {State} state @param {Trouble} trouble @returns {State} */
+export function failScores(state, trouble) {
+  return { ...state, shading: { ...state.shading, trouble } };
+}
+
+/** @param {State} state @returns {State} what failed is asked again */
+export function retryScores(state) {
+  return state.shading.trouble ? shade(state, {}) : state;
+}
+
+/** @param {Score} score @returns {number | null} −log₂ of the probability; null where nothing stands before the token */
+export function surprise({ logprob }) {
+  return logprob === null ? null : Math.max(0, -logprob / Math.LN2);
+}
+
+/**
+ * @param {readonly Node[]} nodes read together @param {Shade} by
+ * @returns {number | null} bits: for surprise those of all, for entropy the most; null where it is not known
+ */
+export function bitsOf(nodes, by) {
+  if (by === "none") return null;
+  const bits = nodes.map(({ score }) => score && (by === "surprise" ? surprise(score) : score.entropy));
+  if (bits.some((each) => each === null)) return null;
+  const known = /** @type {number[]} */ (bits);
+  return by === "surprise" ? known.reduce((sum, each) => sum + each, 0) : Math.max(...known);
+}
+
+/** @param {number | null} bits @param {Shade} by @returns {number | null} from 0, expected, to 4 */
+export function level(bits, by) {
+  return bits === null || by === "none" ? null : STEPS[by].filter((step) => bits >= step).length;
+}
+
+/** @param {readonly Node[]} nodes the whole text @returns {Totals | null} null while a score is missing */
+export function totals(nodes) {
+  if (!nodes.length || nodes.some((node) => !node.score)) return null;
+  const counted = nodes.filter((node) => node.score?.logprob !== null);
+  const logprob = counted.reduce((sum, node) => sum + Number(node.score?.logprob), 0);
+  const bytes = counted.reduce((sum, { token }) => sum + (token && !token.special ? token.bytes.length : 0), 0);
+  const perplexity = counted.length ? Math.exp(-logprob / counted.length) : 1;
+  return { count: counted.length, logprob, perplexity, bitsPerByte: bytes ? -logprob / Math.LN2 / bytes : 0 };
+}
+
+/** @param {Totals} totals @returns {string} one sentence or two */
+export function totalsWords({ count, logprob, perplexity, bitsPerByte }) {
+  if (!count) return "Nothing stands before the only token, so there is nothing to be surprised at.";
+  const tokens = count === 1 ? "1 token" : `${format.count(count)} tokens`;
+  if (logprob === -Infinity) return `One of ${tokens} was impossible for the model: its log-probability is −∞.`;
+  const total = `log-probability ${format.signed(logprob)}`;
+  const choices = perplexity < 10 ? perplexity.toFixed(1) : format.count(perplexity);
+  const bytes = bitsPerByte ? `; ${bitsPerByte.toFixed(2)} bits per byte` : "";
+  return `${tokens}: ${total}; perplexity ${choices}, as if each were one of ${choices} equally likely${bytes}.`;
+}
+
+/** @param {"surprise" | "entropy"} by @returns {string[]} the range of each level, from the lowest */
+export function levelWords(by) {
+  const steps = STEPS[by];
+  const between = steps.slice(1).map((step, at) => `${steps[at]}–${step}`);
+  return [`under ${steps[0]}`, ...between, `${steps[steps.length - 1]}${THIN}+ bits`];
+}

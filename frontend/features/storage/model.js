@@ -1,0 +1,189 @@
+/**
+ * The state in the browser's storage, so that a reload loses nothing. Knows one versioned format; anything else is left aside.
+ *
+ * @typedef {import("../../core/slices.js").Saved} Saved
+ * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("../../core/tree.js").Node} Node
+ */
+import { fromBase64, toBase64 } from "../../core/base64.js";
+import { readDisplay } from "../../core/display.js";
+import { SETTINGS, fitDice, fits } from "../../core/settings.js";
+import { ending, initial, textHere } from "../../core/state.js";
+import * as tree from "../../core/tree.js";
+import { MOST_TYPED } from "../likely/model.js";
+import { LONGEST_NAME } from "../paths/model.js";
+import { NAMES } from "../pins/model.js";
+import { SHADES } from "../scores/model.js";
+
+const KEY = "next-token-visualizer";
+const VERSION = 1;
+const MOST_CHARACTERS = 2_000_000;
+
+/** @param {Pick<Storage, "setItem">} storage @param {State} state @returns {Saved} as much as there is room for */
+export function save(storage, state) {
+  for (const [kept, packed] of packs(state)) {
+    try {
+      storage.setItem(KEY, packed);
+      return kept;
+    } catch {
+      // A full storage may have room for less; a forbidden one costs the memory of this page, never the page.
+    }
+  }
+  return "nothing";
+}
+
+/** @param {Pick<Storage, "getItem">} storage @returns {State} what was kept, or a fresh start */
+export function load(storage) {
+  try {
+    const kept = storage.getItem(KEY);
+    return kept === null ? initial() : unpack(kept);
+  } catch {
+    return initial();
+  }
+}
+
+/** @param {State} state @returns {string} as much of it as may be kept */
+export function pack(state) {
+  const [first] = packs(state);
+  return first[1];
+}
+
+/** @param {State} state @returns {Generator<[Saved, string], void>} everything tried; the way here; the text alone */
+function* packs(state) {
+  const whole = JSON.stringify(record(state, [...state.tree.nodes.values()]));
+  if (whole.length <= MOST_CHARACTERS) yield ["all", whole];
+  const alone = { ...state, past: [], future: [], removed: [] };
+  const way = JSON.stringify(record(alone, wayTo(state)));
+  if (way.length <= MOST_CHARACTERS) yield ["way", way];
+  const text = JSON.stringify(record({ ...alone, current: null, end: null, draft: state.draft ?? textHere(state) }, []));
+  yield ["text", text];
+}
+
+/** @param {string} packed @returns {State} @throws where it is not of this format */
+export function unpack(packed) {
+  const kept = JSON.parse(packed);
+  if (kept.version !== VERSION) throw new RangeError(`version ${kept.version}`);
+  const nodes = new Map(kept.nodes.map((/** @type {any} */ each) => [each.id, thawed(each)]));
+  for (const each of nodes.values()) {
+    if (each.parent !== null) nodes.get(each.parent).children.push(each.id);
+    if (!nodes.has(each.latest)) each.latest = null;
+  }
+  const state = initial();
+  const known = (/** @type {any} */ place) => (typeof place?.text === "string" && (place.at === null || nodes.has(place.at))) || nodes.has(place);
+  const settings = { ...state.settings };
+  for (const name of SETTINGS) if (fits(name, kept.settings?.[name])) settings[name] = kept.settings[name];
+  const pins = thawedPins(kept.pins);
+  const removed = Array.isArray(kept.removed) ? kept.removed.map(removedKept) : [];
+  const current = nodes.has(kept.current) ? kept.current : null;
+  return {
+    ...state,
+    tree: { nodes, nextId: 1 + Math.max(0, ...nodes.keys(), ...removed.flatMap((each) => each.nodes.map((node) => node.id))) },
+    removed,
+    current,
+    draft: typeof kept.draft === "string" ? kept.draft : current === null ? state.draft : null,
+    session: typeof kept.draft === "string" && current !== null ? "typing" : null,
+    past: kept.past.filter(known),
+    future: kept.future.filter(known),
+    settings,
+    dice: kept.dice && fitDice(kept.dice) ? { ...state.dice, ...kept.dice } : state.dice,
+    display: readDisplay(kept.display),
+    pins,
+    versus: pins.find((pin) => pin.name === kept.versus)?.name ?? pins.at(-1)?.name ?? null,
+    likely: typeof kept.likely === "string" ? kept.likely.slice(0, MOST_TYPED) : "",
+    shading: { ...state.shading, by: SHADES.find((each) => each === kept.shade) ?? state.shading.by },
+    open: unfolded(state.open, kept.open),
+    room: { ...state.room, ...roomOf(kept.room) },
+    wish: typeof kept.wish === "string" ? kept.wish : null,
+    model: typeof kept.model === "string" ? kept.model : null,
+  };
+}
+
+/** @param {State} state @param {readonly Node[]} nodes */
+function record(state, nodes) {
+  const { draft, past, future, settings, dice, display, versus, likely, open, wish, model } = state;
+  const { guessing, seen, keys, tour } = state.room;
+  const removed = state.removed.map((each) => ({ ...each, nodes: each.nodes.map(frozen) }));
+  const room = { guessing, seen, keys, offered: tour.offered };
+  const pins = state.pins.map((pin) => ({ ...pin, cells: pin.cells.map(({ token, share }) => ({ ...frozenToken(token), share })) }));
+  const rest = { current: ending(state), draft, past, future, settings, dice, display, pins, versus, likely, open, wish, model, room, removed, shade: state.shading.by };
+  return { version: VERSION, nodes: nodes.map(frozen), ...rest };
+}
+
+/** @param {State} state @returns {Node[]} the nodes on the way to the current one, with the root */
+function wayTo(state) {
+  const end = ending(state);
+  if (end === null) return [];
+  const way = tree.path(state.tree, end);
+  const root = tree.node(state.tree, way[0]?.parent ?? end);
+  return [root, ...way];
+}
+
+/** @param {Node} node */
+function frozen({ children: _, token, name, folded, ...rest }) {
+  return { ...rest, ...(name && { name }), ...(folded && { folded }), token: token && frozenToken(token) };
+}
+
+/** @param {any} kept @returns {any} */
+function thawed(kept) {
+  const { id, parent, model, token, probability, rank, score, typed, latest } = kept;
+  const read = token && thawedToken(token);
+  return { id, parent, model, token: read, probability, rank, score: scoreKept(score), typed, latest, name: nameKept(kept.name), folded: kept.folded === true, children: [] };
+}
+
+/** @param {import("../../core/tokens.js").Token} token */
+function frozenToken({ id, bytes, special }) {
+  return { id, bytes: toBase64(bytes), special };
+}
+
+/** @param {any} kept @returns {import("../../core/tokens.js").Token} */
+function thawedToken({ id, bytes, special }) {
+  return { id, bytes: fromBase64(bytes), special: Boolean(special) };
+}
+
+/** @param {any} kept @returns {import("../../core/slices.js").Pin[]} those that are whole, each name once */
+function thawedPins(kept) {
+  /** @type {import("../../core/slices.js").Pin[]} */
+  const pins = [];
+  for (const pin of Array.isArray(kept) ? kept : []) {
+    const { name, key, text, model, settings, whole, entropyBits, cells } = pin ?? {};
+    const words = [key, text, model].every((each) => typeof each === "string") && NAMES.includes(name) && Array.isArray(cells);
+    const good = words && Number.isFinite(entropyBits) && SETTINGS.every((each) => fits(each, settings?.[each]));
+    if (!good || pins.some((each) => each.name === name) || !cells.every(({ share }) => share >= 0 && share <= 1)) continue;
+    const read = cells.map((/** @type {any} */ cell) => ({ token: thawedToken(cell), share: cell.share }));
+    pins.push({ name, key, text, model, settings, whole: whole === true, entropyBits, cells: read });
+  }
+  return pins;
+}
+
+/** @param {any} kept @returns {Partial<State["room"]>} nobody presents, and nobody walks, after a reload */
+function roomOf(kept) {
+  return {
+    guessing: kept?.guessing === true,
+    seen: typeof kept?.seen === "number" ? kept.seen : null,
+    keys: kept?.keys !== false,
+    tour: { at: null, offered: kept?.offered !== false, mark: null },
+  };
+}
+
+/** @param {any} kept @returns {import("../../core/slices.js").Removed} @throws where it is none */
+function removedKept({ nodes, current, words }) {
+  return { nodes: nodes.map(thawed), current: typeof current === "number" ? current : null, words: String(words) };
+}
+
+/** @param {any} kept @returns {string | null} */
+function nameKept(kept) {
+  return typeof kept === "string" && kept ? kept.slice(0, LONGEST_NAME) : null;
+}
+
+/** @param {any} kept @returns {tree.Score | null} */
+function scoreKept(kept) {
+  if (typeof kept?.rank !== "number" || typeof kept.entropy !== "number") return null;
+  // JSON knows no infinity.
+  return { rank: kept.rank, entropy: kept.entropy, logprob: typeof kept.logprob === "number" ? kept.logprob : -Infinity };
+}
+
+/** @param {State["open"]} fresh @param {any} kept @returns {State["open"]} */
+function unfolded(fresh, kept) {
+  const names = /** @type {(keyof State["open"])[]} */ (Object.keys(fresh));
+  return /** @type {any} */ (Object.fromEntries(names.map((name) => [name, kept?.[name] === true])));
+}

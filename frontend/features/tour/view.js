@@ -1,0 +1,58 @@
+/**
+ * The card of the tour, beside the part it speaks of, and its offer to a first visitor. The page stays usable around it.
+ *
+ * @typedef {import("../../main.js").Verbs} Verbs
+ * @typedef {import("../../core/state.js").State} State
+ */
+import { setText } from "../../ui/dom.js";
+import { LENGTH, offer, stop } from "./model.js";
+
+/** @param {HTMLElement} root @param {HTMLElement} invitation @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountTour(root, invitation, verbs) {
+  const part = (/** @type {string} */ selector, from = root) => /** @type {HTMLElement} */ (from.querySelector(selector));
+  const [count, title, words, next] = [".tour-count", "h2", "#tour-words", "[data-verb=next]"].map((selector) => part(selector));
+  const [back, end] = ["[data-verb=back]", "[data-verb=end]"].map((selector) => part(selector));
+  let at = /** @type {number | null} */ (null);
+  /** @type {HTMLElement | null} */
+  let pointed = null;
+
+  part("[data-verb=tour]", invitation).addEventListener("click", verbs.beginTour);
+  part("[data-verb=decline]", invitation).addEventListener("click", verbs.endTour);
+  next.addEventListener("click", () => verbs.walk(1));
+  back.addEventListener("click", () => verbs.walk(-1));
+  end.addEventListener("click", verbs.endTour);
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.target !== root) return;
+    event.preventDefault();
+    verbs.walk(1);
+  });
+
+  return (state) => {
+    invitation.hidden = !offer(state);
+    const here = stop(state);
+    const target = here && document.getElementById(here.target);
+    if (target !== pointed) {
+      pointed?.removeAttribute("data-tour");
+      target?.setAttribute("data-tour", "");
+      pointed = target;
+    }
+    if (!here) {
+      if (at === null) return;
+      at = null;
+      root.hidePopover();
+      /** @type {HTMLElement | null} */ (document.querySelector(".bars [tabindex='0']"))?.focus();
+      return;
+    }
+    root.dataset.target = here.target;
+    setText(count, `${Number(state.room.tour.at) + 1} of ${LENGTH}`);
+    setText(title, here.title);
+    setText(words, here.words);
+    root.toggleAttribute("data-tried", here.tried);
+    setText(next, state.room.tour.at === LENGTH - 1 ? "Done" : "Next");
+    /** @type {HTMLButtonElement} */ (back).disabled = state.room.tour.at === 0;
+    if (state.room.tour.at === at) return;
+    at = state.room.tour.at;
+    if (!root.matches(":popover-open")) root.showPopover();
+    root.focus();
+  };
+}

@@ -1,0 +1,214 @@
+/** Wires the parts: one state, the views that draw it, the asker that asks for it, the storage that keeps it. */
+import { setDisplay } from "./core/display.js";
+import { setDice } from "./core/draws.js";
+import { leave, look } from "./core/lookback.js";
+import { retry, think } from "./core/outcomes.js";
+import { hidden } from "./core/questions.js";
+import * as settings from "./core/settings.js";
+import * as states from "./core/state.js";
+import { mountAnnouncer } from "./features/announcer/view.js";
+import { mountChart } from "./features/chart/view.js";
+import { mountControls } from "./features/controls/view.js";
+import { mountDetail } from "./features/detail/view.js";
+import * as play from "./features/dice/model.js";
+import { createPlayer } from "./features/dice/player.js";
+import { mountDice } from "./features/dice/view.js";
+import { mountDisplay } from "./features/display/view.js";
+import { start } from "./features/examples/model.js";
+import { mountExamples } from "./features/examples/view.js";
+import { mountExplain } from "./features/explain/view.js";
+import { mountKeys } from "./features/keys/view.js";
+import * as likely from "./features/likely/model.js";
+import { mountLikely } from "./features/likely/view.js";
+import { mountLookback } from "./features/lookback/view.js";
+import * as models from "./features/models/model.js";
+import { mountModels } from "./features/models/view.js";
+import * as paths from "./features/paths/model.js";
+import { mountPaths } from "./features/paths/view.js";
+import * as pins from "./features/pins/model.js";
+import { mountPins } from "./features/pins/view.js";
+import * as presentation from "./features/presentation/model.js";
+import { mountPresentation } from "./features/presentation/view.js";
+import { mountPrompt } from "./features/prompt/view.js";
+import * as scores from "./features/scores/model.js";
+import { mountScores } from "./features/scores/view.js";
+import * as link from "./features/share/link.js";
+import { mountShare } from "./features/share/view.js";
+import { mountStatus } from "./features/status/view.js";
+import { mountSteps } from "./features/steps/view.js";
+import { load, save } from "./features/storage/model.js";
+import { createShelf } from "./features/storage/shelf.js";
+import * as tour from "./features/tour/model.js";
+import { mountTour } from "./features/tour/view.js";
+import { loadModel, nextToken, scores as askScores, watchModels } from "./net/api.js";
+import { createAsker } from "./net/asker.js";
+import { settle } from "./ui/dom.js";
+
+/**
+ * @typedef {import("./core/state.js").State} State
+ * @typedef {(state: State) => State} Transition
+ * @typedef {ReturnType<typeof verbs>} Verbs  what a view may ask for
+ */
+
+const SAVE_MS = 300;
+const LIKELY_MS = 200;
+const SCORE_MS = 250;
+
+const shelf = createShelf(() => sessionStorage, () => localStorage);
+let state = load(shelf);
+let frame = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let saving;
+
+const asker = createAsker({ read: () => state, act, ask: nextToken, think });
+const scorer = createAsker({
+  read: () => state,
+  act,
+  ask: askScores,
+  wanted: scores.wantedScores,
+  receive: scores.receiveScores,
+  fail: scores.failScores,
+  retry: scores.retryScores,
+  delay: (now) => (now.shading.curious ? 0 : SCORE_MS),
+});
+const prober = createAsker({
+  read: () => state,
+  act,
+  ask: nextToken,
+  wanted: likely.nextProbe,
+  receive: likely.tell,
+  fail: likely.failProbe,
+  retry: (now) => likely.failProbe(now, null),
+  delay: (_, { text }) => (text === null ? 0 : LIKELY_MS),
+});
+const player = createPlayer({ read: () => state, act });
+const actions = verbs();
+const views = [
+  mountPrompt(element("prompt"), actions),
+  mountScores(element("shade"), /** @type {HTMLSelectElement} */ (element("shade-choice")), actions),
+  mountDetail(element("detail"), element("tokens"), actions),
+  mountChart(element("chart"), actions),
+  mountLookback(element("chart"), actions),
+  mountDisplay(element("display"), actions),
+  mountPins(element("pins"), actions),
+  mountControls(element("controls"), actions),
+  mountDice(element("actions"), element("dice"), actions),
+  mountPaths(element("paths"), actions),
+  mountLikely(element("likely"), actions),
+  mountSteps(element("steps"), actions),
+  mountShare(element("share-panel")),
+  mountModels(element("models"), actions),
+  mountStatus(element("status"), actions),
+  mountExamples(element("examples"), actions),
+  mountPresentation(document, actions),
+  mountExplain(element("explain"), document),
+  mountTour(element("tour"), element("tour-offer"), actions),
+  mountKeys(document, actions),
+  mountAnnouncer(element("announcer")),
+];
+
+/** @param {Transition} transition */
+function act(transition) {
+  const next = transition(state);
+  if (next === state) return;
+  const deeper = next.answers === state.answers ? next : pins.deepen(next);
+  state = next.tree === state.tree ? deeper : paths.trim(deeper);
+  asker.consider();
+  prober.consider();
+  scorer.consider();
+  player.consider();
+  frame ||= requestAnimationFrame(draw);
+  clearTimeout(saving);
+  saving = setTimeout(keep, SAVE_MS);
+}
+
+function draw() {
+  frame = 0;
+  for (const update of views) update(state);
+  settle();
+}
+
+function keep() {
+  clearTimeout(saving);
+  const kept = save(shelf, state);
+  act((now) => (now.kept === kept ? now : { ...now, kept }));
+}
+
+/** The verbs of the page, each one transition of the state. */
+function verbs() {
+  return {
+    edit: (/** @type {string} */ text) => act((now) => states.edit(now, text)),
+    rest: () => act(states.rest),
+    append: (/** @type {import("./core/distribution.js").Row} */ row) =>
+      act((now) => states.append(now, row.candidate, Number.isNaN(row.raw) ? null : row.raw)),
+    goTo: (/** @type {number} */ id) => act((now) => states.goTo(now, id)),
+    look: (/** @type {number} */ id) => act((now) => look(now, id)),
+    leave: () => act(leave),
+    shade: (/** @type {scores.Shade} */ by) => act((now) => scores.shade(now, { by })),
+    inspect: (/** @type {boolean} */ curious) => act((now) => scores.inspect(now, curious)),
+    retryScores: () => act(scores.retryScores),
+    remove: (/** @type {number} */ start) => act((now) => paths.remove(now, start)),
+    rename: (/** @type {number} */ start, /** @type {string} */ name) => act((now) => paths.rename(now, start, name)),
+    fold: (/** @type {number} */ start, /** @type {boolean} */ folded) => act((now) => paths.fold(now, start, folded)),
+    restore: () => act(paths.restore),
+    takeBack: () => act(states.takeBack),
+    undo: () => act(states.undo),
+    redo: () => act(states.redo),
+    set: (/** @type {Partial<settings.Settings>} */ changes, held = false) => act((now) => settings.set(now, changes, held)),
+    release: () => act(settings.release),
+    unfold: (/** @type {states.Panel} */ panel, /** @type {boolean} */ open) => act((now) => states.unfold(now, panel, open)),
+    show: (/** @type {Partial<import("./core/display.js").Display>} */ changes) => act((now) => setDisplay(now, changes)),
+    pin: () => act(pins.pin),
+    unpin: (/** @type {string} */ name) => act((now) => pins.unpin(now, name)),
+    repin: () => act(pins.repin),
+    versus: (/** @type {string} */ name) => act((now) => pins.versus(now, name)),
+    askLikely: (/** @type {string} */ typed) => act((now) => likely.ask(now, typed)),
+    // Where the bars are hidden, the first press shows them.
+    mostLikely: () => act((now) => (hidden(now) ? presentation.reveal(now) : play.mostLikely(now))),
+    play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(kind === "write" ? now : presentation.reveal(now), kind, newSeed())),
+    stop: () => act(play.stop),
+    setDice: (/** @type {Partial<settings.Dice>} */ changes) => act((now) => setDice(now, changes)),
+    retry: () => act(retry),
+    start: (/** @type {string} */ text) => act((now) => start(now, text)),
+    present: (/** @type {boolean} */ on) => act((now) => presentation.present(now, on)),
+    guess: (/** @type {boolean} */ on) => act((now) => presentation.guess(now, on)),
+    reveal: () => act(presentation.reveal),
+    setKeys: (/** @type {boolean} */ on) => act((now) => presentation.setKeys(now, on)),
+    beginTour: () => act(tour.begin),
+    walk: (/** @type {number} */ by) => act((now) => tour.walk(now, by)),
+    endTour: () => act(tour.end),
+    choose: (/** @type {string} */ name) => act((now) => models.choose(now, name)),
+    load: (/** @type {string} */ name) =>
+      loadModel(name).catch((error) => act((now) => models.failLoad(now, name, error.message))),
+  };
+}
+
+/** @returns {number} short enough to be read out and typed again */
+function newSeed() {
+  return crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
+}
+
+/** Goes where the address's fragment leads, and takes it off: what is done from here on is another place. */
+function followLink() {
+  const { hash, pathname, search } = location;
+  if (!link.isLink(hash)) return;
+  act((now) => link.follow(now, hash));
+  history.replaceState(null, "", pathname + search);
+}
+
+/** @param {string} id @returns {HTMLElement} */
+function element(id) {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`the page has no #${id}`);
+  return found;
+}
+
+watchModels(
+  (news) => act((now) => models.setModels(now, news, performance.now())),
+  (reason) => act((now) => models.lose(now, reason)),
+);
+addEventListener("pagehide", keep);
+document.addEventListener("visibilitychange", keep); // the last that a page on a phone may hear
+addEventListener("hashchange", followLink);
+followLink();
+draw();

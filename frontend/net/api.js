@@ -1,0 +1,165 @@
+/**
+ * Calls to the gateway. Knows HTTP; knows no state.
+ *
+ * @typedef {import("../core/state.js").Question} Question
+ * @typedef {import("../core/distribution.js").Answer} Answer
+ * @typedef {import("../core/slices.js").Model} Model
+ */
+import { createSession } from "./session.js";
+import { BadAnswer, inWords, readAnswer, readModels, readScores } from "./wire.js";
+
+const PATIENCE_MS = 60_000;
+const REOPEN_MS = 2_000;
+const session = createSession(() => sessionStorage);
+
+/** A call that failed, in words for the reader. */
+export class CallFailed extends Error {
+  /**
+   * @param {string} message @param {string} code the gateway's, or `unreachable`, `bad_answer`, `timeout`
+   * @param {{field?: string | null, retryAfterMs?: number | null}} [more]
+   */
+  constructor(message, code, { field = null, retryAfterMs = null } = {}) {
+    super(message);
+    this.code = code;
+    this.field = field;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** @param {Question} question @param {AbortSignal} signal @returns {Promise<Answer>} @throws {CallFailed} */
+export async function nextToken(question, signal) {
+  const { model, text, tokenIds, settings, draws, watch, whole } = question;
+  const body = {
+    ...(text !== null ? { text } : { token_ids: tokenIds }),
+    ...(whole && { include_prompt_tokens: true }),
+    model,
+    top_k: settings.topK,
+    temperature: settings.temperature,
+    ...(settings.topP < 1 && { top_p: settings.topP }),
+    ...(settings.minP > 0 && { min_p: settings.minP }),
+    ...(draws.length && { draws }),
+    ...(watch.length && { watch_token_ids: watch }),
+    include_partition: true,
+  };
+  return read(await call("api/next-token", body, signal), (json) => readAnswer(json, { ...question, ...settings }));
+}
+
+/**
+ * @param {{model: string, tokenIds: readonly number[]}} asked @param {AbortSignal} signal
+ * @returns {Promise<import("../core/tree.js").Score[]>} @throws {CallFailed}
+ */
+export async function scores({ model, tokenIds }, signal) {
+  const json = await call("api/score", { model, token_ids: tokenIds }, signal);
+  return read(json, () => readScores(json, { model, tokenIds }));
+}
+
+/** @param {string} name @returns {Promise<void>} when the server has begun @throws {CallFailed} */
+export async function loadModel(name) {
+  await call("api/models/load", { name });
+}
+
+/**
+ * Tells of the models now and at every change, and of a server that can't be reached; reopens by itself.
+ * @param {(models: Model[]) => void} onModels @param {(reason: string) => void} onLost
+ * @returns {() => void} closes
+ */
+export function watchModels(onModels, onLost) {
+  /** @type {EventSource | undefined} */
+  let source;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  let told = false;
+  const open = () => {
+    clearTimeout(timer);
+    source?.close();
+    source = new EventSource("api/models/events");
+    source.addEventListener("models", (event) => {
+      told = true;
+      try {
+        onModels(readModels(JSON.parse(event.data)));
+      } catch (error) {
+        onLost(`The list of models can’t be read: ${messageOf(error)}`);
+      }
+    });
+    source.addEventListener("unreachable", (event) => {
+      told = true;
+      onLost(reasonOf(event.data));
+    });
+    source.addEventListener("error", () => {
+      source.close();
+      onLost(navigator.onLine ? "The page has lost its own server" : "This device is offline, and the page can’t reach its server");
+      timer = setTimeout(open, REOPEN_MS);
+    });
+  };
+  // Whether the server is still reached is known once it is tried: it may be this device.
+  for (const event of ["online", "offline"]) addEventListener(event, open);
+  open();
+  // The page has asked for the list together with its scripts: the first question need not wait for the stream.
+  fetch("api/models")
+    .then((response) => response.json())
+    .then((json) => told || onModels(readModels(json)))
+    .catch(() => {});
+  return () => {
+    for (const event of ["online", "offline"]) removeEventListener(event, open);
+    clearTimeout(timer);
+    source?.close();
+  };
+}
+
+/** @param {string} path @param {object} body @param {AbortSignal} [signal] @returns {Promise<any>} */
+async function call(path, body, signal) {
+  const patience = AbortSignal.timeout(PATIENCE_MS);
+  /** @type {Response} */
+  let response;
+  try {
+    response = await fetch(path, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-session": session() },
+      body: JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, patience]) : patience,
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    if (patience.aborted) throw new CallFailed("No answer came within a minute.", "timeout");
+    throw new CallFailed("The page’s own server can’t be reached.", "unreachable");
+  }
+  const json = await response.json().catch(() => undefined);
+  if (response.ok) return json;
+  const seconds = Number(response.headers.get("retry-after"));
+  throw new CallFailed(
+    typeof json?.error === "string" ? inWords(json.error) : `The server answered ${response.status} without saying why.`,
+    typeof json?.code === "string" ? json.code : `http_${response.status}`,
+    {
+      field: typeof json?.field === "string" ? json.field : null,
+      retryAfterMs: seconds > 0 ? Math.min(60, seconds) * 1000 : response.status >= 502 || response.status === 429 ? 1000 : null,
+    },
+  );
+}
+
+/** @template T @param {any} json @param {(json: any) => T} reader @returns {T} */
+function read(json, reader) {
+  try {
+    return reader(json);
+  } catch (error) {
+    if (error instanceof BadAnswer || error instanceof TypeError) {
+      throw new CallFailed(`The server’s answer can’t be read: ${error.message}.`, "bad_answer");
+    }
+    throw error;
+  }
+}
+
+/** @param {string} data of an `unreachable` event */
+function reasonOf(data) {
+  try {
+    const reason = JSON.parse(data).error;
+    if (typeof reason === "string" && reason) return inWords(reason);
+  } catch {
+    // Words are welcome but not needed.
+  }
+  return "The inference server can’t be reached";
+}
+
+/** @param {unknown} error */
+function messageOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}

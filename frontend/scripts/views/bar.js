@@ -1,8 +1,0 @@
-/** The length of a bar, which every drawing of a probability shares. Knows the scale; knows no row. */
-import { lengthOf } from "../display.js";
-import { setVariable } from "./dom.js";
-
-/** @param {HTMLElement} bar @param {number} share @param {import("../display.js").Display["scale"]} scale */
-export function setLength(bar, share, scale) {
-  setVariable(bar, "--share", String(lengthOf(share, scale)));
-}

@@ -1,0 +1,1 @@
+"""The gRPC contract: calls, wire messages, who may call, health, connections."""

@@ -1,0 +1,1 @@
+"""Attention over batches of prompts of different lengths."""

@@ -1,0 +1,1 @@
+"""How a CPU computes a pass: 16-bit weights, compiled kernels."""

@@ -1,0 +1,72 @@
+"""Up to how many rows the compiled product of a model's own layers is faster: measured on this machine, at load."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+import torch
+from torch import nn
+
+from inference_server.cpu.weight_only_linear import FEW_ROWS, WeightOnlyLinear
+
+ROWS = (128, 64, 32, 16, 8)
+ANY = 1 << 40  # more rows than ever come
+ROUNDS = 3
+NUMBERS = 20_000_000  # of weights, in layers measured in turn: more than a processor keeps near
+BUDGET_S = 0.3
+
+logger = structlog.get_logger(__name__)
+
+
+def calibrate(model: nn.Module, clock: Callable[[], float] = time.perf_counter) -> None:
+    """Sets `most_rows` of all held layers, from those of the shape that has most of the weights.
+
+    Asks for ever fewer rows until the compiled product is faster than the BLAS over widened weights; what is faster for
+    the most is taken to be so for more. BUDGET_S ends it. Where the two differ in numbers, only the BLAS is used.
+    """
+    held = [layer for layer in model.modules() if isinstance(layer, WeightOnlyLinear)]
+    layers, end = _sample(held), clock() + BUDGET_S
+    if not layers:
+        return
+    most = ROWS[-1] // 2
+    for rows in ROWS:
+        if clock() > end:
+            most = min(rows, FEW_ROWS)
+            break
+        product, widened, same = _measure(layers, rows, clock)
+        if not same:
+            most = 0
+            logger.warning("the compiled product gives other numbers than torch", rows=rows)
+            break
+        if product <= widened:
+            most = ANY if rows == ROWS[0] else rows
+            break
+    for layer in held:
+        layer.most_rows = most
+    logger.info("compiled product measured", most_rows="any" if most == ANY else most)
+
+
+def _sample(held: list[WeightOnlyLinear]) -> list[WeightOnlyLinear]:
+    groups = dict[Any, list[WeightOnlyLinear]]()
+    for layer in held:
+        groups.setdefault((layer.weight.shape, layer.weight.dtype), []).append(layer)
+    most = max(groups.values(), key=lambda each: len(each) * each[0].weight.numel(), default=[])
+    return most[: max(1, NUMBERS // most[0].weight.numel())] if most else []
+
+
+@torch.inference_mode()
+def _measure(layers: list[WeightOnlyLinear], rows: int, clock: Callable[[], float]) -> tuple[float, float, bool]:
+    """Seconds of the compiled product and of the BLAS, the best of ROUNDS in turn; whether their numbers agree."""
+    draw = torch.Generator().manual_seed(rows)
+    x = torch.randn(rows, layers[0].in_features, generator=draw)
+    own, wide = (x.new_empty(rows, layers[0].out_features) for _ in range(2))
+    best, same = [float("inf")] * 2, True
+    for _ in range(ROUNDS):
+        for way, output in enumerate((own, wide)):
+            start = clock()
+            for layer in layers:
+                (layer.widened if way else layer.compiled)(x, output)
+            best[way] = min(best[way], clock() - start)
+        same &= torch.allclose(own, wide, rtol=1e-3, atol=1e-4 * float(wide.abs().max()))
+    return best[0], best[1], same

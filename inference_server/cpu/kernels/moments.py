@@ -1,0 +1,53 @@
+"""Sums over a vocabulary at several inverse temperatures, read once, by a team. Knows addresses only."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import carray, njit
+
+from inference_server.cpu.kernels.team import SOURCES, Body, here, size
+from inference_server.cpu.kernels.vectors import doubles, exponential, floats
+
+LOGITS, COUNT, GRID, POINTS, SUMS, SIZE = range(6)
+BLOCK = 1024  # logits that stay near while every point of the grid passes over them
+
+
+@njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _block(address: int, count: int, b: Any, sums: Any) -> None:
+    """Adds Σ e^(b·x), Σ x·e^(b·x) and Σ x²·e^(b·x) of `count` numbers x <= 0."""
+    x = floats(address, count)
+    zeroth, first, second = np.float32(0), np.float32(0), np.float32(0)
+    for i in range(count):
+        weight = exponential(x[i] * b)
+        zeroth += weight
+        first += x[i] * weight
+        second += x[i] * x[i] * weight
+    sums[0] += zeroth
+    sums[1] += first
+    sums[2] += second
+
+
+@njit(nogil=True)
+def _moments(pointer: Any) -> None:
+    table = carray(pointer, SIZE)
+    points, grid = table[POINTS], floats(table[GRID], table[POINTS])
+    blocks = (table[COUNT] + BLOCK - 1) // BLOCK
+    own = table[SUMS] + here() * points * 3 * 8
+    for block in range(blocks * here() // size(), blocks * (here() + 1) // size()):
+        start = block * BLOCK
+        count = min(BLOCK, table[COUNT] - start)
+        for p in range(points):
+            _block(table[LOGITS] + start * 4, count, grid[p], doubles(own + p * 3 * 8, 3))
+
+
+@cache
+def moments_body() -> Body:
+    """For each thread and each b of the grid, three sums (threads, points, 3) in float64, added to what is there."""
+    sources = SOURCES
+
+    def of_float32(pointer: Any) -> None:
+        if sources:
+            _moments(pointer)
+
+    return Body(of_float32)

@@ -1,0 +1,106 @@
+"""x · wᵀ for a few rows of x: the weights are read from memory once, whatever the rows."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import carray, njit
+
+from inference_server.cpu.kernels.team import SOURCES, Body, here, size
+from inference_server.cpu.kernels.tiles import BFLOAT16, FLOAT16, FLOAT32, LANES, block, bytes_of
+
+SHARE = 8  # outputs are handed to threads in multiples of this many
+MOST = 4  # rows that pass together
+NEAR = 256 * 1024  # bytes of rows, and of weights, that stay in a core's cache beside each other
+_WIDE = 4 if LANES == 16 else 2  # outputs whose sums fit the registers beside so many rows
+
+_DEEP = 4  # registers that hold the sum of a single output
+_AHEAD = 4096  # bytes between the weight that a single row reads and the one it asks for
+
+# one row reads the weights in one stream; several take blocks of outputs; both ask for later weights meanwhile
+_one = block(1, 1, depth=_DEEP, ahead=True)
+_two, _three, _four = (block(rows, _WIDE, ahead=True) for rows in (2, 3, 4))
+
+
+@njit(nogil=True)
+def product(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
+    """Outputs first…last of every row. Addresses in bytes; x (rows, width), w (outputs, width), y (rows, y_stride).
+
+    As many rows as stay near pass over as many weights as stay near, so many rows read both from memory few times.
+    """
+    row_bytes = width * bytes_of(kind)
+    panel = max(MOST, NEAR // (width * 4) // MOST * MOST)
+    piece = max(SHARE, last - first if rows <= panel else NEAR // row_bytes // SHARE * SHARE)
+    for o in range(first, last, piece):
+        for m in range(0, rows, panel):
+            source, target = x + m * width * 4, y + m * y_stride * 4
+            _panel(kind, source, min(panel, rows - m), w, width, o, min(last, o + piece), target, y_stride)
+
+
+@njit(nogil=True)
+def _panel(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
+    """As product. All rows pass over a block of outputs while its weights are near.
+
+    Each pass asks for a part of the next block.
+    """
+    row_bytes = width * bytes_of(kind)
+    whole = first if rows == 1 else last - (last - first) % _WIDE
+    passes = (rows + MOST - 1) // MOST
+    steps = width // LANES
+    pace = row_bytes * _WIDE // max(1, steps * passes)
+    for o in range(first, whole, _WIDE):
+        at = w + o * row_bytes
+        following = at + row_bytes * _WIDE
+        m = 0
+        for left in range(passes, 0, -1):
+            count = (rows - m + left - 1) // left
+            source, target = x + m * width * 4, y + (m * y_stride + o) * 4
+            if count == 2:
+                _two(kind, source, at, width, target, y_stride, following, pace)
+            elif count == 3:
+                _three(kind, source, at, width, target, y_stride, following, pace)
+            else:
+                _four(kind, source, at, width, target, y_stride, following, pace)
+            following += steps * pace
+            m += count
+    for o in range(whole, last):
+        at = w + o * row_bytes
+        for m in range(rows):
+            source, target = x + m * width * 4, y + (m * y_stride + o) * 4
+            _one(kind, source, at, width, target, y_stride, at + _AHEAD, _DEEP * LANES * bytes_of(kind))
+
+
+@njit(nogil=True)
+def bounds(outputs: int) -> tuple[int, int]:
+    """The outputs of this thread's share."""
+    parts = size()
+    step = (outputs + parts * SHARE - 1) // (parts * SHARE) * SHARE
+    first = min(outputs, here() * step)
+    return first, min(outputs, first + step)
+
+
+@njit(nogil=True)
+def _share(kind: Any, pointer: Any) -> None:
+    table = carray(pointer, 7)
+    first, last = bounds(table[4])
+    product(kind, table[0], table[1], table[2], table[3], first, last, table[5], table[6])
+
+
+@cache
+def product_body(kind: int) -> Body:
+    """The product for a team. Table: x, rows, w, width, outputs, y, y_stride."""
+    sources = SOURCES
+
+    def of_bfloat16(pointer: Any) -> None:
+        if sources:
+            _share(np.int8(0), pointer)
+
+    def of_float16(pointer: Any) -> None:
+        if sources:
+            _share(np.int16(0), pointer)
+
+    def of_float32(pointer: Any) -> None:
+        if sources:
+            _share(np.int32(0), pointer)
+
+    return Body({BFLOAT16: of_bfloat16, FLOAT16: of_float16, FLOAT32: of_float32}[kind])

@@ -1,0 +1,1 @@
+"""One model's questions: validate, encode, schedule, describe."""

@@ -1,0 +1,82 @@
+"""What a request may ask, as pure functions. Each raises InvalidField, naming the fault and what is allowed."""
+
+from collections.abc import Sequence
+
+from inference_server.errors import InvalidField
+from inference_server.messages import (
+    MAX_ALTERNATIVES,
+    MAX_DRAWS,
+    MAX_TEMPERATURE,
+    MAX_TOP_K,
+    MAX_WATCHED,
+    ScoreQuery,
+    TopKQuery,
+)
+
+
+def check_top_k(query: TopKQuery, vocab_size: int, max_text_bytes: int) -> None:
+    """Everything about a TopKQuery that needs no tokenizer."""
+    check_prompt(query.text, query.token_ids, vocab_size, max_text_bytes)
+    check_count("top_k", query.top_k, 1, MAX_TOP_K, vocab_size)
+    if not 0 <= query.temperature <= MAX_TEMPERATURE:  # false for NaN
+        raise InvalidField("temperature", f"must be from 0 to {MAX_TEMPERATURE:g}, got {query.temperature!r}")
+    if not 0 < query.top_p <= 1:
+        raise InvalidField("top_p", f"must be above 0 and at most 1, got {query.top_p!r}")
+    if not 0 <= query.min_p <= 1:
+        raise InvalidField("min_p", f"must be from 0 to 1, got {query.min_p!r}")
+    if len(query.watch_token_ids) > MAX_WATCHED:
+        raise InvalidField("watch_token_ids", f"must be at most {MAX_WATCHED} ids, got {len(query.watch_token_ids):,}")
+    check_ids("watch_token_ids", query.watch_token_ids, vocab_size)
+    if len(query.draws) > MAX_DRAWS:
+        raise InvalidField("draws", f"must be at most {MAX_DRAWS:,} numbers, got {len(query.draws):,}")
+    for at, draw in enumerate(query.draws):
+        if not 0 <= draw < 1:
+            raise InvalidField("draws", f"must be at least 0 and below 1, got {draw!r} at index {at}")
+
+
+def check_score(query: ScoreQuery, vocab_size: int, max_text_bytes: int) -> None:
+    """Everything about a ScoreQuery that needs no tokenizer."""
+    check_prompt(query.text, query.token_ids, vocab_size, max_text_bytes)
+    check_count("top_k", query.top_k, 0, MAX_ALTERNATIVES, vocab_size)
+
+
+def check_prompt(text: str | None, token_ids: Sequence[int] | None, vocab_size: int, max_text_bytes: int) -> None:
+    """Exactly one of both, its text real and of bounded size, its ids in the vocabulary."""
+    if (text is None) == (token_ids is None):
+        raise InvalidField(
+            "text", f"exactly one of text and token_ids must be given, got {'none' if text is None else 'both'}"
+        )
+    if token_ids is not None:
+        check_ids("token_ids", token_ids, vocab_size)
+    elif text is not None:
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError as error:
+            raise InvalidField(
+                "text", f"holds half a surrogate pair at index {error.start}, which is no character"
+            ) from error
+        if size > max_text_bytes:
+            raise InvalidField("text", f"must be at most {max_text_bytes:,} bytes of UTF-8, got {size:,}")
+
+
+def check_count(field: str, count: int, least: int, most: int, vocab_size: int) -> None:
+    """A number of tokens to return."""
+    allowed = min(most, vocab_size)
+    if not least <= count <= allowed:
+        why = " (all of this model's vocabulary)" if allowed < most else ""
+        raise InvalidField(field, f"must be from {least} to {allowed:,}{why}, got {count:,}")
+
+
+def check_ids(field: str, token_ids: Sequence[int], vocab_size: int) -> None:
+    """Ids of this model's tokens."""
+    if token_ids and not (min(token_ids) >= 0 and max(token_ids) < vocab_size):
+        at, wrong = next((at, i) for at, i in enumerate(token_ids) if not 0 <= i < vocab_size)
+        raise InvalidField(field, f"must be ids from 0 to {vocab_size - 1:,}, got {wrong:,} at index {at:,}")
+
+
+def check_length(field: str, count: int, context_limit: int) -> None:
+    """A prompt the model can read whole."""
+    if count > context_limit:
+        raise InvalidField(
+            field, f"must be at most {context_limit:,} tokens, which is all this model reads, got {count:,}; shorten it"
+        )

@@ -1,0 +1,1 @@
+"""How a GPU computes a step: fixed shapes, CUDA graphs."""

@@ -1,0 +1,1 @@
+"""The machine: memory, CPU quota, OpenMP threads."""

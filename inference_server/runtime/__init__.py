@@ -1,0 +1,1 @@
+"""Executing a batch: cache look-ups, forward passes, prefetch."""

@@ -1,0 +1,214 @@
+"""Prompts that go on from where they were: transformers' own caches, for models that fit no ragged pass.
+
+What such a cache holds (keys and values, a window of them, a recurrent state) is the model's business; it is copied
+whole before a prompt goes on from it, and cut back to a shorter one where it can be. Knows models; knows no requests.
+"""
+
+import copy
+import inspect
+import sys
+from array import array
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import structlog
+import torch
+from torch import Tensor
+
+from inference_server.runtime.capability import Sample, difference, take_sample
+from inference_server.stats import KVCacheStats
+
+NAMES = ("past_key_values", "cache_params", "state")  # what models call their cache
+FEW = 4  # tokens computed one by one, where a model goes on by single tokens only; for more, from the beginning
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class CacheEntry:
+    """A model's cache after some tokens."""
+
+    cache: Any
+    nbytes: int
+    end: bool
+    """Whether a prompt ended there, and not just a step of one."""
+
+
+class HFCache:
+    """Caches by the tokens they are of, the least recently used dropped first. One thread at a time.
+
+    `held_bytes` counts the storage of all their tensors and the ids, and never passes `limit_bytes`.
+    """
+
+    def __init__(self, network: Any, name: str, limit_bytes: int, *, last_only: bool = False) -> None:
+        """`name` is what the network calls its cache; `last_only`: it can be asked for its last logits alone."""
+        self.chunks = True
+        """Whether a prompt goes on by several tokens in one pass."""
+        self.cuts = True
+        """Whether a cache can be cut back to any shorter prompt."""
+        self.limit_bytes = limit_bytes
+        self.held_bytes = 0
+        self.hit_tokens = 0
+        self.evicted = 0  # caches
+        self._network = network
+        self._name = name
+        self._asked = {"logits_to_keep": 1} if last_only else {}
+        self._kept: OrderedDict[bytes, CacheEntry] = OrderedDict()
+
+    @property
+    def gauges(self) -> KVCacheStats:
+        """What is counted, from any thread."""
+        stray = self.held_bytes - sum(kept.nbytes for kept in list(self._kept.values()))
+        return KVCacheStats(
+            self.hit_tokens,
+            self.evicted,
+            used_pages=self.held_bytes,
+            pages=self.limit_bytes,
+            page_bytes=1,
+            open_prompts=0,
+            stray_holds=stray,
+        )
+
+    @torch.inference_mode()
+    def advance(self, token_ids: Sequence[int], most: int) -> tuple[int, Tensor | None]:
+        """Computes up to `most` tokens of a prompt beyond what is kept of it, or all where it can't go on by several.
+
+        How many it computed, and the (V,) float32 logits after the prompt once it has got there.
+        """
+        done, cache = self._resume(token_ids)
+        self.hit_tokens += done
+        if self.chunks:
+            stop = min(len(token_ids), done + most)
+            parts = [token_ids[done:stop]]
+        else:
+            stop = len(token_ids)
+            parts = [[each] for each in token_ids[done:]] if done else [token_ids]
+        for part in parts:
+            logits, cache = self._forward(part, cache)
+        end = stop == len(token_ids)
+        self._keep(_key(token_ids[:stop]), cache, end)
+        return stop - done, logits if end else None
+
+    def _resume(self, token_ids: Sequence[int]) -> tuple[int, Any]:
+        """How many first tokens are computed already, not all of them, and a cache of those to go on from."""
+        key, found, most = _key(token_ids[:-1]), None, 0
+        least = 1 if self.chunks else max(1, len(token_ids) - FEW)
+        for other in self._kept:
+            shared = _shared(key, other) if self.cuts else len(other) if key.startswith(other) else 0
+            if shared > most or (shared == most and shared == len(other)):
+                found, most = other, shared
+        count = most // WIDTH
+        if found is None or count < least:
+            return 0, None
+        kept, whole = self._kept[found], most == len(found)
+        self._kept.move_to_end(found)
+        if whole and (self.cuts or not kept.end):  # what it becomes can stand for it
+            return count, self._drop(found).cache
+        cache = copy.deepcopy(kept.cache)
+        if not whole:
+            try:
+                cache.crop(count - len(found) // WIDTH)
+            except RuntimeError:  # a window has moved on: what it left can't come back
+                self.cuts = False
+                return self._resume(token_ids)
+        return count, cache
+
+    def _forward(self, token_ids: Sequence[int], cache: Any) -> tuple[Tensor, Any]:
+        given = {} if cache is None else {self._name: cache}
+        ids = torch.tensor([[*token_ids]], device=self._network.device)
+        output = self._network(input_ids=ids, use_cache=True, **given, **self._asked)
+        return output.logits[0, -1].float().cpu().clone(), getattr(output, self._name)
+
+    def _keep(self, key: bytes, cache: Any, end: bool) -> None:
+        if key in self._kept:
+            self._drop(key)
+        cost = sum({each.data_ptr(): each.nbytes() for each in _storages(cache)}.values()) + sys.getsizeof(key)
+        if cost > self.limit_bytes:
+            return
+        while self.held_bytes + cost > self.limit_bytes:
+            self._drop(next(iter(self._kept)))
+            self.evicted += 1
+        self._kept[key] = CacheEntry(cache, cost, end)
+        self.held_bytes += cost
+
+    def _drop(self, key: bytes) -> CacheEntry:
+        kept = self._kept.pop(key)
+        self.held_bytes -= kept.nbytes
+        return kept
+
+
+WIDTH = array("i").itemsize
+
+
+def _key(token_ids: Sequence[int]) -> bytes:
+    return array("i", token_ids).tobytes()
+
+
+def _shared(some: bytes, others: bytes) -> int:
+    """How many first bytes are the same, in whole tokens."""
+    size = min(len(some), len(others))
+    apart = np.frombuffer(some[:size], np.int32) != np.frombuffer(others[:size], np.int32)
+    return int(apart.argmax()) * WIDTH if apart.any() else size
+
+
+def _storages(value: Any) -> Iterator[torch.UntypedStorage]:
+    """Of every tensor within a cache, whatever it is made of."""
+    if isinstance(value, Tensor):
+        yield value.untyped_storage()
+        return
+    if isinstance(value, list | tuple):
+        parts = value
+    elif isinstance(value, type):
+        parts = ()
+    else:
+        parts = [*(value if isinstance(value, Mapping) else getattr(value, "__dict__", {})).values()]
+    for part in parts:
+        yield from _storages(part)
+
+
+def build_hf_cache(network: Any, limit_bytes: int, *, last_only: bool) -> HFCache | None:
+    """How a network goes on from its own caches; None where that does not give its numbers, or there is no room.
+
+    `last_only`: whether it can be asked for its last logits alone.
+    """
+    takes = inspect.signature(network.forward).parameters
+    name = next((each for each in NAMES if each in takes), None)
+    if name is None or limit_bytes <= 0:
+        return None
+    states = HFCache(network, name, limit_bytes, last_only=last_only)
+    try:
+        with torch.inference_mode():
+            _try_out(states, take_sample(network, choices=0))
+    except Exception as fault:  # whatever a model does with a cache, its whole pass is right
+        logger.debug("prompts are computed whole", architecture=type(network).__name__, reason=str(fault)[:200])
+        return None
+    return states
+
+
+def _try_out(states: HFCache, sample: Sample) -> None:
+    """Sets `chunks` and `cuts`. Raises an exception of any kind where even single tokens give other numbers."""
+    prompt, wanted = sample.prompt, sample.wanted
+    at, back = len(prompt) // 2, len(prompt) // 4
+    logits, cache = states._forward(prompt[:at], None)
+
+    def right(sizes: Sequence[int], cut: int = 0) -> bool:
+        """Whether parts of such sizes, computed after the cache or less of it, give the numbers of the whole prompt."""
+        again, first, same = copy.deepcopy(cache), at - cut, True
+        if cut:
+            again.crop(-cut)
+        for size in sizes:
+            found, again = states._forward(prompt[first : first + size], again)
+            first += size
+            same = same and difference(found, wanted[first - 1]) <= sample.tolerance
+        return same
+
+    if not (difference(logits, wanted[at - 1]) <= sample.tolerance and right([1] * FEW) and right([1])):
+        raise ArithmeticError("it gives other numbers with its cache")
+    states.chunks = right([len(prompt) - at - 1, 1])
+    try:
+        states.cuts = right([1, 1], back) and (not states.chunks or right([back, back], back))
+    except Exception:  # a cache that forgets
+        states.cuts = False

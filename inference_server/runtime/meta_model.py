@@ -1,0 +1,111 @@
+"""The network a configuration describes, without its numbers: what it would take, and whether the weights fit it.
+
+Built on torch's meta device, where tensors have shapes and no memory. Knows no values and runs no pass.
+"""
+
+import contextlib
+import copy
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
+from transformers import PreTrainedConfig, initialization
+
+from inference_server.errors import LoadFailed
+from inference_server.models.checkpoint import Weights
+from inference_server.models.safetensors_header import short
+from inference_server.runtime import architecture
+
+PARTS_PER_TENSOR = 50  # modules and parameters of a network; llama has three for each tensor of its files
+LEAST_PARTS, MOST_PARTS = 10_000, 500_000
+
+
+class Blueprint:
+    """A network's tensors by name, each once however many modules share it."""
+
+    def __init__(self, network: Any) -> None:
+        tied = set(getattr(network, "all_tied_weights_keys", None) or ())
+        self.parameters: dict[str, Tensor] = {
+            name: tensor for name, tensor in network.named_parameters() if name not in tied
+        }
+        self.whole = {name for name, tensor in network.state_dict().items() if not tensor.is_floating_point()}
+        """The names of those of whole numbers."""
+        self._buffers = sum(tensor.nbytes for tensor in network.buffers())
+
+    @property
+    def elements(self) -> int:
+        """Of all parameters."""
+        return sum(tensor.numel() for tensor in self.parameters.values())
+
+    def bytes_at(self, element_bytes: int) -> int:
+        """Memory for the network with floats of that many bytes."""
+        taken: int = self._buffers
+        for tensor in self.parameters.values():
+            taken += tensor.numel() * (element_bytes if tensor.is_floating_point() else tensor.itemsize)
+        return taken
+
+
+def draw(config: PreTrainedConfig, weights: Weights) -> Blueprint:
+    """The network of a configuration. Raises LoadFailed where it can't be built, or has far more parts than weights."""
+    most = min(max(PARTS_PER_TENSOR * len(weights.tensors), LEAST_PARTS), MOST_PARTS)
+    try:
+        with (
+            at_most(most),
+            initialization.no_init_weights(),
+            initialization.meta_device_safe_creation_ops(),
+            torch.device("meta"),
+        ):
+            plan = Blueprint(transformers.AutoModelForCausalLM.from_config(copy.deepcopy(config)))
+    except LoadFailed:
+        raise
+    except Exception as error:  # whatever transformers raises for values that make no network
+        raise LoadFailed(f"transformers can't build it from its config.json: {architecture.one_line(error)}") from error
+    return plan
+
+
+@contextlib.contextmanager
+def at_most(parts: int) -> Iterator[None]:
+    """Within, this thread builds no network of more modules and parameters: one more raises LoadFailed."""
+    here, built = threading.get_ident(), 0
+
+    def count(*_: Any) -> None:
+        nonlocal built
+        built += threading.get_ident() == here
+        if built > parts:
+            raise LoadFailed(
+                f"config.json describes a network of more than {parts:,} parts; its weights have far fewer"
+            )
+
+    handles = [register_module_module_registration_hook(count), register_module_parameter_registration_hook(count)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def check_sizes(plan: Blueprint, weights: Weights) -> None:
+    """Raises LoadFailed where plain weights' tensors are not of the network's sizes, or hold far too little."""
+    for name, tensor in plan.parameters.items():
+        held = weights.tensors.get(name)
+        if held is not None and held.elements != tensor.numel():
+            raise LoadFailed(
+                f"config.json does not fit the weights: {short(name)} would be {_size(tensor.shape)}, "
+                f"the file has {_size(held.shape)}"
+            )
+    if plan.elements > 2 * weights.elements:
+        raise LoadFailed(
+            f"config.json does not fit the weights: it describes {plan.elements:,} parameters, "
+            f"the files hold {weights.elements:,}"
+        )
+
+
+def _size(shape: Any) -> str:
+    return " x ".join(map(str, shape)) or "a single number"

@@ -1,0 +1,1 @@
+"""Admission, queue, batches and the one worker thread."""

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import * as outcomes from "../../../frontend/core/outcomes.js";
+import { wanted } from "../../../frontend/core/questions.js";
+import * as states from "../../../frontend/core/state.js";
+import { doubled, noteWords } from "../../../frontend/features/prompt/model.js";
+import { readAnswer } from "../../../frontend/net/wire.js";
+import { wireAnswer, wireToken } from "../helpers/answers.js";
+import { VALUES, answer, begun, pick } from "../helpers/reader.js";
+
+const MARKS = { 1: "<s>", 2: "[gMASK]", 3: "<|user|>" };
+
+/** A text that the model has read as these tokens. @param {number[]} ids @param {number[]} front of every text */
+function read(ids, front) {
+  const typed = states.edit(begun("before", { prefix_token_ids: front }), "typed");
+  const question = wanted(typed);
+  const tokens = ids.map((id) => wireToken(id, MARKS[id] ?? ` w${id}`, id in MARKS));
+  const json = wireAnswer(VALUES, { ...question.settings, draws: [], tokens, model: question.model });
+  return outcomes.receive(typed, question, readAnswer(json, { model: question.model, text: question.text, ...question.settings }));
+}
+
+test("a beginning that stands twice is pointed out, with what to do", () => {
+  const state = read([1, 1, 9], [1]);
+  assert.equal(doubled(state).id, 1);
+  assert.equal(noteWords(state), "“\u2068<s>\u2069” stands twice at the beginning: the tokenizer already puts it in front of every text. Delete yours, or the numbers will be off.");
+});
+
+test("it is none where the tokenizer puts nothing there, where it stands once, further in, or is another mark", () => {
+  const usual = [
+    [[1, 1, 9], []],
+    [[1, 9], [1]],
+    [[1], [1]],
+    [[9, 1, 1], [1]],
+    [[1, 9, 1], [1]],
+    [[1, 3, 9], [1]],
+    [[9, 9], [1]],
+    [[2, 1, 9], [2, 1]],
+    [[2], [2, 1]],
+  ];
+  for (const [ids, front] of usual) assert.equal(noteWords(read(ids, front)), "", `${ids} after ${front}`);
+});
+
+test("of several tokens in front, each that stands there again counts", () => {
+  assert.equal(doubled(read([2, 1, 2, 1, 9], [2, 1])).id, 2);
+  assert.equal(doubled(read([2, 1, 1, 9], [2, 1])).id, 1);
+});
+
+test("it goes with its cause, and stays while the text goes on", () => {
+  assert.match(noteWords(pick(read([1, 1, 9], [1]), 0)), /stands twice/);
+  const mended = answer(states.edit(read([1, 1, 9], [1]), "mended"));
+  assert.equal(noteWords(mended), "");
+});

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { scene } from "../../../frontend/core/questions.js";
+import * as settings from "../../../frontend/core/settings.js";
+import * as states from "../../../frontend/core/state.js";
+import * as presentation from "../../../frontend/features/presentation/model.js";
+import { pack, unpack } from "../../../frontend/features/storage/model.js";
+import * as tour from "../../../frontend/features/tour/model.js";
+import { answer, begun, pick } from "../helpers/reader.js";
+
+/** @param {states.State} state @param {number} by */
+const go = (state, by) => Array.from({ length: by }).reduce((now) => tour.walk(now, 1), state);
+
+test("the tour is offered to a first visitor, and never again once taken or declined", () => {
+  assert.ok(tour.offer(states.initial()));
+  const declined = tour.end(states.initial());
+  assert.ok(!tour.offer(declined));
+  assert.ok(!tour.offer(unpack(pack(declined))));
+  assert.ok(!tour.offer(unpack(pack(tour.begin(begun())))), "a reload in the middle of it is a way to leave");
+  assert.equal(tour.end(declined), declined);
+});
+
+test("who finds the way alone is not asked", () => {
+  const state = [0, 0, 0].reduce((now, index) => answer(pick(now, index)), begun());
+  assert.ok(!tour.offer(state));
+});
+
+test("each stop tells of the text and the bars at hand, and of what was tried", () => {
+  let state = go(tour.begin(begun()), 1);
+  const { drawing } = scene(state);
+  assert.match(tour.stop(state).words, new RegExp(`leads with ${(drawing.rows[0].share * 100).toFixed(1)}`));
+  assert.equal(tour.stop(state).tried, false);
+  state = pick(state, 1);
+  assert.equal(tour.stop(state).tried, false, "its bars are not there yet");
+  state = answer(state);
+  assert.ok(tour.stop(state).tried);
+  assert.match(tour.stop(state).words, new RegExp(`You picked .*had given ${(drawing.rows[1].raw * 100).toFixed(1)}`));
+  state = tour.walk(state, 1);
+  assert.equal(tour.stop(state).tried, false);
+  state = settings.set(state, { temperature: 0.5 });
+  assert.match(tour.stop(state).words, /^At 0\.5 the first bar has /);
+  state = tour.walk(settings.set(state, { temperature: 1 }), 2);
+  assert.equal(tour.stop(state).tried, false);
+  state = states.takeBack(state);
+  assert.ok(tour.stop(state).tried);
+});
+
+test("walking beyond the last stop ends it, before the first one stays", () => {
+  let state = tour.walk(tour.begin(begun()), -1);
+  assert.equal(state.room.tour.at, 0);
+  state = go(state, tour.LENGTH - 1);
+  assert.ok(tour.stop(state));
+  state = tour.walk(state, 1);
+  assert.equal(tour.stop(state), null);
+  assert.equal(tour.walk(state, 1), state);
+});
+
+test("the tour shows the bars even to a room that was guessing", () => {
+  const state = tour.begin(presentation.present(presentation.guess(begun(), true), true));
+  assert.ok(scene(state));
+  assert.equal(state.room.presenting, false);
+});
+
+test("every stop stands without a text and without bars", () => {
+  let state = tour.begin(states.edit(states.initial(), ""));
+  for (let at = 0; at < tour.LENGTH; at++, state = tour.walk(state, 1)) {
+    assert.ok(tour.stop(state).words.length > 20);
+    assert.doesNotMatch(tour.stop(state).words, /undefined|NaN|null/);
+  }
+});

@@ -1,0 +1,1 @@
+"""Trains and evaluates the demo model in inference_server/bundled."""

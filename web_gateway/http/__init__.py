@@ -1,0 +1,1 @@
+"""The HTTP server: its protocol, limits and static files."""

@@ -1,0 +1,166 @@
+"""Who may ask, from where, and how much at once. Plain ASGI and the settings; knows no route and no handler."""
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from throttled import MemoryStore, RateLimiterType, Throttled, rate_limiter
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from service_kit.hosts import answers_to, by_address
+from web_gateway import errors
+from web_gateway.http.client_address import visitor
+from web_gateway.http.shares import Refused, Shares
+from web_gateway.settings import Settings
+
+CLIENTS = 10_000  # addresses whose rates are remembered; the one that was quiet longest is forgotten first
+PROBED = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})  # asked by address, not by name
+ASK_AGAIN_S = 1.0  # after the gateway or the inference server was full
+NOT_MEANT = (
+    "This server does not answer under the name in the Host header; its operator lists names in"
+    " NEXTTOKEN_TRUSTED_HOSTS."
+)
+FULL, _ = errors.ANSWERS[errors.Overloaded]
+EXPOSED = ("retry-after", "x-request-id")  # headers that pages of other origins may read
+
+
+def surroundings(settings: Settings, refused: Refused) -> list[Middleware]:
+    """What the settings ask for around the app, the outermost first."""
+    around = [Middleware(TrustedHosts, bound=settings.host, names=settings.trusted_hosts, refused=refused)]
+    if settings.cors_origins:
+        around.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=("GET", "POST"),
+                allow_headers=("content-type", "x-request-id", "x-session", "traceparent"),
+                expose_headers=EXPOSED,
+            )
+        )
+    return around
+
+
+def believe(settings: Settings) -> list[Middleware]:
+    """Takes the client's address and scheme from X-Forwarded-For and -Proto, where a trusted proxy wrote them."""
+    proxies = [str(network) for network in settings.trusted_proxies]
+    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)] if proxies else []
+
+
+class TrustedHosts:
+    """Refuses requests meant for another name: a page elsewhere that lets its own name point here.
+
+    Where the operator lists names, probes and metrics may also be asked for by address.
+    """
+
+    def __init__(self, app: ASGIApp, bound: str, names: Sequence[str], refused: Refused) -> None:
+        self.app = app
+        self.bound = bound
+        self.names = names
+        self.refused = refused
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._meant(Headers(scope=scope).get("host", ""), scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        self.refused("host")
+        await errors.respond_to(errors.WrongHost(NOT_MEANT))(scope, receive, send)
+
+    def _meant(self, host: str, path: str) -> bool:
+        probed = path in PROBED and bool(self.names) and by_address(host)
+        return probed or answers_to(host, self.bound, self.names)
+
+
+class RequestGate:
+    """Bounds the requests at work at once, in all and of one client, and how many a second a client may send."""
+
+    def __init__(self, settings: Settings, refused: Refused) -> None:
+        self.places = Shares("requests", settings.max_requests, settings.client_requests, refused)
+        self.refused = refused
+        self.rates = rates(settings) if settings.rate_per_s else None
+
+    def in_time(self, app: ASGIApp) -> ASGIApp:
+        """The app for clients that don't ask faster than they may. Others: RateLimited."""
+
+        async def timed(scope: Scope, receive: Receive, send: Send) -> None:
+            if self.rates is not None and (answer := self.rates.limit(client_of(scope))).limited:
+                self.refused("rate")
+                wait_s = answer.state.retry_after
+                words = f"More requests than one client may send; try again in {math.ceil(wait_s)} s."
+                raise errors.RateLimited(words, wait_s)
+            await app(scope, receive, send)
+
+        return timed
+
+    def through(self, app: ASGIApp) -> ASGIApp:
+        """The app with a place for each request, once all of it has arrived. No place: Overloaded."""
+
+        async def placed(scope: Scope, receive: Receive, send: Send) -> None:
+            client = client_of(scope)
+            if not self.places.take(client):
+                raise errors.Overloaded("The server is at capacity; try again in a second.", ASK_AGAIN_S)
+            try:
+                await app(scope, receive, send)
+            finally:
+                self.places.give(client)
+
+        return placed
+
+
+class Patience:
+    """Holds sessions to what they were told: one that was refused for want of room is not let in again for a second,
+    the shortest time that Retry-After can name.
+
+    Its next refusal then costs the inference server nothing, which needs the time for those it has let in.
+    """
+
+    def __init__(self, refused: Refused) -> None:
+        self.refused = refused
+        self._until: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def through(self, app: ASGIApp) -> ASGIApp:
+        """The app behind this."""
+
+        async def patient(scope: Scope, receive: Receive, send: Send) -> None:
+            name: str | None = scope["state"]["call"].session
+            if name is None:
+                await app(scope, receive, send)
+                return
+            session = client_of(scope), name
+
+            async def watched(message: Message) -> None:
+                if message["type"] == "http.response.start" and message["status"] == FULL:
+                    self._told(session)
+                await send(message)
+
+            self._check(session)
+            await app(scope, receive, watched)
+
+        return patient
+
+    def _check(self, session: tuple[str, str]) -> None:
+        if (wait_s := self._until.get(session, 0.0) - time.monotonic()) > 0:
+            self.refused("early")
+            raise errors.Overloaded("This server was full a moment ago; try again when it said.", wait_s)
+
+    def _told(self, session: tuple[str, str]) -> None:
+        self._until[session] = time.monotonic() + ASK_AGAIN_S
+        self._until.move_to_end(session)
+        if len(self._until) > CLIENTS:
+            self._until.popitem(last=False)
+
+
+def rates(settings: Settings) -> Throttled:
+    """A token bucket for each client; GCRA is one that counts in fractions of a second."""
+    quota = rate_limiter.per_sec(settings.rate_per_s, burst=settings.rate_burst)
+    store = MemoryStore(options={"MAX_SIZE": CLIENTS})
+    return Throttled(using=RateLimiterType.GCRA.value, quota=quota, store=store)
+
+
+def client_of(scope: Scope) -> str:
+    """Who asks, as the address says: behind a proxy that is not trusted, the proxy."""
+    return visitor(scope["client"][0] if scope.get("client") else "")

@@ -1,0 +1,54 @@
+"""The page's files, served with a fingerprint each: browsers keep them and ask whether they still hold."""
+
+import hashlib
+from pathlib import Path
+
+import anyio.to_thread
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+FRONTEND = Path(__file__).parents[2] / "frontend"  # beside this package, in a checkout and when installed
+ENTRY = "index.html"
+MEDIA_TYPES = {  # the operating system's own table differs from machine to machine
+    ".css": "text/css",
+    ".html": "text/html",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+
+
+class Page(StaticFiles):
+    """A folder of small files. Paths that leave it, or name what it does not have, are not found."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file at the path, its absence, or that the browser's copy still holds."""
+        if scope["method"] not in ("GET", "HEAD"):
+            raise HTTPException(405, headers={"allow": "GET, HEAD"})
+        file = Path(ENTRY if path == "." else path)
+        content = await anyio.to_thread.run_sync(self.read, str(file))
+        if content is None or file.suffix not in MEDIA_TYPES:
+            raise HTTPException(404)
+        # Weak, since what travels may be compressed.
+        tag = f'W/"{hashlib.blake2b(content, digest_size=16).hexdigest()}"'
+        headers = {"cache-control": "no-cache", "etag": tag}
+        known = Headers(scope=scope).get("if-none-match", "")
+        if known.strip() == "*" or tag in (part.strip() for part in known.split(",")):
+            return Response(status_code=304, headers={**headers, "vary": "accept-encoding"})
+        return Response(content, headers=headers, media_type=MEDIA_TYPES[file.suffix])
+
+    def read(self, path: str) -> bytes | None:
+        """The file's content; None where the folder has no such file or it can't be read."""
+        try:
+            full_path, found = self.lookup_path(path)
+            return Path(full_path).read_bytes() if found else None
+        except (OSError, ValueError):  # a folder, a forbidden file, a name too long or with a null in it
+            return None

@@ -1,0 +1,1 @@
+"""The inference server as plain calls."""
