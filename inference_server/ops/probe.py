@@ -1,4 +1,4 @@
-"""Asks the server of this machine whether it can answer: `python -m inference_server.probe` ends with 0 if so, else 1.
+"""Asks this machine's server whether it can answer: `python -m inference_server.ops.probe` exits with 0 if so, else 1.
 
 For a container's healthcheck. It asks over gRPC; where that is encrypted a probe has no certificate to show, and asks
 the port for probes.

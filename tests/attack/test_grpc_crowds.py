@@ -26,6 +26,7 @@ from inference_server.api.channel_options import MOST_STREAMS
 from inference_server.api.interceptors import MOST_CALLS
 
 INFERENCE_MB = 150.0
+STREAM_MB = 0.025  # of a call that waits, and what is lost between many of them
 BURST = 256  # streams of each connection that says nothing
 
 
@@ -85,8 +86,9 @@ def test_a_connection_has_so_many_streams(tiers: Tiers, watched: Guarded) -> Non
 
 @pytest.mark.slow_attack
 def test_rapid_reset_over_many_connections(tiers: Tiers) -> None:
-    with guarded(tiers, inference_mb=INFERENCE_MB), contextlib.ExitStack() as stack:
-        for _ in range(3):
+    resetting = 3
+    with guarded(tiers, inference_mb=resetting * MOST_STREAMS * STREAM_MB), contextlib.ExitStack() as stack:
+        for _ in range(resetting):
             stack.enter_context(flooding("rapid_reset", tiers, 5.0))
 
 

@@ -37,16 +37,14 @@ class Prompts:
         return (FIRST, *(self._chance.randrange(VOCABULARY) for _ in range(TOKENS - 1)))
 
 
-def steps(reader: Executor, prompts: Prompts) -> float:
+def step(executor: Executor, ids: Ids) -> float:
     """Milliseconds of one prompt's step."""
-    taken = []
-    for _ in range(ASKED):
-        reading = Reading(prompts())
-        began = time.perf_counter()
-        reader.step([reading])
-        taken.append((time.perf_counter() - began) * 1e3)
-        assert reading.logits is not None
-    return percentile(taken, 0.5)
+    reading = Reading(ids)
+    began = time.perf_counter()
+    executor.step([reading])
+    took_ms = (time.perf_counter() - began) * 1e3
+    assert reading.logits is not None
+    return took_ms
 
 
 def store(tree: RadixCache, ids: Ids) -> float:
@@ -60,33 +58,40 @@ def store(tree: RadixCache, ids: Ids) -> float:
     return (time.perf_counter() - began) * 1e6
 
 
-def in_the_tree(stored: int) -> float:
-    """Microseconds of a new prompt, among so many, over pages that hold nothing."""
-    prompts = Prompts()
+def executor_among(stored: int, prompts: Prompts) -> Executor:
+    """The bundled model with so many prompts stored."""
+    model = Model.load(Path(inference_server.__file__).parent / "bundled", "cpu", STORE_BYTES)
+    runner = model.runner
+    assert runner is not None
+    for _ in range(stored):
+        store(runner.tree, prompts())
+    assert not runner.tree.evicted_pages  # or fewer are stored than it says
+    return Executor(model, LogitsCache[Any](KEPT_BYTES), 512, 0.3)
+
+
+def tree_among(stored: int, prompts: Prompts) -> RadixCache:
+    """A tree with so many prompts stored, over pages that hold nothing."""
     tree = RadixCache(BlockPool(range(stored + 2 * ASKED), 16), lambda source, target: None)
-    return percentile([store(tree, prompts()) for _ in range(stored + ASKED)][-ASKED:], 0.5)
+    for _ in range(stored):
+        store(tree, prompts())
+    return tree
 
 
 def measure() -> dict[str, float]:
     """All figures of this benchmark; prints them as a table."""
-    bundled = Path(inference_server.__file__).parent / "bundled"
-    kept: LogitsCache[Any] = LogitsCache(KEPT_BYTES)
-    model = Model.load(bundled, "cpu", STORE_BYTES)
-    reader, runner, prompts = Executor(model, kept, 512, 0.3), model.runner, Prompts()
-    assert runner is not None
-    for _ in range(FEW - ASKED):
-        store(runner.tree, prompts())
-    few = steps(reader, prompts)
-    while runner.tree.pages < MANY:
-        store(runner.tree, prompts())
-    many = steps(reader, prompts)
-    assert not runner.tree.evicted_pages  # or fewer are stored than it says
+    prompts = Prompts()
+    executors = [executor_among(stored, prompts) for stored in (FEW, MANY)]
+    trees = [tree_among(stored, prompts) for stored in (FEW, MANY)]
+    steps = [[step(each, prompts()) for each in executors] for _ in range(ASKED)]  # in turn: both meet the same noise
+    stores = [[store(each, prompts()) for each in trees] for _ in range(ASKED)]
+    few, many = (percentile(list(taken), 0.5) for taken in zip(*steps, strict=True))
+    tree_few, tree_many = (percentile(list(taken), 0.5) for taken in zip(*stores, strict=True))
     figures = {
         "lookup_few_ms": few,
         "lookup_many_ms": many,
         "lookup_flatness": many / few,
-        "lookup_tree_few_us": in_the_tree(FEW),
-        "lookup_tree_many_us": in_the_tree(MANY),
+        "lookup_tree_few_us": tree_few,
+        "lookup_tree_many_us": tree_many,
     }
     print(f"a new prompt among {MANY:,} stored ones that share its first token, and among {FEW}")
     for name, value in figures.items():

@@ -65,6 +65,7 @@ async def measure(seconds: float = SECONDS) -> dict[str, float]:
     """All figures of this benchmark; prints them as a table."""
     async with running(
         NEXTTOKEN_QUEUE_LIMIT=str(QUEUE_LIMIT),
+        NEXTTOKEN_CLIENT_SHARE="1",  # all callers come from one address
         NEXTTOKEN_CACHE_MB=CACHE_MB,
         NEXTTOKEN_LOOKAHEAD="0",
         NEXTTOKEN_LOG_LEVEL="info",

@@ -21,7 +21,7 @@ from bench.stack import resident_mb, running
 LIBRARIES = """
 import grpc.aio, psutil, torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
-from inference_server.kernels import decoder, tiles
+from inference_server.cpu.kernels import decoder, tiles
 decoder.decoder_body(tiles.BFLOAT16)
 print(psutil.Process().memory_info().rss / 1e6)
 """

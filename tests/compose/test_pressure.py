@@ -18,6 +18,7 @@ SOAKED_S = 20.0  # `make soak` takes ten minutes
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     limits = {"NEXTTOKEN_QUEUE_LIMIT": str(overload.QUEUE_LIMIT), "NEXTTOKEN_CACHE_MB": soak.CACHE_MB}
+    limits["NEXTTOKEN_CLIENT_SHARE"] = "1"  # all callers come from one address
     with running(**limits, NEXTTOKEN_LOOKAHEAD="0") as stack:
         yield stack
 

@@ -70,7 +70,7 @@ def test_a_request_is_one_trace_through_both_services() -> None:
 def test_off_it_imports_nothing() -> None:
     script = (
         "import os, sys; from service_kit import tracing; assert not tracing.start('s', {})\n"
-        "import inference_server.service, web_gateway.app\n"
+        "import inference_server.api.service, web_gateway.app\n"
         "with tracing.span('a', 'SERVER', {}, x=1) as span: assert span is None\n"
         "tracing.phase('b', 0.0, 1.0); tracing.failed(None, 'x'); tracing.stop(); assert tracing.carried() == ()\n"
         "sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))\n"

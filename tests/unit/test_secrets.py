@@ -250,7 +250,10 @@ def test_the_search_for_the_cause_asks_nobody_for_a_pass_phrase(folder: Path) ->
         "tls_client_cert": str(folder / "client.pem"),
         "tls_client_key": str(folder / "locked.key"),
     }
-    script = f"from web_gateway import diagnosis, settings; diagnosis.diagnose(settings.Settings(**{settings}))"
+    script = (
+        "from web_gateway.inference.tls_diagnosis import diagnose; from web_gateway.settings import Settings; "
+        f"diagnose(Settings(**{settings}))"
+    )
     asked = subprocess.run(
         [sys.executable, "-c", script],
         stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Compiles every kernel and keeps it in NUMBA_CACHE_DIR, for later starts: `python -m inference_server.kernels`."""
+"""Compiles every kernel and keeps it in NUMBA_CACHE_DIR, for later starts: `python -m inference_server.cpu.kernels`."""
 
 import inspect
 import sys
