@@ -85,7 +85,7 @@ class Executor:
                 return True
             choices = choose(logits)
             rows = runner.run([Segment(stored, choices, alternatives=True, keep=True)])
-            for choice, row in zip(choices, rows.cpu(), strict=True):
+            for choice, row in zip(choices, rows, strict=True):
                 self._kept.put(self, (*plan.ids, choice), row.clone())
         except CacheFull:
             runner.close(stored)
@@ -113,7 +113,7 @@ class Executor:
                 scoring.computed += len(segment.token_ids)
                 self.computed_tokens += len(segment.token_ids)
                 if segment.every_row:
-                    scoring.told += scoring.describe(at, logits.cpu())
+                    scoring.told += scoring.describe(at, logits)
                 self._score_pace.took(len(segment.token_ids), time.monotonic() - began)
             except CacheFull:
                 pass
@@ -181,7 +181,7 @@ class Executor:
             size = sum(len(part.token_ids) for _, part in chosen)
             if size > len(chosen):  # clicks alone are no measure of longer parts
                 self._pace.took(size, time.monotonic() - began)
-            for (reading, part), row, end in zip(chosen, rows.cpu(), ends, strict=True):
+            for (reading, part), row, end in zip(chosen, rows, ends, strict=True):
                 reading.computed += len(part.token_ids)
                 self.computed_tokens += len(part.token_ids)
                 if end:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -115,11 +116,18 @@ class ModelRunner:
             self._step.prepare()
 
     def run(self, segments: Sequence[Segment]) -> Tensor:
-        """Logits (rows of all segments in order, vocabulary) in float32.
+        """Logits (rows of all segments in order, vocabulary) in float32, on the CPU; what they follow is then stored.
 
         Each segment needs a handle of its own and at least one token. Raises CacheFull before computing when the new
         tokens have no room; after any exception the handles are as they were, or can be closed.
         """
+        logits = self.compute(segments).cpu()
+        rows = logits.split([segment.rows for segment in segments])
+        self.settle(segments, [bool(np.isnan(each.numpy().max())) for each in rows])
+        return logits
+
+    def compute(self, segments: Sequence[Segment]) -> Tensor:
+        """As `run`, on the model's device, whose work nothing here waits for; `settle` has to follow."""
         for segment in segments:
             if not segment.alternatives:
                 self.tree.reserve(segment.stored, len(segment.token_ids))
@@ -127,18 +135,19 @@ class ModelRunner:
                 self.tree.reserve_alternatives(segment.stored, segment.token_ids)
         batch = Batch(segments, self.pool.page_tokens, self._model.device)
         if self._step is not None and self._step.fits(batch):
-            logits = self._step.run(batch)
-        else:
-            with running(Pass(batch, self.store, self._rows)):
-                logits = forward(self._model, batch.token_ids, batch.positions, batch.logit_rows)
-        for segment, rows in zip(segments, logits.split([each.rows for each in segments]), strict=True):
-            if bool(rows.isnan().any()):
+            return self._step.run(batch)
+        with running(Pass(batch, self.store, self._rows)):
+            return forward(self._model, batch.token_ids, batch.positions, batch.logit_rows)
+
+    def settle(self, segments: Sequence[Segment], broken: Sequence[bool]) -> None:
+        """Stores the tokens of segments that were computed, but for those whose logits are broken by a NaN."""
+        for segment, lost in zip(segments, broken, strict=True):
+            if lost:
                 self._forget(segment)
             elif not segment.alternatives:
                 self.tree.commit(segment.stored, segment.token_ids)
             elif segment.keep:
                 segment.stored.alternatives = list(segment.token_ids)
-        return logits
 
     def _forget(self, segment: Segment) -> None:
         """Leaves nothing of tokens that gave no numbers: even those before the first bad one may have none stored."""

@@ -263,7 +263,8 @@ def test_everything_is_where_the_model_computes(name: str, fixed: bool, monkeypa
         [Segment(handle, range(10), alternatives=True, keep=True)],
     ]
     for segments in runs:
-        logits = runner.run(segments)
+        logits = runner.compute(segments)
+        runner.settle(segments, [False] * len(segments))
         assert logits.device.type == "meta"
         assert logits.shape == (sum(segment.rows for segment in segments), VOCABULARY)
     assert runner.adopt(handle, 3) is not None
