@@ -74,6 +74,7 @@ def small() -> Iterator[Tiers]:
         yield tiers
 
 
+@pytest.mark.slow_attack
 async def test_many_clients(tiers: Tiers) -> None:
     with guarded(tiers, inference_mb=300):
         answers = await ask_all(tiers.target, itertools.islice(prompts(1), 600), 24)
