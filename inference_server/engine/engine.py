@@ -241,8 +241,8 @@ def load(
 
     Takes however long it takes. Raises LoadFailed.
     """
-    architecture.configuration(folder)  # first: transformers chooses the tokenizer's class by it, too
     try:
+        architecture.configuration(folder)  # first: transformers chooses the tokenizer's class by it, too
         vocabulary = ModelTokenizer.load(folder)
         ends = end_of_text.stated(folder)
         model = Model.load(folder, settings.device, stored_bytes)

@@ -9,9 +9,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from inference_server.attention.batch import Segment
+from inference_server.cpu.kernels.tiles import LANES
 from inference_server.kvcache.radix_cache import BlockTable
 from inference_server.runtime.capability import build_runner
 from inference_server.runtime.model_runner import ModelRunner
+from models import architectures
 from models.shapes import PLAIN, RAGGED, VOCABULARY, build
 
 CACHE_BYTES = 1 << 20
@@ -58,7 +60,8 @@ def whole(runner: ModelRunner, token_ids: Sequence[int]) -> tuple[BlockTable, Te
 
 def test_path_chosen(pair: tuple[str, ModelRunner, Reference]) -> None:
     name, runner, reference = pair
-    assert runner.fixed or runner.compiled == (name != "qwen3"), "compiled where heads fill a register"
+    fills = name != "qwen3" or architectures.HEAD_DIM["head_dim"] % LANES == 0
+    assert runner.fixed or runner.compiled == fills, "compiled where heads fill a register"
     assert reference(PROMPT).amax(-1).mean() > 5 / VOCABULARY, "a flat distribution proves nothing"
 
 
