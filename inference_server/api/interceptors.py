@@ -12,7 +12,7 @@ from inference_server.api.service import REQUEST_ID_KEY, STATUS, refuse
 from inference_server.errors import Overloaded
 from service_kit import logs
 
-MOST_CALLS = 8_192  # open at once: watches, and calls whose message has not come, hold some 25 kB each
+MOST_CALLS = 12_288  # more than two connections may hold: watches, and calls whose message has not come, 25 kB each
 PROBES = f"/{health.SERVICE_NAME}/Check"  # always let in: a server that refuses its probes would be restarted
 RETRY_AFTER_S = 1.0
 CROWDED = "more calls are open than this server holds; try again later"
