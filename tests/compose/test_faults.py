@@ -64,7 +64,7 @@ def test_a_download_fills_the_volume_and_weight_files_are_damaged(hub: tuple[str
     with container(*hub, *mounts, SERVER_IMAGE) as server:
         full, *broken = (reason(server, model) for model in ("owner/model", "/half", "/empty"))
     assert full.startswith("disk full: needs ")
-    assert "/models" in full
+    assert "in the Hub's cache" in full
     assert ["model.safetensors" in said for said in broken] == [True, True]
 
 
