@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from web_gateway.errors import BodyTooLarge, NotJson, Overloaded, SlowBody
-from web_gateway.http.client_address import visitor
+from web_gateway.http.client_address import visitor_of
 from web_gateway.http.shares import Refused, Shares
 from web_gateway.settings import Settings
 
@@ -27,7 +27,7 @@ class Bodies:
         """The app, once the whole body is there to be taken."""
 
         async def reading(scope: Scope, receive: Receive, send: Send) -> None:
-            body = Body(self.room, visitor(scope["client"][0] if scope.get("client") else ""))
+            body = Body(self.room, visitor_of(scope))
             try:
                 scope["state"]["body"] = await read(Request(scope, receive), body)
                 await app(scope, receive, send)

@@ -1,6 +1,8 @@
-"""Who asks, as far as an address can tell. Knows addresses; no request and no setting."""
+"""Who asks, as far as an address can tell. Knows addresses; no request's content and no setting."""
 
 from ipaddress import ip_address
+
+from starlette.types import Scope
 
 from service_kit.clients import client_at
 
@@ -14,3 +16,8 @@ def visitor(address: str) -> str:
     except ValueError:
         return UNNAMED
     return client_at(address)
+
+
+def visitor_of(scope: Scope) -> str:
+    """The visitor that a request came from."""
+    return visitor(scope["client"][0] if scope.get("client") else "")

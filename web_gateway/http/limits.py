@@ -14,7 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service_kit.hosts import answers_to, by_address
 from web_gateway import errors
-from web_gateway.http.client_address import visitor
+from web_gateway.http.client_address import visitor_of
 from web_gateway.http.shares import Refused, Shares
 from web_gateway.settings import Settings
 
@@ -163,4 +163,4 @@ def rates(settings: Settings) -> Throttled:
 
 def client_of(scope: Scope) -> str:
     """Who asks, as the address says: behind a proxy that is not trusted, the proxy."""
-    return visitor(scope["client"][0] if scope.get("client") else "")
+    return visitor_of(scope)

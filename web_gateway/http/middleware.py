@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service_kit import tracing
 from service_kit.logs import request_id, usable_id
 from web_gateway import errors
-from web_gateway.http.client_address import UNNAMED, visitor
+from web_gateway.http.client_address import UNNAMED, visitor_of
 from web_gateway.inference.channel import SESSION_KEY
 from web_gateway.inference.client import REQUEST_ID_KEY, Call
 from web_gateway.metrics import Metrics
@@ -185,7 +185,7 @@ class CancelOnDisconnect:
 
 def address_of(scope: Scope) -> str | None:
     """The client's address, one for all that a visitor has; None where a proxy put words in its place that are none."""
-    name = visitor(scope["client"][0] if scope.get("client") else "")
+    name = visitor_of(scope)
     return None if name == UNNAMED else name
 
 
