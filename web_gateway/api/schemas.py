@@ -23,9 +23,9 @@ KINDS = {"array": "a list", "bool": "true or false", "float": "a number", "int":
 SHOWN = 60  # characters of a value that a refusal repeats
 
 
-def parse(body: bytes, kind: type[R]) -> R:
+def parse(body: bytes | bytearray, kind: type[R]) -> R:
     """The body as a request. Unknown and repeated fields, wrong types and values out of range raise InvalidRequest."""
-    if not body.strip():
+    if not body or body.isspace():
         raise InvalidRequest("the body is empty; send a JSON object")
     try:
         request = msgspec.json.decode(body, type=kind)
@@ -51,7 +51,7 @@ def refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
         seen.add(name)
 
 
-def misfit(error: msgspec.ValidationError, body: bytes, kind: type[msgspec.Struct]) -> InvalidRequest:
+def misfit(error: msgspec.ValidationError, body: bytes | bytearray, kind: type[msgspec.Struct]) -> InvalidRequest:
     """The refusal of well-formed JSON that is not the request it should be."""
     if match := NOT_AN_OBJECT.fullmatch(str(error)):
         return InvalidRequest(f"the body must be a JSON object, not {KINDS.get(match['kind'], match['kind'])}")
@@ -76,7 +76,7 @@ def misfit(error: msgspec.ValidationError, body: bytes, kind: type[msgspec.Struc
     return InvalidRequest(f"{match['path']}: must be {allowed(rule)}{given}", field)
 
 
-def malformed(error: Exception, body: bytes, kind: type[msgspec.Struct]) -> InvalidRequest:
+def malformed(error: Exception, body: bytes | bytearray, kind: type[msgspec.Struct]) -> InvalidRequest:
     """The refusal of what is no JSON: by the field that breaks it, where a more lenient reader finds one."""
     root = lenient(body)
     if not isinstance(root, Pairs | Unread):
@@ -101,7 +101,7 @@ def malformed(error: Exception, body: bytes, kind: type[msgspec.Struct]) -> Inva
     return InvalidRequest(f"the body is not JSON: {fault}")
 
 
-def unreadable(body: bytes) -> str:
+def unreadable(body: bytes | bytearray) -> str:
     """Why a text holds what is no character."""
     try:
         body.decode()
@@ -122,7 +122,7 @@ class Unread:
     """What even the lenient reader can't read."""
 
 
-def lenient(body: bytes) -> object:
+def lenient(body: bytes | bytearray) -> object:
     """A body that the strict reader refuses: objects as Pairs, words for no number as Constant; else Unread."""
     try:
         return json.loads(body.decode("utf-8", "surrogateescape"), object_pairs_hook=Pairs, parse_constant=Constant)
