@@ -26,7 +26,7 @@ attack: $(VENV)/.dev  ## attacks on the running services that take longer than t
 
 fuzz: $(VENV)/.dev  ## coverage-guided fuzzing, five minutes per target: make fuzz SECONDS=30 TARGET=http
 	PYTHON=$(PYTHON) tools/install $(VENV) fuzz
-	PYTHONPATH=tests $(BIN)/python -m fuzz $(or $(SECONDS),300) $(TARGET)
+	PYTHONPATH=tests:tests/support $(BIN)/python -m fuzz $(or $(SECONDS),300) $(TARGET)
 
 e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to artifacts/
 	$(BIN)/pytest tests/e2e
@@ -39,23 +39,23 @@ real: $(VENV)/.dev  ## fetch published model files for the tests, if the script 
 	else echo "$(BRING_REAL) not found: tests on published files will be skipped"; fi
 
 picture: $(VENV)/.dev  ## regenerate the README's screenshot and animation from the real page
-	PYTHONPATH=tests $(BIN)/python -m e2e.picture
+	PYTHONPATH=tests:tests/support $(BIN)/python -m e2e.picture
 
 e2e-network: $(VENV)/.dev  ## the tiers on two hosts, as network namespaces: needs root and ip (Debian: iproute2)
 	$(BIN)/pytest tests/network
 
 bench: $(VENV)/.dev  ## measure both tiers, start-up and memory; the last line is JSON
-	PYTHONPATH=tests $(BIN)/python -m bench
+	PYTHONPATH=tests:tests/support $(BIN)/python -m bench
 
 bench-gpu: $(VENV)/.dev  ## measure steps on a CUDA GPU; the last line is JSON
-	PYTHONPATH=tests $(BIN)/python -m bench.gpu
+	PYTHONPATH=tests:tests/support $(BIN)/python -m bench.gpu
 
 bench-llamacpp: $(VENV)/.dev  ## compare a step with llama.cpp, which is compiled first (ten minutes, once)
 	PYTHON=$(PYTHON) tools/install $(VENV) llamacpp
-	PYTHONPATH=tests $(BIN)/python -m bench.llamacpp
+	PYTHONPATH=tests:tests/support $(BIN)/python -m bench.llamacpp
 
 soak: $(VENV)/.dev  ## ten minutes of mixed load; checks that nothing grows: make soak MINUTES=60
-	PYTHONPATH=tests $(BIN)/python -m bench.soak $(or $(MINUTES),10)
+	PYTHONPATH=tests:tests/support $(BIN)/python -m bench.soak $(or $(MINUTES),10)
 
 check: $(VENV)/.dev proto-check audit  ## format, lint, types, contract, dependency audit
 	$(BIN)/ruff format --check .
