@@ -1,4 +1,4 @@
-"""`python tests/replica.py`: the inference server, whose model computes nothing and takes a moment for it.
+"""`python tests/support/replica.py`: the inference server, whose model computes nothing and takes a moment for it.
 
 For tests of what ends, hangs and comes back: everything but the model is the real thing, and it starts at once.
 """

@@ -15,7 +15,7 @@ from inference_server.ops.readiness import Readiness
 from inference_server.scheduler.watchdog import Watchdog
 from inference_server.stats import KVCacheStats, LogitsCacheStats, ModelStats, QueueStats, ServerStats
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DOCUMENT = ROOT / "docs" / "operations.md"
 DASHBOARD = ROOT / "observability" / "grafana" / "dashboards" / "next-token.json"
 ALERTS = ROOT / "observability" / "alerts.yml"

@@ -25,7 +25,7 @@ from web_gateway.http.protocol import Clocks
 from web_gateway.http.server import Server, listen, url
 from web_gateway.settings import Settings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SERVING = re.compile(r"(?<=\"url\": \")http://[^\"]+|(?<=url=)http://\S+")
 NOWHERE = "127.0.0.1:1"  # a port where nothing listens
 BODY_LIMIT = 1000  # bytes, of a gateway that is made to read short bodies

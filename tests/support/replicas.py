@@ -20,7 +20,7 @@ class Replica:
 
     def _start(self) -> ServerProcess:
         place = {"NEXTTOKEN_GRPC_HOST": self.host, "NEXTTOKEN_GRPC_PORT": str(self.port)}
-        return ServerProcess({**self._env, **place}, ("tests/replica.py",))
+        return ServerProcess({**self._env, **place}, ("tests/support/replica.py",))
 
     def ready(self) -> None:
         """Waits until its model answers."""

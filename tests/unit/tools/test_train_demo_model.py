@@ -17,7 +17,7 @@ ANIMALS = ("dog", "cat", "bird", "frog")
 def stories(tmp_path: Path) -> Path:
     """A corpus of 40 stories, the last 5 of them recognisable."""
     texts = [f"{NAMES[i % 5]} had a {ANIMALS[i % 4]}. " + f"It ran {i} times. " * 30 for i in range(35)]
-    texts += [f"Held out story number {i}. " + "The end. " * 300 for i in range(5)]
+    texts += [f"Held out story number {i}. " + "The end. " * 60 for i in range(5)]
     path = tmp_path / "stories.txt"
     path.write_text(f"\n{corpus.SEPARATOR}\n".join(texts), encoding="utf-8")
     return path
@@ -52,7 +52,7 @@ def test_the_rate_warms_up_holds_and_falls_to_zero() -> None:
 def test_a_run_stops_goes_on_and_exports_a_model(stories: Path, tmp_path: Path) -> None:
     def run(minutes: float) -> None:
         work, folder = str(tmp_path / "work"), str(tmp_path / "model")
-        options = ["--batch", "1", "--held-out", "5", "--minutes", str(minutes), "--device", "cpu"]
+        options = ["--batch", "1", "--layers", "1", "--held-out", "5", "--minutes", str(minutes), "--device", "cpu"]
         train.main([str(stories), "--work", work, "--folder", folder, *options])
 
     def facts() -> dict[str, object]:

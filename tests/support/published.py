@@ -9,7 +9,7 @@ import pytest
 MODEL = "SmolLM2-135M-Instruct"
 TOKENIZERS = ("gemma3", "gpt4o", "llama3", "qwen3")
 NAMED = os.environ.get("NEXTTOKEN_REAL")
-FOLDER = Path(NAMED or Path(__file__).parents[1] / "build" / "real").resolve()
+FOLDER = Path(NAMED or Path(__file__).parents[2] / "build" / "real").resolve()
 
 
 def find(name: str) -> Path | None:

@@ -1,6 +1,6 @@
 """Holds back and drops what leaves a network interface, as `tc netem` does, for kernels that lack it.
 
-    nsenter --net --target PID python tests/slow_network.py INTERFACE DELAY_MS LOSS_PERCENT
+    nsenter --net --target PID python tests/support/slow_network.py INTERFACE DELAY_MS LOSS_PERCENT
 
 Each packet is queued to this program by iptables and let go, or dropped, by its verdict. Ends on SIGTERM, and leaves no
 trace. Needs root.
