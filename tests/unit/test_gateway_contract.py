@@ -87,6 +87,29 @@ def test_what_a_server_says_of_itself_arrives_whole(mine: Any, theirs: Any) -> N
     assert set(mine.__struct_fields__) == set(theirs.DESCRIPTOR.fields_by_name)
 
 
+@pytest.mark.parametrize(
+    ("struct", "message"),
+    [
+        (messages.NextTokenAnswer, pb.TopKResponse),
+        (messages.ScoreAnswer, pb.ScoreResponse),
+        (messages.ModelList, pb.WatchModelsResponse),
+        (messages.ModelList, pb.ListModelsResponse),
+        (messages.Model, pb.Model),
+        (about.ServerInfo, pb.InfoResponse),
+    ],
+)
+def test_every_field_of_an_answer_is_found_in_its_message(struct: Any, message: Any) -> None:
+    assert isinstance(convert.to_struct(message(), struct), struct)
+
+
+def test_optional_fields_that_are_unset_become_null() -> None:
+    tokens = [pb.Token(bytes=b"", text=""), pb.Token(bytes=b"\xff")]
+    assert [convert.to_struct(token, messages.Token).text for token in tokens] == ["", None]
+    assert convert.to_struct(pb.Model(), messages.Model).facts is None
+    answer = convert.score_answer(pb.ScoreResponse(tokens=[pb.ScoredToken(unconditioned=True), pb.ScoredToken()]))
+    assert [(token.rank, token.entropy_bits) for token in answer.tokens] == [(None, None), (0, 0.0)]
+
+
 def test_every_state_has_a_word() -> None:
     known = {number for name, number in pb.ModelState.items() if name != "MODEL_STATE_UNSPECIFIED"}
     assert set(convert.MODEL_STATES) == known

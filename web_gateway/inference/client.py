@@ -82,27 +82,28 @@ class InferenceClient:
 
     async def next_token(self, query: messages.NextTokenRequest, call: Call) -> messages.NextTokenAnswer:
         """The most likely next tokens of a prompt."""
-        answer = await self._ask("TopK", convert.top_k_request(query), call)
+        answer = await self._ask("TopK", convert.to_message(query, pb.TopKRequest), call)
         return convert.next_token_answer(answer, query.include_prompt_tokens)
 
     async def score(self, query: messages.ScoreRequest, call: Call) -> messages.ScoreAnswer:
         """How likely the model found each token of a text."""
-        answer = await self._ask("Score", convert.score_request(query), call)
+        answer = await self._ask("Score", convert.to_message(query, pb.ScoreRequest), call)
         if answer.ByteSize() < LONG_ANSWER_BYTES:
             return convert.score_answer(answer)
         return await asyncio.to_thread(convert.score_answer, answer)  # seconds, while others wait
 
     async def models(self, call: Call) -> messages.ModelList:
         """Every model and its state."""
-        return convert.model_list((await self._ask("ListModels", pb.ListModelsRequest(), call)).models)
+        return convert.to_struct(await self._ask("ListModels", pb.ListModelsRequest(), call), messages.ModelList)
 
     async def load(self, name: str, call: Call) -> messages.Model:
         """Starts loading a model that failed; its state now."""
-        return convert.model((await self._ask("LoadModel", pb.LoadModelRequest(name=name), call)).model)
+        answer = await self._ask("LoadModel", pb.LoadModelRequest(name=name), call)
+        return convert.to_struct(answer.model, messages.Model)
 
     async def info(self, call: Call) -> about.ServerInfo:
         """What the inference server is."""
-        return convert.server_info(await self._ask("Info", pb.InfoRequest(), call))
+        return convert.to_struct(await self._ask("Info", pb.InfoRequest(), call), about.ServerInfo)
 
     async def watch(self, call: Call) -> AsyncIterator[messages.ModelList]:
         """Every model now and at each change. Ends only by an error, Unavailable where the server stops.
@@ -117,7 +118,7 @@ class InferenceClient:
                     changes = line.calls.WatchModels(pb.WatchModelsRequest(), **self._terms(call))
                     async for change in until(line.replaced, changes):
                         heard = True
-                        yield convert.model_list(change.models)
+                        yield convert.to_struct(change, messages.ModelList)
             except errors.Unavailable:
                 if not heard:
                     raise
