@@ -130,8 +130,8 @@ function draw() {
 
 function keep() {
   clearTimeout(saving);
-  const kept = save(shelf, state);
-  act((now) => (now.kept === kept ? now : { ...now, kept }));
+  const saved = save(shelf, state);
+  act((now) => (now.saved === saved ? now : { ...now, saved }));
 }
 
 /** The verbs of the page, each one transition of the state. */
@@ -154,7 +154,7 @@ function verbs() {
     takeBack: () => act(states.takeBack),
     undo: () => act(states.undo),
     redo: () => act(states.redo),
-    set: (/** @type {Partial<settings.Settings>} */ changes, held = false) => act((now) => settings.set(now, changes, held)),
+    set: (/** @type {Partial<settings.Settings>} */ changes, dragging = false) => act((now) => settings.set(now, changes, dragging)),
     release: () => act(settings.release),
     unfold: (/** @type {states.Panel} */ panel, /** @type {boolean} */ open) => act((now) => states.unfold(now, panel, open)),
     show: (/** @type {Partial<import("./core/display.js").Display>} */ changes) => act((now) => setDisplay(now, changes)),

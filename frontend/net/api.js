@@ -68,13 +68,13 @@ export function watchModels(onModels, onLost) {
   let source;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  let told = false;
+  let received = false;
   const open = () => {
     clearTimeout(timer);
     source?.close();
     source = new EventSource("api/models/events");
     source.addEventListener("models", (event) => {
-      told = true;
+      received = true;
       try {
         onModels(readModels(JSON.parse(event.data)));
       } catch (error) {
@@ -82,7 +82,7 @@ export function watchModels(onModels, onLost) {
       }
     });
     source.addEventListener("unreachable", (event) => {
-      told = true;
+      received = true;
       onLost(reasonOf(event.data));
     });
     source.addEventListener("error", () => {
@@ -97,7 +97,7 @@ export function watchModels(onModels, onLost) {
   // The page has asked for the list together with its scripts: the first question need not wait for the stream.
   fetch("api/models")
     .then((response) => response.json())
-    .then((json) => told || onModels(readModels(json)))
+    .then((json) => received || onModels(readModels(json)))
     .catch(() => {});
   return () => {
     for (const event of ["online", "offline"]) removeEventListener(event, open);

@@ -6,11 +6,11 @@ const NAME = /^[0-9a-f]{32}$/;
 /** @param {() => Pick<Storage, "getItem" | "setItem">} storage @returns {() => string} 32 hexadecimal digits */
 export function createSession(storage) {
   let name = "";
-  return () => (name ||= kept(storage) ?? fresh());
+  return () => (name ||= stored(storage) ?? fresh());
 }
 
 /** @param {() => Pick<Storage, "getItem" | "setItem">} storage @returns {string | null} null where it is forbidden or full */
-function kept(storage) {
+function stored(storage) {
   try {
     const store = storage();
     const found = store.getItem(KEY);

@@ -17,10 +17,10 @@ import { drawStrips } from "../pins/view.js";
  * @param {Row} first
  * @returns {{item: HTMLLIElement, button: HTMLButtonElement, update: (row: Row, shown: Shown) => void, hint: () => void}}
  *   `hint` writes the words under the pointer
- * @typedef {{index: number, selected: boolean, taken: boolean, slow: boolean, held: boolean, before: Uint8Array,
+ * @typedef {{index: number, selected: boolean, taken: boolean, slow: boolean, dragging: boolean, before: Uint8Array,
  *   cutting: boolean, rolled: number | null, dartAt: number | null, display: import("../../core/display.js").Display,
  *   pinned: readonly import("../pins/view.js").Strip[]}} Shown
- *   `slow`: its answer is long in coming; `held`: a control is being dragged, nobody reads out; `rolled`: how many of a
+ *   `slow`: its answer is long in coming; `dragging`: a control is being dragged, nobody reads out; `rolled`: how many of a
  *   hundred rolls fell here; `dartAt`: where on the row's share the dart fell
  */
 export function createRow(first) {
@@ -48,7 +48,7 @@ export function createRow(first) {
   let hinted = () => "";
 
   /** @param {Row} row @param {Shown} shown */
-  function update(row, { index, selected, taken, slow, held, before, cutting, rolled, dartAt, display, pinned }) {
+  function update(row, { index, selected, taken, slow, dragging, before, cutting, rolled, dartAt, display, pinned }) {
     const pale = paleOf(row, cutting);
     const changed = moved(row, cutting);
     setAttribute(button, "tabindex", selected ? "0" : "-1");
@@ -76,7 +76,7 @@ export function createRow(first) {
       const why = none ? "\nCan’t be appended: the model has a row for this id, its tokenizer no token" : "";
       return `${format.percent(row.share)}\n${other}${numbers(row)}, id ${row.candidate.token.id}${why}`;
     };
-    if (held) return;
+    if (dragging) return;
     const state = `${rolled === null ? "" : `, rolled ${rolled} times`}${row.fell ? `, cut by ${row.fell}` : ""}${taken ? ", taken" : ""}${none ? ", can’t be appended" : ""}`;
     const asked = display.column === "percent" ? "" : `, ${numbers(row)}`;
     const label = `${words}${completed}, ${format.percent(row.share)}${asked}, rank ${row.candidate.rank}${against}${state}`;

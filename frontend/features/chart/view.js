@@ -101,7 +101,7 @@ export function mountChart(root, verbs) {
     latest = state;
     const now = scene(state);
     const busy = wanted(state) !== null;
-    root.toggleAttribute("data-held", state.held);
+    root.toggleAttribute("data-dragging", state.dragging);
     root.toggleAttribute("data-empty", !now);
     setAttribute(root, "aria-busy", String(busy));
     showTrouble(state);
@@ -168,7 +168,7 @@ export function mountChart(root, verbs) {
     const before = stale ? new Uint8Array() : pending(tree.tokens(path.slice(-4)));
     const taken = stale ? undefined : following(state)?.token?.id;
     const hurried = state.play?.kind === "write" && state.dice.pace > QUICK_PACE;
-    const glide = !calm.matches && !state.held && !hurried;
+    const glide = !calm.matches && !state.dragging && !hurried;
     const rolled = tally(state);
     const fell = dart(state);
     const { display } = state;
@@ -184,7 +184,7 @@ export function mountChart(root, verbs) {
       const count = rolled ? (rolled.get(token.id) ?? 0) : null;
       const dartAt = fell?.candidate.token.id === token.id ? Math.max(0, Math.min(each.share, fell.at - left)) : null;
       const pinned = stripsOf(state, each);
-      row.update(each, { index, selected: index === selected, taken: token.id === taken, slow, held: state.held, before, cutting, rolled: count, dartAt, display, pinned });
+      row.update(each, { index, selected: index === selected, taken: token.id === taken, slow, dragging: state.dragging, before, cutting, rolled: count, dartAt, display, pinned });
       left += each.share;
       rolls -= count ?? 0;
       if (bars.children[index] !== row.item) bars.insertBefore(row.item, bars.children[index] ?? null);

@@ -51,11 +51,11 @@ function mountControl(root, verbs, { name, id, label, field, kind }) {
   });
   number.addEventListener("blur", () => accept(NaN, false));
 
-  /** @param {number} value NaN leaves the setting as it is @param {boolean} held */
-  function accept(value, held) {
+  /** @param {number} value NaN leaves the setting as it is @param {boolean} dragging */
+  function accept(value, dragging) {
     say("");
     if (Number.isNaN(value)) number.value = slider.dataset.exact ?? number.value;
-    else verbs.set({ [name]: value }, held);
+    else verbs.set({ [name]: value }, dragging);
   }
 
   /** @param {string} words */

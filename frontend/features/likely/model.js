@@ -8,7 +8,7 @@
  * @typedef {import("../../core/state.js").Question} Question
  * @typedef {import("../../core/tokens.js").Token} Token
  * @typedef {import("../../core/distribution.js").Answer} Answer
- * @typedef {import("../../core/slices.js").Told} Told
+ * @typedef {import("../../core/slices.js").Lookup} Lookup
  * @typedef {import("../../core/slices.js").Spelling} Spelling
  *
  * @typedef {object} Step
@@ -56,7 +56,7 @@ export function chances(state) {
 
 /** @param {State} state @returns {Question | null} what is to be asked next of what was typed; null where nothing is */
 export function nextProbe(state) {
-  const place = state.open.likely && state.likely && !state.held && state.lost === null ? placeOf(state) : null;
+  const place = state.open.likely && state.likely && !state.dragging && state.lost === null ? placeOf(state) : null;
   const ready = state.models?.find((each) => each.name === place?.model)?.state === "ready";
   if (!place || !ready || wanted(state) !== null) return null;
   const { model, ids } = place;
@@ -84,14 +84,14 @@ export function tell(state, question, answer) {
     const text = question.text.slice(1);
     const key = spellingKey(question.model, text);
     const tried = state.spellings.get(key);
-    return { ...state, spellings: kept(state.spellings, [[key, spellingOf(question.text, answer.promptTokens, Number(tried ?? 0))]]) };
+    return { ...state, spellings: latest(state.spellings, [[key, spellingOf(question.text, answer.promptTokens, Number(tried ?? 0))]]) };
   }
   const { temperature, partition } = answer;
-  const told = answer.watched.map((candidate) => /** @type {[string, Told]} */ ([
-    toldKey(question.model, question.tokenIds ?? [], candidate.token.id),
+  const lookups = answer.watched.map((candidate) => /** @type {[string, Lookup]} */ ([
+    lookupKey(question.model, question.tokenIds ?? [], candidate.token.id),
     { candidate, temperature, partition },
   ]));
-  return { ...state, told: kept(state.told, told), probeTrouble: null };
+  return { ...state, lookups: latest(state.lookups, lookups), probeTrouble: null };
 }
 
 /** @param {State} state @param {import("../../core/state.js").Trouble | null} trouble @returns {State} */
@@ -114,7 +114,7 @@ function chance(state, { model, ids }, text) {
   if (tokens.length > MOST_TOKENS) return { ...blank, note: `These are ${format.count(tokens.length)} tokens; at most ${MOST_TOKENS} are looked up.` };
   const steps = tokens.map((token, at) => {
     const before = [...ids, ...tokens.slice(0, at).map((each) => each.id)];
-    const rank = state.told.get(toldKey(model, before, token.id))?.candidate.rank ?? null;
+    const rank = state.lookups.get(lookupKey(model, before, token.id))?.candidate.rank ?? null;
     return { token, rank, probability: probabilityOf(state, model, before, token) };
   });
   const logprob = steps.reduce((sum, { probability }) => (sum === null || probability === null ? null : sum + Math.log(probability)), /** @type {number | null} */ (0));
@@ -126,8 +126,8 @@ function chance(state, { model, ids }, text) {
 }
 
 /** @param {State} state @param {string} model @param {readonly number[]} before @param {Token} token @returns {number | null} */
-function probabilityOf({ told, settings: { temperature } }, model, before, token) {
-  const found = told.get(toldKey(model, before, token.id));
+function probabilityOf({ lookups, settings: { temperature } }, model, before, token) {
+  const found = lookups.get(lookupKey(model, before, token.id));
   if (!found) return null;
   if (found.temperature === temperature) return found.candidate.probability;
   const point = temperature > 0 ? pointAt(found.partition, 1 / temperature) : null;
@@ -159,11 +159,11 @@ function spellingKey(model, text) {
 }
 
 /** @param {string} model @param {readonly number[]} before @param {number} id */
-function toldKey(model, before, id) {
+function lookupKey(model, before, id) {
   return `${id} ${answerKey(model, before)}`;
 }
 
 /** @template T @param {ReadonlyMap<string, T>} map @param {readonly (readonly [string, T])[]} news @returns {ReadonlyMap<string, T>} the newest last, and not too many */
-function kept(map, news) {
+function latest(map, news) {
   return new Map([...map, ...news].slice(-MOST_KEPT));
 }

@@ -75,7 +75,7 @@ function settle(state) {
   const want = wished(state);
   if (want?.state === "ready" && want.name !== state.model && movable(state)) return speak(state, want.name);
   const instead = standIn(state);
-  const unanswered = state.draft !== null || wanted({ ...state, held: false }, true) !== null;
+  const unanswered = state.draft !== null || wanted({ ...state, dragging: false }, true) !== null;
   const unknown = state.model !== null && !find(state, state.model);
   if (instead && (state.model === null || unknown || (movable(state) && unanswered))) return speak(state, instead.name);
   return state;

@@ -203,7 +203,7 @@ function without(state, gone) {
 
 /** @param {State} state @returns {State} whose history knows no place that is gone */
 function cleaned(state) {
-  const there = (/** @type {import("../../core/state.js").Place} */ place) => typeof place !== "number" || state.tree.nodes.has(place);
+  const there = (/** @type {import("../../core/state.js").UndoStep} */ place) => typeof place !== "number" || state.tree.nodes.has(place);
   return { ...state, past: state.past.filter(there), future: state.future.filter(there) };
 }
 

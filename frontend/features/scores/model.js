@@ -50,7 +50,7 @@ export function textNodes(state) {
 export function wantedScores(state) {
   const { shading, lost, models } = state;
   const idle = !shading.curious && shading.by === "none";
-  if (idle || lost !== null || state.held || state.draft !== null || state.play?.kind === "write" || wanted(state)) return null;
+  if (idle || lost !== null || state.dragging || state.draft !== null || state.play?.kind === "write" || wanted(state)) return null;
   const nodes = textNodes(state);
   if (nodes.every((node) => node.score)) return null;
   const [{ model }] = nodes;

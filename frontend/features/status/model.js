@@ -4,7 +4,7 @@
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/slices.js").Model} Model
  *
- * @typedef {object} Line
+ * @typedef {object} StatusLine
  * @property {"calm" | "busy" | "bad"} tone
  * @property {string} words
  * @property {number | null} progress  of a download, in [0, 1]
@@ -15,13 +15,13 @@ import { wanted } from "../../core/questions.js";
 import { find, offered, reread, standIn, wished } from "../models/model.js";
 import { downloaded, factsOf, first, named, sentence, stateOf } from "../models/words.js";
 
-const KEPT = {
+const UNSAVED = {
   way: "This browser has no room for all that was tried: a reload keeps the text at hand, not the other paths.",
   text: "This browser has no room for all that was tried: a reload keeps the words of the text alone.",
   nothing: "This browser keeps nothing for this page, its storage is full or forbidden: a reload starts anew.",
 };
 
-/** @param {State} state @returns {Line} */
+/** @param {State} state @returns {StatusLine} */
 export function statusLine(state) {
   if (state.lost !== null) {
     return { ...calm(`${sentence(state.lost)} Your text is kept; this page reconnects by itself.`), tone: "bad" };
@@ -44,7 +44,7 @@ export function statusLine(state) {
     return { ...calm(readyWords(state)), action };
   }
   const words = `${first(want.name)} answers${want.facts ? ` (${factsOf(want)})` : ""}. ${rereadWords(state)}`.trim();
-  return state.kept === "all" ? calm(words) : { ...calm(`${words} ${KEPT[state.kept]}`), tone: "bad" };
+  return state.saved === "all" ? calm(words) : { ...calm(`${words} ${UNSAVED[state.saved]}`), tone: "bad" };
 }
 
 /** @param {State} state @param {Model | undefined} speaker @returns {string} empty where nothing takes long */
@@ -70,7 +70,7 @@ export function rereadWords(state) {
   return `It has read the same text anew: ${tokens(again.now)}; for ${named(again.model)} it was ${tokens(again.count)}.`;
 }
 
-/** @param {State} state @param {Model} want @param {Model | undefined} answering @returns {Line} */
+/** @param {State} state @param {Model} want @param {Model | undefined} answering @returns {StatusLine} */
 function waiting(state, want, answering) {
   const words = `${first(want.name)} is ${stateOf(want, state.progress.get(want.name)?.rate)}.`;
   const instead = standIn(state);
@@ -82,7 +82,7 @@ function waiting(state, want, answering) {
   };
 }
 
-/** @param {string} words @returns {Line} */
+/** @param {string} words @returns {StatusLine} */
 function calm(words) {
   return { tone: "calm", words, progress: null, action: null };
 }

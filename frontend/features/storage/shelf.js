@@ -2,10 +2,10 @@
  * Where a page keeps what it has: its tab's own storage, and the one that all tabs share. A reload finds its own again,
  * though another tab was used since; a new tab begins where a page was used last.
  *
- * @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem">} Place
+ * @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem">} Store
  */
 
-/** @param {() => Place} own @param {() => Place} shared @returns {Pick<Storage, "getItem" | "setItem">} */
+/** @param {() => Store} own @param {() => Store} shared @returns {Pick<Storage, "getItem" | "setItem">} */
 export function createShelf(own, shared) {
   /** @type {Map<string, string | null>} */
   const last = new Map();
