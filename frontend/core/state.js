@@ -230,7 +230,7 @@ export function undoStep(state) {
   return state.draft !== null && state.session !== null ? { text: state.draft, at: ending(state) } : ending(state);
 }
 
-/** @param {State} state @returns {readonly UndoStep[]} the past, including the draft */
+/** @param {State} state @returns {readonly UndoStep[]} the undo history, including the draft */
 export function pastWithDraft(state) {
   const here = undoStep(state);
   return typeof here === "number" || here === null ? state.past : [...state.past, here].slice(-MOST_PAST);

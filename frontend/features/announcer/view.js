@@ -1,5 +1,5 @@
 /**
- * What a screen reader is announced: the outcome of a step, and news of the server. Progress and drags are not read out.
+ * Screen reader announcements: the result of each step, and server status. Progress and dragging are not announced.
  *
  * @typedef {import("../../core/state.js").State} State
  */
@@ -32,7 +32,7 @@ export function mountAnnouncer(root) {
     pinned = state.pins.length;
     if (more && announced !== null) return setText(root, `Pinned as ${state.pins.at(-1)?.name}.`);
     const here = `${state.current} ${hidden(state)}`;
-    // While it writes on, only the end is announced.
+    // While generating, only the end is announced.
     if (state.play?.kind === "write") {
       announced = here;
       return;

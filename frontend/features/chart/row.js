@@ -16,12 +16,12 @@ import { drawStrips } from "../pins/view.js";
 /**
  * @param {Row} first
  * @returns {{item: HTMLLIElement, button: HTMLButtonElement, update: (row: Row, shown: Shown) => void, hint: () => void}}
- *   `hint` writes the words under the pointer
+ *   `hint` sets the tooltip
  * @typedef {{index: number, selected: boolean, taken: boolean, slow: boolean, dragging: boolean, before: Uint8Array,
  *   cutting: boolean, rolled: number | null, dartAt: number | null, display: import("../../core/display.js").Display,
  *   pinned: readonly import("../pins/view.js").Strip[]}} Shown
- *   `slow`: its answer is long in coming; `dragging`: a control is being dragged, nobody reads out; `rolled`: how many of a
- *   hundred rolls fell here; `dartAt`: where on the row's share the dart fell
+ *   `slow`: the answer is late; `dragging`: a control is being dragged, so nothing is announced; `rolled`: how many of 100
+ *   rolls landed here; `dartAt`: where in the row's share the dart landed
  */
 export function createRow(first) {
   const item = document.createElement("li");
@@ -92,8 +92,8 @@ export function createRow(first) {
 }
 
 /**
- * @param {{count: HTMLElement, dart: HTMLElement, item: HTMLElement}} parts @param {number | null} rolled of a hundred
- * @param {number | null} dartAt where on the row's share the dart fell @param {number} share the row's
+ * @param {{count: HTMLElement, dart: HTMLElement, item: HTMLElement}} parts @param {number | null} rolled of 100
+ * @param {number | null} dartAt where in the row's share the dart landed @param {number} share the row's
  * @param {import("../../core/display.js").Display["scale"]} scale
  */
 export function drawRolls({ count, dart, item }, rolled, dartAt, share, scale) {
@@ -105,7 +105,7 @@ export function drawRolls({ count, dart, item }, rolled, dartAt, share, scale) {
   setVariable(dart, "--share", String(dartAt !== null && share > 0 ? (dartAt / share) * lengthOf(share, scale) : 0));
 }
 
-/** @param {Row} row @returns {string} what the columns would say */
+/** @param {Row} row @returns {string} the row's values, as in the columns */
 function numbers(row) {
   return `log-probability ${figure(row, "logprob")}, logit ${figure(row, "logit")}`;
 }

@@ -1,5 +1,5 @@
 /**
- * The model picker: which model is wanted, and how each one fares.
+ * The model picker, with each model's state.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State

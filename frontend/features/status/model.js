@@ -1,5 +1,5 @@
 /**
- * One line that says what is going on. Pure.
+ * The status line. Pure.
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/slices.js").Model} Model
@@ -47,21 +47,21 @@ export function statusLine(state) {
   return state.saved === "all" ? calm(words) : { ...calm(`${words} ${UNSAVED[state.saved]}`), tone: "bad" };
 }
 
-/** @param {State} state @param {Model | undefined} speaker @returns {string} empty where nothing takes long */
+/** @param {State} state @param {Model | undefined} speaker @returns {string} empty if nothing is slow */
 function thinkingWords(state, speaker) {
   if (!speaker || !state.thinking || state.thinking.key !== wanted(state)?.key) return "";
   const long = "is still thinking: the text is long, or its server is busy. Your text is kept.";
   return `${first(speaker.name)} ${state.thinking.long ? long : "is thinking…"}`;
 }
 
-/** @param {State} state @returns {string} that a model waits for the reader's word; empty where none does */
+/** @param {State} state @returns {string} that a model is ready to switch to, or empty */
 export function readyWords(state) {
   const model = offered(state);
   const speaker = find(state, state.model);
   return model ? `${first(model.name)} is ready. ${speaker ? `${first(speaker.name)} answers until you switch.` : ""}`.trim() : "";
 }
 
-/** @param {State} state @returns {string} that the text was kept and cut into other tokens; empty where it was not */
+/** @param {State} state @returns {string} that the text was re-tokenized, or empty */
 export function rereadWords(state) {
   const again = reread(state);
   if (!again) return "";

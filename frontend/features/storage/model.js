@@ -1,5 +1,5 @@
 /**
- * The state in the browser's storage, so that a reload loses nothing. Knows one versioned format; anything else is left aside.
+ * Saves the state in browser storage, in a versioned format; other versions are ignored.
  *
  * @typedef {import("../../core/slices.js").Saved} Saved
  * @typedef {import("../../core/state.js").State} State
@@ -19,20 +19,20 @@ const KEY = "next-token-visualizer";
 const VERSION = 1;
 const MOST_CHARACTERS = 2_000_000;
 
-/** @param {Pick<Storage, "setItem">} storage @param {State} state @returns {Saved} as much as there is room for */
+/** @param {Pick<Storage, "setItem">} storage @param {State} state @returns {Saved} how much was saved */
 export function save(storage, state) {
   for (const [saved, packed] of packs(state)) {
     try {
       storage.setItem(KEY, packed);
       return saved;
     } catch {
-      // A full storage may have room for less; a forbidden one costs the memory of this page, never the page.
+      // Full storage may fit less; blocked storage only means that a reload loses the state.
     }
   }
   return "nothing";
 }
 
-/** @param {Pick<Storage, "getItem">} storage @returns {State} what was saved, or a fresh start */
+/** @param {Pick<Storage, "getItem">} storage @returns {State} the saved state, or the initial one */
 export function load(storage) {
   try {
     const saved = storage.getItem(KEY);
@@ -42,13 +42,13 @@ export function load(storage) {
   }
 }
 
-/** @param {State} state @returns {string} as much of it as may be saved */
+/** @param {State} state @returns {string} packed */
 export function pack(state) {
   const [first] = packs(state);
   return first[1];
 }
 
-/** @param {State} state @returns {Generator<[Saved, string], void>} everything tried; the way here; the text alone */
+/** @param {State} state @returns {Generator<[Saved, string], void>} all branches; the current text with its tokens; the text alone */
 function* packs(state) {
   const whole = JSON.stringify(record(state, [...state.tree.nodes.values()]));
   if (whole.length <= MOST_CHARACTERS) yield ["all", whole];
@@ -59,7 +59,7 @@ function* packs(state) {
   yield ["text", text];
 }
 
-/** @param {string} packed @returns {State} @throws where it is not of this format */
+/** @param {string} packed @returns {State} @throws if it is not in this format */
 export function unpack(packed) {
   const saved = JSON.parse(packed);
   if (saved.version !== VERSION) throw new RangeError(`version ${saved.version}`);
@@ -109,7 +109,7 @@ function record(state, nodes) {
   return { version: VERSION, nodes: nodes.map(frozen), ...rest };
 }
 
-/** @param {State} state @returns {Node[]} the nodes on the way to the current one, with the root */
+/** @param {State} state @returns {Node[]} the nodes from the root to the current one */
 function wayTo(state) {
   const end = ending(state);
   if (end === null) return [];
@@ -140,7 +140,7 @@ function thawedToken({ id, bytes, special }) {
   return { id, bytes: fromBase64(bytes), special: Boolean(special) };
 }
 
-/** @param {any} saved @returns {import("../../core/slices.js").Pin[]} those that are whole, each name once */
+/** @param {any} saved @returns {import("../../core/slices.js").Pin[]} the valid ones, each name once */
 function thawedPins(saved) {
   /** @type {import("../../core/slices.js").Pin[]} */
   const pins = [];
@@ -155,7 +155,7 @@ function thawedPins(saved) {
   return pins;
 }
 
-/** @param {any} saved @returns {Partial<State["room"]>} nobody presents, and nobody walks, after a reload */
+/** @param {any} saved @returns {Partial<State["room"]>} presenting and the tour end on reload */
 function roomOf(saved) {
   return {
     guessing: saved?.guessing === true,
@@ -165,7 +165,7 @@ function roomOf(saved) {
   };
 }
 
-/** @param {any} saved @returns {import("../../core/slices.js").Removed} @throws where it is none */
+/** @param {any} saved @returns {import("../../core/slices.js").Removed} @throws if invalid */
 function readRemoved({ nodes, current, words }) {
   return { nodes: nodes.map(thawed), current: typeof current === "number" ? current : null, words: String(words) };
 }
@@ -178,7 +178,7 @@ function readName(saved) {
 /** @param {any} saved @returns {tree.Score | null} */
 function readScore(saved) {
   if (typeof saved?.rank !== "number" || typeof saved.entropy !== "number") return null;
-  // JSON knows no infinity.
+  // JSON has no infinity.
   return { rank: saved.rank, entropy: saved.entropy, logprob: typeof saved.logprob === "number" ? saved.logprob : -Infinity };
 }
 

@@ -28,7 +28,7 @@ OLD, NEW = "the-old-token-of-the-two-tiers", "the-new-token-of-the-two-tiers"
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """What both tiers log."""
-    monkeypatch.setattr(channel, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(channel, "FILE_CHECK_INTERVAL_S", 0.05)
     with structlog.testing.capture_logs() as entries:
         yield entries
 
@@ -244,7 +244,7 @@ async def test_a_token_changes_under_load(tmp_path: Path, logged: list[Any]) -> 
         async with under_load(str(found.web.base_url)) as load:
             for file, content in ((theirs, f"{OLD}\n{NEW}\n"), (ours, NEW), (theirs, NEW)):
                 file.write_text(content)
-                await asyncio.sleep(5 * channel.LOOK_EVERY_S)
+                await asyncio.sleep(5 * channel.FILE_CHECK_INTERVAL_S)
                 await load.more(30)
         assert load.failures == []
         async with gateway_here(f"localhost:{found.inference_port}", auth_token=OLD) as other:
