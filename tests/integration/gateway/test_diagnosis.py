@@ -29,9 +29,9 @@ async def test_a_search_that_fails_is_no_answer_s_fault() -> None:
     with structlog.testing.capture_logs() as entries:
         async with gateway_here("dns:///.svc:50051", allow_plaintext=True) as gateway:
             words = problem(await gateway.web.get("/api/models"), 503, "unavailable")
-            assert "can't be reached" in words
+            assert "Can't reach" in words
             assert not gateway.server._announcing.done()
-    assert {entry["event"] for entry in entries if entry.get("exc_info")} == {"the search for the cause failed"}
+    assert {entry["event"] for entry in entries if entry.get("exc_info")} == {"TLS diagnosis failed"}
 
 
 def test_so_many_addresses_are_tried_however_many_a_name_has(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,8 +170,8 @@ async def test_score_has_ranges_of_its_own(served: Any, body: bytes, field: str,
     [
         (b"", None, "the body is empty"),
         (b"{}", "name", "name: required"),
-        (b'{"name": ""}', "name", "name: must be a string that is not empty"),
-        (b'{"name": 7}', "name", "name: must be a string that is not empty, not 7"),
+        (b'{"name": ""}', "name", "name: must be a non-empty string"),
+        (b'{"name": 7}', "name", "name: must be a non-empty string, not 7"),
         (b'{"name": "bundled", "now": true}', "now", "now: unknown field; known fields are name"),
     ],
 )
