@@ -112,7 +112,7 @@ class InferenceServer:
     def stats(self) -> ServerStats:
         """Thread-safe."""
         tasks = len(asyncio.all_tasks(self._loop)) if self._loop else 0
-        return ServerStats(self.scheduler.gauges, self.logits_cache.gauges, self.registry.gauges(), tasks)
+        return ServerStats(self.scheduler.gauges, self.logits_cache.gauges, self.registry.stats(), tasks)
 
     def _listen(self) -> int:
         host = self.settings.grpc_host

@@ -188,7 +188,7 @@ async def test_an_unknown_model_is_not_found(real: Any, name: str) -> None:
     ):
         failed = await refused(real, call)
         assert failed.code() is grpc.StatusCode.NOT_FOUND
-        assert "this server has bundled, " in (failed.details() or "")
+        assert "available models: bundled, " in (failed.details() or "")
 
 
 async def test_a_model_that_loads_says_how_far_it_is(real: Any) -> None:
