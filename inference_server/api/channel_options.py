@@ -14,8 +14,9 @@ CONNECTION_GRACE_MS = 660_000  # longer than any gateway waits for an answer
 HANDSHAKE_MS = 10_000
 
 MAX_CONNECTIONS = 512  # well below the usual limit of 1,024 open files
-MAX_STREAMS = 4_096  # per connection; gRPC resets an honest client's streams beyond it
-MAX_PENDING = 8 * MAX_STREAMS  # about 10 kB each
+MIN_STREAMS = 128  # per connection; a client queues the calls beyond it itself
+MAX_CLOSING_STREAMS = 512  # per connection, ended but not yet cleaned up
+MAX_PENDING = 32_768  # about 10 kB each
 
 
 def options(settings: Settings) -> list[tuple[str, int]]:
@@ -31,25 +32,33 @@ def options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_INTERVAL_MS),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", MIN_PING_INTERVAL_MS),
         *aging(settings.connection_age_s),
-        *pending_calls(),
+        *pending_calls(settings.queue_limit),
     ]
 
 
-def pending_calls() -> list[tuple[str, int]]:
+def pending_calls(queue_limit: int) -> list[tuple[str, int]]:
     """Limits on calls that the event loop has not accepted yet.
 
     By default gRPC randomly drops calls with a bare CANCELLED once 1,000 are pending, or after 30 s. These limits are
-    more than a few connections can fill, so the event loop gets every call and can reject it with a reason. MAX_STREAMS
-    includes streams that were reset but not yet cleaned up, which bounds rapid-reset floods.
+    more than a few connections can fill, so the event loop gets every call and can reject it with a reason. Few streams
+    per connection keep one from filling the event loop with calls, which it takes in order. Streams that were reset but
+    not yet cleaned up have a limit of their own, which bounds rapid-reset floods: counted with the others, as gRPC does
+    by default, they would get an honest client's next calls reset.
     """
     return [
         ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
-        ("grpc.max_concurrent_streams", MAX_STREAMS),
+        ("grpc.max_concurrent_streams", max_streams(queue_limit)),
+        ("grpc.http2.max_deallocating_streams", MAX_CLOSING_STREAMS),
         ("grpc.server.max_pending_requests", MAX_PENDING),
         ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
         ("grpc.server_max_unrequested_time_in_server", CONNECTION_GRACE_MS // 1000),
     ]
+
+
+def max_streams(queue_limit: int) -> int:
+    """Streams per connection: twice the requests in flight, so that the queue decides about one gateway's calls."""
+    return max(MIN_STREAMS, 2 * queue_limit)
 
 
 def max_request_bytes(settings: Settings) -> int:

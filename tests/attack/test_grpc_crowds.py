@@ -22,12 +22,12 @@ from attack.bystander import ADDRESS
 from attack.floods import flooding
 from attack.guard import Guarded, guarded
 from attack.tiers import Tiers
-from inference_server.api.channel_options import MAX_STREAMS
+from inference_server.api.channel_options import MIN_STREAMS
 from inference_server.api.interceptors import MAX_CALLS
 
 INFERENCE_MB = 150.0
-STREAM_MB = 0.025  # of a call that waits, and what is lost between many of them
-BURST = 256  # streams of each connection that says nothing
+RESET_MB = 40.0
+BURST = MIN_STREAMS  # of each connection that says nothing
 
 
 async def outcome(stub: Any, number: int) -> str:
@@ -81,13 +81,13 @@ def test_a_connection_has_so_many_streams(tiers: Tiers, watched: Guarded) -> Non
     length = int.from_bytes(heard[:3], "big")
     assert heard[3] == http2.SETTINGS
     pairs = dict(struct.unpack(">HI", heard[at : at + 6]) for at in range(9, 9 + length, 6))
-    assert pairs[http2.MAX_CONCURRENT_STREAMS] == MAX_STREAMS
+    assert pairs[http2.MAX_CONCURRENT_STREAMS] == MIN_STREAMS
 
 
 @pytest.mark.slow_attack
 def test_rapid_reset_over_many_connections(tiers: Tiers) -> None:
     resetting = 3
-    with guarded(tiers, inference_mb=resetting * MAX_STREAMS * STREAM_MB), contextlib.ExitStack() as stack:
+    with guarded(tiers, inference_mb=RESET_MB), contextlib.ExitStack() as stack:
         for _ in range(resetting):
             stack.enter_context(flooding("rapid_reset", tiers, 5.0))
 

@@ -1,6 +1,7 @@
 """Turns of clients on the event loop: who has many connections waits for itself and not others for it."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -17,7 +18,7 @@ async def test_a_client_without_a_turn_in_this_iteration_has_it_at_once() -> Non
 async def test_further_work_waits_for_one_iteration_each() -> None:
     turns, done = Turns(), list[int]()
     for number in range(4):
-        turns.take("a", lambda number=number: done.append(number))
+        turns.take("a", partial(done.append, number))
     for iterations in range(1, 5):
         assert done == list(range(iterations))
         await asyncio.sleep(0)
@@ -26,7 +27,7 @@ async def test_further_work_waits_for_one_iteration_each() -> None:
 async def test_who_comes_while_another_has_much_waiting_is_not_behind_it() -> None:
     turns, done = Turns(), list[str]()
     for number in range(300):
-        turns.take("many", lambda number=number: done.append(f"many {number}"))
+        turns.take("many", partial(done.append, f"many {number}"))
     await asyncio.sleep(0)
     turns.take("one", lambda: done.append("one"))
     assert done == ["many 0", "many 1", "one"]
@@ -50,7 +51,7 @@ async def test_work_that_takes_another_turn_lets_others_go_first() -> None:
 async def test_a_proxy_speaks_for_many_and_never_waits() -> None:
     turns, done = Turns(), list[int]()
     for number in range(3):
-        turns.take(None, lambda number=number: done.append(number))
+        turns.take(None, partial(done.append, number))
     assert done == [0, 1, 2]
 
 
