@@ -1,7 +1,7 @@
 """What each flood of tests/attack costs the others: the flooded processes' memory, and how long a bystander waits.
 
-`python -m bench.floods [NAME ...]`. The bystander's usual p99 is measured just before each flood, beside services that have already withstood the floods
-before it. Memory is compared with that of the services once they answer.
+`python -m bench.floods [NAME ...]`. The bystander's usual p99 is measured just before each flood, beside services that
+have already withstood the floods before it. Memory is compared with that of the services once they answer.
 """
 
 import json
