@@ -10,6 +10,8 @@ NODE_TOOLS := build/node
 NEXTTOKEN_REAL ?= build/real
 BRING_REAL := ../shared/tools/real-models
 BUF_VERSION := 1.75.0
+WORKERS ?= 2
+SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadfile
 
 help:  ## list these commands
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -17,19 +19,19 @@ help:  ## list these commands
 run: $(VENV)/.run  ## install, start both services, print the page's address; Ctrl-C stops them
 	@PYTHONUNBUFFERED=1 $(BIN)/honcho start --no-prefix
 
-test: $(VENV)/.dev  ## unit, integration and model tests, and the page's pure code
-	$(BIN)/pytest
+test: $(VENV)/.dev  ## unit, integration and model tests, and the page's pure code: make test WORKERS=8
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 	$(BIN)/node --test 'tests/frontend/**/*.test.js'
 
 attack: $(VENV)/.dev  ## attacks on the running services that take longer than those in make test
-	$(BIN)/pytest tests/attack -m slow_attack
+	$(BIN)/pytest tests/attack -m slow_attack --numprocesses $(WORKERS)
 
 fuzz: $(VENV)/.dev  ## coverage-guided fuzzing, five minutes per target: make fuzz SECONDS=30 TARGET=http
 	PYTHON=$(PYTHON) tools/install $(VENV) fuzz
-	PYTHONPATH=tests $(BIN)/python -m fuzz $(or $(SECONDS),300) $(TARGET)
+	PYTHONPATH=tests:tests/support $(BIN)/python -m fuzz $(or $(SECONDS),300) $(TARGET)
 
 e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to artifacts/
-	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest tests/e2e $(SIDE_BY_SIDE)
 
 e2e-compose: $(VENV)/.dev  ## both images and the container stack, on a real Docker engine
 	$(BIN)/pytest tests/compose
@@ -39,27 +41,31 @@ real: $(VENV)/.dev  ## fetch published model files for the tests, if the script 
 	else echo "$(BRING_REAL) not found: tests on published files will be skipped"; fi
 
 picture: $(VENV)/.dev  ## regenerate the README's screenshot and animation from the real page
-	PYTHONPATH=tests $(BIN)/python -m e2e.picture
+	PYTHONPATH=tests:tests/support $(BIN)/python -m e2e.picture
 
 e2e-network: $(VENV)/.dev  ## the tiers on two hosts, as network namespaces: needs root and ip (Debian: iproute2)
 	$(BIN)/pytest tests/network
 
 bench: $(VENV)/.dev  ## measure both tiers, start-up and memory; the last line is JSON
-	PYTHONPATH=tests $(BIN)/python -m bench
+	PYTHONPATH=tests:tests/support $(BIN)/python -m bench
 
 bench-gpu: $(VENV)/.dev  ## measure steps on a CUDA GPU; the last line is JSON
-	PYTHONPATH=tests $(BIN)/python -m bench.gpu
+	PYTHONPATH=tests:tests/support $(BIN)/python -m bench.gpu
 
 bench-llamacpp: $(VENV)/.dev  ## compare a step with llama.cpp, which is compiled first (ten minutes, once)
 	PYTHON=$(PYTHON) tools/install $(VENV) llamacpp
-	PYTHONPATH=tests $(BIN)/python -m bench.llamacpp
+	PYTHONPATH=tests:tests/support $(BIN)/python -m bench.llamacpp
 
 soak: $(VENV)/.dev  ## ten minutes of mixed load; checks that nothing grows: make soak MINUTES=60
-	PYTHONPATH=tests $(BIN)/python -m bench.soak $(or $(MINUTES),10)
+	PYTHONPATH=tests:tests/support $(BIN)/python -m bench.soak $(or $(MINUTES),10)
 
-check: $(VENV)/.dev proto-check audit  ## format, lint, types, contract, dependency audit
+check: lint types proto-check audit  ## format, lint, types, contract, dependency audit
+
+lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
 	$(BIN)/mypy
 
 audit: $(VENV)/.dev  ## check the pinned dependencies for known vulnerabilities, if the network allows
@@ -96,4 +102,4 @@ $(NODE_TOOLS)/node_modules/.bin/buf: $(VENV)/.dev
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/npm install --silent --no-save --no-audit --no-fund --prefix $(NODE_TOOLS) @bufbuild/buf@$(BUF_VERSION)
 	@touch $@
 
-.PHONY: help run test real attack fuzz e2e e2e-network e2e-compose picture bench bench-gpu bench-llamacpp soak check audit format proto proto-check train clean
+.PHONY: help run test real attack fuzz e2e e2e-network e2e-compose picture bench bench-gpu bench-llamacpp soak check lint types audit format proto proto-check train clean

@@ -51,8 +51,22 @@ FLOODS = AT_GATEWAY | AT_INFERENCE
 
 @contextlib.contextmanager
 def flooding(name: str, tiers: Tiers, seconds: float) -> Iterator[None]:
-    """A flood from a process of its own; within it, the test watches the others until the flood has ended."""
-    command = [sys.executable, "-m", "attack.floods", name, str(tiers.http[1]), str(tiers.grpc[1]), str(seconds)]
+    """A flood from a process of its own; within it, the test watches the others until the flood has ended.
+
+    The process gives way to all others: an attacker has a machine of its own and takes no time of the services' one.
+    """
+    command = [
+        "nice",
+        "-n",
+        "19",
+        sys.executable,
+        "-m",
+        "attack.floods",
+        name,
+        str(tiers.http[1]),
+        str(tiers.grpc[1]),
+        str(seconds),
+    ]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     attacker = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     try:

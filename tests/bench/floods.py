@@ -1,10 +1,13 @@
 """What each flood of tests/attack costs the others: the flooded processes' memory, and how long a bystander waits.
 
-The bystander's usual p99 is measured just before each flood, beside services that have already withstood the floods
+`python -m bench.floods [NAME ...]`. The bystander's usual p99 is measured just before each flood, beside services that have already withstood the floods
 before it. Memory is compared with that of the services once they answer.
 """
 
+import json
+import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attack.bystander import Bystander, OverGrpc, OverHttp, standing_by
@@ -48,14 +51,14 @@ def p99(bystander: Bystander, since: int) -> float:
     return percentile(bystander.seconds()[since:], 0.99)
 
 
-def measure(seconds: float = SECONDS) -> dict[str, float]:
-    """All figures of this benchmark; prints them as a table."""
+def measure(seconds: float = SECONDS, names: Sequence[str] = (*AT_GATEWAY, *AT_INFERENCE)) -> dict[str, float]:
+    """All figures of this benchmark, or those of some floods; prints them as a table."""
     with running() as tiers:
         ask = OverHttp(tiers.http)
         with standing_by([ask]) as (bystander,):
             bystander.more(50)
         idle = (Memory(tiers.gateway.process.pid).idle, Memory(tiers.inference.process.pid).idle)
-        met = {name: suffer(tiers, name, idle, seconds) for name in (*AT_GATEWAY, *AT_INFERENCE)}
+        met = {name: suffer(tiers, name, idle, seconds) for name in names}
     print(f"floods of {seconds:g} s, one client's each: memory over idle, a bystander's p99 over usual, wrong answers")
     for name, each in met.items():
         print(
@@ -68,3 +71,7 @@ def measure(seconds: float = SECONDS) -> dict[str, float]:
         "flood_bystander_p99_ratio": round(max(each.slowed for each in met.values()), 3),
         "flood_bystander_failures": sum(each.failed for each in met.values()),
     }
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(names=sys.argv[1:] or (*AT_GATEWAY, *AT_INFERENCE))))

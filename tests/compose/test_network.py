@@ -38,7 +38,8 @@ def page(stack: Stack) -> Iterator[Page]:
 @contextlib.contextmanager
 def slow(container: Container, delay_ms: int, loss_percent: int) -> Iterator[None]:
     """Holds back and drops what the container sends."""
-    program = [sys.executable, str(ROOT / "tests" / "slow_network.py"), "eth0", str(delay_ms), str(loss_percent)]
+    script = ROOT / "tests" / "support" / "slow_network.py"
+    program = [sys.executable, str(script), "eth0", str(delay_ms), str(loss_percent)]
     enter = ["nsenter", "--net", "--target", str(container.pid)]
     with subprocess.Popen([*enter, *program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

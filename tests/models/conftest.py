@@ -70,8 +70,7 @@ class Cell:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
+def no_progress_bars() -> None:
     transformers.utils.logging.disable_progress_bar()
 
 

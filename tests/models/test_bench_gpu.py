@@ -47,7 +47,7 @@ def test_wrong_numbers_are_no_figures(folder: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_it_says_so() -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS / "support"), str(TESTS.parent)])}
     ran = subprocess.run(
         [sys.executable, "-m", "bench.gpu"], env=environment, capture_output=True, text=True, timeout=120, check=False
     )

@@ -19,8 +19,8 @@ from inference_server.settings import Settings
 from inference_server.tokenizer.tokenizer import ModelTokenizer
 from models import shipped
 from models.conftest import Cell
-from models.test_lookahead_truth import thought
 from models.test_paths import asked
+from models.test_prefetch import thought
 from models.test_truth import PROBABILITY, TEXTS, assert_answers, assert_true
 
 STORED = 1 << 20

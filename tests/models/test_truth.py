@@ -44,7 +44,7 @@ def probabilities(logits: Tensor, temperature: float) -> Tensor:
 
 def ranks(logits: Tensor) -> list[int]:
     """Every id, by descending logit, equal ones by ascending id."""
-    return sorted(range(len(logits)), key=lambda i: (-float(logits[i]), i))
+    return list(map(int, logits.sort(descending=True, stable=True).indices.tolist()))
 
 
 def assert_true(found: Candidate, logits: Tensor, temperature: float) -> None:

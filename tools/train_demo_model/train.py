@@ -24,6 +24,7 @@ from train_demo_model import corpus, evaluate
 
 VOCABULARY = 4096
 CONTEXT = 512
+LAYERS = 6
 WARM_UP = 0.02
 HOLD = 0.5
 
@@ -58,12 +59,12 @@ def train_tokenizer(stories: list[str]) -> Tokenizer:
     return tokenizer
 
 
-def new_model() -> LlamaForCausalLM:
+def new_model(layers: int) -> LlamaForCausalLM:
     """The model with initial weights; embeddings are small, since they are tied to the output layer."""
     config = LlamaConfig(
         vocab_size=VOCABULARY,
         hidden_size=192,
-        num_hidden_layers=6,
+        num_hidden_layers=layers,
         num_attention_heads=3,
         num_key_value_heads=1,
         intermediate_size=512,
@@ -123,7 +124,7 @@ class Run:
         torch.manual_seed(arguments.seed)
         self.tokenizer = self._tokenizer(training)
         self.stories = corpus.encode(self.tokenizer, training)
-        self.model = new_model()
+        self.model = new_model(arguments.layers)
         torch.nn.Module.to(self.model, self.device).train()
         self.optimizers = make_optimizers(self.model, arguments.rate)
         self.progress = Progress()
@@ -227,6 +228,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60.0, help="training time; the learning rate follows it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=16, help=f"windows of {CONTEXT} tokens per step")
+    parser.add_argument("--layers", type=int, default=LAYERS)
     parser.add_argument("--rate", type=float, default=5e-3, help="peak learning rate")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument(

@@ -23,9 +23,9 @@ TYPES = {"array": "an array", "bool": "a boolean", "float": "a number", "int": "
 MAX_QUOTED = 60  # characters of a value that an error quotes
 
 
-def parse(body: bytes, kind: type[R]) -> R:
+def parse(body: bytes | bytearray, kind: type[R]) -> R:
     """Parses a request. Unknown, duplicate or mistyped fields and values out of range raise InvalidRequest."""
-    if not body.strip():
+    if not body or body.isspace():
         raise InvalidRequest("the body is empty; send a JSON object")
     try:
         request = msgspec.json.decode(body, type=kind)
@@ -51,7 +51,7 @@ def reject_duplicates(pairs: list[tuple[str, Any]]) -> None:
         seen.add(name)
 
 
-def invalid(error: msgspec.ValidationError, body: bytes, kind: type[msgspec.Struct]) -> InvalidRequest:
+def invalid(error: msgspec.ValidationError, body: bytes | bytearray, kind: type[msgspec.Struct]) -> InvalidRequest:
     """The error for JSON that does not match the schema."""
     if match := NOT_AN_OBJECT.fullmatch(str(error)):
         return InvalidRequest(f"the body must be a JSON object, not {TYPES.get(match['kind'], match['kind'])}")
@@ -78,7 +78,7 @@ def invalid(error: msgspec.ValidationError, body: bytes, kind: type[msgspec.Stru
     return InvalidRequest(f"{match['path']}: must be {allowed(rule)}{actual}", field)
 
 
-def malformed(error: Exception, body: bytes, kind: type[msgspec.Struct]) -> InvalidRequest:
+def malformed(error: Exception, body: bytes | bytearray, kind: type[msgspec.Struct]) -> InvalidRequest:
     """The error for malformed JSON. Names the field at fault if a lenient parser can find it."""
     root = lenient(body)
     if not isinstance(root, Pairs | Unparsable):
@@ -105,7 +105,7 @@ def malformed(error: Exception, body: bytes, kind: type[msgspec.Struct]) -> Inva
     return InvalidRequest(f"the body is not JSON: {fault}")
 
 
-def encoding_fault(body: bytes) -> str:
+def encoding_fault(body: bytes | bytearray) -> str:
     """Why a string is not valid Unicode."""
     try:
         body.decode()
@@ -126,7 +126,7 @@ class Unparsable:
     """Not even leniently parsable."""
 
 
-def lenient(body: bytes) -> object:
+def lenient(body: bytes | bytearray) -> object:
     """Parses what the strict parser rejects: objects as Pairs, NaN and infinities as Constant; else Unparsable."""
     try:
         return json.loads(body.decode("utf-8", "surrogateescape"), object_pairs_hook=Pairs, parse_constant=Constant)

@@ -17,6 +17,7 @@ from web_gateway.errors import Unavailable
 from web_gateway.http.client_address import visitor
 from web_gateway.http.protocol import BoundedProtocol, Clocks
 from web_gateway.http.shares import Shares
+from web_gateway.http.turns import Turns
 from web_gateway.inference.client import Call
 from web_gateway.settings import Settings
 
@@ -70,6 +71,7 @@ class Server(uvicorn.Server):
             BoundedProtocol,
             clocks=clocks or Clocks(body=settings.timeout_s + BODY_GRACE_S),
             places=Shares("connections", settings.max_connections, settings.client_connections, self._refused),
+            turns=Turns(),
             named=self._client,
         )
         super().__init__(

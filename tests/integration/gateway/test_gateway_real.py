@@ -122,7 +122,8 @@ def test_the_contract_holds_under_fuzzing(real: str, tmp_path: Path) -> None:
     """Schemathesis reads our OpenAPI file and sends what it allows and what it forbids.
 
     Left out: the endless stream of events, and that every body the file allows is accepted, since a body may name a
-    model that is not listed or a token that a small vocabulary lacks. tests/unit/test_schemas.py holds that part.
+    model that is not listed or a token that a small vocabulary lacks.
+    tests/unit/web_gateway/api/test_schemas.py holds that part.
     """
     command = [
         str(Path(sysconfig.get_path("scripts")) / "schemathesis"),

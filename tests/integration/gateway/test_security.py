@@ -105,7 +105,7 @@ REFUSALS = {
     "no TLS here": "requires TLS",
     "no TLS there": "does not use TLS",
     "no token": "send the metadata authorization",
-    "wrong token": "the token is not one this server accepts",
+    "wrong token": "invalid token",
 }
 
 
@@ -146,7 +146,7 @@ async def test_what_does_not_fit_is_refused_in_words(case: str, tmp_path: Path, 
     told = [entry for entry in logged if entry["log_level"] == "error" and REFUSALS[case] in entry.get("reason", "")]
     assert told, logged
     if "token" in case:
-        assert [entry["reason"] for entry in logged if entry["event"] == "refused"]
+        assert [entry["reason"] for entry in logged if entry["event"] == "unauthenticated call"]
         assert not [entry for entry in logged if OLD in str(entry) or NEW in str(entry)]
 
 

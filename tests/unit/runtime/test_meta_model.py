@@ -1,0 +1,53 @@
+"""A network without its numbers: what it would take, whether weights fit it, and that none grows without end."""
+
+import pytest
+import torch
+from models.shapes import build
+from torch import nn
+from transformers import LlamaConfig
+
+from inference_server.errors import LoadFailed
+from inference_server.models.checkpoint import Weights
+from inference_server.models.safetensors_header import Tensor
+from inference_server.runtime import meta_model
+
+SMALL = LlamaConfig(
+    vocab_size=97, hidden_size=64, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, head_dim=16
+)
+
+
+def weights(shapes: dict[str, tuple[int, ...]]) -> Weights:
+    return Weights({name: Tensor("F32", shape, 0, 0) for name, shape in shapes.items()})
+
+
+def test_it_counts_what_the_network_would_take() -> None:
+    model = build("llama-tied-biased")
+    plan = meta_model.draw(model.config, weights({}))
+    assert plan.elements == model.num_parameters()  # what is tied counts once
+    assert plan.bytes_at(4) - plan.bytes_at(2) == 2 * plan.elements
+    assert all(tensor.device == torch.device("meta") for tensor in plan.parameters.values())
+
+
+def test_weights_of_its_sizes_fit() -> None:
+    plan = meta_model.draw(SMALL, weights({}))
+    shapes = {name: tuple(tensor.shape) for name, tensor in plan.parameters.items()}
+    meta_model.check_sizes(plan, weights(shapes))
+    name = "model.norm.weight"
+    with pytest.raises(LoadFailed, match=rf"{name} would be 64, the file has 2 x 64"):
+        meta_model.check_sizes(plan, weights({**shapes, name: (2, 64)}))
+    with pytest.raises(LoadFailed, match="the files hold 64"):
+        meta_model.check_sizes(plan, weights({name: (64,)}))
+
+
+def test_a_configuration_that_makes_no_network_is_refused_in_one_line() -> None:
+    config = LlamaConfig(vocab_size=97, hidden_size=64, num_attention_heads=4)
+    config.hidden_act = "no such function"
+    with pytest.raises(LoadFailed, match=r"can't be built|can't build it") as refused:
+        meta_model.draw(config, weights({}))
+    assert "\n" not in str(refused.value)
+
+
+def test_no_more_parts_are_built_than_allowed() -> None:
+    with pytest.raises(LoadFailed, match="more than 3 parts"), meta_model.at_most(3):
+        nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+    nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
