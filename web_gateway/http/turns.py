@@ -15,7 +15,7 @@ class Turns:
         self._waiting: dict[str, deque[Work]] = {}
 
     def take(self, client: str | None, work: Work) -> None:
-        """Runs the work in the client's next turn, possibly now. None: a proxy for many clients, which need not wait."""
+        """Runs the work in the client's next turn, possibly now. None: a proxy for many clients, never waits."""
         if client is None:
             work()
         elif client in self._served:
