@@ -11,7 +11,6 @@ MAX_INT32 = 2**31 - 1  # token ids are int32 in the gRPC API
 
 ONE_PROMPT = "exactly one of text and token_ids must be given"
 
-
 Text = Annotated[str, Meta(description="The prompt. Empty: the beginning of a text.")]
 TokenId = Annotated[int, Meta(ge=0, le=MAX_INT32)]
 TokenIds = Annotated[list[TokenId], Meta(description="The prompt as token ids, used as they are.")]

@@ -7,6 +7,19 @@
  * @typedef {import("./distribution.js").Candidate} Candidate
  * @typedef {import("./settings.js").Settings} Settings
  *
+ * @typedef {object} Trouble  why the last request failed
+ * @property {string} key  of the request
+ * @property {string} message  for the user, with what to do
+ * @property {string} code
+ * @property {string | null} field  the invalid request field, if one is
+ * @property {boolean} again  retried automatically
+ *
+ * @typedef {object} Play
+ * @property {"roll" | "write" | "tally"} kind  roll: one token; write: one after another; tally: many at one position, none appended
+ * @property {number} wrote  tokens generated so far
+ *
+ * @typedef {"more" | "steps" | "paths" | "likely"} Panel
+ *
  * @typedef {"queued" | "downloading" | "loading" | "ready" | "failed"} ModelState
  *
  * @typedef {object} Facts
@@ -72,7 +85,7 @@
  * @typedef {object} Shading
  * @property {Shade} by  what the highlight shows
  * @property {boolean} curious  a token's card is open
- * @property {import("./state.js").Trouble | null} trouble  why there are no scores
+ * @property {Trouble | null} trouble  why there are no scores
  *
  * @typedef {object} Tour
  * @property {number | null} at  index of the stop; null if the tour is not running

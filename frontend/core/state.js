@@ -9,19 +9,9 @@
  * @typedef {import("./questions.js").Question} Question
  * @typedef {import("./settings.js").Settings} Settings
  * @typedef {import("./settings.js").Dice} Dice
- *
- * @typedef {object} Trouble  why the last request failed
- * @property {string} key  of the request
- * @property {string} message  for the user, with what to do
- * @property {string} code
- * @property {string | null} field  the invalid request field, if one is
- * @property {boolean} again  retried automatically
- *
- * @typedef {object} Play
- * @property {"roll" | "write" | "tally"} kind  roll: one token; write: one after another; tally: many at one position, none appended
- * @property {number} wrote  tokens generated so far
- *
- * @typedef {"more" | "steps" | "paths" | "likely"} Panel
+ * @typedef {import("./slices.js").Trouble} Trouble
+ * @typedef {import("./slices.js").Play} Play
+ * @typedef {import("./slices.js").Panel} Panel
  *
  * @typedef {number | {text: string, at: number | null}} UndoStep  an undo step: a node, or a draft and the node it started from
  *

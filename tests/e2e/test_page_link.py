@@ -97,7 +97,7 @@ def test_a_model_that_is_not_there_is_said_in_words(open_page: OpenPage, stack: 
     ("hash_", "words"),
     [
         ("#ntv=%3Cscript%3Ealert(1)%3C/script%3E", "missing or changed"),
-        (fragment(text=7), "its text is no text"),
+        (fragment(text=7), "its text is invalid"),
         (fragment(ids=["<img src=x onerror=alert(1)>"]), "no token ids"),
         (fragment(settings={"topK": 1e9}), "topK is not a number from 1 to 1000"),
         (fragment(text="x" * 40_000), "longer than any"),

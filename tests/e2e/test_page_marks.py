@@ -110,10 +110,10 @@ def test_the_dice_say_that_they_fell_on_none(page: Page) -> None:
     settled(page)
     page.keyboard.press("r")
     expect(said(page)).to_contain_text(f": {NAME}, rank 1, 100")
-    expect(said(page)).to_have_text(f"The dart fell on {NAME}, so nothing was appended.")
-    expect(page.locator("#announcer")).to_have_text(f"The dart fell on {NAME}, so nothing was appended.")
+    expect(said(page)).to_have_text(f"The dart landed on {NAME}, so nothing was appended.")
+    expect(page.locator("#announcer")).to_have_text(f"The dart landed on {NAME}, so nothing was appended.")
     page.keyboard.press("w")
-    expect(said(page)).to_have_text(f"The dart fell on {NAME}, so nothing was appended. 0 tokens written.")
+    expect(said(page)).to_have_text(f"The dart landed on {NAME}, so nothing was appended. 0 tokens written.")
     expect(page.locator("#text")).to_have_value(TEXT)
     shoot(page, "no-token-rolled-1440")
 
@@ -137,9 +137,7 @@ def test_a_beginning_that_stands_twice_is_pointed_out_until_it_is_mended(page: P
     expect(note).to_be_hidden()
     for each in (page, phone):
         write(each, f"<|endoftext|>{TEXT}")
-        expect(each.locator(".prompt-note")).to_contain_text(
-            "“\u2068<|endoftext|>\u2069” stands twice at the beginning"
-        )
+        expect(each.locator(".prompt-note")).to_contain_text("“\u2068<|endoftext|>\u2069” is at the beginning twice")
         expect(each.locator(".prompt-note")).to_contain_text("Delete yours")
         shoot(each, f"doubled-beginning-{each.viewport_size['width']}")  # type: ignore[index]
     assert_clean(page, "a doubled beginning")
@@ -211,11 +209,11 @@ def test_a_first_token_that_nothing_stands_before_has_no_surprise(page: Page) ->
     assert tokens.first.get_attribute("data-level") is None
     expect(page.locator(".shade-words")).to_contain_text(f"{len(others)} tokens: log-probability")
     tokens.first.hover()
-    expect(page.locator("#detail")).to_contain_text("nothing stands before it")
+    expect(page.locator("#detail")).to_contain_text("none: first token")
     shoot(page, "first-token-1440")
     look_at(page, 0)
     expect(page.locator(".look-words")).to_have_text(
-        "Token 1 of 5 is “\u2068The\u2069”. Nothing stands before it: the bars are those of an empty text."
+        "Token 1 of 5 is “\u2068The\u2069”. It is the first token: the bars are those of an empty text."
     )
     name = rows(page).nth(1).locator(".token").inner_text()
     rows(page).nth(1).click()

@@ -85,7 +85,7 @@ def test_a_branch_is_named_and_folded_by_keyboard_and_a_reload_keeps_both(page: 
     expect(trunk.locator(".path-name")).to_have_text("the girl")
     expect(trunk.locator(".path-pen")).to_be_focused()
     expect(page.locator("#text")).to_have_value(re.compile(TEXT))
-    trunk.get_by_role("button", name="What grows from the girl").press("Enter")
+    trunk.get_by_role("button", name="Branches of the girl").press("Enter")
     expect(paths(page)).to_have_count(count - 2)
     expect(trunk.locator(".path-total")).to_have_text("+2")
     expect(trunk.locator(".path")).to_have_attribute("aria-current", "true")
@@ -128,7 +128,7 @@ FORBIDDEN = """for (const name of ["localStorage", "sessionStorage"]) {
 def test_a_full_storage_is_said_in_words_and_stops_nothing(page: Page) -> None:
     page.evaluate(FULL)
     texts = branch_out(page)
-    expect(page.locator("#status")).to_contain_text("This browser keeps nothing for this page")
+    expect(page.locator("#status")).to_contain_text("Browser storage is full or blocked")
     expect(page.locator("#text")).to_have_value(texts[1])
     shoot(page, "storage-full-1440")
 
@@ -139,7 +139,7 @@ def test_a_forbidden_storage_is_said_in_words_and_stops_nothing(open_page: OpenP
     page.goto(stack.url)
     settled(page)
     click_bar(page, 0)
-    expect(page.locator("#status")).to_contain_text("This browser keeps nothing for this page")
+    expect(page.locator("#status")).to_contain_text("Browser storage is full or blocked")
 
 
 def test_two_tabs_do_not_overwrite_each_other(page: Page, stack: Stack) -> None:

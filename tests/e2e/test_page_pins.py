@@ -69,14 +69,14 @@ def test_the_difference_in_words_is_the_total_variation(page: Page) -> None:
     gains = {token: now.get(token, 0) - was.get(token, 0) for token in was.keys() | now.keys()}
     variation = sum(max(0.0, gain) for gain in gains.values())
     words = page.locator(".pins-words").inner_text()
-    assert words.startswith("At least ")
-    said = number(words.removeprefix("At least ").split(" of the probability")[0])
+    assert words.startswith("Differs from A by at least ")
+    said = number(words.removeprefix("Differs from A by at least ").split(" points")[0])
     assert said <= 100 * variation + 0.1
     assert said == pytest.approx(100 * variation, abs=2), "200 tokens tell nearly all"
-    rose, fell = re.findall(r"\(([+−][\d.]+) points\)", words)
+    rose, fell = re.findall(r"\(([+−][\d.]+)\)", words)
     assert float(rose) == pytest.approx(100 * max(gains.values()), abs=0.06)
     assert float(fell.replace("−", "-")) == pytest.approx(100 * min(gains.values()), abs=0.06)
-    assert "surer" in words
+    assert "lower" in words
 
 
 def test_pins_survive_new_answers_and_a_reload_and_are_taken_off(page: Page) -> None:
@@ -93,17 +93,17 @@ def test_pins_survive_new_answers_and_a_reload_and_are_taken_off(page: Page) -> 
     expect(chips).to_have_count(2)
     expect(page.locator(".pins-words")).to_have_text(words)
     chips.first.get_by_role("button", name="A ").first.click()
-    expect(page.locator(".pins-words")).to_contain_text("than in A")
+    expect(page.locator(".pins-words")).to_contain_text("from A")
     page.get_by_role("button", name="Take A off").click()
     expect(chips).to_have_count(1)
-    expect(page.locator(".pins-words")).to_contain_text("than in B")
+    expect(page.locator(".pins-words")).to_contain_text("from B")
     page.get_by_role("button", name="Take B off").click()
     expect(page.locator("#chart .strip")).to_have_count(0)
     assert all(not each for each in deltas(page))
     back = page.get_by_role("button", name="Put it back")
     expect(back).to_be_focused()
     back.click()
-    expect(page.locator(".pins-words")).to_contain_text("than in B")
+    expect(page.locator(".pins-words")).to_contain_text("from B")
     expect(page.get_by_role("button", name="Pin", exact=True)).to_be_focused()
     page.get_by_role("button", name="Take B off").click()
     click_bar(page, 0)
@@ -116,7 +116,7 @@ def test_three_are_the_most(page: Page) -> None:
         pin(page)
     button = page.get_by_role("button", name="Pin", exact=True)
     expect(button).to_be_disabled()
-    expect(button).to_have_attribute("title", "3 are pinned; take one off first")
+    expect(button).to_have_attribute("title", "3 are pinned; unpin one first")
     assert [len(strips(page, name)) for name in "ABC"] == [10, 10, 10]
     page.get_by_role("button", name="Take B off").click()
     expect(button).to_be_enabled()

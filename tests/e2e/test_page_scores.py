@@ -157,7 +157,7 @@ def test_the_focus_on_a_token_tells_its_numbers(page: Page) -> None:
     expect(token).to_have_accessible_description(re.compile(r"id \d+ bytes 20 .*probability .*rank"))
     page.keyboard.press("Home")
     expect(page.locator("#detail")).to_contain_text("special token, no text")
-    expect(page.locator("#detail")).to_contain_text("nothing stands before it")
+    expect(page.locator("#detail")).to_contain_text("none: first token")
     page.keyboard.press("ArrowRight")
     expect(page.locator("#detail")).to_contain_text("41")
     page.keyboard.press("Tab")

@@ -29,7 +29,7 @@ def test_the_whole_tour_by_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Enter")
     card(page, "The dice")
     page.keyboard.press("r")
-    expect(page.locator("#tour-words")).to_contain_text("It fell on")
+    expect(page.locator("#tour-words")).to_contain_text("It landed on")
     shoot(page, "tour-1440")
     page.keyboard.press("Enter")
     card(page, "Back again")

@@ -20,7 +20,7 @@ export function tryLink(fragment) {
     link = readLink(fragment);
   } catch (error) {
     assert.ok(error instanceof BadLink, error);
-    assert.ok(words.includes("can’t be followed"), words);
+    assert.ok(words.includes("can’t be opened"), words);
     return;
   }
   assert.equal(link === null, !isLink(fragment));

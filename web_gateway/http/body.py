@@ -1,4 +1,4 @@
-"""The request's body, read within its bounds of kind, length, time and memory, before anything else is done."""
+"""Reads request bodies, with limits on type, length, time and memory."""
 
 import asyncio
 
@@ -10,13 +10,13 @@ from web_gateway.http.client_address import visitor_of
 from web_gateway.http.shares import Refused, Shares
 from web_gateway.settings import Settings
 
-FREE_BYTES = 2**16  # of each body, whatever room there is: as many as uvicorn keeps anyway
-PART = 4  # how many clients fill the room for long bodies
+FREE_BYTES = 2**16  # per body, not counted: uvicorn buffers as much anyway
+PART = 4  # one client may use 1/PART of the memory
 ASK_AGAIN_S = 1.0
 
 
 class Bodies:
-    """All bodies that are being read or answered; what is long of them shares a bounded room."""
+    """Limits the memory of all long bodies being read or processed."""
 
     def __init__(self, settings: Settings, refused: Refused) -> None:
         longest = settings.max_body_bytes
@@ -24,7 +24,7 @@ class Bodies:
         self.room = Shares("bodies", room, max(room // PART, longest), refused)
 
     def through(self, app: ASGIApp) -> ASGIApp:
-        """The app, once the whole body is there to be taken."""
+        """Wraps the app; calls it once the whole body has been read."""
 
         async def reading(scope: Scope, receive: Receive, send: Send) -> None:
             body = Body(self.room, visitor_of(scope))
@@ -38,7 +38,7 @@ class Bodies:
 
 
 class Body:
-    """What one client has sent so far."""
+    """A body received so far."""
 
     def __init__(self, room: Shares, client: str) -> None:
         self.length = 0
@@ -48,7 +48,7 @@ class Body:
         self._taken = 0
 
     def grow(self, chunk: bytes) -> None:
-        """Keeps more. Raises Overloaded where that would not fit."""
+        """Appends a chunk. Raises Overloaded if there is no memory for it."""
         self.length += len(chunk)
         more = max(0, self.length - FREE_BYTES) - self._taken
         if more and not self._room.take(self._client, more):
@@ -57,19 +57,19 @@ class Body:
         self._content += chunk
 
     def whole(self) -> bytearray:
-        """All of it, once and not copied."""
+        """Returns the content without copying it, and drops it."""
         content, self._content = self._content, bytearray()
         return content
 
     def give_back(self) -> None:
-        """It is needed no more."""
+        """Releases its memory."""
         self._room.give(self._client, self._taken)
 
 
 async def read(request: Request, body: Body) -> bytearray:
-    """The whole body. Raises NotJson, BodyTooLarge, SlowBody or Overloaded; what follows the limit is never kept.
+    """Reads the whole body. Raises NotJson, BodyTooLarge, SlowBody or Overloaded.
 
-    Asking for the JSON type also keeps other sites' forms out: their browsers would have to ask us first.
+    Requiring the JSON type also blocks forms from other sites, since browsers would need a CORS preflight for it.
     """
     kind = request.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != "application/json":
@@ -89,11 +89,11 @@ async def read(request: Request, body: Body) -> bytearray:
 
 
 def taken(request: Request) -> bytearray:
-    """The body, which is not kept any longer here."""
+    """Returns the body, once, so that it is not kept in memory."""
     body: bytearray = request.scope["state"].pop("body")
     return body
 
 
 def too_large(limit: int) -> BodyTooLarge:
-    """The refusal of a body longer than the limit."""
+    """The error for a body that exceeds the limit."""
     return BodyTooLarge(f"the body is longer than the {limit:,} bytes this server reads; send a shorter text")

@@ -1,16 +1,16 @@
-"""Where requests begin and end: h11's reading, within bounds that it lacks. Knows no socket, no clock and no app."""
+"""HTTP/1.1 framing: h11 with limits and checks that it lacks."""
 
 import math
 import re
 
 import h11
 
-MAX_HEAD_BYTES = 2**16  # request line and headers; a browser's are below 8 KiB
-MAX_FIELDS = 100  # headers of a request; each takes some 300 bytes of memory, however short it is
-MAX_BETWEEN_BYTES = 2**12  # between the bytes of a chunked body, and after them: sizes, extensions, trailers
-BLANK_LINE = re.compile(rb"\n\r?\n")  # as h11 ends a head
-FOLDED = re.compile(rb"\n[ \t]")  # a line that goes on, which others take for one of its own or drop
-CHUNK_LINE = re.compile(rb"[0-9A-Fa-f]{1,16}[ \t]*(;[^\r\n\0]*)?")  # a size of 64 bits, and extensions
+MAX_HEAD_BYTES = 2**16  # request line and headers; browsers send less than 8 KiB
+MAX_FIELDS = 100  # headers per request; each takes about 300 bytes of memory, however short
+MAX_BETWEEN_BYTES = 2**12  # in a chunked body, besides the data: sizes, extensions, trailers
+BLANK_LINE = re.compile(rb"\n\r?\n")  # ends a head, as in h11
+FOLDED = re.compile(rb"\n[ \t]")  # a folded header, which other parsers treat differently
+CHUNK_LINE = re.compile(rb"[0-9A-Fa-f]{1,16}[ \t]*(;[^\r\n\0]*)?")  # a 64-bit size, and extensions
 
 NOT_HTTP = "What arrived is no HTTP/1.1 request."
 LONG_HEAD = f"The request's path and headers are longer than {MAX_HEAD_BYTES:,} bytes or {MAX_FIELDS} headers."
@@ -26,27 +26,27 @@ WORDS = {
 
 
 class Refused(h11.RemoteProtocolError):
-    """What h11 would read, and we don't; the message can be shown."""
+    """A request that h11 would accept but we don't. The message is for the client."""
 
 
 class Framing(h11.Connection):
-    """The server's side of one connection. `fault` says in words why what arrived is no request."""
+    """The server's side of one connection. `fault` is the error message after a protocol error."""
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, MAX_HEAD_BYTES)
         self.fault = NOT_HTTP
         self.requests = 0
         self.chunked = False
-        """Whether the newest request has a body in chunks."""
+        """Whether the latest request has a chunked body."""
         self.interrupted = False
-        """Whether the events that were allowed are spent and there may be more."""
+        """Whether the event allowance is used up and there may be more."""
         self._allowed: float = math.inf
         self._begun = False
         self._size_is_next = False
 
     @property
     def open_part(self) -> tuple[int, str]:
-        """What the client has yet to finish: the number of its request, and `head`, `body` or nothing."""
+        """What the client has yet to send: the request's number, and `head`, `body` or nothing."""
         if self.their_state is h11.SEND_BODY:
             return self.requests, "body"
         begun = self.their_state is h11.IDLE and (self._begun or not self.requests)
@@ -54,16 +54,16 @@ class Framing(h11.Connection):
 
     @property
     def takes_more(self) -> bool:
-        """Whether bytes are part of a request now; else they wait until the last one is answered."""
+        """Whether to parse more bytes now, or only after the current request is answered."""
         return self.their_state in (h11.IDLE, h11.SEND_BODY)
 
     def allow(self, events: int) -> None:
-        """So many events from now on; then `next_event` says that it needs data, and `interrupted` is set."""
+        """Allows this many more events; after that, `next_event` returns NEED_DATA and sets `interrupted`."""
         self._allowed = events
         self.interrupted = False
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        """As h11's. Raises h11.RemoteProtocolError, and then `fault` has the words."""
+        """As in h11. Raises h11.RemoteProtocolError with `fault` set."""
         if not self._allowed:
             self.interrupted = True
             return h11.NEED_DATA
@@ -89,7 +89,7 @@ class Framing(h11.Connection):
         return event
 
     def _check_head(self) -> None:
-        """Before h11 makes anything of it. Empty lines before a request are skipped, as RFC 9112 asks."""
+        """Checks a head before h11 parses it. Skips empty lines before a request (RFC 9112)."""
         data = self.trailing_data[0]
         if not self._begun:
             waiting = data.lstrip(b"\r\n")
@@ -100,24 +100,24 @@ class Framing(h11.Connection):
         lines = data.count(b"\n", 0, length)
         if FOLDED.search(data, 0, length):
             raise Refused(NOT_HTTP)
-        if length > MAX_HEAD_BYTES or lines > MAX_FIELDS + 2:  # the request's own line and the blank one
+        if length > MAX_HEAD_BYTES or lines > MAX_FIELDS + 2:  # plus request line and blank line
             raise Refused(LONG_HEAD)
 
     def _check_size(self) -> None:
-        """Of a chunk whose line is whole: h11 takes any length of it and drops what follows, whatever that is."""
+        """Checks a complete chunk-size line: h11 accepts any length and ignores the rest of the line."""
         line, ended, _ = self.trailing_data[0].lstrip(b"\r\n").partition(b"\r\n")
         if ended and not CHUNK_LINE.fullmatch(line):
             raise Refused(NOT_HTTP)
         self._size_is_next = not ended
 
     def _check_between(self) -> None:
-        """What h11 keeps of a body is what it can't read yet."""
+        """Limits the unparsed bytes that h11 buffers."""
         if len(self.trailing_data[0]) > MAX_BETWEEN_BYTES:
             raise Refused(LONG_BETWEEN)
 
 
 def checked(request: h11.Request) -> h11.Request:
-    """The request, by its path alone. Raises Refused where two readers could take it for two different ones."""
+    """The request, with an absolute target reduced to its path. Raises Refused if ambiguous (request smuggling)."""
     headers = dict(request.headers)
     if b"transfer-encoding" in headers and b"content-length" in headers:
         raise Refused(TWO_LENGTHS)

@@ -1,4 +1,4 @@
-"""Who may ask, from where, and how much at once. Plain ASGI and the settings; knows no route and no handler."""
+"""Limits by host, origin, rate and concurrency, as ASGI middleware."""
 
 import math
 import time
@@ -18,19 +18,19 @@ from web_gateway.http.client_address import visitor_of
 from web_gateway.http.shares import Refused, Shares
 from web_gateway.settings import Settings
 
-CLIENTS = 10_000  # addresses whose rates are remembered; the one that was quiet longest is forgotten first
-PROBED = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})  # asked by address, not by name
-ASK_AGAIN_S = 1.0  # after the gateway or the inference server was full
+CLIENTS = 10_000  # tracked; the least recently seen is dropped first
+PROBED = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})  # often requested by address instead of name
+ASK_AGAIN_S = 1.0  # Retry-After when the gateway or the inference server is at capacity
 NOT_MEANT = (
     "This server does not answer under the name in the Host header; its operator lists names in"
     " NEXTTOKEN_TRUSTED_HOSTS."
 )
 FULL, _ = errors.ANSWERS[errors.Overloaded]
-EXPOSED = ("retry-after", "x-request-id")  # headers that pages of other origins may read
+EXPOSED = ("retry-after", "x-request-id")  # headers readable across origins
 
 
 def surroundings(settings: Settings, refused: Refused) -> list[Middleware]:
-    """What the settings ask for around the app, the outermost first."""
+    """Middleware for host and origin checks, outermost first."""
     around = [Middleware(TrustedHosts, bound=settings.host, names=settings.trusted_hosts, refused=refused)]
     if settings.cors_origins:
         around.append(
@@ -46,15 +46,15 @@ def surroundings(settings: Settings, refused: Refused) -> list[Middleware]:
 
 
 def believe(settings: Settings) -> list[Middleware]:
-    """Takes the client's address and scheme from X-Forwarded-For and -Proto, where a trusted proxy wrote them."""
+    """Middleware that takes client address and scheme from a trusted proxy's X-Forwarded-For and -Proto."""
     proxies = [str(network) for network in settings.trusted_proxies]
     return [Middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)] if proxies else []
 
 
 class TrustedHosts:
-    """Refuses requests meant for another name: a page elsewhere that lets its own name point here.
+    """Rejects requests for other host names, against DNS rebinding.
 
-    Where the operator lists names, probes and metrics may also be asked for by address.
+    If host names are configured, probes and metrics are also answered by address.
     """
 
     def __init__(self, app: ASGIApp, bound: str, names: Sequence[str], refused: Refused) -> None:
@@ -76,7 +76,7 @@ class TrustedHosts:
 
 
 class RequestGate:
-    """Bounds the requests at work at once, in all and of one client, and how many a second a client may send."""
+    """Limits requests in flight, in total and per client, and the request rate per client."""
 
     def __init__(self, settings: Settings, refused: Refused) -> None:
         self.places = Shares("requests", settings.max_requests, settings.client_requests, refused)
@@ -84,7 +84,7 @@ class RequestGate:
         self.rates = rates(settings) if settings.rate_per_s else None
 
     def in_time(self, app: ASGIApp) -> ASGIApp:
-        """The app for clients that don't ask faster than they may. Others: RateLimited."""
+        """Wraps the app with the rate limit. Raises RateLimited."""
 
         async def timed(scope: Scope, receive: Receive, send: Send) -> None:
             if self.rates is not None and (answer := self.rates.limit(client_of(scope))).limited:
@@ -97,7 +97,7 @@ class RequestGate:
         return timed
 
     def through(self, app: ASGIApp) -> ASGIApp:
-        """The app with a place for each request, once all of it has arrived. No place: Overloaded."""
+        """Wraps the app with the limit on requests in flight. Raises Overloaded."""
 
         async def placed(scope: Scope, receive: Receive, send: Send) -> None:
             client = client_of(scope)
@@ -112,10 +112,9 @@ class RequestGate:
 
 
 class Patience:
-    """Holds sessions to what they were told: one that was refused for want of room is not let in again for a second,
-    the shortest time that Retry-After can name.
+    """Enforces Retry-After: a session that got 429 is rejected here for one second, the shortest Retry-After.
 
-    Its next refusal then costs the inference server nothing, which needs the time for those it has let in.
+    So early retries don't cost the overloaded inference server anything.
     """
 
     def __init__(self, refused: Refused) -> None:
@@ -123,7 +122,7 @@ class Patience:
         self._until: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def through(self, app: ASGIApp) -> ASGIApp:
-        """The app behind this."""
+        """Wraps the app."""
 
         async def patient(scope: Scope, receive: Receive, send: Send) -> None:
             name: str | None = scope["state"]["call"].session
@@ -155,12 +154,12 @@ class Patience:
 
 
 def rates(settings: Settings) -> Throttled:
-    """A token bucket for each client; GCRA is one that counts in fractions of a second."""
+    """A token bucket per client. GCRA has sub-second resolution."""
     quota = rate_limiter.per_sec(settings.rate_per_s, burst=settings.rate_burst)
     store = MemoryStore(options={"MAX_SIZE": CLIENTS})
     return Throttled(using=RateLimiterType.GCRA.value, quota=quota, store=store)
 
 
 def client_of(scope: Scope) -> str:
-    """Who asks, as the address says: behind a proxy that is not trusted, the proxy."""
+    """The client, by address; behind an untrusted proxy, the proxy."""
     return visitor_of(scope)

@@ -1,4 +1,4 @@
-"""One HTTP connection as uvicorn and h11 serve it, and what neither bounds: its time, its turns, how many there are."""
+"""uvicorn's h11 protocol with limits on time, connections and work per event loop turn."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from web_gateway.http.shares import Shares
 from web_gateway.http.turns import Turns
 from web_gateway.messages import Problem
 
-EVENTS = 32  # of h11's that a connection handles in one turn: a body may come in chunks of one byte, each some 25 us
+EVENTS = 32  # h11 events per turn: a body can arrive in one-byte chunks, which take about 25 us each
 REFUSED = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncache-control: no-store\r\nconnection: close\r\n"
 )
@@ -22,36 +22,35 @@ REFUSED = (
 
 @dataclass(frozen=True)
 class Clocks:
-    """Seconds that a client may take over each part of its work."""
+    """Timeouts in seconds."""
 
-    body: float  # from a head's end to its body's end, whether the app reads it or not
-    head: float = 20.0  # from a head's first byte, or the connection's start, to its end
-    unread: float = 30.0  # without reading anything of what it was sent
+    body: float  # from the end of the head to the end of the body, even if the app does not read it
+    head: float = 20.0  # from its first byte, or from connecting, to its end
+    unread: float = 30.0  # without reading any of its response
 
 
 class Flow(FlowControl):
-    """Takes nothing more from a connection while there is something of it to read."""
+    """Pauses reading while received bytes are still unparsed."""
 
     def __init__(self, transport: asyncio.Transport, arrived: bytearray) -> None:
         super().__init__(transport)
         self._arrived = arrived
 
     def pause_reading(self) -> None:
-        """Also where uvicorn has gone on without a word."""
+        """Pauses even if uvicorn believes it already has."""
         self.read_paused = True
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Once all is read."""
+        """Resumes once everything is parsed."""
         if not self._arrived:
             super().resume_reading()
 
 
 class BoundedProtocol(H11Protocol):
-    """One connection. What is no request is refused in the one shape; what never ends is cut off.
+    """One connection. Malformed requests get a JSON error; slow clients and connections over the limit are closed.
 
-    So is a client that stops reading what it asked for, and one for whom `places` has no room; `named` tells from an
-    address whose connection it is.
+    `places` limits connections; `named` maps an address to its client.
     """
 
     def __init__(
@@ -71,14 +70,14 @@ class BoundedProtocol(H11Protocol):
         self._named = named
         self._owner: str | None = None
         self._admitted = False
-        self._arrived = bytearray()  # and not read yet
-        self._waits = False  # for a turn
+        self._arrived = bytearray()  # received but not parsed
+        self._waits = False  # waiting for a turn
         self._part = (0, "")
         self._part_timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Lets the connection in and starts the clock."""
+        """Applies the connection limit and starts the timeouts."""
         super().connection_made(transport)
         self.flow = Flow(transport, self._arrived)
         self._owner = self._named(self.client[0] if self.client else "")
@@ -89,7 +88,7 @@ class BoundedProtocol(H11Protocol):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stops the clocks."""
+        """Releases the connection and stops the timeouts."""
         if self._admitted:
             self._places.give(self._owner)
         for timer in (self._part_timer, self._unread_timer):
@@ -98,7 +97,7 @@ class BoundedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Reads a body of known length at once, for that costs little; anything else when the client's turn comes."""
+        """Reads a body of known length at once, since that is cheap; anything else in the client's turn."""
         self._arrived += data
         if self.conn.open_part[1] == "body" and not self.conn.chunked:
             self._read()
@@ -106,14 +105,14 @@ class BoundedProtocol(H11Protocol):
             self._take_turn()
 
     def handle_events(self) -> None:
-        """After an answer, for what h11 has of the next request."""
+        """Called after a response: handles what h11 already has of the next request."""
         if self._arrived or self.conn.trailing_data[0]:
             self._take_turn()
         else:
             self._handle_events()
 
     def on_response_complete(self) -> None:
-        """The next request may come, or the connection closes."""
+        """Continues with the next request, or closes."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._await_reader()
@@ -121,30 +120,30 @@ class BoundedProtocol(H11Protocol):
             self._take_turn()
 
     def pause_writing(self) -> None:
-        """The client reads more slowly than it is sent to."""
+        """The client reads too slowly."""
         super().pause_writing()
         self._await_reader()
 
     def resume_writing(self) -> None:
-        """It has caught up; a connection that closes waits until all is read."""
+        """The client caught up; a closing connection keeps its timeout until everything is read."""
         if not self.transport.is_closing() and self._unread_timer is not None:
             self._unread_timer.cancel()
             self._unread_timer = None
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuses what is no request, and ends the connection. An answer that has begun is cut short instead."""
+        """Sends an error for a malformed request, unless a response has started, and closes."""
         if not self._answering():
             body = msgspec.json.encode(Problem(error=self.conn.fault, code="invalid_argument"))
             self.transport.write(REFUSED + b"content-length: %d\r\n\r\n" % len(body) + body)
         self._close()
 
     def timeout_keep_alive_handler(self) -> None:
-        """No next request came."""
+        """Closes an idle connection."""
         self._close()
 
     def shutdown(self) -> None:
-        """Ends after the request at work, if there is one."""
+        """Closes after the current request, if any."""
         if self.cycle is None or self.cycle.response_complete:
             self._close()
         else:
@@ -184,7 +183,7 @@ class BoundedProtocol(H11Protocol):
         return self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
 
     def _mind_part(self) -> None:
-        """Gives each head and each body its time, whatever else happens. Bytes that are no request buy none."""
+        """Starts a timeout for each head and each body; other bytes don't extend it."""
         if (part := self.conn.open_part) == self._part and self._part_timer is not None:
             return
         self._part = part
@@ -207,7 +206,7 @@ class BoundedProtocol(H11Protocol):
             self._look_again()
 
     def _look_again(self, left: int | None = None) -> None:
-        """Ends a connection of whose answers nothing was read for a while; `left` were unread at the last look."""
+        """Aborts the connection if none of its response was read since the last check; `left`: bytes unread then."""
         unread = self.transport.get_write_buffer_size()
         if left is not None and unread >= left:
             self.transport.abort()

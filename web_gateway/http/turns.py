@@ -1,4 +1,4 @@
-"""Shares the event loop between clients, so that one with many connections takes no more of it than another."""
+"""Shares the event loop fairly between clients, however many connections each has."""
 
 import asyncio
 from collections import deque
@@ -8,14 +8,14 @@ Work = Callable[[], object]
 
 
 class Turns:
-    """Each client gets one turn in each iteration of the event loop; further work of theirs waits for the next one."""
+    """Each client gets one turn per iteration of the event loop; its other work waits for the next."""
 
     def __init__(self) -> None:
         self._served: set[str] = set()
         self._waiting: dict[str, deque[Work]] = {}
 
     def take(self, client: str | None, work: Work) -> None:
-        """Does the work in the client's next turn, which may be now. None: a proxy, which speaks for many clients."""
+        """Runs the work in the client's next turn, possibly now. None: a proxy for many clients, never waits."""
         if client is None:
             work()
         elif client in self._served:

@@ -17,11 +17,11 @@ export function detail({ shading }, { token, score, probability, rank }) {
   const shown = `${hex(bytes.subarray(0, MOST_BYTES))}${bytes.length > MOST_BYTES ? ` … ${format.count(bytes.length)} in all` : ""}`;
   /** @type {[string, string][]} */
   const found = [["id", String(id)], special ? ["kind", kind] : ["bytes", shown || "none"]];
-  if (score?.logprob === null) return [...found, ["probability", "none: nothing stands before it"]];
+  if (score?.logprob === null) return [...found, ["probability", "none: first token"]];
   if (score) {
     found.push(["probability", format.percent(Math.exp(score.logprob))], ["rank", format.count(Number(score.rank))]);
     const bits = Number(surprise(score));
-    return [...found, ["surprise", bits === Infinity ? "boundless" : format.bits(bits)], ["entropy here", format.bits(Number(score.entropy))]];
+    return [...found, ["surprise", bits === Infinity ? "infinite" : format.bits(bits)], ["entropy here", format.bits(Number(score.entropy))]];
   }
   if (probability !== null) found.push(["probability", format.percent(probability)]);
   if (rank !== null) found.push(["rank", format.count(rank)]);

@@ -77,14 +77,14 @@ export function playWords(state) {
   if (play.kind === "roll") {
     if (!fell) return "";
     const { token, rank, probability } = fell.candidate;
-    return `The dart fell at ${format.percent(fell.at)}: ${shown(token)}, rank ${format.count(rank)}, ${format.percent(probability)}.`;
+    return `The dart landed at ${format.percent(fell.at)}: ${shown(token)}, rank ${format.count(rank)}, ${format.percent(probability)}.`;
   }
   const counts = tally(state);
   const rows = scene(state)?.drawing.rows ?? [];
   if (!counts) return "";
   const among = rows.reduce((total, row) => total + (counts.get(row.candidate.token.id) ?? 0), 0);
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  return `${total} rolls with seed ${dice.seed}: ${among} fell on these bars, ${total - among} on the others.`;
+  return `${total} rolls with seed ${dice.seed}: ${among} landed on these bars, ${total - among} on the others.`;
 }
 
 /** @param {State} state @returns {ReturnType<typeof answerHere>} the current answer, once it includes the draws */
@@ -98,7 +98,7 @@ function answerToDraws(state) {
 /** @param {State} state @param {import("../../core/tokens.js").Token} token without text @returns {State} nothing is appended, and generating ends */
 function miss(state, token) {
   const { kind, wrote } = /** @type {Play} */ (state.play);
-  const fell = `The dart fell on ${shown(token)}, so nothing was appended.`;
+  const fell = `The dart landed on ${shown(token)}, so nothing was appended.`;
   return { ...state, play: null, said: kind === "write" ? `${fell} ${tokens(wrote)} written.` : fell };
 }
 

@@ -18,7 +18,7 @@ export const STARTERS = [
   {
     name: "It copies",
     text: "Lily lost her red ball. She looked for her red",
-    shows: "What stood in the text before comes again: one bar takes almost all.",
+    shows: "It repeats an earlier phrase: one bar gets almost everything.",
   },
   {
     name: "Torn",
@@ -43,22 +43,22 @@ export const STARTERS = [
   {
     name: "A fact",
     text: "The grass is green and the sky is",
-    shows: "It was never told a fact: the habits of many texts speak.",
+    shows: "It learned no facts as such: it repeats patterns from its training text.",
   },
   {
     name: "Arithmetic",
     text: "Lily had one apple. Mom gave her one more. Now Lily had",
-    shows: "A small model cannot add: look how far down “two” stands. A larger one does better.",
+    shows: "A small model cannot add: see how low “two” ranks. A larger one does better.",
   },
   {
     name: "Half a word",
     text: "The girl was very curi",
-    shows: "Half a word is cut into other tokens than the whole one. Many bars are ends of words.",
+    shows: "Half a word is split into different tokens. Many bars complete the word.",
   },
   {
     name: "An emoji",
     text: "I have a ☀",
-    shows: "One sign for us, three tokens for the demo model: it reads bytes.",
+    shows: "One character for us, three tokens for the demo model: it reads bytes.",
   },
   {
     name: "Who is meant?",

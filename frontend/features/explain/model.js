@@ -31,7 +31,7 @@ function ofText(state) {
     {
       name: "Tokens",
       value: nodes.length && limit ? `${format.count(nodes.length)} of ${format.count(limit)}` : "",
-      words: "The pieces that the model reads: words, parts of words, signs. The second number is how many it can hold in mind at once.",
+      words: "The pieces the model reads: words, parts of words, punctuation. The second number is how many it can read at once (its context window).",
       target: ".prompt-count",
     },
     {
@@ -56,7 +56,7 @@ function ofBars(state) {
   const vocabulary = drawing ? `${format.count(drawing.rows.length + drawing.otherCount)} tokens` : "all tokens";
   return [
     {
-      name: "The percentage at a bar",
+      name: "A bar’s percentage",
       value: first ? `${shown(first.candidate.token)} ${format.percent(first.share)}` : "",
       words: `How likely this token is to come next. The bar is its length: the whole track is 100\u202f%. The shares of ${vocabulary} make up 100\u202f% together.`,
       target: ".bars .percent",
@@ -70,19 +70,19 @@ function ofBars(state) {
     {
       name: "The pale bar",
       value: first && !Number.isNaN(first.raw) ? format.percent(drawing?.cutting ? first.probability : first.raw) : "",
-      words: "What the model itself said, before temperature and cut-offs changed it to the solid bar. It shows where the two differ.",
+      words: "The model’s own probability, before temperature and filters changed it to the solid bar. It shows where the two differ.",
       target: ".bars .track",
     },
     {
       name: "Others",
       value: drawing?.otherCount ? `${format.count(drawing.otherCount)}, ${format.percent(drawing.otherShare)}` : "",
-      words: "All the tokens that have no bar of their own here, and their shares together. Raise top-k to see more of them.",
+      words: "All the tokens without a bar here, and their total. Raise top-k to see more of them.",
       target: ".others",
     },
     {
       name: "Bits",
       value: drawing ? format.bits(drawing.entropyBits) : "",
-      words: "The entropy: how open the choice is. 0 bits: one token is certain. 1 bit: like a coin toss. Each further bit doubles the number of equally likely choices. It is counted before cut-offs.",
+      words: "The entropy: how open the choice is. 0 bits: one token is certain. 1 bit: like a coin toss. Each further bit doubles the number of equally likely choices. It ignores top-p and min-p.",
       target: ".chart-entropy",
     },
     {
@@ -94,13 +94,13 @@ function ofBars(state) {
     {
       name: "Surprise",
       value: "",
-      words: "How unexpected a token of your text was, in bits: 0 was certain, 1 a coin toss, 10 one in a thousand. Choose it beside the text to see it in colours.",
+      words: "How unexpected a token of your text was, in bits: 0 was certain, 1 a coin toss, 10 one in a thousand. Select it next to the text to highlight tokens by it.",
       target: ".tokens",
     },
     {
       name: "Logit",
       value: first ? format.signed(first.candidate.logit) : "",
-      words: "The score that the model gives a token. It means nothing alone; a token with 1 more is e times, about 2.7 times, as likely.",
+      words: "The score that the model gives a token. It means nothing on its own; one point higher is e times, about 2.7 times, as likely.",
       target: ".steps",
     },
   ];
@@ -114,10 +114,10 @@ function ofSettings(state) {
     {
       name: "Temperature",
       value: String(temperature),
-      words: "How bold the choice may be. At 1 the shares are the model’s own; lower favours the likely ones, higher makes all alike; at 0 the first takes everything.",
+      words: "How adventurous the choice is. At 1 the shares are the model’s own; lower favours likely tokens, higher evens them out; at 0 the first gets 100\u202f%.",
       target: "#temperature-number",
     },
-    { name: "Top-k", value: String(topK), words: "How many bars are shown. It cuts nothing here: the others stay in the last bar.", target: "#top-k-number" },
+    { name: "Top-k", value: String(topK), words: "How many bars are shown. It removes nothing here: the others stay in the last bar.", target: "#top-k-number" },
     {
       name: "Top-p",
       value: String(topP),
@@ -133,7 +133,7 @@ function ofSettings(state) {
     {
       name: "Kept",
       value: kept ? `${kept.known ? "" : "more than "}${format.count(kept.known ? kept.count : kept.count - 1)}, ${format.percent(kept.probability)}` : "",
-      words: "How many tokens the two cut-offs leave, and how much of the whole these had before. What is left is scaled up to 100\u202f%.",
+      words: "How many tokens top-p and min-p keep, and their total probability before. The rest is removed, and these are rescaled to 100\u202f%.",
       target: ".kept",
     },
   ];
@@ -148,7 +148,7 @@ function ofDice({ dice }) {
       words: "The number that the dice start from. The same seed at the same text rolls the same token, so a roll can be repeated.",
       target: "#seed",
     },
-    { name: "Pace", value: `${dice.pace}/s`, words: "Tokens a second while the page writes on by itself.", target: ".pace" },
+    { name: "Pace", value: `${dice.pace}/s`, words: "Tokens per second while generating.", target: ".pace" },
   ];
 }
 
@@ -159,7 +159,7 @@ function ofModel(state) {
     {
       name: "Parameters",
       value: facts ? format.parameters(facts.parameters).replace(" parameters", "") : "",
-      words: "How many numbers the model consists of: what it learned from texts is in them. M are millions, B are billions (thousands of millions).",
+      words: "How many learned numbers are in the model. M: millions; B: billions (thousands of millions).",
       target: ".status-words",
     },
   ];

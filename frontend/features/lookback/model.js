@@ -23,7 +23,7 @@ export function placeWords(state, aloud = false) {
   const now = hidden(state) ? null : scene(state);
   const row = now && !now.stale ? now.drawing.rows.find(({ candidate }) => candidate.token.id === token.id) : undefined;
   if (!row) return `${name}.`;
-  if (atFirst(state)) return `${name}. Nothing stands before it: the bars are those of an empty text.`;
+  if (atFirst(state)) return `${name}. It is the first token: the bars are those of an empty text.`;
   const likely = row.fell ? `${format.percent(row.probability)}, cut by ${row.fell}` : format.percent(row.share);
   return `${name}: ${likely}, rank ${format.count(row.candidate.rank)}.`;
 }

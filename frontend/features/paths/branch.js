@@ -79,7 +79,7 @@ export function createBranch(verbs) {
     fold.toggleAttribute("data-none", !forked);
     fold.disabled = !forked;
     fold.ariaExpanded = forked ? String(hidden === 0) : null;
-    fold.ariaLabel = forked ? `What grows from ${called}` : "Nothing grows from here yet";
+    fold.ariaLabel = forked ? `Branches of ${called}` : "No branches yet";
     name.hidden = branch.name === null;
     setText(name, branch.name ?? "");
     setText(words, text);
@@ -87,7 +87,7 @@ export function createBranch(verbs) {
     setText(total, [hidden ? `+${hidden}` : "", likely].filter(Boolean).join(" · "));
     go.title = [
       format.shortName(model),
-      ...(hidden ? [`${hidden} more folded away`] : []),
+      ...(hidden ? [`${hidden} more hidden`] : []),
       ...(likely ? [`all picked tokens together, ${likely}`] : []),
     ].join("; ");
     if (here) go.setAttribute("aria-current", "true");

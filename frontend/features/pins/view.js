@@ -42,12 +42,12 @@ export function mountPins(root, verbs) {
 
   return (state) => {
     open.disabled = !pinnable(state);
-    open.title = state.pins.length === NAMES.length ? `${NAMES.length} are pinned; take one off first` : "Set these bars aside, to compare others with them";
+    open.title = state.pins.length === NAMES.length ? `${NAMES.length} are pinned; unpin one first` : "Pin these bars to compare others with them";
     const last = unpinned(state);
     root.hidden = (!state.pins.length && !last) || hidden(state);
     const held = removed.contains(document.activeElement);
     removed.hidden = !last;
-    setText(part(".pins-removed span"), last ? `${last.name} is taken off.` : "");
+    setText(part(".pins-removed span"), last ? `${last.name} unpinned.` : "");
     if (last && wanted) back.focus();
     else if (!last && held) open.focus();
     wanted = false;
@@ -137,8 +137,10 @@ function createChip(name) {
 /** @param {Pin} pin @param {import("./model.js").Difference} difference @param {boolean} cutting whether either is filtered @returns {string} */
 function differenceWords({ name }, { moved, exact, rose, fell, bits }, cutting) {
   if (moved < SAME) return exact ? `The same as ${name}.` : `The same as ${name}, as far as these tokens tell.`;
-  const up = rose ? `; most to ${shown(rose.token)} (${format.points(rose.by)} points)` : "";
-  const down = fell ? `${up ? "," : "; most"} from ${shown(fell.token)} (${format.points(fell.by)} points)` : "";
-  const sure = Math.abs(bits) < 0.05 ? "" : ` ${format.bits(Math.abs(bits))} ${bits < 0 ? "surer" : "less sure"}${cutting ? " before the cut" : ""}.`;
-  return `${exact ? "" : "At least "}${format.percent(moved)} of the probability lies elsewhere than in ${name}${up}${down}.${sure}`;
+  const gain = rose ? `biggest gain ${shown(rose.token)} (${format.points(rose.by)})` : "";
+  const drop = fell ? `biggest drop ${shown(fell.token)} (${format.points(fell.by)})` : "";
+  const changes = [gain, drop].filter(Boolean).join(", ");
+  const entropy = Math.abs(bits) < 0.05 ? "" : ` Entropy ${format.bits(Math.abs(bits))} ${bits < 0 ? "lower" : "higher"}${cutting ? " before the cut" : ""}.`;
+  const points = format.percent(moved).replace(/\s*%$/, "");
+  return `Differs from ${name} by ${exact ? "" : "at least "}${points} points${changes && `: ${changes}`}.${entropy}`;
 }

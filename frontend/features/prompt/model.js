@@ -26,7 +26,7 @@ export function doubled(state) {
 function doubledWords(state) {
   const again = doubled(state);
   if (!again) return "";
-  return `${shown(again)} stands twice at the beginning: the tokenizer already puts it in front of every text. Delete yours, or the numbers will be off.`;
+  return `${shown(again)} is at the beginning twice: the tokenizer already adds it in front of every text. Delete yours, or the numbers will be off.`;
 }
 
 /** @param {State} state */
@@ -37,6 +37,6 @@ function droppedWords(state) {
   const chosen = tree.tokens(since);
   const mark = chosen.some((token) => token.special);
   const half = groups(chosen).some((group) => group.pieces.some((piece) => piece.kind === "byte"));
-  const what = mark && half ? "Marks and half characters" : mark ? "Marks" : half ? "Half characters" : "";
-  return what && `${what} are not text: they drop out when the text is edited by hand.`;
+  const what = mark && half ? "Special tokens and partial characters" : mark ? "Special tokens" : half ? "Partial characters" : "";
+  return what && `${what} are not text: they are removed when you edit.`;
 }

@@ -140,7 +140,7 @@ function createChip(members, group, onward) {
   else button.dataset.look = String(members[0].id);
   button.append(drawPieces(group.pieces));
   if (group.count > 1) button.dataset.count = String(group.count);
-  button.setAttribute("aria-label", `${words}: ${onward ? "go on to here" : "what else could stand here"}`);
+  button.setAttribute("aria-label", `${words}: ${onward ? "go on to here" : "what else could go here"}`);
   for (const piece of group.pieces) if (piece.text.includes("\n")) button.classList.add("breaks");
   return button;
 }

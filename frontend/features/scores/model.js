@@ -121,7 +121,7 @@ export function totalsWords({ count, logprob, perplexity, bitsPerByte }) {
   const total = `log-probability ${format.signed(logprob)}`;
   const choices = perplexity < 10 ? perplexity.toFixed(1) : format.count(perplexity);
   const bytes = bitsPerByte ? `; ${bitsPerByte.toFixed(2)} bits per byte` : "";
-  return `${tokens}: ${total}; perplexity ${choices}, as if each were one of ${choices} equally likely${bytes}.`;
+  return `${tokens}: ${total}; perplexity ${choices}, as uncertain as choosing among ${choices} equally likely tokens${bytes}.`;
 }
 
 /** @param {"surprise" | "entropy"} by @returns {string[]} the range of each level, from the lowest */

@@ -9,8 +9,8 @@ import { SHADES, levelWords, textNodes, totals, totalsWords, wantedScores } from
 
 const ENDS = { surprise: ["expected", "surprising"], entropy: ["sure", "open"] };
 const WHAT = {
-  surprise: "How little the model expected each token, −log₂ of its probability.",
-  entropy: "How open the choice was at each place: the entropy before the token.",
+  surprise: "How unexpected each token was: −log₂ of its probability.",
+  entropy: "How uncertain the model was at each position: the entropy before the token.",
 };
 
 /** @param {HTMLElement} root @param {HTMLSelectElement} choice @param {Verbs} verbs @returns {(state: State) => void} */

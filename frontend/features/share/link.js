@@ -48,7 +48,7 @@ export function readLink(fragment) {
   if (typeof said !== "object" || said === null) throw new BadLink("it holds no settings");
   if (said.version !== VERSION) throw new BadLink("it was made by another version of this page");
   const { model, text, ids } = said;
-  if (typeof text !== "string" || !text.isWellFormed()) throw new BadLink("its text is no text");
+  if (typeof text !== "string" || !text.isWellFormed()) throw new BadLink("its text is invalid");
   if (model !== null && (typeof model !== "string" || !model || model.length > LONGEST_NAME)) throw new BadLink("its model has no name");
   const good = ids === null || (Array.isArray(ids) && ids.every((id) => Number.isInteger(id) && id >= 0 && id <= MOST_ID));
   if (!good || (ids && model === null)) throw new BadLink("its tokens are no token ids");
@@ -67,7 +67,7 @@ export function follow(state, fragment) {
     return { ...fresh, settings: link.settings, wish, model: speaks };
   } catch (error) {
     if (!(error instanceof BadLink)) throw error;
-    return { ...state, linkTrouble: `This link can’t be followed: ${error.message}. What was here before is kept.` };
+    return { ...state, linkTrouble: `This link can’t be opened: ${error.message}. Nothing here changed.` };
   }
 }
 
@@ -77,7 +77,7 @@ export function linkWords(state) {
   if (linkTrouble) return linkTrouble;
   if (!linked || !models || linked.model === model) return "";
   const name = `\u2068${shortName(linked.model).slice(0, 60).toWellFormed()}\u2069`;
-  const instead = model === null ? "" : ` ${shortName(model)} reads its text anew, so the numbers are others.`;
+  const instead = model === null ? "" : ` ${shortName(model)} re-tokenizes its text, so the numbers will differ.`;
   const there = find(state, linked.model);
   if (there && there.state !== "failed") return `The link was made with ${name}, which is not ready yet.${instead}`;
   return `The link was made with ${name}, which this server ${there ? "could not load" : "does not offer"}.${instead}`;

@@ -65,7 +65,7 @@ export function svg(now, display, scheme = "both") {
   ];
   const height = grid.head + lines.length * grid.row + (axis.length ? 0 : -8) + EDGE;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escape(`What may come next after: ${shorten(oneLine(now.text), LONGEST_TEXT)}`)}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escape(`What might come next after: ${shorten(oneLine(now.text), LONGEST_TEXT)}`)}">`,
     `<style>${style(scheme)}</style>`,
     ...["pale", "other"].map((kind) => `<pattern id="${kind}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="${kind}" width="3" height="6"/></pattern>`),
     `<rect class="surface" width="${WIDTH}" height="${height}"/>`,

@@ -16,9 +16,9 @@ import { find, offered, reread, standIn, wished } from "../models/model.js";
 import { downloaded, factsOf, first, named, sentence, stateOf } from "../models/words.js";
 
 const UNSAVED = {
-  way: "This browser has no room for all that was tried: a reload keeps the text at hand, not the other paths.",
-  text: "This browser has no room for all that was tried: a reload keeps the words of the text alone.",
-  nothing: "This browser keeps nothing for this page, its storage is full or forbidden: a reload starts anew.",
+  way: "Browser storage is full: a reload keeps this text, but not the other paths.",
+  text: "Browser storage is full: a reload keeps only this text’s characters.",
+  nothing: "Browser storage is full or blocked; reloading loses your work.",
 };
 
 /** @param {State} state @returns {StatusLine} */
@@ -65,9 +65,9 @@ export function readyWords(state) {
 export function rereadWords(state) {
   const again = reread(state);
   if (!again) return "";
-  if (again.now === null) return "It reads the text anew.";
+  if (again.now === null) return "It re-tokenizes the text.";
   const tokens = (/** @type {number} */ number) => (number === 1 ? "1 token" : `${format.count(number)} tokens`);
-  return `It has read the same text anew: ${tokens(again.now)}; for ${named(again.model)} it was ${tokens(again.count)}.`;
+  return `It re-tokenized the text: ${tokens(again.now)}, ${tokens(again.count)} with ${named(again.model)}.`;
 }
 
 /** @param {State} state @param {Model} want @param {Model | undefined} answering @returns {StatusLine} */

@@ -21,31 +21,31 @@ export function steps(drawing, { temperature, topP, minP }) {
   return [
     `The model gives each of ${format.count(vocabulary)} tokens a score, its logit: ${logits}.`,
     temperature === 0
-      ? "At temperature 0 the highest logit takes everything."
+      ? "At temperature 0 the highest logit gets 100\u202f%."
       : temperature === 1
         ? "Each logit is divided by the temperature. At 1 nothing changes."
         : `Each logit is divided by the temperature, ${temperature}: ${divided}.`,
-    `Probabilities in the proportions of e to these powers, summing to 100\u202f%: ${said}.`,
+    `Softmax turns these into probabilities that sum to 100\u202f%: ${said}.`,
     `${cutWords(topP, minP)} ${keptWords(drawing.kept, vocabulary)}`,
     drawing.cutting
-      ? `What remains is divided by ${format.percent(drawing.kept.probability)}, so that it sums to 100\u202f% again: ${each((row) =>
+      ? `What is kept is divided by ${format.percent(drawing.kept.probability)}, so that it sums to 100\u202f% again: ${each((row) =>
           row.fell ? "is out" : format.percent(row.share),
         )}.`
-      : "Nothing is left to scale up: a token is drawn by these probabilities.",
+      : "No rescaling needed: a token is drawn by these probabilities.",
   ];
 }
 
 /** @param {import("../../core/cuts.js").Kept} kept @param {number} vocabulary @returns {string} */
 export function keptWords({ count, probability, known }, vocabulary) {
   const all = `${format.count(vocabulary)} tokens`;
-  if (count >= vocabulary) return `Nothing is cut: all ${all} can be drawn.`;
+  if (count >= vocabulary) return `Nothing is removed: all ${all} can be drawn.`;
   const number = known ? format.count(count) : `More than ${format.count(count - 1)}`;
-  return `${number} of ${all} kept, ${known ? "" : "about "}${format.percent(probability)} of the whole.`;
+  return `${number} of ${all} kept, holding ${known ? "" : "about "}${format.percent(probability)} of the probability.`;
 }
 
 /** @param {number} topP @param {number} minP @returns {string} */
 function cutWords(topP, minP) {
-  const top = `Top-p ${topP} keeps the most likely tokens until they sum to ${format.percent(topP)}, the one that crosses the line included.`;
+  const top = `Top-p ${topP} keeps the most likely tokens until they sum to at least ${format.percent(topP)}.`;
   const min = `Min-p ${minP} keeps those at least ${minP} times as likely as the first.`;
-  return [topP < 1 ? top : "", minP > 0 ? min : ""].filter(Boolean).join(" ") || "Top-p at 1 and min-p at 0 cut nothing.";
+  return [topP < 1 ? top : "", minP > 0 ? min : ""].filter(Boolean).join(" ") || "Top-p at 1 and min-p at 0 remove nothing.";
 }

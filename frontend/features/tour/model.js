@@ -81,8 +81,8 @@ function bars(state) {
   const tried = moved(state) && picked !== null;
   const likely = picked?.probability == null ? "" : `, which the model had given ${format.percent(picked.probability)}`;
   const words = tried
-    ? `You picked ${shown(/** @type {any} */ (picked.token))}${likely}. It joined the text, and the bars now show what may follow it.`
-    : `Each bar is a token that may come next. ${
+    ? `You picked ${shown(/** @type {any} */ (picked.token))}${likely}. It joined the text, and the bars now show what might follow it.`
+    : `Each bar is a token that might come next. ${
         best ? `Here ${shown(best.candidate.token)} leads with ${format.percent(best.share)}: of 100 tries, about ${tries(best.share)} would go on with it.` : ""
       } Pick a bar: click it, or press its digit.`;
   return { target: "chart", title: "The bars", words, tried };
@@ -97,8 +97,8 @@ function temperature(state) {
   const words = tried
     ? `At ${settings.temperature}${row ? ` the first bar has ${format.percent(row.share)}` : ""}${
         changed ? `; as the model itself said, at 1, it had ${format.percent(row.raw)}` : ""
-      }. Low temperatures favour the favourites, high ones make all alike.`
-    : "The temperature says how bold the choice may be. Drag it left and right, and watch the bars: they are computed anew at every step.";
+      }. Low temperatures favour the favourites, high ones even them out.`
+    : "The temperature says how adventurous the choice is. Drag it left and right, and watch the bars change.";
   return { target: "controls", title: "The temperature", words, tried };
 }
 
@@ -108,8 +108,8 @@ function dice(state) {
   const tried = moved(state) && fell !== null;
   const likely = fell?.probability == null ? "" : ` It had ${format.percent(fell.probability)}.`;
   const words = tried
-    ? `It fell on ${shown(/** @type {any} */ (fell.token))}.${likely} Chatting with a model is just this, over and over: bars, a roll, one more token.`
-    : "A model does not choose: a program rolls dice, and long bars are hit more often. Press Roll, and see where the dart falls.";
+    ? `It landed on ${shown(/** @type {any} */ (fell.token))}.${likely} Chatting with a model is just this, over and over: bars, a roll, one more token.`
+    : "A model does not choose: a program rolls dice, and long bars are hit more often. Press Roll, and see where the dart lands.";
   return { target: "actions", title: "The dice", words, tried };
 }
 
@@ -117,8 +117,8 @@ function dice(state) {
 function back(state) {
   const tried = moved(state) && state.current !== null && tree.node(state.tree, state.current).latest !== null;
   const words = tried
-    ? "The token is off the text, but not gone: it waits behind it, dashed, and under Paths with everything else you try."
-    : "Nothing you do here is final. Undo, or the left arrow key, takes the last token back. Try it.";
+    ? "The token left the text but is not gone: it stays after it, dashed, and under Paths with everything else you tried."
+    : "Nothing you do here is final. Undo, or the left arrow key, removes the last token. Try it.";
   return { target: "prompt", title: "Back again", words, tried };
 }
 
@@ -127,7 +127,7 @@ function onward() {
   return {
     target: "examples-open",
     title: "From here on",
-    words: "Examples holds a dozen texts that each show something. In the menu beside it, “What am I looking at?” explains every number on the page. Have fun.",
+    words: "Examples holds a dozen texts that each show something. In the menu next to it, “What am I looking at?” explains every number on the page. Have fun.",
     tried: true,
   };
 }

@@ -108,8 +108,8 @@ test("the steps stand in their order, with these numbers", () => {
   assert.match(words[0], /each of 5 tokens.*“\u2068·w0\u2069” 2\.08, “\u2068·w1\u2069” 1\.39\.$/);
   assert.match(words[1], /temperature, 0\.5: “\u2068·w0\u2069” 4\.16, /);
   assert.match(words[2], /“\u2068·w0\u2069” 74\.4\u202f%, “\u2068·w1\u2069” 18\.6\u202f%\.$/);
-  assert.match(words[3], /^Top-p 0\.9 keeps .*2 of 5 tokens kept, 93\.0\u202f% of the whole\.$/);
+  assert.match(words[3], /^Top-p 0\.9 keeps .*2 of 5 tokens kept, holding 93\.0\u202f% of the probability\.$/);
   assert.match(words[4], /divided by 93\.0\u202f%.*“\u2068·w0\u2069” 80\.0\u202f%, “\u2068·w1\u2069” 20\.0\u202f%\.$/);
   const plain = { ...settings, temperature: 1, topP: 1 };
-  assert.match(steps(drawn(values, plain), plain).join(" "), /At 1 nothing changes.*cut nothing. Nothing is cut: all 5/);
+  assert.match(steps(drawn(values, plain), plain).join(" "), /At 1 nothing changes.*remove nothing. Nothing is removed: all 5/);
 });

@@ -61,10 +61,10 @@ test("the most likely token is the first bar that is one; where none is, it says
 
 test("a dart that falls there is named, and its landing appends nothing, in words", () => {
   const rolling = padded(answer(play.begin(begun(), "roll", 1)), []);
-  assert.match(play.playWords(rolling), /^The dart fell at .+: no token, id 151900, rank \d+, .+%\.$/);
+  assert.match(play.playWords(rolling), /^The dart landed at .+: no token, id 151900, rank \d+, .+%\.$/);
   const landed = play.land(rolling);
   assert.deepEqual([landed.current, landed.play], [rolling.current, null]);
-  assert.equal(play.playWords(landed), `The dart fell on ${NAME}, so nothing was appended.`);
+  assert.equal(play.playWords(landed), `The dart landed on ${NAME}, so nothing was appended.`);
 });
 
 test("writing on stops there, in words that are also heard", () => {
@@ -76,8 +76,8 @@ test("writing on stops there, in words that are also heard", () => {
   hear(state);
   state = play.land(padded(answer(state), []));
   hear(state);
-  assert.deepEqual([state.play, play.playWords(state)], [null, `The dart fell on ${NAME}, so nothing was appended. 1 token written.`]);
-  assert.equal(said.at(-1), `The dart fell on ${NAME}, so nothing was appended. 1 token written.`);
+  assert.deepEqual([state.play, play.playWords(state)], [null, `The dart landed on ${NAME}, so nothing was appended. 1 token written.`]);
+  assert.equal(said.at(-1), `The dart landed on ${NAME}, so nothing was appended. 1 token written.`);
 });
 
 test("what is taken out of the page names it", () => {

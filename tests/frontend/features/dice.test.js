@@ -48,7 +48,7 @@ test("a roll asks for one draw, shows where it fell, then appends; undo takes it
   state = answer(state);
   const { candidate, at } = play.dart(state);
   assert.equal(at, draw);
-  assert.match(play.playWords(state), /^The dart fell at .+: “.+”, rank \d+, .+%\.$/);
+  assert.match(play.playWords(state), /^The dart landed at .+: “.+”, rank \d+, .+%\.$/);
   assert.equal(state.current, before, "not yet");
   const landed = play.land(state);
   assert.equal(idOf(landed), candidate.token.id);
@@ -103,7 +103,7 @@ test("a hundred rolls repeat with their seed, come near the bars, and begin with
     assert.ok(Math.abs((first.get(row.candidate.token.id) ?? 0) - expected) <= 4 * Math.sqrt(expected) + 2);
   }
   assert.equal(draws(play.begin(state, "tally", 5))[0], draws(play.begin(state, "roll", 6))[0]);
-  assert.match(play.playWords(rolled), /^100 rolls with seed 1234: \d+ fell on these bars, \d+ on the others\.$/);
+  assert.match(play.playWords(rolled), /^100 rolls with seed 1234: \d+ landed on these bars, \d+ on the others\.$/);
 });
 
 test("a new seed for each roll, unless one is set to stay", () => {

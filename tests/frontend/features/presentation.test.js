@@ -77,12 +77,12 @@ test("each number is explained with the value that the page shows, and none wher
   const state = begun();
   const { drawing } = scene(state);
   const of = (/** @type {states.State} */ now, /** @type {string} */ name) => explanations(now).find((each) => each.name === name).value;
-  assert.match(of(state, "The percentage at a bar"), new RegExp(`${(drawing.rows[0].share * 100).toFixed(1)}\u202f%$`));
+  assert.match(of(state, "A bar’s percentage"), new RegExp(`${(drawing.rows[0].share * 100).toFixed(1)}\u202f%$`));
   assert.equal(of(state, "Tokens"), "4 of 512");
   assert.equal(of(state, "Temperature"), "1");
   const told = explanations(state).map((each) => each.value);
   const behind = explanations(presentation.guess(state, true)).map((each) => each.value);
-  const secret = ["The percentage at a bar", "The number before it", "The pale bar", "Others", "Bits", "Log-probability", "Logit", "Kept"];
+  const secret = ["A bar’s percentage", "The number before it", "The pale bar", "Others", "Bits", "Log-probability", "Logit", "Kept"];
   for (const name of secret) assert.equal(of(presentation.guess(state, true), name), "", name);
   assert.equal(behind.filter(Boolean).length, told.filter(Boolean).length - secret.length);
   assert.equal(new Set(explanations(states.initial()).map((each) => each.name)).size, explanations(state).length);

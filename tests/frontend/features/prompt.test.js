@@ -22,7 +22,7 @@ function read(ids, front) {
 test("a beginning that stands twice is pointed out, with what to do", () => {
   const state = read([1, 1, 9], [1]);
   assert.equal(doubled(state).id, 1);
-  assert.equal(noteWords(state), "“\u2068<s>\u2069” stands twice at the beginning: the tokenizer already puts it in front of every text. Delete yours, or the numbers will be off.");
+  assert.equal(noteWords(state), "“\u2068<s>\u2069” is at the beginning twice: the tokenizer already adds it in front of every text. Delete yours, or the numbers will be off.");
 });
 
 test("it is none where the tokenizer puts nothing there, where it stands once, further in, or is another mark", () => {
@@ -46,7 +46,7 @@ test("of several tokens in front, each that stands there again counts", () => {
 });
 
 test("it goes with its cause, and stays while the text goes on", () => {
-  assert.match(noteWords(pick(read([1, 1, 9], [1]), 0)), /stands twice/);
+  assert.match(noteWords(pick(read([1, 1, 9], [1]), 0)), /at the beginning twice/);
   const mended = answer(states.edit(read([1, 1, 9], [1]), "mended"));
   assert.equal(noteWords(mended), "");
 });

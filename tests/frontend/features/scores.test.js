@@ -100,7 +100,7 @@ test("a first token is scored where the tokenizer puts something in front, and o
     state = answer(look(state, first.id));
     assert.equal(state.current, first.parent, "the place before any token");
     const looking = placeWords(state);
-    assert.equal(/^Token 1 of 3 is .+\. Nothing stands before it: the bars are those of an empty text\.$/.test(looking), !conditioned, looking);
+    assert.equal(/^Token 1 of 3 is .+\. It is the first token: the bars are those of an empty text\.$/.test(looking), !conditioned, looking);
     assert.equal(/^Token 1 of 3 is .+: .+%, rank \d+\.$/.test(looking), conditioned, looking);
     state = told(pick(state, 3));
     const [picked] = scores.textNodes(state);
@@ -109,7 +109,7 @@ test("a first token is scored where the tokenizer puts something in front, and o
     else assert.deepEqual([logprob, rank, entropy], [null, null, null]);
     assert.equal(bits(state)[0] === null, !conditioned);
     assert.equal(scores.wantedScores(state), null, "nothing is left to ask");
-    assert.match(Object.fromEntries(detail(state, picked)).probability, conditioned ? /%$/ : /^none: nothing stands before it$/);
+    assert.match(Object.fromEntries(detail(state, picked)).probability, conditioned ? /%$/ : /^none: first token$/);
   }
 });
 
@@ -135,7 +135,7 @@ test("the totals are sums over the tokens that something stands before", () => {
   assert.ok(Math.abs(bitsPerByte - 6 / " two three four".length) < 1e-12);
   assert.equal(
     scores.totalsWords({ count, logprob, perplexity, bitsPerByte }),
-    "3 tokens: log-probability −4.16; perplexity 4.0, as if each were one of 4.0 equally likely; 0.40 bits per byte.",
+    "3 tokens: log-probability −4.16; perplexity 4.0, as uncertain as choosing among 4.0 equally likely tokens; 0.40 bits per byte.",
   );
   assert.match(scores.totalsWords({ count: 2, logprob: -Infinity, perplexity: Infinity, bitsPerByte: Infinity }), /impossible.*−∞/);
   assert.match(scores.totalsWords({ count: 0, logprob: 0, perplexity: 1, bitsPerByte: 0 }), /Nothing stands before/);
@@ -151,7 +151,7 @@ test("what is known of a token is told, and what is asked is said to be", () => 
     { probability: words(after).probability, rank: words(after).rank, surprise: words(after).surprise, "entropy here": words(after)["entropy here"] },
     { probability: "50.0\u202f%", rank: "1", surprise: "1.0 bits", "entropy here": "0.5 bits" },
   );
-  assert.match(words(after, 0).probability, /nothing stands before/);
+  assert.match(words(after, 0).probability, /first token/);
   assert.equal(scores.wantedScores(scores.inspect(begun("One two"), false)), null);
 });
 

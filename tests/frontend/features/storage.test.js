@@ -93,8 +93,8 @@ test("a storage that is nearly full keeps less, and says how much", () => {
   assert.deepEqual(sizes.map((each) => each.read().tree.nodes.size), [5, 4, 0]);
   const line = (/** @type {states.State["saved"]} */ saved) => statusLine({ ...tried, saved });
   assert.equal(line("all").tone, "calm");
-  assert.match(line("way").words, /no room .* not the other paths/);
-  assert.deepEqual([line("nothing").tone, /forbidden/.test(line("nothing").words)], ["bad", true]);
+  assert.match(line("way").words, /storage is full.* not the other paths/);
+  assert.deepEqual([line("nothing").tone, /blocked/.test(line("nothing").words)], ["bad", true]);
 });
 
 test("each tab finds its own again; a new one begins where a page was used last", () => {

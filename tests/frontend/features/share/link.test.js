@@ -61,7 +61,7 @@ test("a text that had no answer yet is linked as text", () => {
 
 test("a model that this server does not offer is said in words, and the text read by the one that is", () => {
   const there = follow(begun(), fragment({ ...good, model: "acme/Huge-7B" }));
-  assert.match(linkWords(there), /made with \u2068Huge-7B\u2069, which this server does not offer\. tiny reads its text anew/);
+  assert.match(linkWords(there), /made with \u2068Huge-7B\u2069, which this server does not offer\. tiny re-tokenizes its text/);
   const read = answer(there);
   assert.equal(states.textHere(read), "Hi ✓");
   assert.match(linkWords(read), /does not offer/);
@@ -101,8 +101,8 @@ const BAD = [
   ["a number", fragment(7), /no settings/],
   ["null", fragment("null"), /no settings/],
   ["another version", fragment({ ...good, version: 2 }), /another version/],
-  ["a text that is none", fragment({ ...good, text: ["x"] }), /no text/],
-  ["half a character", fragment('{"version":1,"text":"\\ud83d","ids":null,"model":null}'), /no text/],
+  ["a text that is none", fragment({ ...good, text: ["x"] }), /text is invalid/],
+  ["half a character", fragment('{"version":1,"text":"\\ud83d","ids":null,"model":null}'), /text is invalid/],
   ["a model that is an object", fragment({ ...good, model: {} }), /no name/],
   ["a model’s name without end", fragment({ ...good, model: "x".repeat(2000) }), /no name/],
   ["ids as text", fragment({ ...good, ids: "1,2" }), /no token ids/],
@@ -121,7 +121,7 @@ for (const [name, hash, words] of BAD) {
     const after = follow(state, /** @type {string} */ (hash));
     assert.match(after.linkTrouble, words);
     assert.deepEqual({ ...after, linkTrouble: null }, state);
-    assert.match(linkWords(after), /can’t be followed/);
+    assert.match(linkWords(after), /can’t be opened/);
     assert.equal(states.edit(after, "go on").linkTrouble, null);
   });
 }
