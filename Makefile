@@ -10,7 +10,8 @@ NODE_TOOLS := build/node
 NEXTTOKEN_REAL ?= build/real
 BRING_REAL := ../shared/tools/real-models
 BUF_VERSION := 1.75.0
-WORKERS ?= 2
+# Tests run side by side, one worker more than CI has cores: they also wait, for services and for time to pass.
+WORKERS ?= 3
 SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadfile
 
 help:  ## list these commands
