@@ -42,13 +42,14 @@ class Decoding(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic
 class Crowd(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
     """Bounds the calls that are open, from their headers on. Who comes too many is refused without reading more."""
 
-    def __init__(self, turned_away: Callable[[], object]) -> None:
+    def __init__(self, turned_away: Callable[[], object], most: int = MOST_CALLS) -> None:
         """`turned_away` is told of each refusal."""
         self._turned_away = turned_away
+        self._most = most
         self._open = 0
 
     async def intercept_service(self, continuation: Any, call: grpc.HandlerCallDetails) -> Any:
-        if self._open >= MOST_CALLS and call.method != PROBES:
+        if self._open >= self._most and call.method != PROBES:
             self._turned_away()
             return grpc.stream_unary_rpc_method_handler(crowded)  # of streams gRPC awaits no first message
         calling = asyncio.current_task()

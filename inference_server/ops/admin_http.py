@@ -25,6 +25,7 @@ class AdminServer:
     """Serves between start and stop."""
 
     def __init__(self, readiness: Readiness, metrics: Metrics) -> None:
+        self.live_within_s = LIVE_WITHIN_S  # the event loop must turn within it
         self._readiness = readiness
         self._metrics = metrics
         self._listener = HttpListener(self._answer)
@@ -74,10 +75,10 @@ class AdminServer:
             turn.close()
             return "the event loop has ended"
         try:
-            async with asyncio.timeout(LIVE_WITHIN_S):
+            async with asyncio.timeout(self.live_within_s):
                 await asyncio.wrap_future(turned)
         except TimeoutError:
-            return f"the event loop has not turned for {LIVE_WITHIN_S:g} s"
+            return f"the event loop has not turned for {self.live_within_s:g} s"
         return ""
 
 

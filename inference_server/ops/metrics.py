@@ -102,7 +102,7 @@ class Current:
         )
         yield _gauge("tasks", "Tasks of the event loop: calls, watches, and what runs beside them.", now.tasks)
         yield self._states()
-        yield from _queue(now.queue)
+        yield from of_queue(now.queue)
         yield from _kept(now.kept)
         yield from _models(now.models)
 
@@ -116,7 +116,8 @@ class Current:
         return states
 
 
-def _queue(queue: QueueStats) -> Iterator[Metric]:
+def of_queue(queue: QueueStats) -> Iterator[Metric]:
+    """What is said of the scheduler."""
     yield _gauge("requests_in_flight", "Requests admitted and not yet answered.", queue.in_flight)
     yield _gauge("queue_limit", "Requests in flight before new ones are refused.", queue.limit)
     yield _gauge("queue_depth", "Requests that wait for the model thread.", queue.waiting)

@@ -83,7 +83,7 @@ def test_the_dashboards_panels_do_not_overlap() -> None:
 def test_batches_add_up() -> None:
     samples = {
         sample.labels["le"]: sample.value
-        for family in inference_server.ops.metrics._queue(QueueStats(0, 0, 0, 0, 0, 0, 0, {1: 4, 3: 2, 300: 1}))
+        for family in inference_server.ops.metrics.of_queue(QueueStats(0, 0, 0, 0, 0, 0, 0, {1: 4, 3: 2, 300: 1}))
         for sample in family.samples
         if sample.name.endswith("_bucket")
     }
