@@ -57,7 +57,8 @@ bench-llamacpp: $(VENV)/.dev  ## compare a step with llama.cpp, which is compile
 	PYTHON=$(PYTHON) tools/install $(VENV) llamacpp
 	PYTHONPATH=tests:tests/support $(BIN)/python -m bench.llamacpp
 
-soak: $(VENV)/.dev  ## ten minutes of mixed load; checks that nothing grows: make soak MINUTES=60
+soak: $(VENV)/.dev  ## long lives and ten minutes of mixed load; checks that nothing grows: make soak MINUTES=60
+	$(BIN)/pytest tests/models -m soak $(SIDE_BY_SIDE)
 	PYTHONPATH=tests:tests/support $(BIN)/python -m bench.soak $(or $(MINUTES),10)
 
 check: lint types proto-check audit  ## format, lint, types, contract, dependency audit
