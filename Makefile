@@ -37,7 +37,7 @@ e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to ar
 e2e-compose: $(VENV)/.dev  ## both images and the container stack, on a real Docker engine
 	$(BIN)/pytest tests/compose
 
-real: $(VENV)/.dev  ## fetch published model files for the tests, if the script for it lies beside the checkout
+real: $(VENV)/.dev  ## fetch published model files for the tests, if the script for it is next to the checkout
 	@if [ -x $(BRING_REAL) ]; then $(BRING_REAL) $(NEXTTOKEN_REAL) $(BIN)/python; \
 	else echo "$(BRING_REAL) not found: tests on published files will be skipped"; fi
 
@@ -77,7 +77,7 @@ format: $(VENV)/.dev  ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-proto: $(VENV)/.dev  ## regenerate the gRPC code beside its .proto
+proto: $(VENV)/.dev  ## regenerate the gRPC code next to its .proto
 	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=proto --pyi_out=proto --grpc_python_out=proto $(PROTO)
 
 proto-check: $(VENV)/.dev $(NODE_TOOLS)/node_modules/.bin/buf  ## fail if generated code or buf's rules disagree with the .proto

@@ -1,4 +1,4 @@
-/** Wires the parts: one state, the views that draw it, the asker that asks for it, the storage that keeps it. */
+/** Wires state, views, requests and storage together. */
 import { setDisplay } from "./core/display.js";
 import { setDice } from "./core/draws.js";
 import { leave, look } from "./core/lookback.js";
@@ -47,7 +47,7 @@ import { settle } from "./ui/dom.js";
 /**
  * @typedef {import("./core/state.js").State} State
  * @typedef {(state: State) => State} Transition
- * @typedef {ReturnType<typeof verbs>} Verbs  what a view may ask for
+ * @typedef {ReturnType<typeof verbs>} Verbs  the actions available to views
  */
 
 const SAVE_MS = 300;
@@ -130,11 +130,11 @@ function draw() {
 
 function keep() {
   clearTimeout(saving);
-  const kept = save(shelf, state);
-  act((now) => (now.kept === kept ? now : { ...now, kept }));
+  const saved = save(shelf, state);
+  act((now) => (now.saved === saved ? now : { ...now, saved }));
 }
 
-/** The verbs of the page, each one transition of the state. */
+/** The page's actions, each one state transition. */
 function verbs() {
   return {
     edit: (/** @type {string} */ text) => act((now) => states.edit(now, text)),
@@ -154,7 +154,7 @@ function verbs() {
     takeBack: () => act(states.takeBack),
     undo: () => act(states.undo),
     redo: () => act(states.redo),
-    set: (/** @type {Partial<settings.Settings>} */ changes, held = false) => act((now) => settings.set(now, changes, held)),
+    set: (/** @type {Partial<settings.Settings>} */ changes, dragging = false) => act((now) => settings.set(now, changes, dragging)),
     release: () => act(settings.release),
     unfold: (/** @type {states.Panel} */ panel, /** @type {boolean} */ open) => act((now) => states.unfold(now, panel, open)),
     show: (/** @type {Partial<import("./core/display.js").Display>} */ changes) => act((now) => setDisplay(now, changes)),
@@ -163,7 +163,7 @@ function verbs() {
     repin: () => act(pins.repin),
     versus: (/** @type {string} */ name) => act((now) => pins.versus(now, name)),
     askLikely: (/** @type {string} */ typed) => act((now) => likely.ask(now, typed)),
-    // Where the bars are hidden, the first press shows them.
+    // While bars are hidden, the first press reveals them.
     mostLikely: () => act((now) => (hidden(now) ? presentation.reveal(now) : play.mostLikely(now))),
     play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(kind === "write" ? now : presentation.reveal(now), kind, newSeed())),
     stop: () => act(play.stop),
@@ -183,12 +183,12 @@ function verbs() {
   };
 }
 
-/** @returns {number} short enough to be read out and typed again */
+/** @returns {number} short enough to read aloud and retype */
 function newSeed() {
   return crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
 }
 
-/** Goes where the address's fragment leads, and takes it off: what is done from here on is another place. */
+/** Opens the link in the URL's fragment, then removes the fragment. */
 function followLink() {
   const { hash, pathname, search } = location;
   if (!link.isLink(hash)) return;
@@ -208,7 +208,7 @@ watchModels(
   (reason) => act((now) => models.lose(now, reason)),
 );
 addEventListener("pagehide", keep);
-document.addEventListener("visibilitychange", keep); // the last that a page on a phone may hear
+document.addEventListener("visibilitychange", keep); // on phones, the last event before the page is killed
 addEventListener("hashchange", followLink);
 followLink();
 draw();

@@ -1,6 +1,6 @@
-"""The inference server: owns the models and answers the gRPC contract in proto/nexttoken/v1."""
+"""The inference server: owns the models and serves the gRPC API in proto/nexttoken/v1."""
 
 import os
 
-# Read by torch when it first allocates: weights are read from end to end at every step, so the fewer pages the better.
+# Transparent huge pages: torch reads this at its first allocation. Each step reads all the weights.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

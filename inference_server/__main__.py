@@ -1,4 +1,4 @@
-"""`python -m inference_server`: settings, logs, service, exit status."""
+"""`python -m inference_server`: runs the server."""
 
 import asyncio
 import logging
@@ -16,10 +16,8 @@ logger = structlog.get_logger()
 
 
 def main() -> None:
-    """Runs the server; exits 0 after a stop by signal, 1 where it can't start."""
-    os.environ.setdefault(
-        "HF_HUB_DISABLE_TELEMETRY", "1"
-    )  # the Hub is asked for models and told nothing of this machine
+    """Exits with 0 after a stop by signal, with 1 if the server can't start."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     openmp.prepare(os.environ)
     chosen = settings.read_or_exit(Settings, os.environ)
     logs.configure("inference", chosen.log_format, chosen.log_level)
@@ -30,8 +28,8 @@ def main() -> None:
         asyncio.run(serve(chosen))
     except (CannotListen, settings.SettingsError) as error:
         sys.exit(f"cannot start: {error}")
-    # The interpreter's own end would wait for a library in the middle of a download, may crash on a thread inside
-    # torch, and takes seconds to take torch down. All that had to finish has finished.
+    # A normal interpreter exit would wait for downloads in progress, may crash on a thread inside torch, and takes
+    # seconds to tear torch down. Everything that matters has finished.
     tracing.stop()
     logging.shutdown()
     sys.stderr.flush()

@@ -1,23 +1,23 @@
-"""What can go wrong while answering a request, in words for the caller. Knows no transport.
+"""The errors that callers see.
 
 ServingError
-├── InvalidField        a field of the request is missing or out of its range
-├── UnknownModel        the name is not on the server's list
+├── InvalidField        a request field is missing or out of range
+├── UnknownModel        no such model on this server
 ├── ModelNotReady       the model is queued, downloading or loading
 ├── ModelFailed         the model could not be loaded
-├── Overloaded          too much work is waiting; carries when to try again
-├── DeadlineExpired     the caller's deadline passed while the request waited
+├── Overloaded          the server is at capacity; says when to retry
+├── DeadlineExpired     the caller's deadline passed before the request was computed
 ├── Stopping            the server is shutting down
-└── ComputeFailed       the forward pass failed; the cause is in the log
+└── ComputeFailed       the forward pass failed; the log has the cause
 """
 
 
 class ServingError(Exception):
-    """Base of every error a caller may be told of; `str(error)` is the message."""
+    """Base class; `str(error)` is the message for the caller."""
 
 
 class InvalidField(ServingError):
-    """A field is missing or out of its range. `field` is its name in the contract; the message says what is allowed."""
+    """`field` is the field's name in the API; the message says what is allowed."""
 
     def __init__(self, field: str, fault: str) -> None:
         super().__init__(f"{field}: {fault}")
@@ -26,19 +26,19 @@ class InvalidField(ServingError):
 
 
 class UnknownModel(ServingError):
-    """No model of that name is on the server's list."""
+    """No such model on this server."""
 
 
 class ModelNotReady(ServingError):
-    """The model can't answer yet; the message holds its state and progress."""
+    """The message has the model's state and progress."""
 
 
 class ModelFailed(ServingError):
-    """The model could not be loaded; the message holds the reason and what to do."""
+    """The message says why loading failed and what to do."""
 
 
 class Overloaded(ServingError):
-    """Too much work is waiting."""
+    """The server is at capacity."""
 
     def __init__(self, message: str, retry_after_s: float) -> None:
         super().__init__(message)
@@ -46,16 +46,16 @@ class Overloaded(ServingError):
 
 
 class DeadlineExpired(ServingError):
-    """The deadline passed before the work began."""
+    """The deadline passed before the request was computed."""
 
 
 class Stopping(ServingError):
-    """The server is shutting down and takes no new work."""
+    """The server is shutting down."""
 
 
 class ComputeFailed(ServingError):
-    """The forward pass failed. The message is general; the cause belongs in the log."""
+    """The forward pass failed. The message is generic; the log has the cause."""
 
 
 class LoadFailed(Exception):
-    """A model can't be fetched or loaded; the message says why and what to do; it becomes the FAILED reason."""
+    """A model can't be downloaded or loaded; the message, why and what to do, becomes its FAILED reason."""

@@ -1,7 +1,7 @@
 """Questions and answers as plain values, shared by the service, the engine and what lies below. Knows nobody."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 MAX_TOP_K = 1000
@@ -39,11 +39,20 @@ class TopKQuery:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token: its id, the exact bytes it adds to the text, and whether it is a mark rather than text."""
+    """One token: its id, the exact bytes it adds to the text, and whether it is a special token."""
 
     token_id: int
     bytes: bytes
     is_special: bool
+    text: str | None = field(init=False)
+    """`bytes` as text; None unless they are valid UTF-8 on their own."""
+
+    def __post_init__(self) -> None:
+        try:
+            text = self.bytes.decode()
+        except UnicodeDecodeError:
+            text = None
+        object.__setattr__(self, "text", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,96 +1,112 @@
-"""What the server counts of itself, as plain values for whoever reports them. Knows nobody.
+"""The server's own statistics as plain values; an annotated field is exported as that metric.
 
-Fields whose words say "so far" only ever grow, from the start of the process; the others hold at one moment.
+Counters only grow from the start of the process; gauges describe one moment.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated, NamedTuple
+
+
+class Gauge(NamedTuple):
+    """A metric's name and help text."""
+
+    name: str
+    meaning: str
+
+
+class Counter(NamedTuple):
+    """A metric's name and help text."""
+
+    name: str
+    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """The scheduler: who is in flight, what waits, and what was computed together."""
+    """The scheduler's."""
 
-    in_flight: int
-    """Requests admitted and not yet answered, those computed now and those still read included."""
-    limit: int
-    """The most that may be in flight."""
-    clients: int
-    """Clients that have a request in flight."""
-    waiting: int
-    """Requests that wait for the worker thread: the depth of the queue."""
-    refused: int
-    """Requests refused because the queue or their client's share was full, so far."""
-    expired: int
-    """Requests whose deadline passed or whose caller left before they were computed, so far."""
-    failed: int
-    """Requests that ended in a fault of the forward pass, so far."""
+    in_flight: Annotated[int, Gauge("requests_in_flight", "Requests admitted and not yet answered.")]
+    limit: Annotated[int, Gauge("queue_limit", "Maximum requests in flight; more are rejected.")]
+    clients: Annotated[int, Gauge("clients", "Clients with requests in flight.")]
+    waiting: Annotated[int, Gauge("queue_depth", "Requests waiting for the model thread.")]
+    refused: Annotated[
+        int, Counter("refused", "Requests rejected because the queue or the client's share of it was full.")
+    ]
+    expired: Annotated[int, Counter("expired", "Requests dropped uncomputed: the deadline passed or the caller left.")]
+    failed: Annotated[int, Counter("failed", "Requests whose forward pass failed.")]
     batch_sizes: Mapping[int, int]
-    """How many batches of each size were computed, so far."""
+    """Batches computed, by size."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogitsCacheStats:
-    """The distributions kept, of all models together."""
+    """The cached distributions of all models."""
 
-    hits: int
-    """Prompts asked for whose distribution was there, so far."""
-    misses: int
-    """Prompts asked for that had to be computed, so far."""
-    evictions: int
-    """Distributions given up for newer ones, so far."""
-    entries: int
-    bytes: int
-    limit_bytes: int
-    stray_bytes: int
-    """What is counted beyond the entries there are: 0, or there is a fault in the counting."""
+    hits: Annotated[int, Counter("distribution_cache_hits", "Prompts whose distribution was cached.")]
+    misses: Annotated[int, Counter("distribution_cache_misses", "Prompts whose distribution had to be computed.")]
+    evictions: Annotated[int, Counter("distribution_cache_evictions", "Distributions evicted.")]
+    entries: Annotated[int, Gauge("distribution_cache_entries", "Cached distributions.")]
+    bytes: Annotated[int, Gauge("distribution_cache_bytes", "Memory used by cached distributions.")]
+    limit_bytes: Annotated[int, Gauge("distribution_cache_limit_bytes", "Maximum memory for cached distributions.")]
+    stray_bytes: Annotated[
+        int, Gauge("distribution_cache_stray_bytes", "Accounting check: bytes without an entry. Always 0.")
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class KVCacheStats:
-    """One model's stored keys and values; or its own caches, whose size is counted in pages of a byte."""
+    """One model's cached keys and values; whole caches of models that manage their own count in pages of one byte."""
 
-    hit_tokens: int
-    """Tokens found stored and so not computed again, so far."""
-    evicted_pages: int
-    """Pages, or whole caches, given up for newer ones, so far."""
+    hit_tokens: Annotated[int, Counter("kv_cache_hit_tokens", "Prompt tokens found in the cache.")]
+    evicted_pages: Annotated[
+        int, Counter("kv_cache_evicted_pages", "Pages evicted, or whole caches a model manages itself.")
+    ]
     used_pages: int
     pages: int
-    """The most that may be used."""
+    """Maximum."""
     page_bytes: int
-    open_prompts: int
-    """Prompts whose pages can't be given up: those of a step under way, and those looked ahead of."""
-    stray_holds: int
-    """Holds on pages beyond those of the stored prefixes and the open prompts: 0 between two steps, or pages leak."""
+    open_prompts: Annotated[
+        int,
+        Gauge(
+            "kv_cache_open_prompts",
+            "Prompts whose pages can't be evicted: in the current step or prefetched (at most 16).",
+        ),
+    ]
+    stray_holds: Annotated[
+        int,
+        Gauge(
+            "kv_cache_stray_holds",
+            "Accounting check: page references without an owner. 0 whenever nothing is computed.",
+        ),
+    ]
 
     @property
     def bytes(self) -> int:
-        """Of the pages that hold something."""
         return self.used_pages * self.page_bytes
+
+    @property
+    def limit_bytes(self) -> int:
+        return self.pages * self.page_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class ModelStats:
-    """One loaded model."""
+    """One loaded model's."""
 
-    prompts: int
-    """Prompts answered, so far."""
-    lookahead_hits: int
-    """Of those, the ones whose distribution was computed before anybody asked, so far."""
-    lookahead_passes: int
-    """Passes made ahead of anybody asking, so far."""
-    computed_tokens: int
-    """Tokens that went through the model for a request, so far."""
+    prompts: Annotated[int, Counter("prompts", "Prompts answered.")]
+    lookahead_hits: Annotated[int, Counter("lookahead_hits", "Prompts answered from a prefetched distribution.")]
+    lookahead_passes: Annotated[int, Counter("lookahead_passes", "Prefetch passes.")]
+    computed_tokens: Annotated[int, Counter("computed_tokens", "Tokens computed for requests.")]
     store: KVCacheStats | None
-    """None where nothing of a prompt can be kept but its distribution."""
+    """None for models whose keys and values can't be cached."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerStats:
-    """All of it at one moment; `models` holds those that are ready, by name."""
+    """All of it; `models` holds the ready ones by name."""
 
     queue: QueueStats
-    kept: LogitsCacheStats
+    logits_cache: LogitsCacheStats
     models: Mapping[str, ModelStats]
-    tasks: int
-    """Tasks of the event loop."""
+    tasks: Annotated[int, Gauge("tasks", "Event-loop tasks: calls, watches and background work.")]

@@ -1,9 +1,9 @@
-"""Makes an authority and certificates for trying out TLS between the tiers. Not for production: keys lie unencrypted.
+"""Creates a CA and certificates for trying TLS between the services. Not for production: keys are not encrypted.
 
     tools/make-test-ca FOLDER [--server NAME ...] [--days N]
 
-writes ca.pem, ca.key, server.pem, server.key, client.pem and client.key. A FOLDER with an authority keeps it and gets
-new certificates, each put in place in one step, as services that reload them like it.
+writes ca.pem, ca.key, server.pem, server.key, client.pem and client.key. If FOLDER has a CA, it is kept and signs the
+new certificates. Files are replaced atomically, so running services can reload them.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 HOSTS = ["localhost", "127.0.0.1", "::1", "inference_server"]
-CLOCKS_DIFFER = timedelta(hours=1)
+CLOCK_SKEW = timedelta(hours=1)
 
 
 class Authority:
-    """A certificate that vouches for others, and its key."""
+    """A CA certificate and its key."""
 
     def __init__(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
         self.certificate = certificate
@@ -31,7 +31,7 @@ class Authority:
 
     @classmethod
     def new(cls, name: str, days: float) -> "Authority":
-        """An authority that nobody vouches for."""
+        """A self-signed CA."""
         key = ec.generate_private_key(ec.SECP256R1())
         usage = x509.KeyUsage(
             key_cert_sign=True,
@@ -53,22 +53,22 @@ class Authority:
         return cls(certificate, key)
 
     @classmethod
-    def kept_in(cls, folder: Path) -> "Authority":
-        """The authority of a folder."""
+    def load(cls, folder: Path) -> "Authority":
+        """The CA in a folder."""
         key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            sys.exit(f"{folder}/ca.key is not one of this program's")
+            sys.exit(f"{folder}/ca.key was not written by this program")
         return cls(x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes()), key)
 
     def issue(self, name: str, hosts: list[str], days: float, server: bool) -> tuple[bytes, bytes]:
-        """A certificate for a server of these host names and addresses, or for a client; and its key. PEM."""
+        """A server or client certificate and its key, in PEM. `hosts` are DNS names and IP addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
-        vouching = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         builder = (
             draft(name, self.certificate.subject, key.public_key(), days)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(vouching, critical=False)
+            .add_extension(issuer_key, critical=False)
         )
         if hosts:
             builder = builder.add_extension(
@@ -78,7 +78,7 @@ class Authority:
 
 
 def draft(name: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: float) -> x509.CertificateBuilder:
-    """What all certificates have. Negative days make one that has expired."""
+    """A certificate with the common fields. Negative days: already expired."""
     now = datetime.now(UTC)
     end = now + timedelta(days=days)
     return (
@@ -87,19 +87,19 @@ def draft(name: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: fl
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(min(now, end) - CLOCKS_DIFFER)
+        .not_valid_before(min(now, end) - CLOCK_SKEW)
         .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 
 
 def named(name: str) -> x509.Name:
-    """A name as certificates hold it."""
+    """An X.509 name."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
 def general(host: str) -> x509.GeneralName:
-    """A host name or address as certificates hold it."""
+    """An X.509 general name for a host name or address."""
     try:
         return x509.IPAddress(ip_address(host))
     except ValueError:
@@ -107,32 +107,32 @@ def general(host: str) -> x509.GeneralName:
 
 
 def in_pem(certificate: x509.Certificate) -> bytes:
-    """The certificate's file."""
+    """The certificate in PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def key_in_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """The key's file."""
+    """The key in PEM."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
 def put(path: Path, content: bytes) -> None:
-    """Writes a file in one step."""
-    beside = path.with_suffix(path.suffix + ".new")
-    beside.unlink(missing_ok=True)
+    """Writes a file atomically."""
+    temporary = path.with_suffix(path.suffix + ".new")
+    temporary.unlink(missing_ok=True)
     mode = 0o644 if path.suffix == ".pem" else 0o600
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
-    beside.replace(path)
+    temporary.replace(path)
 
 
 def write(folder: Path, hosts: list[str], days: float) -> None:
-    """All six files, of which those of an authority may be there."""
+    """Writes all six files; an existing CA is kept."""
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "ca.key").exists():
-        authority = Authority.kept_in(folder)
+        authority = Authority.load(folder)
     else:
         authority = Authority.new("Next-Token Visualizer test CA", 3650)
         put(folder / "ca.key", key_in_pem(authority.key))
@@ -144,7 +144,7 @@ def write(folder: Path, hosts: list[str], days: float) -> None:
 
 
 def main() -> None:
-    """The command."""
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument(
@@ -153,7 +153,7 @@ def main() -> None:
         metavar="NAME",
         help=f"a host name or address of the inference server; may be repeated ({', '.join(HOSTS)})",
     )
-    parser.add_argument("--days", type=float, default=90, help="how long the certificates hold (90)")
+    parser.add_argument("--days", type=float, default=90, help="validity in days (90)")
     chosen = parser.parse_args()
     write(chosen.folder, chosen.server or HOSTS, chosen.days)
 

@@ -1,7 +1,7 @@
-"""The web gateway: turns the browser's JSON into gRPC and serves the page."""
+"""The web gateway: serves the page and translates its JSON requests to gRPC."""
 
 import os
 
-# Sessions stick to a replica by a request header; gRPC reads this when it first makes a channel, and would fail every
-# call of such a channel without it.
+# Lets gRPC's ring hash pick a replica by a request header. gRPC reads it when the first channel is created; without it,
+# every call on such a channel fails.
 os.environ.setdefault("GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY", "true")

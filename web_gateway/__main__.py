@@ -1,4 +1,4 @@
-"""Starts the gateway: `python -m web_gateway`. Ends with 0 when asked to stop, 1 when it can't start."""
+"""Entry point: `python -m web_gateway`. Exits with 0 on SIGTERM or SIGINT, with 1 if it can't start."""
 
 import os
 import signal
@@ -18,17 +18,17 @@ logger = structlog.get_logger()
 
 
 def main() -> None:
-    """Serves until SIGTERM or SIGINT."""
-    for wanted in (signal.SIGTERM, signal.SIGINT):
-        # The server takes these over while it runs and raises them again once it has stopped.
-        signal.signal(wanted, lambda *_: sys.exit(0))
+    """Runs until SIGTERM or SIGINT."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn replaces these handlers while it runs, and re-raises the signal once it has stopped.
+        signal.signal(number, lambda *_: sys.exit(0))
     settings = read_or_exit(Settings, os.environ)
     logs.configure("web_gateway", settings.log_format, settings.log_level)
     logs.obey_signals(settings.log_level)
     try:
         channel.check(settings)
         bound = listen(settings)
-        settings = structs.replace(settings, host=bound.getsockname()[0])  # a name may stand for loopback
+        settings = structs.replace(settings, host=bound.getsockname()[0])  # a host name may resolve to loopback
         if tracing.start("web_gateway", os.environ):
             logger.info("tracing")
     except (CannotListen, SettingsError) as error:

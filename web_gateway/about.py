@@ -1,4 +1,4 @@
-"""What the two tiers are, as plain values: versions, limits, age. Knows no calls, and tells no secrets."""
+"""Versions, limits and uptime of both services. Contains no secrets."""
 
 import time
 from typing import Annotated
@@ -9,11 +9,11 @@ from service_kit.versions import versions
 from web_gateway.settings import Settings
 
 PARTS = {"grpc": "grpcio", "starlette": "starlette"}
-MAX_ANSWER_BYTES = 16 * 2**20  # of a message from the inference server
+MAX_ANSWER_BYTES = 16 * 2**20  # per gRPC message
 
 
 class ServerVersions(Struct, frozen=True, kw_only=True):
-    """What the inference server runs on; empty: not installed."""
+    """The inference server's versions; empty if not installed."""
 
     project: str
     python: str
@@ -23,30 +23,30 @@ class ServerVersions(Struct, frozen=True, kw_only=True):
 
 
 class ServerLimits(Struct, frozen=True, kw_only=True):
-    """What the inference server allows."""
+    """The inference server's limits."""
 
     max_text_bytes: int
-    max_prompt_tokens: Annotated[int, Meta(description="Of the default model; 0 until it is ready.")]
+    max_prompt_tokens: Annotated[int, Meta(description="Context window of the default model; 0 until it is ready.")]
     max_top_k: int
     max_score_top_k: int
     max_watch_token_ids: int
     max_draws: int
     max_request_bytes: int
     max_response_bytes: int
-    queue_limit: Annotated[int, Meta(description="Requests in flight before new ones are refused.")]
+    queue_limit: Annotated[int, Meta(description="Maximum requests in flight; more are rejected.")]
 
 
 class ServerInfo(Struct, frozen=True, kw_only=True):
-    """What the inference server is, or the one of several that answered."""
+    """The inference server, or the replica that answered."""
 
     versions: ServerVersions
     limits: ServerLimits
     default_model: str
-    uptime_s: Annotated[float, Meta(description="Seconds since it started.")]
+    uptime_s: Annotated[float, Meta(description="Seconds since start.")]
 
 
 class GatewayVersions(Struct, frozen=True, kw_only=True):
-    """What the gateway runs on."""
+    """The gateway's versions."""
 
     project: str
     python: str
@@ -55,40 +55,40 @@ class GatewayVersions(Struct, frozen=True, kw_only=True):
 
 
 class GatewayLimits(Struct, frozen=True, kw_only=True):
-    """What the gateway allows."""
+    """The gateway's limits."""
 
     max_body_bytes: int
-    max_answer_bytes: Annotated[int, Meta(description="Longest message it reads from the inference server.")]
-    timeout_s: Annotated[float, Meta(description="Seconds a request may take before 504.")]
+    max_answer_bytes: Annotated[int, Meta(description="Maximum size of an answer from the inference server.")]
+    timeout_s: Annotated[float, Meta(description="Request timeout in seconds.")]
 
 
 class GatewayInfo(Struct, frozen=True, kw_only=True):
-    """What the gateway is."""
+    """The gateway."""
 
     versions: GatewayVersions
     limits: GatewayLimits
-    uptime_s: Annotated[float, Meta(description="Seconds since it started.")]
+    uptime_s: Annotated[float, Meta(description="Seconds since start.")]
 
 
 class Info(Struct, frozen=True, kw_only=True):
-    """What both tiers are."""
+    """Both services."""
 
     gateway: GatewayInfo
     inference: ServerInfo
 
 
 class About:
-    """Knows since when the gateway runs; asked at any time."""
+    """Reports the gateway's versions, limits and uptime."""
 
     def __init__(self, settings: Settings) -> None:
         self._versions = GatewayVersions(**versions(PARTS))
         self._limits = GatewayLimits(
             max_body_bytes=settings.max_body_bytes, max_answer_bytes=MAX_ANSWER_BYTES, timeout_s=settings.timeout_s
         )
-        self._since = time.monotonic()
+        self._started = time.monotonic()
 
     def with_server(self, inference: ServerInfo) -> Info:
-        """Both tiers, as they are at this moment."""
-        uptime_s = time.monotonic() - self._since
+        """Both services, now."""
+        uptime_s = time.monotonic() - self._started
         gateway = GatewayInfo(versions=self._versions, limits=self._limits, uptime_s=uptime_s)
         return Info(gateway=gateway, inference=inference)

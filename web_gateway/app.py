@@ -1,4 +1,4 @@
-"""The gateway as one value: its routes, what surrounds them, its table of errors and what lives as long as it does."""
+"""Assembles the gateway: routes, middleware, error handlers and lifespan."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -17,28 +17,28 @@ from web_gateway.api import handlers
 from web_gateway.api.feed import ModelFeed
 from web_gateway.http import limits
 from web_gateway.http.body import Bodies
-from web_gateway.http.middleware import CancelOnDisconnect, InPieces, RequestRecord, SecurityHeaders
+from web_gateway.http.middleware import CancelOnDisconnect, Chunked, RequestRecord, SecurityHeaders
 from web_gateway.http.static import FRONTEND, Page
 from web_gateway.inference import client
 from web_gateway.metrics import Metrics
 from web_gateway.settings import Settings
 
-SMALL = 500  # bytes; compressing less saves next to nothing
+GZIP_MIN_BYTES = 500
 
 Connect = Callable[[Settings], AbstractAsyncContextManager[client.InferenceClient]]
 
 
 def create_app(settings: Settings, connect: Connect = client.connect) -> Starlette:
-    """The gateway. `connect` opens what it asks; nothing is opened before the app starts."""
+    """The ASGI app. `connect` opens the inference client when the app starts."""
     metrics = Metrics()
     about = About(settings)
-    gate = limits.RequestGate(settings, metrics.refused)
+    admission = limits.RequestGate(settings, metrics.refused)
     cancelled = [Middleware(CancelOnDisconnect)]
-    placed = [Middleware(gate.through)]
-    in_time = [Middleware(gate.in_time), *cancelled]
-    gated = [*in_time, *placed]
-    posted = [*in_time, Middleware(Bodies(settings, metrics.refused).through), *placed]
-    asking = [*posted, Middleware(limits.Patience(metrics.refused).through)]
+    rate_limited = [Middleware(admission.in_time), *cancelled]
+    in_flight = [Middleware(admission.through)]
+    reading = [*rate_limited, *in_flight]
+    posting = [*rate_limited, Middleware(Bodies(settings, metrics.refused).through), *in_flight]
+    asking = [*posting, Middleware(limits.Patience(metrics.refused).through)]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -59,10 +59,10 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
         [
             Route("/next-token", handlers.next_token, methods=["POST"], middleware=asking),
             Route("/score", handlers.score, methods=["POST"], middleware=asking),
-            Route("/models", handlers.models, middleware=gated),
+            Route("/models", handlers.models, middleware=reading),
             Route("/models/events", handlers.model_events, middleware=cancelled),
-            Route("/models/load", handlers.load_model, methods=["POST"], middleware=posted),
-            Route("/info", handlers.info, middleware=gated),
+            Route("/models/load", handlers.load_model, methods=["POST"], middleware=posting),
+            Route("/info", handlers.info, middleware=reading),
             Route("/openapi.json", handlers.contract),
         ],
         redirect_slashes=False,
@@ -77,14 +77,14 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
             Mount("/", app=Page(directory=FRONTEND)),
         ],
         middleware=[
-            Middleware(InPieces),
+            Middleware(Chunked),
             Middleware(SecurityHeaders),
             *limits.believe(settings),
             Middleware(RequestRecord, metrics=metrics, timeout_s=settings.timeout_s),
             *limits.surroundings(settings, metrics.refused),
-            Middleware(GZipMiddleware, minimum_size=SMALL, compresslevel=6),
+            Middleware(GZipMiddleware, minimum_size=GZIP_MIN_BYTES, compresslevel=6),
         ],
-        exception_handlers={errors.GatewayError: errors.refused, HTTPException: errors.unrouted},
+        exception_handlers={errors.GatewayError: errors.gateway_error, HTTPException: errors.routing_error},
         lifespan=lifespan,
     )
     app.state.metrics = metrics

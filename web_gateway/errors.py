@@ -1,18 +1,18 @@
-"""Every failure leaves the gateway in one JSON shape: {"error", "code"}, and "field" where one is at fault.
+"""Every error the gateway returns, as JSON: {"error", "code"}, plus "field" if one request field is at fault.
 
 GatewayError
-├── InvalidRequest       the body can't be read, or a field is missing or out of its range
+├── InvalidRequest       unreadable body, or a field that is missing or out of range
 ├── SlowBody             the body did not arrive in time
-├── BodyTooLarge         the body is longer than the limit
-├── NotJson              the body is not declared as JSON
-├── NotFound             no model of that name is on the server's list
-├── WrongHost            the request was meant for a name this server does not answer under
-├── Overloaded           too much work is waiting; carries when to try again
-│   └── RateLimited      this client sent more requests than one may
-├── Unavailable          the model is still loading, or the inference server is stopping or can't be reached
+├── BodyTooLarge         the body exceeds the limit
+├── NotJson              the Content-Type is not JSON
+├── NotFound             unknown model
+├── WrongHost            the Host header names a host this server does not serve
+├── Overloaded           at capacity; carries Retry-After
+│   └── RateLimited      this client exceeded its request rate
+├── Unavailable          the model is loading, or the inference server is stopping or unreachable
 ├── ModelFailed          the model could not be loaded
-├── DeadlineExceeded     the answer did not come in time
-└── InternalFault        a fault of ours; the cause is in the log
+├── DeadlineExceeded     the request timed out
+└── InternalFault        a bug; the cause is in the log
 """
 
 import math
@@ -27,14 +27,14 @@ from web_gateway.messages import Problem
 
 
 class GatewayError(Exception):
-    """Base of every error a browser may be told of; `str(error)` is the message."""
+    """Base class; `str(error)` is the message for the client."""
 
     field: str | None = None
     headers: dict[str, str] | None = None
 
 
 class InvalidRequest(GatewayError):
-    """The body can't be read, or `field` is missing or out of its range."""
+    """The body can't be read, or `field` is missing or out of range."""
 
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
@@ -46,19 +46,19 @@ class SlowBody(GatewayError):
 
 
 class BodyTooLarge(GatewayError):
-    """The body is longer than the limit."""
+    """The body exceeds the limit."""
 
 
 class NotJson(GatewayError):
-    """The body is not declared as JSON."""
+    """The Content-Type is not JSON."""
 
 
 class NotFound(GatewayError):
-    """No model of that name is on the server's list."""
+    """Unknown model."""
 
 
 class Overloaded(GatewayError):
-    """Too much work is waiting."""
+    """At capacity."""
 
     def __init__(self, message: str, retry_after_s: float) -> None:
         super().__init__(message)
@@ -66,15 +66,15 @@ class Overloaded(GatewayError):
 
 
 class RateLimited(Overloaded):
-    """This client sent more requests than one may."""
+    """This client exceeded its request rate."""
 
 
 class WrongHost(GatewayError):
-    """The request was meant for a name this server does not answer under."""
+    """The Host header names a host this server does not serve."""
 
 
 class Unavailable(GatewayError):
-    """The model is still loading, or the inference server is stopping or can't be reached."""
+    """The model is loading, or the inference server is stopping or unreachable."""
 
 
 class ModelFailed(GatewayError):
@@ -82,11 +82,11 @@ class ModelFailed(GatewayError):
 
 
 class DeadlineExceeded(GatewayError):
-    """The answer did not come in time."""
+    """The request timed out."""
 
 
 class InternalFault(GatewayError):
-    """A fault of ours. The message is general; the cause belongs in the log."""
+    """A bug. The message is generic; the cause goes to the log."""
 
 
 ANSWERS: dict[type[GatewayError], tuple[int, str]] = {
@@ -105,19 +105,19 @@ ANSWERS: dict[type[GatewayError], tuple[int, str]] = {
 }
 
 ROUTING = {
-    404: "There is nothing at this path; /api/openapi.json lists what there is.",
-    405: "This path does not take this method; the Allow header lists what it takes.",
+    404: "Not found. /api/openapi.json lists all paths.",
+    405: "Method not allowed here; the Allow header lists the allowed ones.",
 }
 
 
 def problem(error: GatewayError) -> Problem:
-    """The error as the browser is told of it."""
+    """The error as a JSON struct."""
     _, code = ANSWERS[type(error)]
     return Problem(error=str(error), code=code, field=msgspec.UNSET if error.field is None else error.field)
 
 
 def respond(status: int, body: Problem, headers: dict[str, str] | None = None) -> Response:
-    """The problem as a response that nobody keeps."""
+    """An uncached JSON response."""
     return Response(
         msgspec.json.encode(body), status, {"cache-control": "no-store", **(headers or {})}, "application/json"
     )
@@ -129,26 +129,26 @@ def respond_to(error: GatewayError) -> Response:
     return respond(status, problem(error), error.headers)
 
 
-async def refused(request: Request, error: Exception) -> Response:
-    """Answers a GatewayError."""
-    assert isinstance(error, GatewayError)  # noqa: S101 - the table of handlers says so
+async def gateway_error(request: Request, error: Exception) -> Response:
+    """Exception handler for GatewayError."""
+    assert isinstance(error, GatewayError)  # noqa: S101 - registered for this type only
     return respond_to(error)
 
 
-async def unrouted(request: Request, error: Exception) -> Response:
-    """Answers what the router refuses: an unknown path or a method that a path does not take."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - the table of handlers says so
+async def routing_error(request: Request, error: Exception) -> Response:
+    """Exception handler for the router's 404 and 405."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     code = HTTPStatus(error.status_code).name.lower()
     headers = None if error.headers is None else {name.lower(): value for name, value in error.headers.items()}
     return respond(error.status_code, Problem(error=ROUTING.get(error.status_code, error.detail), code=code), headers)
 
 
 def internal(request_id: str) -> Response:
-    """Answers a fault nobody foresaw: the log has it under the request id."""
-    words = f"Something went wrong on our side. The log has the details under request id {request_id}."
-    return respond(500, Problem(error=words, code="internal"))
+    """The response to an unexpected exception."""
+    message = f"Internal error; the log has the details under request id {request_id}."
+    return respond(500, Problem(error=message, code="internal"))
 
 
 def stopping() -> Response:
-    """Answers what a stop did not leave the time for."""
-    return respond_to(Unavailable("This server is stopping; try again in a moment."))
+    """The response to a request that shutdown interrupted."""
+    return respond_to(Unavailable("The server is stopping; retry in a moment."))

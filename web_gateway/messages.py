@@ -1,48 +1,43 @@
-"""The gateway's questions and answers as plain values, in the shape of its JSON. Knows nobody.
+"""Requests and answers of the HTTP API.
 
-Ranges are those of the gRPC contract. They stand here once: they are enforced on the way in, they word the refusals,
-and the OpenAPI file is made from them.
+The ranges here validate requests, word the error messages and generate the OpenAPI document.
 """
 
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-MAX_INT32 = 2**31 - 1  # what the wire holds; a model's vocabulary ends long before
+MAX_INT32 = 2**31 - 1  # token ids are int32 in the gRPC API
 
-ONE_PROMPT = "give either text or token_ids, and not both"
+ONE_PROMPT = "exactly one of text and token_ids must be given"
 
-Text = Annotated[str, Meta(description="What the next token follows. Empty stands for the beginning of a text.")]
+
+Text = Annotated[str, Meta(description="The prompt. Empty: the beginning of a text.")]
 TokenId = Annotated[int, Meta(ge=0, le=MAX_INT32)]
-TokenIds = Annotated[list[TokenId], Meta(description="The same as ids of the model's vocabulary, used as they are.")]
+TokenIds = Annotated[list[TokenId], Meta(description="The prompt as token ids, used as they are.")]
 ModelName = Annotated[str, Meta(description="A name from GET /api/models. Default: the server's default model.")]
 TopK = Annotated[
     int,
     Meta(
         ge=1,
         le=1000,
-        description="How many candidates to return; at most the vocabulary's size.",
+        description="Number of candidates; at most the vocabulary size.",
         extra_json_schema={"default": 10},
     ),
 ]
 Alternatives = Annotated[
-    int, Meta(ge=0, le=100, description="Alternatives at each token.", extra_json_schema={"default": 0})
+    int, Meta(ge=0, le=100, description="Number of alternatives per token.", extra_json_schema={"default": 0})
 ]
 Temperature = Annotated[
     float,
-    Meta(
-        ge=0,
-        le=100,
-        description="Divides the logits before the softmax; 0 is the greedy limit.",
-        extra_json_schema={"default": 1},
-    ),
+    Meta(ge=0, le=100, description="Divides the logits before softmax; 0 is greedy.", extra_json_schema={"default": 1}),
 ]
 TopP = Annotated[
     float,
     Meta(
         gt=0,
         le=1,
-        description="Keep the fewest most likely tokens that sum to this probability.",
+        description="Keep the smallest set of most likely tokens with at least this total probability.",
         extra_json_schema={"default": 1},
     ),
 ]
@@ -51,23 +46,32 @@ MinP = Annotated[
     Meta(
         ge=0,
         le=1,
-        description="Keep the tokens at least this many times as likely as the most likely one.",
+        description="Keep tokens at least this fraction as likely as the most likely one.",
         extra_json_schema={"default": 0},
     ),
 ]
-Watched = Annotated[list[TokenId], Meta(max_length=32, description="Ids to report wherever they rank.")]
+Watched = Annotated[list[TokenId], Meta(max_length=32, description="Token ids to report whatever their rank.")]
 Draws = Annotated[
     list[Annotated[float, Meta(ge=0, lt=1)]],
-    Meta(max_length=1000, description="Points of the kept distribution; each is answered with its token."),
+    Meta(max_length=1000, description="Random numbers; each samples one token from the kept distribution."),
 ]
 
 
-class NextTokenRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A prompt, as text or as token ids (exactly one), and what to say about the tokens that may follow it."""
+class PromptRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What requests about a prompt share."""
 
     text: Text | UnsetType = UNSET
     token_ids: TokenIds | UnsetType = UNSET
     model: ModelName | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if (self.text is UNSET) == (self.token_ids is UNSET):
+            raise ValueError(ONE_PROMPT)
+
+
+class NextTokenRequest(PromptRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A prompt, as exactly one of text and token ids, and what to return about the next token."""
+
     top_k: TopK | UnsetType = UNSET
     temperature: Temperature | UnsetType = UNSET
     watch_token_ids: Watched | UnsetType = UNSET
@@ -77,26 +81,15 @@ class NextTokenRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     include_prompt_tokens: Annotated[bool, Meta(description="Return the prompt's tokens.")] = False
     include_partition: Annotated[bool, Meta(description="Return `partition`.")] = False
 
-    def __post_init__(self) -> None:
-        if (self.text is UNSET) == (self.token_ids is UNSET):
-            raise ValueError(ONE_PROMPT)
 
+class ScoreRequest(PromptRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A text to score, as exactly one of text and token ids."""
 
-class ScoreRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A text, as text or as token ids (exactly one), and how many alternatives to give at each of its tokens."""
-
-    text: Text | UnsetType = UNSET
-    token_ids: TokenIds | UnsetType = UNSET
-    model: ModelName | UnsetType = UNSET
     top_k: Alternatives | UnsetType = UNSET
-
-    def __post_init__(self) -> None:
-        if (self.text is UNSET) == (self.token_ids is UNSET):
-            raise ValueError(ONE_PROMPT)
 
 
 class LoadRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Asks for a model to be loaded, or loaded again where that failed."""
+    """Loads a model, or retries one that failed."""
 
     name: Annotated[str, Meta(min_length=1, description="A name from GET /api/models.")]
 
@@ -105,44 +98,44 @@ class Token(Struct, frozen=True, kw_only=True):
     """One token of the vocabulary."""
 
     token_id: TokenId
-    text: Annotated[str | None, Meta(description="`bytes` as text; null where they are not UTF-8 by themselves.")]
+    text: Annotated[str | None, Meta(description="`bytes` as text; null if they are not valid UTF-8 on their own.")]
     bytes: Annotated[
         bytes,
         Meta(
-            description="What the token adds to the text, exactly; for a special token its name. Empty beside "
-            "is_special: the id is no token."
+            description="The exact bytes the token adds to the text; for a special token, its name. Empty with "
+            "is_special: the id is not a token."
         ),
     ]
-    is_special: Annotated[bool, Meta(description="Whether it is a mark, such as the beginning, and not text.")]
+    is_special: Annotated[bool, Meta(description="A control token such as BOS, which is not part of the text.")]
 
 
 class Candidate(Token, frozen=True, kw_only=True):
-    """A token and its place in a distribution."""
+    """A token with its rank and probability."""
 
     rank: Annotated[int, Meta(ge=1, description="1 for the highest logit; equal logits rank by ascending id.")]
     logit: Annotated[float | None, Meta(description="The model's output before temperature.")]
     probability: Annotated[float, Meta(description="Softmax of logits / temperature over the whole vocabulary.")]
-    logprob: Annotated[float | None, Meta(description="Natural logarithm of it; null where the probability is 0.")]
+    logprob: Annotated[float | None, Meta(description="Natural log of the probability; null if that is 0.")]
 
 
 class Kept(Struct, frozen=True, kw_only=True):
-    """What top_p and min_p leave of the distribution: how many tokens, and their summed uncut probability."""
+    """The tokens that top_p and min_p keep, and their total probability before renormalizing."""
 
     count: int
     probability: float
 
 
 class PartitionPoint(Struct, frozen=True, kw_only=True):
-    """The whole distribution at one inverse temperature b, from which a client computes it at any temperature."""
+    """Statistics at one inverse temperature b. Clients interpolate them to compute probabilities at any temperature."""
 
     inverse_temperature: Annotated[float, Meta(description="b = 1 / temperature.")]
-    log_sum_exp: Annotated[float, Meta(description="Log of the sum of exp(logit * b) over the vocabulary.")]
+    log_sum_exp: Annotated[float, Meta(description="log(sum(exp(logits * b))).")]
     mean_logit: Annotated[float, Meta(description="Mean of the logit under softmax(logits * b).")]
     variance: Annotated[float, Meta(description="Variance of the logit under softmax(logits * b).")]
 
 
 class Timings(Struct, frozen=True, kw_only=True):
-    """Where the time went in the inference server, in milliseconds."""
+    """Time spent in the inference server, in milliseconds."""
 
     queue: float
     tokenize: float
@@ -151,61 +144,57 @@ class Timings(Struct, frozen=True, kw_only=True):
 
 
 class Prompt(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The prompt as the model read it; `tokens` only where they were asked for."""
+    """The prompt as tokenized; `tokens` only if requested."""
 
     token_count: int
-    cached_tokens: Annotated[int, Meta(description="How many of them were not computed again.")]
-    context_limit: Annotated[int, Meta(description="The most tokens this model reads.")]
+    cached_tokens: Annotated[int, Meta(description="Prompt tokens served from the KV cache.")]
+    context_limit: Annotated[int, Meta(description="The model's context window in tokens.")]
     tokens: list[Token] | UnsetType = UNSET
 
 
 class NextTokenAnswer(Struct, frozen=True, kw_only=True):
-    """The most likely next tokens of a prompt and the shape of the whole distribution."""
+    """The most likely next tokens, and statistics of the whole distribution."""
 
     model: Annotated[str, Meta(description="The model that answered.")]
     prompt: Prompt
     candidates: Annotated[list[Candidate], Meta(description="The top_k most likely tokens, in order of rank.")]
-    watched: Annotated[list[Candidate], Meta(description="One for each of watch_token_ids, in its order.")]
-    drawn: Annotated[list[Candidate], Meta(description="One for each of draws, in its order.")]
+    watched: Annotated[list[Candidate], Meta(description="One per id in watch_token_ids, in that order.")]
+    drawn: Annotated[list[Candidate], Meta(description="One per number in draws, in that order.")]
     kept: Kept
-    partition: Annotated[
-        list[PartitionPoint], Meta(description="33 points where include_partition was set, else none.")
-    ]
-    other_probability: Annotated[float, Meta(description="Probability of all tokens not among the candidates.")]
+    partition: Annotated[list[PartitionPoint], Meta(description="33 points if include_partition is set, else empty.")]
+    other_probability: Annotated[float, Meta(description="Total probability of all tokens outside `candidates`.")]
     entropy_bits: Annotated[float, Meta(description="Entropy of the whole distribution.")]
     vocab_size: int
-    lookahead_hit: Annotated[bool, Meta(description="Whether the answer was computed before it was asked for.")]
+    lookahead_hit: Annotated[bool, Meta(description="Whether the answer had been prefetched.")]
     timings_ms: Timings
 
 
 class ScoredToken(Token, frozen=True, kw_only=True):
-    """A token of a scored text. Its numbers are null where nothing stands before it: the model says nothing of it."""
+    """A token of a scored text. Its numbers are null if `unconditioned`."""
 
     rank: int | None
     logit: float | None
     probability: float | None
     logprob: float | None
-    entropy_bits: Annotated[float | None, Meta(description="Entropy of the distribution it was chosen from.")]
+    entropy_bits: Annotated[float | None, Meta(description="Entropy of the distribution at this position.")]
     unconditioned: Annotated[
         bool,
         Meta(
-            description="Nothing stands before it: true for a first token, unless it follows a beginning-of-sequence "
-            "token that the model's tokenizer puts in front of texts."
+            description="No token precedes it, so it has no probability: a first token, unless the tokenizer adds "
+            "BOS in front."
         ),
     ]
-    alternatives: Annotated[list[Candidate], Meta(description="The most likely tokens there, as many as top_k.")]
+    alternatives: Annotated[list[Candidate], Meta(description="The top_k most likely tokens at this position.")]
 
 
 class ScoreAnswer(Struct, frozen=True, kw_only=True):
-    """How likely the model found each token of a text, given what stands before it."""
+    """The probability of each token of a text, given the tokens before it."""
 
     model: str
     tokens: list[ScoredToken]
-    total_logprob: Annotated[
-        float | None, Meta(description="Sum over the conditioned tokens; null: one is impossible.")
-    ]
-    perplexity: Annotated[float | None, Meta(description="Null where it is infinite.")]
-    bits_per_byte: Annotated[float | None, Meta(description="Null where it is infinite.")]
+    total_logprob: Annotated[float | None, Meta(description="Sum over the conditioned tokens; null if infinite.")]
+    perplexity: Annotated[float | None, Meta(description="Null if infinite.")]
+    bits_per_byte: Annotated[float | None, Meta(description="Null if infinite.")]
     context_limit: int
     timings_ms: Timings
 
@@ -214,7 +203,7 @@ ModelState = Literal["queued", "downloading", "loading", "ready", "failed", "unk
 
 
 class ModelFacts(Struct, frozen=True, kw_only=True):
-    """What is known of a loaded model."""
+    """Properties of a loaded model."""
 
     parameters: int
     device: str
@@ -222,40 +211,40 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     vocab_size: int
     context_limit: int
     architecture: str
-    end_of_text_ids: Annotated[list[TokenId], Meta(description="The tokens that end a text, in ascending order.")]
+    end_of_text_ids: Annotated[list[TokenId], Meta(description="End-of-text tokens, ascending.")]
     prefix_token_ids: Annotated[
         list[TokenId],
-        Meta(description="The special tokens that the tokenizer puts in front of every text; do not write them too."),
+        Meta(description="Special tokens that the tokenizer adds in front of every text; don't add them yourself."),
     ]
 
 
 class Model(Struct, frozen=True, kw_only=True):
-    """A model the server may use, and where it is on its way to answering."""
+    """A configured model and its state."""
 
     name: str
     state: ModelState
-    is_default: Annotated[bool, Meta(description="Whether requests without a model mean this one.")]
-    bytes_done: Annotated[int, Meta(description="Bytes fetched so far while downloading, else 0.")]
-    bytes_total: Annotated[int, Meta(description="Bytes to fetch while downloading, 0 while unknown.")]
-    reason: Annotated[str, Meta(description="Why it failed and what to do; else empty.")]
+    is_default: Annotated[bool, Meta(description="Whether requests without a model use this one.")]
+    bytes_done: Annotated[int, Meta(description="Bytes downloaded so far while downloading, else 0.")]
+    bytes_total: Annotated[int, Meta(description="Bytes to download while downloading, 0 while unknown.")]
+    reason: Annotated[str, Meta(description="Why it failed and what to do, else empty.")]
     facts: Annotated[ModelFacts | None, Meta(description="Null until it is ready.")]
 
 
 class ModelList(Struct, frozen=True, kw_only=True):
-    """Every model the server may use, in the operator's order."""
+    """Every configured model, in the configured order."""
 
     models: list[Model]
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """That all is well."""
+    """The result of a successful probe."""
 
     status: Literal["ok", "started", "ready"]
 
 
 class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The one shape of every failure."""
+    """Every error response."""
 
-    error: Annotated[str, Meta(description="What is wrong and what to do, in words.")]
-    code: Annotated[str, Meta(description="The same for programs.")]
-    field: Annotated[str, Meta(description="The field of the request at fault, where one is.")] | UnsetType = UNSET
+    error: Annotated[str, Meta(description="What is wrong and what to do, for people.")]
+    code: Annotated[str, Meta(description="The error code, for programs.")]
+    field: Annotated[str, Meta(description="The invalid request field, if one is.")] | UnsetType = UNSET

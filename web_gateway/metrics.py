@@ -1,4 +1,4 @@
-"""What Prometheus reads: requests by route, method and code, their time, and how many are in flight."""
+"""Prometheus metrics: requests by route, method and code, latency, requests in flight, rejections."""
 
 import asyncio
 import contextlib
@@ -12,31 +12,29 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Metrics:
-    """The numbers of one gateway, in a registry of its own."""
+    """The metrics of one gateway, in their own registry."""
 
     MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.in_flight = Gauge(
-            "nexttoken_gateway_requests_in_flight", "Requests that are being answered.", registry=self.registry
-        )
+        self.in_flight = Gauge("nexttoken_gateway_requests_in_flight", "Requests in flight.", registry=self.registry)
         tasks = Gauge(
             "nexttoken_gateway_tasks",
-            "Tasks of the event loop: requests, event streams, and what runs beside them.",
+            "asyncio tasks: requests, event streams and background work.",
             registry=self.registry,
         )
         tasks.set_function(count_tasks)
         self._requests = Counter(
             "nexttoken_gateway_requests",
-            "Requests answered; code 499 counts clients that left first.",
+            "Requests; code 499 means that the client disconnected first.",
             ["route", "method", "code"],
             registry=self.registry,
         )
         self._seconds = Histogram(
             "nexttoken_gateway_request_seconds",
-            "From a request's arrival to the first byte of its answer.",
+            "Seconds from a request's arrival to the first byte of its response.",
             ["route"],
             buckets=BUCKETS,
             registry=self.registry,
@@ -44,8 +42,8 @@ class Metrics:
 
         self._refusals = Counter(
             "nexttoken_gateway_refusals",
-            "What was refused at the edge: host, rate, requests (too many at once), early (sooner than told),"
-            " connections, bodies (too many long ones at once) or share (a client had its own share of these).",
+            "Rejected by reason: host, rate, requests (too many in flight), early (before Retry-After), connections,"
+            " bodies (too much memory in long bodies) or share (one client's limit on any of these).",
             ["reason"],
             registry=self.registry,
         )
@@ -53,21 +51,21 @@ class Metrics:
             self._refusals.labels(reason)
 
     def refused(self, reason: str) -> None:
-        """Counts what the edge refused."""
+        """Counts one rejection."""
         self._refusals.labels(reason).inc()
 
     def answered(self, route: str, method: str, code: int, seconds: float) -> None:
-        """Counts one request. Unusual methods share a label, so that nobody can grow the registry."""
+        """Counts one request. Unknown methods share one label, so clients can't grow the registry."""
         self._requests.labels(route, method if method in METHODS else "other", str(code)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def text(self) -> bytes:
-        """Everything, in Prometheus' text format."""
+        """All metrics in the Prometheus text format."""
         return generate_latest(self.registry)
 
 
 def count_tasks() -> float:
-    """How many tasks the running event loop has; 0 outside of one."""
+    """Number of tasks in the running event loop; 0 outside of one."""
     with contextlib.suppress(RuntimeError):
         return len(asyncio.all_tasks())
     return 0

@@ -9,7 +9,7 @@ from service_kit.settings import HostName, Network, Origin
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Each field is the variable NEXTTOKEN_<FIELD>; its Meta holds range and meaning."""
+    """Each field is read from NEXTTOKEN_<FIELD>; Meta has its range and description."""
 
     host: Annotated[str, Meta(description="address the page is served on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="port of the page; 0: any free port")] = 5005

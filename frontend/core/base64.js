@@ -1,6 +1,6 @@
-/** Bytes as letters, for JSON, links and the browser's storage. Knows no state. */
+/** Base64, for JSON, links and browser storage. */
 
-/** @param {string} text @returns {Uint8Array} @throws {DOMException} where it is not base64 */
+/** @param {string} text @returns {Uint8Array} @throws {DOMException} if it is not base64 */
 export function fromBase64(text) {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }

@@ -1,28 +1,28 @@
 /**
- * What top-p and min-p leave of a distribution. Pure. Where an answer was asked with the same settings its own count holds;
- * else the count is read off the candidates at hand, which is exact as long as the cut falls among them.
+ * Top-p and min-p filtering. Pure. If the answer was requested with the same settings, the server's count is used;
+ * otherwise it is computed from the candidates, which is exact as long as the cutoff falls among them.
  *
  * @typedef {import("./distribution.js").Answer} Answer
  * @typedef {import("./distribution.js").Drawing} Drawing
  * @typedef {import("./distribution.js").Row} Row
  * @typedef {import("./state.js").Settings} Settings
  *
- * @typedef {"top-p" | "min-p"} Reason  which of the two a token fell by
+ * @typedef {"top-p" | "min-p"} Reason  the filter that removed the token
  *
  * @typedef {object} Kept
- * @property {number} count  tokens; where it is not known, as many at least
- * @property {number} probability  their sum, after temperature and before the cut
+ * @property {number} count  tokens; a lower bound unless `known`
+ * @property {number} probability  their total, after temperature and before renormalizing
  * @property {boolean} known
  *
  * @typedef {object} CutPart
- * @property {number} share  what remains: 0 for what fell, the rest scaled to sum to 1
+ * @property {number} share  renormalized probability; 0 if removed
  * @property {Reason | null} fell
  * @typedef {Row & CutPart} CutRow
  *
  * @typedef {Omit<Drawing, "rows"> & CutDrawingPart} CutDrawing
  * @typedef {object} CutDrawingPart
  * @property {CutRow[]} rows
- * @property {boolean} cutting  something may fall
+ * @property {boolean} cutting  a filter is on
  * @property {Kept} kept
  * @property {number} otherShare
  */
@@ -37,7 +37,7 @@ export function cuts({ topP, minP }) {
 }
 
 /**
- * @param {Answer} answer @param {Drawing} drawing of it @param {number} temperature it is drawn at
+ * @param {Answer} answer @param {Drawing} drawing of it @param {number} temperature of the drawing
  * @param {Settings} settings
  * @returns {CutDrawing}
  */
@@ -62,30 +62,30 @@ export function cut(answer, drawing, temperature, settings) {
   return { ...drawing, rows, cutting: true, kept, otherShare: beyond };
 }
 
-/** @param {Pick<CutRow, "share" | "probability" | "raw">} row @param {boolean} cutting @returns {number} what the model said, behind what remains */
+/** @param {Pick<CutRow, "share" | "probability" | "raw">} row @param {boolean} cutting @returns {number} the length of the pale bar: the unfiltered probability */
 export function paleOf(row, cutting) {
   const said = cutting ? row.probability : row.raw;
   return Number.isNaN(said) ? row.share : said;
 }
 
-/** @param {CutRow} row @param {boolean} cutting @returns {boolean} whether the two differ so far that it shows */
+/** @param {CutRow} row @param {boolean} cutting @returns {boolean} whether the pale bar is visible */
 export function moved(row, cutting) {
   return Math.abs(paleOf(row, cutting) - row.share) > VISIBLE;
 }
 
-/** @param {CutDrawing} drawing @returns {string} what the pale bars are; empty where there are none */
+/** @param {CutDrawing} drawing @returns {string} the legend for the pale bars; empty if there are none */
 export function paleWords({ rows, cutting }) {
   return !rows.some((row) => moved(row, cutting)) ? "" : cutting ? "before the cut" : "before temperature";
 }
 
-/** @param {CutDrawing} drawing @param {Settings} settings @returns {number} the share under which min-p lets fall; 0 for none */
+/** @param {CutDrawing} drawing @param {Settings} settings @returns {number} the probability below which min-p removes tokens; 0 if off */
 export function leastOf({ rows, cutting }, { minP }) {
   return cutting ? minP * (rows[0]?.probability ?? 0) : 0;
 }
 
 /**
  * @param {readonly Row[]} all candidates in order @param {number} temperature @param {Settings} settings
- * @returns {{"top-p": number, "min-p": number}} how many each leaves; infinite where that is beyond the candidates
+ * @returns {{"top-p": number, "min-p": number}} how many tokens each filter keeps; Infinity if more than the candidates
  */
 function linesOf(all, temperature, { topP, minP }) {
   let sum = 0;
@@ -100,7 +100,7 @@ function linesOf(all, temperature, { topP, minP }) {
   return { "top-p": Math.max(1, top), "min-p": Math.max(1, min) };
 }
 
-/** @param {Row} row @param {Row} first @param {number} temperature @returns {number} how likely beside the first, in [0, 1] */
+/** @param {Row} row @param {Row} first @param {number} temperature @returns {number} probability relative to the most likely token, in [0, 1] */
 function likeness(row, first, temperature) {
   const below = row.candidate.logit - first.candidate.logit;
   if (temperature === 0) return below < 0 ? 0 : 1;
@@ -116,7 +116,7 @@ function keptOf(answer, all, lines, temperature, { topP, minP }) {
   const count = Math.min(lines["top-p"], lines["min-p"], answer.vocabSize);
   const sum = all.slice(0, count).reduce((total, row) => total + row.probability, 0);
   if (count <= all.length) return { count, probability: sum, known: true };
-  // The cut falls among the others: top-p leaves its own sum or a little more, min-p anything up to all of it.
+  // The cutoff is beyond the candidates: top-p keeps at least its own total, min-p anything up to everything.
   const probability = topP < 1 && minP === 0 ? Math.max(sum, topP) : (sum + Math.max(sum, Math.min(1, topP))) / 2;
   return { count: all.length + 1, probability, known: false };
 }

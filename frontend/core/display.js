@@ -1,11 +1,11 @@
 /**
- * How the bars are drawn: which number stands beside each, and on which scale its length is. Pure.
+ * How bars are displayed: the number next to each, and the scale of their length. Pure.
  *
  * @typedef {import("./state.js").State} State
  *
  * @typedef {object} Display
  * @property {"percent" | "logprob" | "logit"} column
- * @property {"linear" | "log"} scale  log: a sixth of the track for each tenfold, from 0.0001 % to 100 %
+ * @property {"linear" | "log"} scale  log: a sixth of the track per factor of 10, from 0.0001 % to 100 %
  */
 import * as format from "./format.js";
 
@@ -15,11 +15,11 @@ export const FIRST_DISPLAY = { column: "percent", scale: "linear" };
 const CHOICES = { column: ["percent", "logprob", "logit"], scale: ["linear", "log"] };
 export const DECADES = 6;
 
-/** @param {any} kept @returns {Display} with what is known of it; the first choice for what is not */
-export function readDisplay(kept) {
+/** @param {any} saved @returns {Display} with defaults for whatever is missing or invalid */
+export function readDisplay(saved) {
   const names = /** @type {(keyof Display)[]} */ (Object.keys(CHOICES));
-  const good = names.filter((name) => CHOICES[name].includes(kept?.[name]));
-  return { ...FIRST_DISPLAY, ...Object.fromEntries(good.map((name) => [name, kept[name]])) };
+  const good = names.filter((name) => CHOICES[name].includes(saved?.[name]));
+  return { ...FIRST_DISPLAY, ...Object.fromEntries(good.map((name) => [name, saved[name]])) };
 }
 
 /** @param {State} state @param {Partial<Display>} changes @returns {State} */
@@ -27,15 +27,15 @@ export function setDisplay(state, changes) {
   return { ...state, display: readDisplay({ ...state.display, ...changes }) };
 }
 
-/** @param {number} share @param {Display["scale"]} scale @returns {number} of the whole track, in [0, 1] */
+/** @param {number} share @param {Display["scale"]} scale @returns {number} the bar's length as a fraction of the track, in [0, 1] */
 export function lengthOf(share, scale) {
   if (scale === "linear") return share;
   return share > 0 ? Math.max(0, Math.min(1, 1 + Math.log10(share) / DECADES)) : 0;
 }
 
 /**
- * The number beside a bar.
- * @param {{share: number, candidate?: {logit: number}}} row without a candidate: many tokens together, which have no logit
+ * The number next to a bar.
+ * @param {{share: number, candidate?: {logit: number}}} row without a candidate: all other tokens, which have no logit
  * @param {Display["column"]} column
  * @returns {string}
  */
@@ -45,7 +45,7 @@ export function figure({ share, candidate }, column) {
   return candidate ? format.signed(candidate.logit) : "";
 }
 
-/** @returns {{at: number, words: string}[]} the marks of the logarithmic scale, from its left to its right */
+/** @returns {{at: number, words: string}[]} the ticks of the logarithmic scale, left to right */
 export function ticks() {
   return Array.from({ length: DECADES + 1 }, (_, at) => ({ at: at / DECADES, words: format.round(10 ** (at - DECADES)) }));
 }

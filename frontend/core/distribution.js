@@ -1,16 +1,16 @@
 /**
- * The distribution of the next token at any temperature, computed from one answer. Pure; knows no page.
+ * The next-token distribution at any temperature, computed from one answer. Pure.
  *
  * An answer holds the logits of its candidates and, over the whole vocabulary, log-sum-exp of logit·b with its first two
- * derivatives at a grid of inverse temperatures b. A quintic Hermite curve through neighbouring points gives the
- * normaliser between them, so every shown probability and the entropy are those of the whole vocabulary.
+ * derivatives on a grid of inverse temperatures b. Quintic Hermite interpolation between grid points gives the
+ * normalizer, so all probabilities and the entropy are over the whole vocabulary.
  *
  * @typedef {import("./tokens.js").Token} Token
  *
  * @typedef {object} Candidate
  * @property {Token} token
  * @property {number} rank  1 for the highest logit
- * @property {number} logit  before temperature; -Infinity for a token that is ruled out
+ * @property {number} logit  before temperature; -Infinity for a masked token
  * @property {number} probability  at the answer's temperature, over the whole vocabulary
  *
  * @typedef {object} Point
@@ -21,18 +21,18 @@
  *
  * @typedef {object} Answer
  * @property {string} model
- * @property {number} temperature  asked for
- * @property {number} topK  asked for
- * @property {number} topP  asked for
- * @property {number} minP  asked for
- * @property {{count: number, probability: number}} kept  what these two leave, by the server's count
+ * @property {number} temperature  as requested
+ * @property {number} topK  as requested
+ * @property {number} topP  as requested
+ * @property {number} minP  as requested
+ * @property {{count: number, probability: number}} kept  what top-p and min-p keep, counted by the server
  * @property {Token[]} promptTokens
  * @property {number} tokenCount
  * @property {number} contextLimit
  * @property {Candidate[]} candidates  in order of rank
- * @property {readonly number[]} draws  asked for
- * @property {Candidate[]} drawn  the token at each of these points of what remains
- * @property {Candidate[]} watched  asked for by id, wherever they rank
+ * @property {readonly number[]} draws  as requested
+ * @property {Candidate[]} drawn  the token sampled by each draw
+ * @property {Candidate[]} watched  requested by id, whatever their rank
  * @property {Point[]} partition  in order of b
  * @property {number} otherProbability
  * @property {number} entropyBits
@@ -40,23 +40,23 @@
  *
  * @typedef {object} Row
  * @property {Candidate} candidate
- * @property {number} probability  at the wanted temperature
- * @property {number} raw  at temperature 1; NaN where it can't be known
+ * @property {number} probability  at the requested temperature
+ * @property {number} raw  at temperature 1; NaN if unknown
  *
  * @typedef {object} Drawing
  * @property {Row[]} rows
  * @property {number} otherProbability
  * @property {number} otherCount
  * @property {number} entropyBits
- * @property {boolean} exact  the server's own numbers; else computed, true to 1e-4
+ * @property {boolean} exact  computed by the server; otherwise here, to within 1e-4
  */
 
-const NEGLIGIBLE = 5e-5; // of the whole
+const NEGLIGIBLE = 5e-5; // probability
 
 /**
- * @param {Answer} answer @param {number} temperature @param {number} topK rows wanted
- * @param {readonly Candidate[]} [also] these of its candidates or watched tokens too, behind the others where not among them
- * @returns {Drawing | null} null where only the server can say
+ * @param {Answer} answer @param {number} temperature @param {number} topK number of rows
+ * @param {readonly Candidate[]} [also] more rows for these candidates or watched tokens, appended if not already shown
+ * @returns {Drawing | null} null if only the server can compute it
  */
 export function redraw(answer, temperature, topK, also = []) {
   const first = answer.candidates.slice(0, topK);
@@ -70,7 +70,7 @@ export function redraw(answer, temperature, topK, also = []) {
   };
   if (temperature === answer.temperature) {
     const drawing = draw((candidate) => candidate.probability, answer.entropyBits);
-    // The server's own sum of the others carries digits that 1 - sum has lost.
+    // The server's sum of the rest is more precise than 1 - sum.
     const hidden = answer.candidates.slice(first.length).reduce((total, { probability }) => total + probability, 0);
     const beside = shown.slice(first.length).reduce((total, { probability }) => total + probability, 0);
     return { ...drawing, exact: true, otherProbability: Math.max(0, Math.min(1, answer.otherProbability + hidden - beside)) };
@@ -85,7 +85,7 @@ export function redraw(answer, temperature, topK, also = []) {
   return draw((candidate) => shareAt(candidate.logit, point), entropyBits(point));
 }
 
-/** @param {Answer} answer @returns {(candidate: Candidate) => number} probability at temperature 1; NaN where unknown */
+/** @param {Answer} answer @returns {(candidate: Candidate) => number} probability at temperature 1; NaN if unknown */
 export function atOne(answer) {
   const point = pointAt(answer.partition, 1);
   return (candidate) => {
@@ -94,7 +94,7 @@ export function atOne(answer) {
   };
 }
 
-/** @param {Answer} answer @param {Candidate} candidate of it @returns {import("./tree.js").Score | null} at temperature 1; null where unknown */
+/** @param {Answer} answer @param {Candidate} candidate of it @returns {import("./tree.js").Score | null} at temperature 1; null if unknown */
 export function scoreOf(answer, candidate) {
   const { rank, logit, probability } = candidate;
   const point = pointAt(answer.partition, 1);
@@ -114,7 +114,7 @@ function entropyBits(point) {
 
 /**
  * @param {readonly Point[]} partition in order of b @param {number} b
- * @returns {Point | null} the curve's point there; null outside the grid. Its variance is not computed between points.
+ * @returns {Point | null} the interpolated point; null outside the grid. Between grid points its variance is not computed.
  */
 export function pointAt(partition, b) {
   const after = partition.findIndex((point) => point.b >= b);
@@ -125,10 +125,10 @@ export function pointAt(partition, b) {
 }
 
 /**
- * Colder than the grid the candidates hold nearly everything: what is left of the others shrinks with every degree, at least
- * as fast as the last candidate does.
+ * A point beyond the cold end of the grid, where the candidates hold nearly all probability: the rest shrinks at least as
+ * fast as the last candidate.
  * @param {Answer} answer @param {number} b beyond its grid
- * @returns {Point | null} null where the others may still have more than is seen
+ * @returns {Point | null} null if the rest may not be negligible
  */
 function beyond({ candidates, partition }, b) {
   const last = partition.at(-1);

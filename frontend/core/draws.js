@@ -1,5 +1,5 @@
 /**
- * Numbers for drawing tokens: the same seed at the same text gives the same numbers, so every roll can be repeated. Pure.
+ * Random numbers for sampling. The same seed and text give the same numbers, so every roll can be repeated. Pure.
  *
  * @typedef {import("./state.js").State} State
  * @typedef {import("./settings.js").Dice} Dice
@@ -10,7 +10,7 @@ import * as tree from "./tree.js";
 export const ROLLS = 100;
 const GOLDEN = 0x9e3779b9;
 
-/** @param {number} seed @returns {() => number} evenly spread in [0, 1), with 53 bits */
+/** @param {number} seed @returns {() => number} uniform in [0, 1), with 53 bits */
 export function numbers(seed) {
   let at = seed >>> 0;
   const word = () => {
@@ -23,7 +23,7 @@ export function numbers(seed) {
   return () => ((word() >>> 5) * 2 ** 26 + (word() >>> 6)) / 2 ** 53;
 }
 
-/** @param {State} state @returns {number[]} what is to be drawn now; the first of many is that of a single roll */
+/** @param {State} state @returns {number[]} the numbers for the current draw; the first equals that of a single roll */
 export function draws({ play, dice, tree: all, current, draft }) {
   if (!play || current === null || draft !== null) return [];
   const depth = tree.path(all, current).length;

@@ -1,14 +1,14 @@
-/** Numbers and names in words. Knows no state. */
+/** Formats numbers and names for display. */
 
 const THIN = "\u202f";
 const LONGEST_NAME = 80; // characters
-const SMALLEST = -690; // logarithm of the least probability that is still a number in every digit
+const SMALLEST = -690; // log of the smallest probability that is not denormal
 const COUNTS = new Intl.NumberFormat("en-US");
 const EXPONENTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /**
  * @param {number} probability in [0, 1]
- * @returns {string} one decimal from 1 %, significant digits below; never "0.0 %" or "100.0 %" for what is not
+ * @returns {string} one decimal from 1 %, significant digits below; never "0.0 %" or "100.0 %" unless exact
  */
 export function percent(probability) {
   return `${percentDigits(probability)}${THIN}%`;
@@ -20,7 +20,7 @@ function percentDigits(probability) {
   if (!(value > 0)) return "0";
   if (value >= 100) return "100";
   if (value > 99.999) return ">99.999";
-  // As many digits as show that something is left.
+  // Enough digits to differ from 100 %.
   if (value > 99.9) return value.toFixed(-Math.floor(Math.log10(100 - value)));
   if (value >= 0.995) return value.toFixed(1);
   const magnitude = Math.floor(Math.log10(value));
@@ -34,7 +34,7 @@ function tiny(digits, exponent) {
   return `${digits}×10⁻${exponent.replace(/\d/g, (digit) => EXPONENTS[Number(digit)])}`;
 }
 
-/** @param {number} logprob @returns {string} as `percent`, also where the probability is smaller than a number can be */
+/** @param {number} logprob @returns {string} as `percent`, also for probabilities below the smallest double */
 export function percentOf(logprob) {
   if (logprob > SMALLEST || logprob === -Infinity) return percent(Math.exp(logprob));
   const power = logprob / Math.LN10 + 2;
@@ -43,19 +43,19 @@ export function percentOf(logprob) {
   return `${tiny(String(shown), String(exponent))}${THIN}%`;
 }
 
-/** @param {number} probability a power of ten @returns {string} such as "0.01 %", without further digits */
+/** @param {number} probability a power of ten @returns {string} such as "0.01 %" */
 export function round(probability) {
   return `${Number((probability * 100).toPrecision(1))}${THIN}%`;
 }
 
-/** @param {number} value @returns {string} such as "−0.49", with a minus as wide as a digit; "−∞" where nothing is left */
+/** @param {number} value @returns {string} such as "−0.49", with a minus sign as wide as a digit; "−∞" for -Infinity */
 export function signed(value) {
   if (value === -Infinity) return "−∞";
   const digits = Math.abs(value).toFixed(2);
   return value < 0 && Number(digits) !== 0 ? `−${digits}` : digits;
 }
 
-/** @param {number} difference of two probabilities @returns {string} in percentage points, such as "+12.3" or "−0.04"; "±0" only for none */
+/** @param {number} difference of two probabilities @returns {string} in percentage points, such as "+12.3" or "−0.04"; "±0" only if equal */
 export function points(difference) {
   const value = Math.abs(difference * 100);
   if (!(value >= 0.005)) return value > 1e-4 ? "≈0" : "±0";
@@ -67,20 +67,20 @@ export function count(value) {
   return COUNTS.format(Math.round(value));
 }
 
-/** @param {number} bits @returns {string} never "0.00 bits" for what is not */
+/** @param {number} bits @returns {string} "0.00 bits" only if exactly 0 */
 export function bits(bits) {
   if (bits > 1e-9 && bits < 0.005) return "<0.01 bits";
   return `${Math.max(0, bits).toFixed(bits < 0.095 && bits > 1e-9 ? 2 : 1)} bits`;
 }
 
-/** @param {number} entropy in bits @param {boolean} cutting cut-offs, which it does not know of, leave less @returns {string} */
+/** @param {number} entropy in bits @param {boolean} cutting whether filters, which it ignores, are on @returns {string} */
 export function openness(entropy, cutting) {
   return `${bits(entropy)}${cutting ? " before the cut" : ""}: ${sureness(entropy)}`;
 }
 
 /**
  * @param {number} entropy in bits
- * @returns {string} how sure that is: the number of equally likely choices with the same entropy
+ * @returns {string} the perplexity: the number of equally likely choices with the same entropy
  */
 export function sureness(entropy) {
   const choices = 2 ** entropy;
@@ -115,13 +115,13 @@ export function parameters(parameters) {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit} parameters`;
 }
 
-/** @param {string} message @param {string | null} field @returns {string} the message as it reads beside the field */
+/** @param {string} message @param {string | null} field @returns {string} the message without the field's name, to show next to it */
 export function beside(message, field) {
   const words = field && message.startsWith(`${field}: `) ? message.slice(field.length + 2) : message;
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** @param {string} name of a model: a Hub id, a folder or `bundled` @returns {string} what a reader calls it */
+/** @param {string} name of a model: a Hub id, a folder or `bundled` @returns {string} the short name */
 export function shortName(name) {
   if (name === "bundled") return "Demo model";
   return (name.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1) || name).slice(0, LONGEST_NAME).toWellFormed();

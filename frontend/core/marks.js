@@ -1,16 +1,16 @@
 /**
- * Text → pieces, with marks and words for what can't be seen in it. Knows Unicode alone.
+ * Splits text into pieces, with visible marks and spoken names for invisible characters.
  *
- * @typedef {object} Piece  a stretch of a token as it is drawn
+ * @typedef {object} Piece  part of a token as displayed
  * @property {"text" | "mark" | "byte"} kind
  * @property {string} text  the characters themselves; for a byte, empty
- * @property {string} glyph  what is drawn for a mark or a byte; for text, empty
- * @property {string} spoken  in words, for a screen reader
+ * @property {string} glyph  what to display for a mark or a byte; empty for text
+ * @property {string} spoken  for screen readers
  */
 
 export const LONGEST_DRAWN = 400; // characters of one token
 
-// Joiners, selectors and tags shape the character before them and stay in the text; alone they are drawn by number.
+// Joiners, selectors and tags modify the character before them and stay in the text; alone they are shown by code point.
 const JOINERS = "\\u200c\\u200d\\ufe00-\\ufe0f\\u{e0020}-\\u{e007f}";
 const UNSEEN =
   "\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u00a0\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f" +
@@ -40,7 +40,7 @@ const NAMES = new Map([
   [0xfeff, "byte order mark"],
 ]);
 
-/** @param {string} text @returns {Piece[]} the text with everything unseen made visible */
+/** @param {string} text @returns {Piece[]} the text with invisible characters marked */
 export function marks(text) {
   const drawn = text.length > LONGEST_DRAWN ? text.slice(0, LONGEST_DRAWN).toWellFormed() : text;
   /** @type {Piece[]} */
@@ -55,7 +55,7 @@ export function marks(text) {
   return found;
 }
 
-/** @param {string} text @returns {string} its end on one line: single blanks as they are, marks for all else that can't be seen */
+/** @param {string} text @returns {string} its end on one line: single spaces as they are, other invisible characters marked */
 export function oneLine(text) {
   return marks(text.slice(-LONGEST_DRAWN).toWellFormed()).map((piece) => (piece.text === " " ? " " : piece.glyph || piece.text)).join("");
 }

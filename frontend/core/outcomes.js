@@ -1,6 +1,5 @@
 /**
- * What becomes of a question: its answer joins the state, or the reason why there is none. Pure transitions beside those of
- * `state.js`.
+ * Applies the outcome of a request, an answer or an error, to the state. Pure transitions on top of `state.js`.
  *
  * @typedef {import("./state.js").State} State
  * @typedef {import("./state.js").Question} Question
@@ -48,12 +47,12 @@ export function fail(state, trouble) {
   return { ...state, trouble, thinking: null, play: null };
 }
 
-/** @param {State} state @returns {State} what failed is asked again */
+/** @param {State} state @returns {State} with the failed request to be retried */
 export function retry(state) {
   return { ...state, trouble: null };
 }
 
-/** @param {State} state @param {string} key of the question @param {boolean} long @returns {State} its answer takes time */
+/** @param {State} state @param {string} key of the question @param {boolean} long @returns {State} while its answer is slow */
 export function think(state, key, long) {
   return { ...state, thinking: { key, long } };
 }

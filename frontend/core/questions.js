@@ -1,23 +1,23 @@
 /**
- * What the state asks of the server, and what it can draw meanwhile. Pure.
+ * Derives from the state what to request from the server, and what to display meanwhile. Pure.
  *
  * @typedef {import("./state.js").State} State
  * @typedef {import("./distribution.js").Answer} Answer
  * @typedef {import("./cuts.js").CutDrawing} Drawing
  *
  * @typedef {object} Question
- * @property {string} key  the same for the same question
+ * @property {string} key  equal for equal questions
  * @property {string} model
- * @property {string | null} text  typed text, or
- * @property {number[] | null} tokenIds  the tokens of the way here
+ * @property {string | null} text  the typed text, or
+ * @property {number[] | null} tokenIds  the tokens so far
  * @property {import("./settings.js").Settings} settings
- * @property {readonly number[]} draws  to be answered each with a token
- * @property {readonly number[]} watch  ids of tokens wanted wherever they rank
- * @property {boolean} whole  the prompt's tokens are wanted too
+ * @property {readonly number[]} draws  random numbers, each of which samples one token
+ * @property {readonly number[]} watch  ids to report whatever their rank
+ * @property {boolean} whole  request the prompt's tokens too
  *
  * @typedef {object} Scene
  * @property {Drawing} drawing
- * @property {boolean} stale  it belongs to another text or temperature than the one at hand
+ * @property {boolean} stale  it belongs to an earlier text or temperature
  */
 import { cut } from "./cuts.js";
 import { redraw } from "./distribution.js";
@@ -26,17 +26,17 @@ import { chosen, watched } from "./lookback.js";
 import { answerKey } from "./state.js";
 import * as tree from "./tree.js";
 
-export const BREADTH = 200; // candidates at hand while cut-offs can be dragged or distributions compared, so that nearly all falls among them
+export const BREADTH = 200; // candidates to request when filters or comparisons are in use, so cutoffs fall among them
 
 /**
  * @param {State} state
- * @param {boolean} [even] even where nobody could answer
- * @returns {Question | null} null where nothing is to be asked now
+ * @param {boolean} [even] even if no model is ready
+ * @returns {Question | null} null if there is nothing to request
  */
 export function wanted(state, even = false) {
   const { model } = state;
   const settings = state.open.more || state.pins.length ? { ...state.settings, topK: Math.max(breadth(state), state.settings.topK) } : state.settings;
-  if (model === null || state.held) return null;
+  if (model === null || state.dragging) return null;
   /** @type {Question} */
   const question = { key: "", model, text: state.draft, tokenIds: null, settings, draws: draws(state), watch: [], whole: true };
   if (state.draft !== null && state.linked?.model === model) {
@@ -55,42 +55,42 @@ export function wanted(state, even = false) {
   return ready && state.lost === null && state.trouble?.key !== question.key ? question : null;
 }
 
-/** @param {State} state @returns {number} no more than the model has tokens */
+/** @param {State} state @returns {number} at most the vocabulary size */
 function breadth({ models, model }) {
   return Math.min(BREADTH, models?.find((each) => each.name === model)?.facts?.vocabSize || BREADTH);
 }
 
-/** @param {State} state @returns {Answer | null} the answer for the text at hand, at whatever temperature */
+/** @param {State} state @returns {Answer | null} the answer for the current text, at any temperature */
 export function answerHere(state) {
   if (state.draft !== null || state.current === null) return null;
   const { model } = tree.node(state.tree, state.current);
   return state.answers.get(answerKey(model, tree.tokenIds(state.tree, state.current))) ?? null;
 }
 
-/** @param {Pick<State, "room" | "draft" | "current">} state @returns {boolean} nothing may tell what comes next */
+/** @param {Pick<State, "room" | "draft" | "current">} state @returns {boolean} the next token is hidden for guessing */
 export function hidden({ room, draft, current }) {
   return room.guessing && (draft !== null || room.seen !== current);
 }
 
-/** @param {State} state @returns {Scene | null} what the chart shows; null before the first answer, and where it may not be told */
+/** @param {State} state @returns {Scene | null} what the chart shows; null before the first answer and while hidden */
 export function scene(state) {
   if (hidden(state)) return null;
   const { topK, temperature } = state.settings;
   const here = answerHere(state);
   const answer = here ?? (state.drawn === null ? null : state.answers.get(state.drawn));
   if (!answer) return null;
-  // The token that the text has here has a bar of its own, wherever it ranks.
+  // The text's own token gets a bar, whatever its rank.
   const id = here ? chosen(state)?.token?.id : undefined;
   const also = [...answer.candidates, ...answer.watched].filter(({ token }) => token.id === id).slice(0, 1);
   const drawing = redraw(answer, temperature, topK, also);
   if (drawing) return { drawing: cut(answer, drawing, temperature, state.settings), stale: here === null };
-  // The nearest that can be drawn: a thumb on its way to the cold meets no jump back.
+  // The nearest temperature that can be computed, so dragging never jumps back.
   const nearest = temperature < answer.temperature ? Math.min(answer.temperature, 1 / (answer.partition.at(-1)?.b ?? 0)) : answer.temperature;
   const held = redraw(answer, nearest, topK);
   return held && { drawing: cut(answer, held, nearest, state.settings), stale: true };
 }
 
-/** @param {Answer} answer @param {Pick<Question, "settings" | "draws" | "watch">} question @returns {boolean} it is the server's word on it */
+/** @param {Answer} answer @param {Pick<Question, "settings" | "draws" | "watch">} question @returns {boolean} the answer is exactly for these settings */
 function answers(answer, { settings, draws, watch }) {
   const enough = answer.topK >= settings.topK || answer.candidates.length >= answer.vocabSize;
   const same = /** @type {const} */ (["temperature", "topP", "minP"]).every((name) => answer[name] === settings[name]);

@@ -1,18 +1,18 @@
 /**
- * What can be set, and in which range. Pure.
+ * The settings and their ranges. Pure.
  *
  * @typedef {import("./state.js").State} State
  *
  * @typedef {object} Settings
  * @property {number} topK
  * @property {number} temperature
- * @property {number} topP  1 cuts nothing
- * @property {number} minP  0 cuts nothing
+ * @property {number} topP  1: off
+ * @property {number} minP  0: off
  *
- * @typedef {object} Dice  how tokens are drawn
- * @property {number} seed  that of the last roll; the same seed at the same text draws the same
- * @property {boolean} fresh  each roll takes a new seed
- * @property {number} pace  tokens a second while writing on
+ * @typedef {object} Dice  how tokens are sampled
+ * @property {number} seed  of the last roll; the same seed and text give the same token
+ * @property {boolean} fresh  new seed for each roll
+ * @property {number} pace  tokens per second when generating
  */
 
 /** @type {Settings} */
@@ -28,27 +28,27 @@ export const LIMITS = {
 export const SETTINGS = /** @type {(keyof Settings)[]} */ (Object.keys(LIMITS));
 export const DICE_LIMITS = { seed: { least: 0, most: 2 ** 32 - 1 }, pace: { least: 0.5, most: 20 } };
 
-/** @param {keyof Settings} name @param {unknown} value @returns {boolean} it is in range */
+/** @param {keyof Settings} name @param {unknown} value @returns {boolean} whether it is in range */
 export function fits(name, value) {
   const { least, most } = LIMITS[name];
   return typeof value === "number" && value >= least && value <= most && (name !== "topK" || Number.isInteger(value));
 }
 
-/** @param {Partial<Dice>} changes @returns {boolean} all in range */
+/** @param {Partial<Dice>} changes @returns {boolean} whether all are in range */
 export function fitDice({ seed = 0, pace = 1, fresh = true }) {
   const { seed: seeds, pace: paces } = DICE_LIMITS;
   const good = Number.isInteger(seed) && seed >= seeds.least && seed <= seeds.most;
   return good && typeof fresh === "boolean" && pace >= paces.least && pace <= paces.most;
 }
 
-/** @param {State} state @param {Partial<Settings>} changes @param {boolean} [held] by a hand that drags @returns {State} */
-export function set(state, changes, held = false) {
+/** @param {State} state @param {Partial<Settings>} changes @param {boolean} [dragging] while a slider is dragged @returns {State} */
+export function set(state, changes, dragging = false) {
   const settings = { ...state.settings, ...changes };
   if (!SETTINGS.every((name) => fits(name, settings[name]))) return state;
-  return { ...state, settings, held, trouble: null, play: null, said: null };
+  return { ...state, settings, dragging, trouble: null, play: null, said: null };
 }
 
-/** @param {State} state @returns {State} the control is let go */
+/** @param {State} state @returns {State} after dragging ended */
 export function release(state) {
-  return state.held ? { ...state, held: false } : state;
+  return state.dragging ? { ...state, dragging: false } : state;
 }

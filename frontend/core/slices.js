@@ -1,6 +1,5 @@
 /**
- * The parts of the state that one feature each looks after: their shape, and what they are at first. Pure data: knows no
- * feature and no transition.
+ * The parts of the state that belong to one feature each: their types and initial values. Pure data.
  *
  * @typedef {import("./tree.js").Node} Node
  * @typedef {import("./tokens.js").Token} Token
@@ -17,7 +16,7 @@
  * @property {number} vocabSize
  * @property {number} contextLimit
  * @property {readonly number[]} endOfTextIds  the tokens that end a text
- * @property {readonly number[]} prefixTokenIds  the special tokens that the tokenizer puts in front of every text
+ * @property {readonly number[]} prefixTokenIds  special tokens that the tokenizer adds in front of every text
  *
  * @typedef {object} Model
  * @property {string} name
@@ -28,64 +27,64 @@
  * @property {string} reason  why it failed and what to do
  * @property {Facts | null} facts  once ready
  *
- * @typedef {object} Reread  the text at hand, as another model read it
+ * @typedef {object} Reread  how another model tokenized the current text
  * @property {string} model
  * @property {string} text
  * @property {number} count  tokens
  *
- * @typedef {object} Linked  tokens that a link named
- * @property {string} model  in whose vocabulary they are
+ * @typedef {object} Linked  tokens from a link
+ * @property {string} model  whose vocabulary they are from
  * @property {readonly number[]} ids
  *
  * @typedef {object} Cell  one token of a distribution
  * @property {Token} token
  * @property {number} share  after temperature and cut-offs
  *
- * @typedef {object} Spread  a distribution, as far as it is at hand
+ * @typedef {object} Spread  the known part of a distribution
  * @property {string} model
- * @property {readonly Cell[]} cells  the most likely first
- * @property {boolean} whole  no other token has a share
+ * @property {readonly Cell[]} cells  most likely first
+ * @property {boolean} whole  no other token has any probability
  * @property {number} entropyBits  before cut-offs
  *
  * @typedef {object} PinPart
  * @property {string} name  "A", "B" or "C"
- * @property {string} key  of the answer it was drawn from
- * @property {string} text  the end of the text it belongs to, with marks for what can't be seen
+ * @property {string} key  of the answer it came from
+ * @property {string} text  the end of its text, with invisible characters marked
  * @property {Settings} settings
  * @typedef {Spread & PinPart} Pin
  *
- * @typedef {readonly Token[] | number | null} Spelling  a number: that many characters to stand behind have failed; null: all
+ * @typedef {readonly Token[] | number | null} Spelling  a number: how many anchor characters have failed; null: all have
  *
- * @typedef {object} Told  what the server said of a token at a place
+ * @typedef {object} Lookup  the server's numbers for a token at a position
  * @property {Candidate} candidate
- * @property {number} temperature  asked for
+ * @property {number} temperature  as requested
  * @property {Answer["partition"]} partition
  *
- * @typedef {object} Removed  a branch that can be brought back
+ * @typedef {object} Removed  a deleted branch that can be restored
  * @property {readonly Node[]} nodes  parents first
- * @property {number | null} current  the node the text ended at, where that was one of them
+ * @property {number | null} current  the node where the text ended, if it was one of them
  * @property {string} words
  *
- * @typedef {"all" | "way" | "text" | "nothing"} Saved  everything tried, the text at hand with its tokens, or its words alone
+ * @typedef {"all" | "way" | "text" | "nothing"} Saved  what was saved: all branches, the current text with its tokens, its characters only, or nothing
  *
  * @typedef {"none" | "surprise" | "entropy"} Shade
  *
  * @typedef {object} Shading
- * @property {Shade} by  what the text is coloured by
- * @property {boolean} curious  a token's numbers are being looked at
+ * @property {Shade} by  what the highlight shows
+ * @property {boolean} curious  a token's card is open
  * @property {import("./state.js").Trouble | null} trouble  why there are no scores
  *
  * @typedef {object} Tour
- * @property {number | null} at  the stop; null while nobody walks
- * @property {boolean} offered  to a first visitor; never again once taken or declined
- * @property {{current: number | null, temperature: number} | null} mark  how things stood when the stop was reached
+ * @property {number | null} at  index of the stop; null if the tour is not running
+ * @property {boolean} offered  the invitation was shown; never again once accepted or declined
+ * @property {{current: number | null, temperature: number} | null} mark  the state when the stop was reached
  *
- * @typedef {object} Room  the page in front of people
- * @property {boolean} presenting  text and chart alone, in large type
- * @property {boolean} guessing  bars are hidden until they are asked for
- * @property {number | null} seen  the node whose bars were asked for
+ * @typedef {object} Room  presenting to an audience
+ * @property {boolean} presenting  only text and chart, in large type
+ * @property {boolean} guessing  bars are hidden until revealed
+ * @property {number | null} seen  the node whose bars were revealed
  * @property {Tour} tour
- * @property {boolean} keys  letters, digits and signs act by themselves
+ * @property {boolean} keys  single-key shortcuts are on
  */
 
 /** @type {Shading} */

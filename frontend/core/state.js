@@ -1,6 +1,5 @@
 /**
- * The page's state and every transition of it. Pure: a state is never changed, the next one is returned. Knows neither the
- * server nor the page; times come in as arguments.
+ * The page's state and its transitions. Pure: each returns a new state; times are passed in.
  *
  * @typedef {import("./tree.js").Tree} Tree
  * @typedef {import("./tokens.js").Token} Token
@@ -11,59 +10,59 @@
  * @typedef {import("./settings.js").Settings} Settings
  * @typedef {import("./settings.js").Dice} Dice
  *
- * @typedef {object} Trouble  why the last question has no answer
- * @property {string} key  of the question
- * @property {string} message  in words, with what to do
+ * @typedef {object} Trouble  why the last request failed
+ * @property {string} key  of the request
+ * @property {string} message  for the user, with what to do
  * @property {string} code
- * @property {string | null} field  of the request, where one is at fault
- * @property {boolean} again  it is asked again by itself
+ * @property {string | null} field  the invalid request field, if one is
+ * @property {boolean} again  retried automatically
  *
  * @typedef {object} Play
- * @property {"roll" | "write" | "tally"} kind  one token; token by token; many at one place, none appended
- * @property {number} wrote  tokens so far
+ * @property {"roll" | "write" | "tally"} kind  roll: one token; write: one after another; tally: many at one position, none appended
+ * @property {number} wrote  tokens generated so far
  *
  * @typedef {"more" | "steps" | "paths" | "likely"} Panel
  *
- * @typedef {number | {text: string, at: number | null}} Place  a node, or a text that has no answer yet and the node it came from
+ * @typedef {number | {text: string, at: number | null}} UndoStep  an undo step: a node, or a draft and the node it started from
  *
  * @typedef {object} State
  * @property {Tree} tree
  * @property {number | null} current  the node whose next token the chart shows; null before the first answer
- * @property {number | null} end  the node at the end of the text, while the chart stands at an earlier place of it
- * @property {string | null} draft  a text that has no answer yet
- * @property {"typing" | "typed" | null} session  typing: since the last move; typed: and an answer has landed since
- * @property {readonly Place[]} past
- * @property {readonly Place[]} future
+ * @property {number | null} end  the node at the end of the text while the chart is at an earlier position
+ * @property {string | null} draft  text that has no answer yet
+ * @property {"typing" | "typed" | null} session  typing: since the last step; typed: and an answer has arrived since
+ * @property {readonly UndoStep[]} past
+ * @property {readonly UndoStep[]} future
  * @property {Settings} settings
  * @property {Dice} dice
  * @property {import("./display.js").Display} display
  * @property {readonly import("./slices.js").Pin[]} pins
- * @property {{pin: import("./slices.js").Pin, versus: string | null, at: number | null} | null} unpinned  the last one taken off, and where
- * @property {string | null} versus  name of the pin that the numbers are compared with
- * @property {string} likely  the text whose probability is asked
- * @property {ReadonlyMap<string, import("./slices.js").Spelling>} spellings  of such texts
- * @property {ReadonlyMap<string, import("./slices.js").Told>} told  of their tokens
- * @property {Trouble | null} probeTrouble  why it can't be told
- * @property {import("./slices.js").Linked | null} linked  the tokens a link brought, until they have an answer
- * @property {string | null} linkTrouble  why a link could not be followed, in words
- * @property {Play | null} play  what is being drawn
- * @property {string | null} said  how that ended, in words
- * @property {readonly import("./slices.js").Removed[]} removed  branches deleted, the last one last
- * @property {import("./slices.js").Saved} kept  how much of all this outlives a reload
- * @property {Readonly<Record<Panel, boolean>>} open  which parts of the page are unfolded
- * @property {boolean} held  a control is being dragged; nothing is asked
- * @property {import("./slices.js").Shading} shading  how the text is coloured
- * @property {ReadonlyMap<string, Answer>} answers  by model and token ids, the newest last
- * @property {string | null} drawn  key of the answer last drawn, held while the next is awaited
- * @property {readonly Model[] | null} models  null until the server has told
- * @property {ReadonlyMap<string, {at: number, done: number, rate: number}>} progress  bytes a second of downloads
- * @property {string | null} wish  the model wanted; null for the server's default
- * @property {string | null} model  the model that speaks
- * @property {string | null} lost  why the server can't be reached, in words
+ * @property {{pin: import("./slices.js").Pin, versus: string | null, at: number | null} | null} unpinned  the pin removed last, and where
+ * @property {string | null} versus  name of the pin to compare with
+ * @property {string} likely  the text typed into "How likely is …?"
+ * @property {ReadonlyMap<string, import("./slices.js").Spelling>} spellings  tokenizations of such texts
+ * @property {ReadonlyMap<string, import("./slices.js").Lookup>} lookups  of their tokens
+ * @property {Trouble | null} probeTrouble  why the lookup failed
+ * @property {import("./slices.js").Linked | null} linked  tokens from a link, until they have an answer
+ * @property {string | null} linkTrouble  why a link could not be opened
+ * @property {Play | null} play  the sampling in progress
+ * @property {string | null} said  how it ended
+ * @property {readonly import("./slices.js").Removed[]} removed  deleted branches, newest last
+ * @property {import("./slices.js").Saved} saved  how much of this survives a reload
+ * @property {Readonly<Record<Panel, boolean>>} open  which panels are open
+ * @property {boolean} dragging  a control is being dragged; no requests
+ * @property {import("./slices.js").Shading} shading  the text's highlight
+ * @property {ReadonlyMap<string, Answer>} answers  by model and token ids, newest last
+ * @property {string | null} drawn  key of the answer shown, while the next one is awaited
+ * @property {readonly Model[] | null} models  null until the server has sent them
+ * @property {ReadonlyMap<string, {at: number, done: number, rate: number}>} progress  download rates, in bytes per second
+ * @property {string | null} wish  the model chosen; null for the server's default
+ * @property {string | null} model  the model in use
+ * @property {string | null} lost  why the server can't be reached
  * @property {Trouble | null} trouble
- * @property {{key: string, long: boolean} | null} thinking  the question whose answer takes time
+ * @property {{key: string, long: boolean} | null} thinking  the request whose answer is slow
  * @property {{model: string, message: string} | null} loadTrouble
- * @property {import("./slices.js").Reread | null} reread  how another model read the text at hand before
+ * @property {import("./slices.js").Reread | null} reread  how another model tokenized the current text
  * @property {import("./slices.js").Room} room
  */
 import { scoreOfNext } from "./beginning.js";
@@ -94,16 +93,16 @@ export function initial() {
     versus: null,
     likely: "",
     spellings: new Map(),
-    told: new Map(),
+    lookups: new Map(),
     probeTrouble: null,
     linked: null,
     linkTrouble: null,
     play: null,
     said: null,
     removed: [],
-    kept: "all",
+    saved: "all",
     open: { more: false, steps: false, paths: false, likely: false },
-    held: false,
+    dragging: false,
     shading: FIRST_SHADING,
     answers: new Map(),
     drawn: null,
@@ -120,26 +119,26 @@ export function initial() {
   };
 }
 
-/** @param {string} model @param {readonly number[]} ids @returns {string} under which an answer is kept */
+/** @param {string} model @param {readonly number[]} ids @returns {string} the answer's key in `answers` */
 export function answerKey(model, ids) {
   return JSON.stringify([model, ids]);
 }
 
-/** @param {State} state @param {string} text @returns {State} the text is typed anew */
+/** @param {State} state @param {string} text @returns {State} with the text as edited */
 export function edit(state, text) {
   if (text === (state.draft ?? textHere(state))) return state;
   const current = ending(state);
   return { ...state, current, end: null, draft: text, linked: null, linkTrouble: null, session: state.session ?? "typing", trouble: null, play: null, said: null };
 }
 
-/** @param {State} state @returns {State} typing is over: the next typing is a step of its own for undo */
+/** @param {State} state @returns {State} typing ended: the next edit is a separate undo step */
 export function rest(state) {
   return state.session && state.draft === null ? { ...state, session: null } : state;
 }
 
 /**
- * The candidate joins the text where the chart stands, if it is one of those the text at hand has there: a click on bars
- * of another text is none.
+ * Appends the candidate at the chart's position, unless it is not from the current text's answer: a click on stale bars is
+ * ignored.
  * @param {State} state @param {Candidate} candidate @param {number | null} raw its probability at temperature 1
  * @returns {State}
  */
@@ -152,24 +151,24 @@ export function append(state, candidate, raw) {
   const known = { probability: raw, rank: candidate.rank, score: scoreOfNext(state, answer, candidate) };
   const [grown, id] = tree.extend(state.tree, state.current, candidate.token, known);
   const next = { ...state, tree: grown };
-  // The token that the text has here anyway: the chart moves on along the text. Writing leaves the text behind.
+  // The text's own token: the chart moves along the text. Generating starts a new branch instead.
   const along = state.end !== null && state.play?.kind !== "write" && tree.leadsTo(grown, id, state.end);
   return along ? stand(next, id) : goTo(next, id);
 }
 
-/** @param {Token} token that is none @returns {string} why it did not join the text */
+/** @param {Token} token without text @returns {string} why it was not appended */
 function noneWords({ id }) {
   return `Nothing was appended: id ${id} is no token. The model has a row for it, its tokenizer does not.`;
 }
 
-/** @param {State} state @param {number} id @returns {State} the text ends at that node */
+/** @param {State} state @param {number} id @returns {State} with the text ending at that node */
 export function goTo(state, id) {
   if (id === ending(state) && state.draft === null) return stand(state, id);
-  const here = place(state);
+  const here = undoStep(state);
   return { ...arrive(state, id), past: here === null ? state.past : [...state.past, here].slice(-MOST_PAST), future: [] };
 }
 
-/** @param {State} state @param {number} id on the way to the end @returns {State} the chart stands there; the text stays */
+/** @param {State} state @param {number} id in the current text @returns {State} with the chart there and the text unchanged */
 export function stand(state, id) {
   const end = ending(state);
   if (id === state.current && state.draft === null) return state;
@@ -179,7 +178,7 @@ export function stand(state, id) {
   return { ...state, current: id, end: id === end ? null : end, drawn, trouble: null, play: null, said: null };
 }
 
-/** @param {State} state @returns {State} one token less; the token stays on its branch */
+/** @param {State} state @returns {State} with the last token removed; it stays on its branch */
 export function takeBack(state) {
   if (state.current === null || state.draft !== null) return state;
   const { parent } = tree.node(state.tree, state.current);
@@ -190,9 +189,9 @@ export function takeBack(state) {
 
 /** @param {State} state @returns {State} */
 export function undo(state) {
-  const here = place(state);
+  const here = undoStep(state);
   const future = here === null ? state.future : [here, ...state.future];
-  // A text that has no answer yet stands on top of the node it came from.
+  // A draft is on top of the node it started from.
   if (state.draft !== null && state.current !== null) {
     return { ...arrive(state, state.current), future: here === state.current ? state.future : future };
   }
@@ -204,8 +203,8 @@ export function undo(state) {
 export function redo(state) {
   const [next, ...future] = state.future;
   if (next === undefined) return state;
-  const here = place(state);
-  // A text without an answer never became a place of its own: it starts again from here.
+  const here = undoStep(state);
+  // A draft without an answer never became a node: it starts again from here.
   const past = here === null || typeof next !== "number" ? state.past : [...state.past, here];
   return { ...arrive(state, next), past, future };
 }
@@ -220,24 +219,24 @@ export function ending(state) {
   return state.end ?? state.current;
 }
 
-/** @param {State} state @returns {string} the text at hand, without an unanswered draft */
+/** @param {State} state @returns {string} the current text, without a draft */
 export function textHere(state) {
   const end = ending(state);
   return end === null ? "" : tree.text(state.tree, end);
 }
 
-/** @param {State} state @returns {Place | null} where undo would lead back to */
-export function place(state) {
+/** @param {State} state @returns {UndoStep | null} the current undo step */
+export function undoStep(state) {
   return state.draft !== null && state.session !== null ? { text: state.draft, at: ending(state) } : ending(state);
 }
 
-/** @param {State} state @returns {readonly Place[]} the past, with a text that has no answer yet */
+/** @param {State} state @returns {readonly UndoStep[]} the undo history, including the draft */
 export function pastWithDraft(state) {
-  const here = place(state);
+  const here = undoStep(state);
   return typeof here === "number" || here === null ? state.past : [...state.past, here].slice(-MOST_PAST);
 }
 
-/** @param {State} state @param {Place} to @returns {State} */
+/** @param {State} state @param {UndoStep} to @returns {State} */
 function arrive(state, to) {
   const fresh = { linked: null, linkTrouble: null, trouble: null, play: null, said: null };
   if (typeof to !== "number") {

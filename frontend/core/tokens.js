@@ -1,26 +1,26 @@
 /**
- * Bytes of tokens → text and pieces to draw. Knows UTF-8; knows neither the page nor the server.
+ * Decodes token bytes to text and displayable pieces.
  *
  * @typedef {import("./marks.js").Piece} Piece
  *
  * @typedef {object} Token
- * @property {number} id  in the vocabulary of its model
- * @property {Uint8Array} bytes  what it adds to the text, exactly: for half a character, its half
- * @property {boolean} special  a mark of the tokenizer (beginning, end, role), not part of the text; with no bytes it is no
- *   token at all: the model has a row for that id, its tokenizer has nothing
+ * @property {number} id  in its model's vocabulary
+ * @property {Uint8Array} bytes  exactly what it adds to the text, possibly part of a character
+ * @property {boolean} special  a control token (BOS, EOS, role) that is not part of the text; without bytes, an id that the
+ *   model has but its tokenizer does not
  *
- * @typedef {object} Group  neighbouring tokens that can only be read together
+ * @typedef {object} Group  adjacent tokens that share a character
  * @property {number} start  index of its first token
- * @property {number} count  how many tokens: more than one where characters are split between them
+ * @property {number} count  number of tokens: more than one if they split a character
  * @property {Piece[]} pieces
  * @property {boolean} special
- * @property {boolean} open  ends in the middle of a character
+ * @property {boolean} open  ends with an incomplete character
  */
 import { LONGEST_DRAWN, marks } from "./marks.js";
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** @param {Uint8Array} bytes @returns {string | null} null where the bytes are not whole, valid UTF-8 */
+/** @param {Uint8Array} bytes @returns {string | null} null if not valid UTF-8 */
 export function decode(bytes) {
   try {
     return strict.decode(bytes);
@@ -40,29 +40,29 @@ export function join(parts) {
   return joined;
 }
 
-/** @param {readonly Token[]} tokens @returns {string} their text, without marks of the tokenizer and half characters */
+/** @param {readonly Token[]} tokens @returns {string} their text, without special tokens and incomplete characters */
 export function textOf(tokens) {
   const bytes = join(tokens.filter((token) => !token.special).map((token) => token.bytes));
   return decode(bytes) ?? runs(bytes).filter((run) => typeof run === "string").join("");
 }
 
-/** @type {WeakMap<Uint8Array, ReturnType<typeof wholeness>>} of tokens' own bytes, which never change */
+/** @type {WeakMap<Uint8Array, ReturnType<typeof wholeness>>} keyed by the tokens' bytes, which never change */
 const known = new WeakMap();
 /** @type {WeakMap<Uint8Array, Piece[]>} */
 const drawn = new WeakMap();
 
 /**
  * @template T
- * @param {WeakMap<Uint8Array, T>} kept @param {Uint8Array} bytes of one token @param {(bytes: Uint8Array) => T} make
- * @returns {T} made once: a long text is gone through at every step
+ * @param {WeakMap<Uint8Array, T>} cache @param {Uint8Array} bytes of one token @param {(bytes: Uint8Array) => T} make
+ * @returns {T} computed once, since every step walks the whole text
  */
-function once(kept, bytes, make) {
-  const found = kept.get(bytes) ?? make(bytes);
-  kept.set(bytes, found);
+function once(cache, bytes, make) {
+  const found = cache.get(bytes) ?? make(bytes);
+  cache.set(bytes, found);
   return found;
 }
 
-/** @param {Uint8Array} bytes @returns {"whole" | "open" | "broken"} open: valid so far, ends inside a character */
+/** @param {Uint8Array} bytes @returns {"whole" | "open" | "broken"} open: valid, but ends inside a character */
 export function wholeness(bytes) {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   try {
@@ -109,7 +109,7 @@ export function groups(tokens) {
   return found;
 }
 
-/** @param {readonly Token[]} tokens @returns {Uint8Array} the bytes at the end that wait for the rest of a character */
+/** @param {readonly Token[]} tokens @returns {Uint8Array} the incomplete character at the end */
 export function pending(tokens) {
   const last = groups(tokens.slice(-4)).at(-1);
   if (!last || last.special || !last.open) return new Uint8Array();
@@ -121,12 +121,12 @@ export function pending(tokens) {
   return new Uint8Array();
 }
 
-/** @param {Token} token @returns {boolean} it is none: what can't join a text */
+/** @param {Token} token @returns {boolean} an id without a token, which can't be appended */
 export function noToken({ special, bytes }) {
   return special && bytes.length === 0;
 }
 
-/** @param {Token} token @returns {string} quoted within a sentence, with marks for what can't be seen, isolated in its direction */
+/** @param {Token} token @returns {string} quoted for a sentence, with invisible characters marked and bidi isolated */
 export function shown(token) {
   if (noToken(token)) return spoken(token);
   const drawn = spell(token).pieces.map((piece) => piece.glyph || piece.text).join("");
@@ -134,9 +134,9 @@ export function shown(token) {
 }
 
 /**
- * A token as drawn after `before`, the bytes that wait for the rest of a character.
+ * A token as displayed after `before`, the bytes of an incomplete character.
  * @param {Token} token @param {Uint8Array} [before]
- * @returns {{pieces: Piece[], completes: string}} `completes` is the text it ends, where it ends some
+ * @returns {{pieces: Piece[], completes: string}} `completes`: the character it completes, if any
  */
 export function spell(token, before = new Uint8Array()) {
   if (token.special) return { pieces: label(token), completes: "" };
@@ -144,7 +144,7 @@ export function spell(token, before = new Uint8Array()) {
   return { pieces: pieces(token.bytes), completes: whole ?? "" };
 }
 
-/** @param {Token} token @returns {string} in words, such as "space the" */
+/** @param {Token} token @returns {string} for screen readers, such as "space the" */
 export function spoken(token) {
   return spell(token)
     .pieces.map((piece) => piece.spoken)
@@ -157,7 +157,7 @@ function label(token) {
   return [{ kind: "text", text: name.slice(0, LONGEST_DRAWN), glyph: "", spoken: noToken(token) ? name : `special token ${name}` }];
 }
 
-/** @param {Uint8Array} bytes @returns {Piece[]} text where the bytes are characters, byte by byte where not */
+/** @param {Uint8Array} bytes @returns {Piece[]} text where the bytes are valid UTF-8, single bytes elsewhere */
 function pieces(bytes) {
   const whole = decode(bytes);
   if (whole !== null) return marks(whole);
@@ -168,7 +168,7 @@ function pieces(bytes) {
   });
 }
 
-/** @param {Uint8Array} bytes @returns {(string | number)[]} stretches of text, and each byte that belongs to none */
+/** @param {Uint8Array} bytes @returns {(string | number)[]} runs of text, and each byte outside of them */
 function runs(bytes) {
   /** @type {(string | number)[]} */
   const found = [];
@@ -190,7 +190,7 @@ function runs(bytes) {
   return found;
 }
 
-/** @param {number} lead @returns {number} bytes of the character that `lead` starts; 0 where it starts none */
+/** @param {number} lead @returns {number} length of the character that `lead` starts; 0 if none */
 function lengthOf(lead) {
   if (lead < 0x80) return 1;
   if (lead < 0xc2) return 0;

@@ -1,27 +1,26 @@
 /**
- * Everything tried, as a tree of tokens: one root for each model, one node for each token. Pure; a tree is never changed,
- * a changed copy is returned.
+ * Every text tried, as a tree of tokens: one root per model, one node per token. Pure: changes return a new tree.
  *
  * @typedef {import("./tokens.js").Token} Token
  *
  * @typedef {object} Node
  * @property {number} id
  * @property {number | null} parent  null for a root
- * @property {string} model  whose tokens these are
+ * @property {string} model  whose vocabulary the token is from
  * @property {Token | null} token  null for a root
- * @property {number | null} probability  the model's own, at temperature 1; null where nobody asked
+ * @property {number | null} probability  at temperature 1; null if not requested
  * @property {number | null} rank
- * @property {Score | null} score  what the model said of it at temperature 1; null where nobody asked
- * @property {string | null} typed  the text as typed, where typing ended exactly here
- * @property {number | null} latest  the child gone to last
- * @property {string | null} name  given by the user to the branch that it is in
- * @property {boolean} folded  what follows its branch is not listed
+ * @property {Score | null} score  at temperature 1; null if not requested
+ * @property {string | null} typed  the text as typed, if typing ended here
+ * @property {number | null} latest  the child visited last
+ * @property {string | null} name  the user's name for its branch
+ * @property {boolean} folded  its subbranches are hidden
  * @property {readonly number[]} children
  *
- * @typedef {object} Score  all null for a first token that nothing stands before
- * @property {number | null} logprob  in nats; -Infinity where it was impossible
+ * @typedef {object} Score  all null for a first token without BOS
+ * @property {number | null} logprob  in nats; -Infinity if impossible
  * @property {number | null} rank
- * @property {number | null} entropy  of the distribution at its place, in bits
+ * @property {number | null} entropy  of the distribution at its position, in bits
  *
  * @typedef {object} Tree
  * @property {ReadonlyMap<number, Node>} nodes
@@ -39,7 +38,7 @@ export function node(tree, id) {
   return found;
 }
 
-/** @param {Tree} tree @param {string} model @returns {[Tree, number]} the model's root, made where it has none */
+/** @param {Tree} tree @param {string} model @returns {[Tree, number]} the model's root, created if needed */
 export function rootFor(tree, model) {
   for (const each of tree.nodes.values()) if (each.parent === null && each.model === model) return [tree, each.id];
   const root = blank({ id: tree.nextId, parent: null, model, token: null });
@@ -47,7 +46,7 @@ export function rootFor(tree, model) {
 }
 
 /**
- * The node that follows `parent` with that token, made where there is none.
+ * The child of `parent` with that token, created if needed.
  * @param {Tree} tree @param {number} parent @param {Token} token
  * @param {{probability: number | null, rank: number | null, score?: Score | null}} known
  * @returns {[Tree, number]}
@@ -75,7 +74,7 @@ export function extendAll(tree, parent, tokens) {
   return [{ nodes, nextId }, above.id];
 }
 
-/** @param {Node} node @returns {number | null} its probability's logarithm, also where it is too small a number; null where nobody picked it */
+/** @param {Node} node @returns {number | null} its log-probability, even if the probability underflows; null if it was not picked */
 export function logprobOf({ probability, score }) {
   return probability === null ? null : (score?.logprob ?? Math.log(probability));
 }
@@ -85,7 +84,7 @@ export function change(tree, id, changes) {
   return { ...tree, nodes: new Map(tree.nodes).set(id, { ...node(tree, id), ...changes }) };
 }
 
-/** @param {Tree} tree @param {number} id @returns {Node[]} from the first token to `id`; the root is not among them */
+/** @param {Tree} tree @param {number} id @returns {Node[]} from the first token to `id`, without the root */
 export function path(tree, id) {
   /** @type {Node[]} */
   const nodes = [];
@@ -103,20 +102,20 @@ export function tokens(nodes) {
   return nodes.map((each) => /** @type {Token} */ (each.token));
 }
 
-/** @param {Tree} tree @param {number} id @returns {string} as typed, then what the tokens chosen since add to it */
+/** @param {Tree} tree @param {number} id @returns {string} the text as typed, plus the tokens picked since */
 export function text(tree, id) {
   const nodes = path(tree, id);
   const end = nodes.findLastIndex((each) => each.typed !== null);
   return (nodes[end]?.typed ?? "") + textOf(tokens(nodes.slice(end + 1)));
 }
 
-/** @param {Tree} tree @param {number} id @returns {boolean} a mark at the very beginning: nothing stands before it, nobody chose it */
+/** @param {Tree} tree @param {number} id @returns {boolean} a special token at the beginning, added by the tokenizer */
 export function isFirstMark(tree, id) {
   const { parent, token } = node(tree, id);
   return parent !== null && token?.special === true && node(tree, parent).parent === null;
 }
 
-/** @param {Tree} tree @param {number} id @param {number} end @returns {boolean} the way to `end` leads through `id` */
+/** @param {Tree} tree @param {number} id @param {number} end @returns {boolean} `id` is an ancestor of `end`, or `end` itself */
 export function leadsTo(tree, id, end) {
   /** @type {number | null} */
   let at = end;
@@ -124,7 +123,7 @@ export function leadsTo(tree, id, end) {
   return at === id;
 }
 
-/** @param {Tree} tree @param {number} id @param {number} [most] @returns {Node[]} what followed when last here */
+/** @param {Tree} tree @param {number} id @param {number} [most] @returns {Node[]} the continuation visited last */
 export function onward(tree, id, most = 200) {
   /** @type {Node[]} */
   const nodes = [];
@@ -134,7 +133,7 @@ export function onward(tree, id, most = 200) {
   return nodes;
 }
 
-/** @param {Tree} tree @param {number} id @returns {Tree} in which the way to `id` is the one gone last */
+/** @param {Tree} tree @param {number} id @returns {Tree} with the path to `id` as the one visited last */
 export function goneTo(tree, id) {
   const nodes = new Map(tree.nodes);
   for (let at = node(tree, id); at.parent !== null; at = node(tree, at.parent)) {
@@ -146,8 +145,8 @@ export function goneTo(tree, id) {
 
 /**
  * @param {Tree} tree @param {number} id @param {ReadonlySet<number>} kept
- * @param {boolean} chosen  what was picked from bars or has a name stays too
- * @returns {Tree} without the way to `id` alone
+ * @param {boolean} chosen  keep picked and named nodes too
+ * @returns {Tree} without the nodes that only lead to `id`
  */
 export function prune(tree, id, kept, chosen = false) {
   const nodes = new Map(tree.nodes);

@@ -1,5 +1,5 @@
 /**
- * Calls to the gateway. Knows HTTP; knows no state.
+ * Calls to the gateway.
  *
  * @typedef {import("../core/state.js").Question} Question
  * @typedef {import("../core/distribution.js").Answer} Answer
@@ -12,7 +12,7 @@ const PATIENCE_MS = 60_000;
 const REOPEN_MS = 2_000;
 const session = createSession(() => sessionStorage);
 
-/** A call that failed, in words for the reader. */
+/** A failed call, with a message for the user. */
 export class CallFailed extends Error {
   /**
    * @param {string} message @param {string} code the gateway's, or `unreachable`, `bad_answer`, `timeout`
@@ -53,28 +53,28 @@ export async function scores({ model, tokenIds }, signal) {
   return read(json, () => readScores(json, { model, tokenIds }));
 }
 
-/** @param {string} name @returns {Promise<void>} when the server has begun @throws {CallFailed} */
+/** @param {string} name @returns {Promise<void>} once loading has started @throws {CallFailed} */
 export async function loadModel(name) {
   await call("api/models/load", { name });
 }
 
 /**
- * Tells of the models now and at every change, and of a server that can't be reached; reopens by itself.
+ * Streams the models and every change, or the error while the server is unreachable; reconnects automatically.
  * @param {(models: Model[]) => void} onModels @param {(reason: string) => void} onLost
- * @returns {() => void} closes
+ * @returns {() => void} closes the stream
  */
 export function watchModels(onModels, onLost) {
   /** @type {EventSource | undefined} */
   let source;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  let told = false;
+  let received = false;
   const open = () => {
     clearTimeout(timer);
     source?.close();
     source = new EventSource("api/models/events");
     source.addEventListener("models", (event) => {
-      told = true;
+      received = true;
       try {
         onModels(readModels(JSON.parse(event.data)));
       } catch (error) {
@@ -82,7 +82,7 @@ export function watchModels(onModels, onLost) {
       }
     });
     source.addEventListener("unreachable", (event) => {
-      told = true;
+      received = true;
       onLost(reasonOf(event.data));
     });
     source.addEventListener("error", () => {
@@ -91,13 +91,13 @@ export function watchModels(onModels, onLost) {
       timer = setTimeout(open, REOPEN_MS);
     });
   };
-  // Whether the server is still reached is known once it is tried: it may be this device.
+  // Being offline doesn't mean unreachable: the server may be on this device.
   for (const event of ["online", "offline"]) addEventListener(event, open);
   open();
-  // The page has asked for the list together with its scripts: the first question need not wait for the stream.
+  // index.html preloads the list, so the first request need not wait for the stream.
   fetch("api/models")
     .then((response) => response.json())
-    .then((json) => told || onModels(readModels(json)))
+    .then((json) => received || onModels(readModels(json)))
     .catch(() => {});
   return () => {
     for (const event of ["online", "offline"]) removeEventListener(event, open);
@@ -154,7 +154,7 @@ function reasonOf(data) {
     const reason = JSON.parse(data).error;
     if (typeof reason === "string" && reason) return inWords(reason);
   } catch {
-    // Words are welcome but not needed.
+    // The reason is optional.
   }
   return "The inference server can’t be reached";
 }

@@ -1,6 +1,6 @@
 /**
- * Keeps one question in flight: the one the state wants, be it the chart's or another's. A newer question aborts the older,
- * and no reply but the newest is ever heard.
+ * Keeps one request in flight, the one the state asks for. A newer request aborts the older one, so only the newest answer
+ * is used.
  *
  * @typedef {import("../core/state.js").State} State
  * @typedef {import("../core/state.js").Question} Question
@@ -19,13 +19,13 @@ const THINKING_MS = [400, 8_000];
  * @param {() => State} parts.read
  * @param {(transition: (state: State) => State) => void} parts.act
  * @param {(question: any, signal: AbortSignal) => Promise<any>} parts.ask
- * @param {(state: State) => any} [parts.wanted]  a question with its key, or null
+ * @param {(state: State) => any} [parts.wanted]  the request to send, with its key, or null
  * @param {(state: State, question: any, answer: any) => State} [parts.receive]
  * @param {(state: State, trouble: import("../core/state.js").Trouble) => State} [parts.fail]
  * @param {(state: State) => State} [parts.retry]
- * @param {(state: State, key: string, long: boolean) => State} [parts.think]  the answer to that question takes time, or long
- * @param {(state: State, question: any) => number} [parts.delay]  milliseconds to wait for a better question
- * @returns {{consider: () => void, asking: () => boolean}} `consider` is called after every change of the state
+ * @param {(state: State, key: string, long: boolean) => State} [parts.think]  the answer is slow, or very slow
+ * @param {(state: State, question: any) => number} [parts.delay]  milliseconds to debounce
+ * @returns {{consider: () => void, asking: () => boolean}} `consider` must be called after every state change
  */
 export function createAsker({
   read,
@@ -94,7 +94,7 @@ export function createAsker({
   return { consider, asking: () => flight !== null };
 }
 
-/** @param {State} state @param {Question} question @returns {number} milliseconds to wait for a better question */
+/** @param {State} state @param {Question} question @returns {number} milliseconds to debounce */
 function delayOfBars(state, question) {
   if (question.text !== null) return state.session === null ? 0 : TYPING_MS;
   return questions.answerHere(state) ? SETTING_MS : 0;

@@ -1,16 +1,16 @@
-/** Which page asks: a random name, the same until its tab is closed, so that the server can tell pages apart. */
+/** A random session id per tab, so the server can schedule fairly between pages. */
 
 const KEY = "next-token-visualizer-session";
 const NAME = /^[0-9a-f]{32}$/;
 
-/** @param {() => Pick<Storage, "getItem" | "setItem">} storage @returns {() => string} 32 hexadecimal digits */
+/** @param {() => Pick<Storage, "getItem" | "setItem">} storage @returns {() => string} 32 hex digits */
 export function createSession(storage) {
   let name = "";
-  return () => (name ||= kept(storage) ?? fresh());
+  return () => (name ||= stored(storage) ?? fresh());
 }
 
-/** @param {() => Pick<Storage, "getItem" | "setItem">} storage @returns {string | null} null where it is forbidden or full */
-function kept(storage) {
+/** @param {() => Pick<Storage, "getItem" | "setItem">} storage @returns {string | null} null if storage is blocked or full */
+function stored(storage) {
   try {
     const store = storage();
     const found = store.getItem(KEY);

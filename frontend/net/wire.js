@@ -1,5 +1,5 @@
 /**
- * The server's JSON → values of this page, checked field by field. Knows the HTTP contract; knows no state.
+ * Parses the server's JSON, checking every field.
  *
  * @typedef {import("../core/tokens.js").Token} Token
  * @typedef {import("../core/distribution.js").Answer} Answer
@@ -9,11 +9,11 @@
  */
 import { fromBase64 } from "../core/base64.js";
 
-/** The answer is not what the contract says; the message names the field. */
+/** The answer violates the API; the message names the field. */
 export class BadAnswer extends Error {}
 
 const LONGEST_REASON = 500; // characters
-const MOST_BITS = 64; // more than any vocabulary has room for
+const MOST_BITS = 64; // log2 of a vocabulary is far less
 const STATES = new Set(["queued", "downloading", "loading", "ready", "failed"]);
 
 /**
@@ -61,20 +61,20 @@ export function readAnswer(json, asked) {
   };
 }
 
-/** @param {any} json @param {string} field @param {number} [place] in order of rank @returns {import("../core/distribution.js").Candidate} */
+/** @param {any} json @param {string} field @param {number} [place] its position in order of rank @returns {import("../core/distribution.js").Candidate} */
 function readCandidate(json, field, place) {
   const token = readToken(json, field);
   const rank = number(json.rank, `${field}.rank`, 1);
   if (place !== undefined && rank !== place) throw new BadAnswer(`${field}.rank is ${rank}`);
   const likely = probability(json.probability, `${field}.probability`);
-  // JSON knows no infinity: the logit of a token that is ruled out is null.
+  // JSON has no infinity: the logit of a masked token is null.
   const logit = json.logit === null && likely === 0 ? -Infinity : number(json.logit, `${field}.logit`);
   return { token, rank, logit, probability: likely };
 }
 
 /**
  * @param {any} json @param {{model: string, tokenIds: readonly number[]}} asked
- * @returns {import("../core/tree.js").Score[]} one for each token
+ * @returns {import("../core/tree.js").Score[]} one per token
  * @throws {BadAnswer}
  */
 export function readScores(json, { model, tokenIds }) {
@@ -85,7 +85,7 @@ export function readScores(json, { model, tokenIds }) {
     if (token?.token_id !== tokenIds[at]) throw new BadAnswer(`tokens[${at}].token_id is ${token?.token_id}, not ${tokenIds[at]}`);
     if (token.unconditioned) return { logprob: null, rank: null, entropy: null };
     return {
-      // JSON knows no infinity: the logarithm of an impossible token is null.
+      // JSON has no infinity: the logprob of an impossible token is null.
       logprob: token.logprob === null ? -Infinity : number(token.logprob, `tokens[${at}].logprob`),
       rank: number(token.rank, `tokens[${at}].rank`, 1),
       entropy: bits(token.entropy_bits, `tokens[${at}].entropy_bits`),
@@ -110,7 +110,7 @@ export function readModels(json) {
   });
 }
 
-/** @param {string} reason @returns {string} no longer than a page has room for */
+/** @param {string} reason @returns {string} truncated for display */
 export function inWords(reason) {
   return reason.slice(0, LONGEST_REASON).toWellFormed();
 }

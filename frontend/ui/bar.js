@@ -1,4 +1,4 @@
-/** The length of a bar, which every drawing of a probability shares. Knows the scale; knows no row. */
+/** Sets a bar's length. */
 import { lengthOf } from "../core/display.js";
 import { setVariable } from "./dom.js";
 

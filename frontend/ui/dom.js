@@ -1,24 +1,24 @@
 /**
- * Touches the document only where something changes, and measures it only once all has been drawn: each change between two
- * measures costs the browser another layout of the whole page.
+ * Writes to the document only on changes, and reads layout only after all views have rendered: each write between two reads
+ * costs a layout of the whole page.
  */
 
 /** @type {(() => void)[]} */
 let waiting = [];
 
-/** @param {() => void} work that reads or scrolls the page; done by `settle`, when every view has drawn */
+/** @param {() => void} work that reads layout or scrolls; run by `settle`, after every view has rendered */
 export function afterwards(work) {
   waiting.push(work);
 }
 
-/** Does what waits for the page to be drawn. */
+/** Runs the deferred work. */
 export function settle() {
   const ready = waiting;
   waiting = [];
   for (const work of ready) work();
 }
 
-/** Words of the page; what would turn the direction of all that follows stays out. @param {HTMLElement} element @param {string} text */
+/** Sets text, without bidi characters that would affect what follows. @param {HTMLElement} element @param {string} text */
 export function setText(element, text) {
   const words = text.replace(/[\u202a-\u202e]/g, "");
   if (element.textContent !== words) element.textContent = words;

@@ -1,6 +1,6 @@
 /**
- * Draws the pieces of tokens. What a mark looks like is drawn by the style sheet, so that a copy holds the text alone; text
- * from a model enters as text only, isolated in its direction.
+ * Renders tokens. Marks are drawn by the style sheet, so copying yields the text alone. Model output is inserted as text
+ * only, with bidi isolation.
  *
  * @typedef {import("../core/marks.js").Piece} Piece
  */
@@ -27,7 +27,7 @@ export function drawPieces(pieces) {
 }
 
 
-/** @param {string} path of a drawing 16 by 16 @returns {SVGElement} that only the eye sees */
+/** @param {string} path of a 16 × 16 icon @returns {SVGElement} hidden from screen readers */
 export function drawIcon(path) {
   const icon = document.createElementNS(SVG, "svg");
   const line = document.createElementNS(SVG, "path");

@@ -1,1 +1,1 @@
-"""The gRPC contract: calls, wire messages, who may call, health, connections."""
+"""The gRPC API: service, message conversion, authentication, health, channel options."""

@@ -1,4 +1,4 @@
-"""Who may call, and how it is kept from others: certificates and the caller's token. Knows no models and no calls."""
+"""Transport security and authentication: TLS certificates and bearer tokens."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,9 +17,9 @@ from service_kit.files import WatchedFile
 from service_kit.settings import SettingsError
 from service_kit.targets import is_loopback
 
-OPEN = (f"/{health.SERVICE_NAME}/",)  # probes and balancers ask for health and hold no secret
-MISSING = "this server wants a token: send the metadata authorization: Bearer TOKEN"
-WRONG = "the token is not one this server accepts"
+UNAUTHENTICATED = (f"/{health.SERVICE_NAME}/",)  # probes and load balancers check health without a token
+MISSING = "no token: send the metadata authorization: Bearer TOKEN"
+WRONG = "invalid token"
 
 Certificates = tuple[tls.Identity, bytes | None]
 
@@ -27,94 +27,91 @@ logger = structlog.get_logger()
 
 
 def certificates(settings: Settings) -> WatchedFile[Certificates] | None:
-    """The server's identity and the authorities its callers must come from, kept fresh; None: plaintext.
+    """The server's certificate and the client CAs, reloaded when the files change; None: plaintext.
 
-    Raises SettingsError where files don't fit, or where plaintext would leave this machine and nobody said it may.
+    Raises SettingsError for unusable files, or for plaintext beyond loopback unless the operator allowed it.
     """
     if settings.tls_cert or settings.tls_key:
         cert, key, client_ca = settings.tls_cert, settings.tls_key, settings.tls_client_ca
         if not (cert and key):
-            raise SettingsError("NEXTTOKEN_TLS_CERT and NEXTTOKEN_TLS_KEY go together; one of them is not set")
-        kept = WatchedFile(
+            raise SettingsError("NEXTTOKEN_TLS_CERT and NEXTTOKEN_TLS_KEY must be set together")
+        watched = WatchedFile(
             [path for path in (cert, key, client_ca) if path],
             lambda: (
                 tls.read_identity(("tls_cert", cert), ("tls_key", key)),
                 tls.read_certificates("tls_client_ca", client_ca) if client_ca else None,
             ),
         )
-        announce(kept)
-        return kept
+        log_expiry(watched)
+        return watched
     if settings.tls_client_ca:
-        raise SettingsError("NEXTTOKEN_TLS_CLIENT_CA needs NEXTTOKEN_TLS_CERT and NEXTTOKEN_TLS_KEY beside it")
+        raise SettingsError("NEXTTOKEN_TLS_CLIENT_CA requires NEXTTOKEN_TLS_CERT and NEXTTOKEN_TLS_KEY")
     if not is_loopback(settings.grpc_host) and not settings.allow_plaintext:
         raise SettingsError(
-            f"NEXTTOKEN_GRPC_HOST={settings.grpc_host!r} can be reached from other machines, and nothing encrypts what"
-            " they send: set NEXTTOKEN_TLS_CERT and NEXTTOKEN_TLS_KEY, or NEXTTOKEN_ALLOW_PLAINTEXT=1 on a network that"
-            " nobody else is on"
+            f"NEXTTOKEN_GRPC_HOST={settings.grpc_host!r} is not loopback, and TLS is off: set NEXTTOKEN_TLS_CERT and"
+            " NEXTTOKEN_TLS_KEY, or NEXTTOKEN_ALLOW_PLAINTEXT=1 on a private network"
         )
     return None
 
 
-def believes_callers(settings: Settings) -> bool:
-    """Whether a caller is believed when it names the address of whom it asks for, as a gateway does.
+def trusts_callers(settings: Settings) -> bool:
+    """Whether to trust the client address that a caller such as the gateway passes on.
 
-    Not where anybody may call: over TLS that asks for neither a certificate nor a token. Plaintext stays on this
-    machine, or on a network that nobody else is on.
+    Not over TLS without authentication, where anyone may call. Plaintext is confined to loopback or a private network.
     """
-    asked = settings.tls_client_ca or settings.auth_token or settings.auth_token_file
-    return bool(asked) or not settings.tls_cert
+    authenticated = settings.tls_client_ca or settings.auth_token or settings.auth_token_file
+    return bool(authenticated) or not settings.tls_cert
 
 
-def announce(kept: WatchedFile[Certificates]) -> None:
-    """Says in the log which certificate is shown from now on, and whether it still holds."""
-    identity, authorities = kept.value
+def log_expiry(watched: WatchedFile[Certificates]) -> None:
+    """Logs the certificate now in use, as an error if it has expired."""
+    identity, authorities = watched.value
     log = logger.info if identity.expires > datetime.now(UTC) else logger.error
     log("certificate", expires=identity.expires.isoformat(), callers_need_one=authorities is not None)
 
 
-def credentials(kept: WatchedFile[Certificates]) -> grpc.ServerCredentials:
-    """The certificates as gRPC shows them: each new connection gets those of its moment."""
+def credentials(watched: WatchedFile[Certificates]) -> grpc.ServerCredentials:
+    """gRPC credentials that serve each new connection the current certificates."""
 
     def configuration() -> grpc.ServerCertificateConfiguration:
-        identity, authorities = kept.value
+        identity, authorities = watched.value
         return grpc.ssl_server_certificate_configuration([(identity.key, identity.certificate)], authorities)
 
     def fetch() -> grpc.ServerCertificateConfiguration | None:
-        if not kept.renewed():
+        if not watched.renewed():
             return None
-        announce(kept)
+        log_expiry(watched)
         return configuration()
 
-    required = kept.value[1] is not None
-    return grpc.dynamic_ssl_server_credentials(configuration(), fetch, required)  # type: ignore[arg-type]  # None may be
+    required = watched.value[1] is not None
+    return grpc.dynamic_ssl_server_credentials(configuration(), fetch, required)  # type: ignore[arg-type]  # fetch may return None
 
 
 class Authenticator(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Lets calls pass that show a good token; the rest learn why they don't, before their message is read."""
+    """Rejects calls without a valid token, before their message is read."""
 
-    def __init__(self, secrets: WatchedFile[bearer.Secrets], refused: Callable[[], object]) -> None:
-        """`refused` is told of each refusal."""
+    def __init__(self, secrets: WatchedFile[bearer.Secrets], on_reject: Callable[[], object]) -> None:
         self._secrets = secrets
-        self._refused = refused
+        self._on_reject = on_reject
 
     async def intercept_service(self, continuation: Any, call: grpc.HandlerCallDetails) -> Any:
-        if call.method.startswith(OPEN):
+        if call.method.startswith(UNAUTHENTICATED):
             return await continuation(call)
-        offered = dict(call.invocation_metadata or ()).get(bearer.HEADER)
+        header = dict(call.invocation_metadata or ()).get(bearer.HEADER)
         self._secrets.renewed()
-        if offered is not None and bearer.accepts(self._secrets.value, str(offered)):
+        if header is not None and bearer.accepts(self._secrets.value, str(header)):
             return await continuation(call)
-        self._refused()
-        return refusal(MISSING if offered is None else WRONG)
+        self._on_reject()
+        return rejection(MISSING if header is None else WRONG)
 
 
-def refusal(words: str) -> Any:
-    """A handler that refuses the call, whatever kind of call it is."""
+def rejection(reason: str) -> Any:
+    """A handler that rejects a call of any kind."""
 
-    async def refuse(_: Any, context: Any) -> None:
-        logger.warning("refused", reason=words, peer=context.peer())
+    async def reject(_: Any, context: Any) -> None:
+        logger.warning("unauthenticated call", reason=reason, peer=context.peer())
         code = StatusCode.UNAUTHENTICATED
-        rich = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=words))
-        await context.abort(code, words, rich.trailing_metadata)
+        rich = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=reason))
+        await context.abort(code, reason, rich.trailing_metadata)
 
-    return grpc.stream_unary_rpc_method_handler(refuse)  # of streams gRPC awaits no first message
+    return grpc.stream_unary_rpc_method_handler(reject)  # runs without waiting for a message

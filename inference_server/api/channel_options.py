@@ -1,67 +1,75 @@
-"""How connections are kept: lengths, pings, age, what may wait. Knows settings and the names of gRPC's options."""
+"""gRPC channel options: message sizes, keepalive, connection age, pending calls."""
 
 import math
 
 from inference_server.settings import Settings
 
-REQUEST_ROOM_BYTES = 1 << 20  # of a message beside its text: ids of a long prompt, watched ids, draws
-LEAST_REQUEST_BYTES = 4 << 20  # gRPC's own default
+REQUEST_ROOM_BYTES = 1 << 20  # for everything but the text: prompt ids, watched ids, draws
+MIN_REQUEST_BYTES = 4 << 20  # gRPC's default
 MAX_RESPONSE_BYTES = 64 << 20  # a score of 8,192 tokens with 100 alternatives each takes about 45 MB
-KEEPALIVE_MS = 5_000  # a watcher that vanished without a word is found and let go
+KEEPALIVE_MS = 5_000  # detects watchers that vanished silently
 KEEPALIVE_TIMEOUT_MS = 4_000
-LEAST_PING_INTERVAL_MS = 2_000  # the default of 5 minutes would cut off clients that ping every 4 s
+MIN_PING_INTERVAL_MS = 2_000  # the default of 5 minutes would disconnect clients that ping every 4 s
 CONNECTION_GRACE_MS = 660_000  # longer than any gateway waits for an answer
 HANDSHAKE_MS = 10_000
 
-MOST_CONNECTIONS = 512  # well below the 1,024 files that a process may usually have open
-MOST_STREAMS = 4_096  # of a connection; gRPC resets what an honest client opens beyond it before others are cleared
-MOST_WAITING = 8 * MOST_STREAMS  # some 10 kB each
+MAX_CONNECTIONS = 512  # well below the usual limit of 1,024 open files
+MIN_STREAMS = 128  # per connection; a client queues the calls beyond it itself
+MAX_CLOSING_STREAMS = 512  # per connection, ended but not yet cleaned up
+MAX_PENDING = 32_768  # about 10 kB each
 
 
 def options(settings: Settings) -> list[tuple[str, int]]:
-    """The gRPC server's options."""
+    """The gRPC server's channel options."""
     return [
-        ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share its calls
+        ("grpc.so_reuseport", 0),  # a second server on the port must fail, not take part of the calls
         ("grpc.max_receive_message_length", max_request_bytes(settings)),
         ("grpc.max_send_message_length", MAX_RESPONSE_BYTES),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
-        ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # of any ping; while one is on its way, none keeps alive
+        ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # any ping; a pending one delays keepalive
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),
+        ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_INTERVAL_MS),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", MIN_PING_INTERVAL_MS),
         *aging(settings.connection_age_s),
-        *waiting(),
+        *pending_calls(settings.queue_limit),
     ]
 
 
-def waiting() -> list[tuple[str, int]]:
-    """What gRPC may hold of calls that our event loop has not taken yet.
+def pending_calls(queue_limit: int) -> list[tuple[str, int]]:
+    """Limits on calls that the event loop has not accepted yet.
 
-    Left alone, gRPC drops some of them, anybody's, with a bare CANCELLED as soon as 1,000 wait, or after 30 s. Here
-    more may wait than a few connections can send, and for as long as anybody does: the loop takes each, and refuses it
-    in words where it must. A connection has so many streams, those counted that were reset and not yet cleared away:
-    who opens and resets them without end (rapid reset) has no more of them waiting.
+    By default gRPC randomly drops calls with a bare CANCELLED once 1,000 are pending, or after 30 s. These limits are
+    more than a few connections can fill, so the event loop gets every call and can reject it with a reason. Few streams
+    per connection keep one from filling the event loop with calls, which it takes in order. Streams that were reset but
+    not yet cleaned up have a limit of their own, which bounds rapid-reset floods: counted with the others, as gRPC does
+    by default, they would get an honest client's next calls reset.
     """
     return [
-        ("grpc.max_allowed_incoming_connections", MOST_CONNECTIONS),
-        ("grpc.max_concurrent_streams", MOST_STREAMS),
-        ("grpc.server.max_pending_requests", MOST_WAITING),
-        ("grpc.server.max_pending_requests_hard_limit", MOST_WAITING),
+        ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
+        ("grpc.max_concurrent_streams", max_streams(queue_limit)),
+        ("grpc.http2.max_deallocating_streams", MAX_CLOSING_STREAMS),
+        ("grpc.server.max_pending_requests", MAX_PENDING),
+        ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
         ("grpc.server_max_unrequested_time_in_server", CONNECTION_GRACE_MS // 1000),
     ]
 
 
+def max_streams(queue_limit: int) -> int:
+    """Streams per connection: twice the requests in flight, so that the queue decides about one gateway's calls."""
+    return max(MIN_STREAMS, 2 * queue_limit)
+
+
 def max_request_bytes(settings: Settings) -> int:
-    """The longest request message."""
-    return max(LEAST_REQUEST_BYTES, settings.max_text_bytes + REQUEST_ROOM_BYTES)
+    """The largest request message."""
+    return max(MIN_REQUEST_BYTES, settings.max_text_bytes + REQUEST_ROOM_BYTES)
 
 
 def aging(seconds: float) -> list[tuple[str, int]]:
-    """Connections end, after the calls on them, once they are this old, give or take a tenth; 0: never.
+    """Maximum connection age, with 10 % jitter, after which open calls may finish; 0: unlimited.
 
-    Clients that balance ask for the addresses of their target only when a connection ends.
+    Load-balancing clients resolve their target again only when a connection ends.
     """
     if not seconds:
         return []

@@ -1,4 +1,4 @@
-"""gRPC's health service: what is said of each name, to those who ask and those who watch. Knows not why it is so."""
+"""The gRPC health service."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,12 +9,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 
 class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the stubs call it Any
-    """gRPC's health service. Its watches end when told to, and one that reads nothing holds up nobody else."""
+    """Like grpcio's own, but watches can be ended, and a slow watcher blocks nobody."""
 
     def __init__(self) -> None:
         self._statuses: dict[str, Any] = {}
         self._watches: set[asyncio.Event] = set()
-        self._over = False
+        self._ended = False
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> health_pb2.HealthCheckResponse:
         if request.service not in self._statuses:
@@ -33,22 +33,22 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the stubs
                 if status != last:
                     last = status
                     yield health_pb2.HealthCheckResponse(status=status)
-                elif self._over:
+                elif self._ended:
                     return
                 else:
                     await changed.wait()
         finally:
             self._watches.discard(changed)
 
-    def say(self, serving: bool, *names: str) -> None:
-        """Sets what services are, and waits for no watch to have read it."""
+    def set_serving(self, serving: bool, *names: str) -> None:
+        """Sets the status of services without waiting for watchers."""
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         self._statuses |= dict.fromkeys(names, status)
         self._wake()
 
     def end_watches(self) -> None:
-        """Ends each watch once it has told the last; they would hold a stop for all its grace."""
-        self._over = True
+        """Ends each watch after its last status; otherwise open watches would use up the grace period."""
+        self._ended = True
         self._wake()
 
     def _wake(self) -> None:

@@ -1,4 +1,4 @@
-"""What this server is: versions, limits, age. Reads what is installed without importing it, and tells no secrets."""
+"""What the Info RPC returns: versions, limits, uptime."""
 
 import time
 
@@ -11,17 +11,16 @@ from service_kit.versions import versions
 PARTS = {"grpc": "grpcio", "torch": "torch", "transformers": "transformers"}
 
 
-class About:
-    """Knows since when; asked at any time."""
+class ServerInfo:
+    """The server's versions and limits; its uptime counts from construction."""
 
     def __init__(self, settings: Settings, registry: Registry) -> None:
         self._settings = settings
         self._registry = registry
         self._versions = versions(PARTS)
-        self._since = time.monotonic()
+        self._started = time.monotonic()
 
     def now(self) -> Info:
-        """Everything, as it is at this moment."""
         default = next(model for model in self._registry.models() if model.is_default)
         limits = Limits(
             max_text_bytes=self._settings.max_text_bytes,
@@ -30,4 +29,4 @@ class About:
             max_response_bytes=MAX_RESPONSE_BYTES,
             queue_limit=self._settings.queue_limit,
         )
-        return Info(self._versions, limits, default.name, time.monotonic() - self._since)
+        return Info(self._versions, limits, default.name, time.monotonic() - self._started)

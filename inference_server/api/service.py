@@ -1,4 +1,4 @@
-"""The calls of the contract, and errors as status codes. Decides nothing: limits live below."""
+"""The gRPC service: reads requests, calls the engine, writes responses, maps errors to status codes."""
 
 import asyncio
 import math
@@ -21,20 +21,20 @@ from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
 from inference_server import errors
 from inference_server.api import convert
-from inference_server.api.info import About
-from inference_server.messages import Client, Timings
+from inference_server.api.info import ServerInfo
+from inference_server.messages import Client, ScoreQuery, Timings, TopKQuery
 from inference_server.models.registry import Registry
 from inference_server.ops.metrics import Metrics
 from service_kit import logs, tracing
 from service_kit.clients import client_at
 
 REQUEST_ID_KEY = "x-request-id"
-SESSION_KEY, CLIENT_KEY = "x-session", "x-client"  # who asks: a name of its own, and its address
-PUSHBACK_KEY = "grpc-retry-pushback-ms"  # gRPC's retry design (A6): clients that retry wait this long
+SESSION_KEY, CLIENT_KEY = "x-session", "x-client"  # a client's session name and its address
+PUSHBACK_KEY = "grpc-retry-pushback-ms"  # gRPC retry design (A6): how long a client waits before it retries
 
-LARGE_SCORE = 4_000  # candidates that take some 10 ms to write: more are written beside the event loop
-MAX_NAME = 64  # characters of a client's name; a longer one is none
-MAX_WORDS = 500  # characters of a message: trailers hold 8 KiB in all, and have it two or three times, encoded
+LARGE_SCORE = 4_000  # candidates, about 10 ms to convert: larger answers are converted in a thread
+MAX_NAME = 64  # characters of a client's name or address; longer ones are ignored
+MAX_MESSAGE = 500  # characters: trailers are limited to 8 KiB and contain the message two or three times, encoded
 
 STATUS = {
     errors.InvalidField: StatusCode.INVALID_ARGUMENT,
@@ -47,7 +47,7 @@ STATUS = {
     errors.ComputeFailed: StatusCode.INTERNAL,
 }
 
-FINE = (StatusCode.OK, StatusCode.CANCELLED, StatusCode.INVALID_ARGUMENT, StatusCode.NOT_FOUND)  # no fault of ours
+NOT_OUR_FAULT = (StatusCode.OK, StatusCode.CANCELLED, StatusCode.INVALID_ARGUMENT, StatusCode.NOT_FOUND)
 
 logger = structlog.get_logger()
 
@@ -55,21 +55,25 @@ Context = ServicerContext[Any, Any]
 
 
 class NextTokenService(pb_grpc.NextTokenServiceServicer):
-    """The contract's calls, each: read the request, ask, write the answer."""
+    """Implements NextTokenService."""
 
-    def __init__(self, registry: Registry, metrics: Metrics, about: About, *, log_text: bool, believed: bool) -> None:
-        """`log_text`: whether the log may hold what users write; `believed`: whether callers name whom they ask for."""
+    def __init__(
+        self, registry: Registry, metrics: Metrics, info: ServerInfo, *, log_text: bool, trust_callers: bool
+    ) -> None:
+        """`log_text`: log prompts. `trust_callers`: believe the client address in a caller's metadata."""
         self.registry = registry
-        self.about = about
+        self.info = info
         self.metrics = metrics
         self._log_text = log_text
-        self._believed = believed
+        self._trust_callers = trust_callers
 
     async def TopK(self, request: pb.TopKRequest, context: Context) -> pb.TopKResponse:
         async with self._answering("TopK", request, context) as notes:
             notes["model"], engine = self.registry.engine(request.model)
             notes |= prompt(request) if self._log_text else {}
-            answer = await engine.top_k(convert.read_top_k(request), deadline(context), client(context, self._believed))
+            answer = await engine.top_k(
+                convert.read_query(TopKQuery, request), deadline(context), client(context, self._trust_callers)
+            )
             notes["tokens"] = answer.token_count
             self._answered("TopK", notes, answer.timings)
             return convert.write_top_k(notes["model"], answer)
@@ -78,7 +82,9 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
         async with self._answering("Score", request, context) as notes:
             notes["model"], engine = self.registry.engine(request.model)
             notes |= prompt(request) if self._log_text else {}
-            answer = await engine.score(convert.read_score(request), deadline(context), client(context, self._believed))
+            answer = await engine.score(
+                convert.read_query(ScoreQuery, request), deadline(context), client(context, self._trust_callers)
+            )
             notes["tokens"] = len(answer.tokens)
             self._answered("Score", notes, answer.timings)
             write = partial(convert.write_score, notes["model"], answer)
@@ -104,18 +110,18 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
 
     async def Info(self, request: pb.InfoRequest, context: Context) -> pb.InfoResponse:
         async with self._answering("Info", request, context):
-            return convert.write_info(self.about.now())
+            return convert.write_info(self.info.now())
 
     def _answered(self, rpc: str, notes: dict[str, Any], timings: Timings) -> None:
-        """Tells where an answer's time went."""
-        self.metrics.answered(rpc, notes["model"], notes["tokens"], timings)
+        """Records an answer's phases in metrics and traces."""
+        self.metrics.count_answer(rpc, notes["model"], notes["tokens"], timings)
         ended = time.monotonic()
-        began = ended - timings.total_ms / 1000
-        read = began + timings.tokenize_ms / 1000
-        taken = read + timings.queue_ms / 1000
-        tracing.phase("tokenize", began, read)
-        tracing.phase("queue", read, taken)
-        tracing.phase("model", taken, ended, computing_ms=timings.model_ms)
+        started = ended - timings.total_ms / 1000
+        tokenized = started + timings.tokenize_ms / 1000
+        dequeued = tokenized + timings.queue_ms / 1000
+        tracing.phase("tokenize", started, tokenized)
+        tracing.phase("queue", tokenized, dequeued)
+        tracing.phase("model", dequeued, ended, computing_ms=timings.model_ms)
 
     def _answering(self, rpc: str, request: object, context: Context) -> AbstractAsyncContextManager[dict[str, Any]]:
         return answering(rpc, request, context, self.metrics)
@@ -123,10 +129,10 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
 
 @asynccontextmanager
 async def answering(rpc: str, request: object, context: Context, metrics: Metrics) -> AsyncIterator[dict[str, Any]]:
-    """One call, from its request id to its place in log and metrics; what goes wrong leaves with its status code.
+    """Wraps one call: request id, tracing, logging, metrics, and errors as status codes.
 
-    The caller may add to the notes it is given: they join the log line. A cancelled call stays cancelled. A request
-    that is None was no message at all.
+    Yields a dict whose entries are added to the log line. Cancellation propagates. A request of None could not be
+    decoded.
     """
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     request_id = logs.request_id(metadata.get(REQUEST_ID_KEY))
@@ -139,9 +145,9 @@ async def answering(rpc: str, request: object, context: Context, metrics: Metric
     with tracing.NOTHING if rpc == "WatchModels" else tracing.span(rpc, "SERVER", metadata) as span:
         try:
             if request is None:
-                raise errors.InvalidField("request", "must be a message of this contract, its texts in UTF-8")
+                raise errors.InvalidField("request", "not a valid message of this API (text must be UTF-8)")
             yield notes
-        except (asyncio.CancelledError, GeneratorExit):  # the latter where a stream is left between two messages
+        except (asyncio.CancelledError, GeneratorExit):  # GeneratorExit: a stream was abandoned between messages
             code = StatusCode.CANCELLED
             raise
         except (KeyboardInterrupt, SystemExit):
@@ -149,29 +155,30 @@ async def answering(rpc: str, request: object, context: Context, metrics: Metric
         except errors.ServingError as error:
             code, notes["error"] = STATUS[type(error)], str(error)
             await refuse(context, code, error, echo)
-        except BaseException:  # a panic in a native library is no Exception
+        except BaseException:  # a panic in a native library is not an Exception
             code = StatusCode.INTERNAL
-            logger.exception("unexpected fault", rpc=rpc)
-            words = f"a fault of the server; its log has the details under request id {request_id}"
-            await context.abort(code, words, echo)
+            logger.exception("unhandled exception", rpc=rpc)
+            await context.abort(code, f"internal error; see the server's log for request id {request_id}", echo)
         finally:
             milliseconds = round((time.monotonic() - started) * 1000, 2)
-            metrics.ended(rpc, notes.get("model", ""), code.name)
+            metrics.count_call(rpc, notes.get("model", ""), code.name)
             logger.info("call", rpc=rpc, code=code.name, ms=milliseconds, **notes)
             if span is not None:
                 span.set_attributes({"rpc.response.status_code": code.name, "request_id": request_id})
-                if code not in FINE:
+                if code not in NOT_OUR_FAULT:
                     tracing.failed(span, code.name)
 
 
 async def refuse(
     context: Context, code: StatusCode, error: errors.ServingError, trailers: Sequence[tuple[str, str]]
 ) -> NoReturn:
-    """Aborts the call with the error's code, words and machine-readable details."""
-    words = str(error)[:MAX_WORDS]
-    status = status_pb2.Status(code=code.value[0], message=words)
+    """Aborts the call with the error's code, message and google.rpc details."""
+    message = str(error)[:MAX_MESSAGE]
+    status = status_pb2.Status(code=code.value[0], message=message)
     if isinstance(error, errors.InvalidField):
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.fault[:MAX_WORDS])
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=error.field, description=error.fault[:MAX_MESSAGE]
+        )
         status.details.append(packed(error_details_pb2.BadRequest(field_violations=[violation])))
     if isinstance(error, errors.Overloaded):
         milliseconds = math.ceil(error.retry_after_s * 1000)
@@ -180,43 +187,43 @@ async def refuse(
         status.details.append(packed(error_details_pb2.RetryInfo(retry_delay=delay)))
         trailers = (*trailers, (PUSHBACK_KEY, str(milliseconds)))
     if isinstance(error, errors.ModelNotReady):
-        trailers = (*trailers, (PUSHBACK_KEY, "-1"))  # loading takes longer than any retry waits
+        trailers = (*trailers, (PUSHBACK_KEY, "-1"))  # don't retry: loading takes longer than any backoff
     rich = rpc_status.to_status(status)
-    await context.abort(code, words, (*trailers, *rich.trailing_metadata))
+    await context.abort(code, message, (*trailers, *rich.trailing_metadata))
 
 
 def packed(detail: error_details_pb2.BadRequest | error_details_pb2.RetryInfo) -> AnyDetail:
-    """A detail as google.rpc.Status carries it."""
+    """A detail for google.rpc.Status."""
     wrapped = AnyDetail()
     wrapped.Pack(detail)
     return wrapped
 
 
 def prompt(request: pb.TopKRequest | pb.ScoreRequest) -> dict[str, Any]:
-    """What a user wrote, for the log."""
+    """The prompt, for the log."""
     kind = request.WhichOneof("prompt")
     return {"token_ids": list(request.token_ids.ids)} if kind == "token_ids" else {"text": request.text}
 
 
 def deadline(context: Context) -> float | None:
-    """When the caller stops waiting, in time.monotonic seconds; None: never."""
+    """The caller's deadline in time.monotonic seconds; None: none."""
     remaining: float | None = context.time_remaining()
     return None if remaining is None else time.monotonic() + remaining
 
 
-def client(context: Context, believed: bool) -> Client:
-    """Who asks: the address the caller names, where it is believed, else its own; and the session it names."""
+def client(context: Context, trust_caller: bool) -> Client:
+    """The client: the address in a trusted caller's metadata, else the peer's own, and its session."""
     metadata = dict(context.invocation_metadata() or ())
 
-    def named(key: str) -> str:
+    def value_of(key: str) -> str:
         value = metadata.get(key)
         return value if isinstance(value, str) and len(value) <= MAX_NAME else ""
 
-    address = named(CLIENT_KEY) if believed else ""
-    return Client(client_at(address or host_of(str(context.peer()))), named(SESSION_KEY))
+    address = value_of(CLIENT_KEY) if trust_caller else ""
+    return Client(client_at(address or host_of(str(context.peer()))), value_of(SESSION_KEY))
 
 
 def host_of(peer: str) -> str:
-    """The address in a name that gRPC gives a peer: ipv4:127.0.0.1:5, ipv6:%5B::1%5D:5 or unix:path."""
+    """The address in a gRPC peer name such as ipv4:127.0.0.1:5, ipv6:%5B::1%5D:5 or unix:path."""
     kind, _, rest = peer.partition(":")
     return unquote(rest).rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else kind

@@ -1,1 +1,1 @@
-"""Which models there are: names, states, files, downloads."""
+"""The models: registry, Hub downloads, checkpoint files."""

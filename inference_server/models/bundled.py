@@ -1,4 +1,4 @@
-"""The demo model that ships with the project: its name and where it lies. Its README.md is the model card."""
+"""The demo model that ships with the project."""
 
 from pathlib import Path
 

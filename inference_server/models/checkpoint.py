@@ -1,6 +1,6 @@
-"""A model's files before they are loaded: which there are, whether they are whole, what they weigh. Knows no torch.
+"""A checkpoint's files before loading: which there are, whether they are complete, how large they are.
 
-Only safetensors count: their headers say everything about their tensors, and reading them runs no code.
+Only safetensors files are read: their headers describe every tensor, and they can't contain code.
 """
 
 import json
@@ -18,11 +18,11 @@ from inference_server.models.safetensors_header import Tensor
 CONFIG = "config.json"
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-QUANTISED = "hf_quant_config.json"  # how another tool quantised the weights
+QUANTISED = "hf_quant_config.json"  # written by other quantisation tools
 MAX_JSON_BYTES = 100_000_000
-DISTRIBUTED = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors")  # transformers prefers these to all others
+DISTRIBUTED = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors")  # transformers prefers these
 CONTEXT_NAMES = (
-    "max_target_positions",  # a decoder's, where there are an encoder's too
+    "max_target_positions",  # of the decoder, in encoder-decoder models
     "max_position_embeddings",
     "n_positions",
     "n_ctx",
@@ -34,30 +34,29 @@ CONTEXT_NAMES = (
     "max_context_length",
     "model_max_length",
 )
-UNSTATED_CONTEXT = 32_768  # where nothing states one, as with state-space models
-MAX_STATED_CONTEXT = 100_000_000  # tokenizers write 1e30 for "not stated"
-FLOATS = {"F64", "F32", "F16", "BF16"}  # what loading converts to the dtype we compute in
+UNSTATED_CONTEXT = 32_768  # for models without a stated limit, such as state-space models
+MAX_STATED_CONTEXT = 100_000_000  # tokenizers write 1e30 for "unlimited"
+FLOATS = {"F64", "F32", "F16", "BF16"}  # converted to the compute dtype at load
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The tensors of a checkpoint by name."""
+    """A checkpoint's tensors by name."""
 
     tensors: Mapping[str, Tensor] = field(repr=False)
 
     @cached_property
     def float_elements(self) -> int:
-        """How many elements loading converts."""
+        """Elements that are converted at load."""
         return sum(tensor.elements for tensor in self.tensors.values() if tensor.kind in FLOATS)
 
     @cached_property
     def kinds(self) -> frozenset[str]:
-        """Which kinds of them there are, of FLOATS."""
+        """The float dtypes in use."""
         return frozenset(tensor.kind for tensor in self.tensors.values()) & FLOATS
 
     @property
     def elements(self) -> int:
-        """Of all tensors, as they lie in the files."""
         return sum(tensor.elements for tensor in self.tensors.values())
 
     @property
@@ -66,43 +65,43 @@ class Weights:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object in a file. Raises LoadFailed, naming the file, where there is none."""
+    """A file's JSON object. Raises LoadFailed, naming the file."""
     check_link(path)
     if not path.exists():
-        raise LoadFailed(f"no {path.name}: the folder holds no model that transformers can read")
+        raise LoadFailed(f"no {path.name}: not a model that transformers can load")
     try:
         if not path.is_file() or path.stat().st_size > MAX_JSON_BYTES:
-            raise LoadFailed(f"{path.name} is no file of at most {MAX_JSON_BYTES // 1_000_000} MB")
-        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_agreeing)
+            raise LoadFailed(f"{path.name} is not a regular file of at most {MAX_JSON_BYTES // 1_000_000} MB")
+        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_conflicts)
     except OSError as broken:
         raise LoadFailed(f"{path.name} can't be read: {broken.strerror}") from broken
     except RecursionError as deep:
         raise LoadFailed(f"{path.name} can't be read: it is nested too deeply") from deep
     except ValueError as broken:
-        raise LoadFailed(f"{path.name} can't be read: {broken}; fetch it again") from broken
+        raise LoadFailed(f"{path.name} can't be read: {broken}; download it again") from broken
     if not isinstance(found, dict):
-        raise LoadFailed(f"{path.name} is not a JSON object; fetch it again")
+        raise LoadFailed(f"{path.name} is not a JSON object; download it again")
     return found
 
 
-def _agreeing(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object as the last of equal keys decide it. Raises ValueError where they contradict each other."""
+def _without_conflicts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Allows duplicate keys with equal values. Raises ValueError for conflicting ones."""
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found and found[key] != value:
-            raise ValueError(f"it says two things of {safetensors_header.short(key)!r}")
+            raise ValueError(f"conflicting values for {safetensors_header.short(key)!r}")
         found[key] = value
     return found
 
 
 def check_link(path: Path) -> None:
-    """Raises LoadFailed where a path is a link to nothing."""
+    """Raises LoadFailed for a broken symbolic link."""
     if path.is_symlink() and not path.exists():
-        raise LoadFailed(f"{path.name} is a link to {path.readlink().name}, which is not there")
+        raise LoadFailed(f"{path.name} is a broken link to {path.readlink().name}")
 
 
 def context_limit(config: object, folder: Path) -> int:
-    """The most tokens a model reads: what its configuration states, else its tokenizer, else UNSTATED_CONTEXT."""
+    """From the model's configuration, else its tokenizer's, else UNSTATED_CONTEXT."""
     stated = [getattr(config, name, None) for name in CONTEXT_NAMES]
     if (folder / "tokenizer_config.json").is_file():
         stated.append(read_json(folder / "tokenizer_config.json").get("model_max_length"))
@@ -113,46 +112,41 @@ def context_limit(config: object, folder: Path) -> int:
 
 
 def inspect(folder: Path) -> Weights:
-    """Reads the headers of a folder's weights.
-
-    Raises LoadFailed where there are no safetensors weights, or one of their files is missing, truncated or broken.
-    """
+    """Reads the headers of a folder's weights. Raises LoadFailed if files are missing, truncated or corrupt."""
     tensors: dict[str, Tensor] = {}
     for path in _files(folder):
         check_link(path)
         found = safetensors_header.read(path)
         for name in found.keys() & tensors.keys():
-            raise LoadFailed(
-                f"{path.name} holds {safetensors_header.short(name)}, which another of the weights files holds too"
-            )
+            raise LoadFailed(f"{path.name} contains {safetensors_header.short(name)}, as does another weights file")
         tensors |= found
     return Weights(tensors)
 
 
 def shards(index: Path) -> list[str]:
-    """The files that an index names, relative to its folder. Raises LoadFailed where there are none it may name."""
+    """The weight files that an index lists. Raises LoadFailed for unusable names."""
     named = read_json(index).get("weight_map")
     if not isinstance(named, dict) or not named:
-        raise LoadFailed(f"{index.name} names no files; fetch it again")
+        raise LoadFailed(f"{index.name} lists no files; download it again")
     for name in named.values():
         if not isinstance(name, str) or not is_inside(name) or not name.endswith(".safetensors"):
             raise LoadFailed(
-                f"{index.name} names {safetensors_header.short(repr(name))}, which is no safetensors file beside it"
+                f"{index.name} lists {safetensors_header.short(repr(name))}, not a safetensors file in its folder"
             )
     return sorted(set(named.values()))
 
 
 def is_inside(name: str) -> bool:
-    """Whether a name, as a path, stays within its folder on every system."""
+    """Whether a relative path stays inside its folder on every operating system."""
     parts = name.split("/")
     return not (any(part in ("", ".", "..") for part in parts) or re.search(r"[\\:\0-\x1f]", name))
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raises LoadFailed for files that would be read in place of the weights."""
+    """Raises LoadFailed for files that transformers would read instead of the weights."""
     for name in names:
         if DISTRIBUTED.fullmatch(name):
-            raise LoadFailed(f"{name} belongs to a checkpoint of another form (distributed); save it as {SINGLE}")
+            raise LoadFailed(f"{name} is part of a distributed checkpoint, which is not supported; save it as {SINGLE}")
 
 
 def _files(folder: Path) -> list[Path]:
@@ -164,5 +158,6 @@ def _files(folder: Path) -> list[Path]:
         return [folder / name for name in shards(folder / INDEX)]
     others = ", ".join([name for name in names if name.endswith(".bin")][:3])
     raise LoadFailed(
-        "no safetensors weights" + (f" (only {others}, which could hold code and is never opened)" if others else "")
+        "no safetensors weights"
+        + (f" (only {others}: pickle files can run code and are never opened)" if others else "")
     )

@@ -1,7 +1,7 @@
-"""One file from the Hub into its cache: resumed where it was cut, checked before it counts. Knows no repositories.
+"""Downloads single files into the Hub's cache, with resume and hash verification.
 
-A file grows beside its place and moves there once its hash is right. Where a mirror tells no hash, its content's own
-names the place.
+A file is written to BLOB.partial and renamed once its hash is verified. If a mirror gives no hash, the blob is named
+by the hash of its content.
 """
 
 import hashlib
@@ -14,36 +14,35 @@ from typing import Any, BinaryIO
 import httpx2
 import structlog
 from huggingface_hub.file_download import http_get
-from huggingface_hub.utils._fixes import WeakFileLock
-from huggingface_hub.utils._headers import build_hf_headers
+from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore[attr-defined]  # no __all__
 from tqdm.auto import tqdm
 
 from inference_server.errors import LoadFailed
 from inference_server.models.repo_files import File
 
-GIVE_UP_S = 60.0  # a download that brings nothing for so long has failed; the next one goes on from what it brought
+GIVE_UP_S = 60.0  # without progress; the next attempt resumes
 RETRY_S = 1.0
-SPARE_BYTES = 64 << 20  # left on the disk by files whose size nobody tells
+SPARE_BYTES = 64 << 20  # kept free on disk by files of unknown size
 
 logger = structlog.get_logger()
 
 
 def missing(file: File, blobs: Path) -> int:
-    """Bytes of a file that are not in the cache, as far as its size is known."""
+    """Bytes still to download; 0 if the size is unknown."""
     if file.id is None:
         return 0
-    there = sum(path.stat().st_size for path in (blobs / file.id, _partial(blobs / file.id)) if path.exists())
-    return max(0, (file.size or 0) - there)
+    present = sum(path.stat().st_size for path in (blobs / file.id, _partial(blobs / file.id)) if path.exists())
+    return max(0, (file.size or 0) - present)
 
 
 def fetch_blob(url: str, file: File, blobs: Path, on_bytes: Callable[[int], None]) -> Path:
-    """Brings one file's content into the cache, from where an earlier attempt ended, and says where it lies.
+    """Downloads a file into the cache, resuming an earlier attempt, and returns its blob.
 
-    `on_bytes` is called with the bytes that are there. Another process that fetches the same file is waited for.
+    Calls `on_bytes` with the bytes present so far. Waits if another process is downloading the same file.
     """
     blob = blobs / (file.id or hashlib.sha256(url.encode()).hexdigest())
     if file.id is None or not blob.exists():
-        lock = blobs.parent.parent / ".locks" / blobs.parent.name / f"{blob.name}.lock"  # the one the library takes
+        lock = blobs.parent.parent / ".locks" / blobs.parent.name / f"{blob.name}.lock"  # huggingface_hub's own lock
         lock.parent.mkdir(parents=True, exist_ok=True)
         with WeakFileLock(lock):
             if file.id is None or not blob.exists():
@@ -61,41 +60,41 @@ def fetch_blob(url: str, file: File, blobs: Path, on_bytes: Callable[[int], None
 
 
 def receive(url: str, content: BinaryIO, file: File, on_bytes: Callable[[int], None]) -> None:
-    """Appends what is missing of a file, asking for the rest after each cut until nothing has come for a while."""
+    """Appends the rest of a file, reconnecting after each interruption until GIVE_UP_S pass without progress."""
 
-    def heard(count: int) -> None:
+    def progressed(count: int) -> None:
         if file.size is None:
-            ask_for_space(SPARE_BYTES, Path(content.name).parent)
+            check_space(SPARE_BYTES, Path(content.name).parent)
         elif count > file.size:
-            raise LoadFailed(f"{file.name} is longer than the Hub says; load the model again")
+            raise LoadFailed(f"{file.name} is larger than the Hub says; load the model again")
         on_bytes(count)
 
     last, done = time.monotonic(), False
-    while not done and (held := content.tell()) != file.size:
+    while not done and (offset := content.tell()) != file.size:
         try:
             http_get(
                 url,
                 content,
-                resume_size=held,
+                resume_size=offset,
                 headers=build_hf_headers(),
                 expected_size=file.size,
-                tqdm_class=bar(heard),
+                tqdm_class=bar(progressed),
             )
             done = True
         except httpx2.TransportError as error:
-            if content.tell() > held:
+            if content.tell() > offset:
                 last = time.monotonic()
             elif time.monotonic() - last > GIVE_UP_S:
                 raise
-            logger.warning("download cut; going on", url=url, bytes=content.tell(), reason=str(error))
+            logger.warning("download interrupted; resuming", url=url, bytes=content.tell(), reason=str(error))
             time.sleep(RETRY_S)
 
 
 def bar(on_bytes: Callable[[int], None]) -> Any:
-    """A progress bar for the Hub's library that draws nothing and tells how many bytes of its file are there."""
+    """An invisible tqdm bar that reports the bytes present so far."""
 
     class Bar(tqdm):
-        n: float  # bytes of the file that are there
+        n: float  # bytes present
 
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options | {"disable": True})
@@ -107,38 +106,37 @@ def bar(on_bytes: Callable[[int], None]) -> Any:
     return Bar
 
 
-def ask_for_space(needed: int, folder: Path) -> None:
-    """Raises LoadFailed where a download would not fit."""
+def check_space(needed: int, folder: Path) -> None:
+    """Raises LoadFailed if a download would not fit on the disk."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise LoadFailed(
-            f"disk full: needs {needed / 1e6:.0f} MB in the Hub's cache, where {free / 1e6:.0f} MB are free; "
-            "make room, or set HF_HOME to another place"
+            f"disk full: needs {needed / 1e6:.0f} MB in the Hub's cache, {free / 1e6:.0f} MB are free; "
+            "free some space, or set HF_HOME to another disk"
         )
 
 
 def verify(partial: Path, file: File) -> None:
-    """Discards a file that is not what the Hub says it is, and raises LoadFailed."""
+    """Deletes a file whose hash is wrong and raises LoadFailed."""
     if file.sha256 is not None:
-        found, told = _digest(partial, hashlib.sha256()), file.sha256
+        actual, expected = _digest(partial, hashlib.sha256()), file.sha256
     elif file.git_id is not None:
         kind = "sha1" if len(file.git_id) == 40 else "sha256"
-        whole = hashlib.new(kind, b"blob %d\0" % partial.stat().st_size, usedforsecurity=False)
-        found, told = _digest(partial, whole), file.git_id
+        blob_hash = hashlib.new(kind, b"blob %d\0" % partial.stat().st_size, usedforsecurity=False)
+        actual, expected = _digest(partial, blob_hash), file.git_id
     else:
         return
-    if found != told:
+    if actual != expected:
         partial.unlink()
-        raise LoadFailed(f"{file.name} arrived damaged and was discarded; load the model again")
+        raise LoadFailed(f"{file.name} does not match its hash on the Hub and was deleted; load the model again")
 
 
-def _digest(path: Path, begun: Any) -> str:
-    """The hexadecimal digest of what was begun and a file's content."""
+def _digest(path: Path, state: Any) -> str:
+    """The digest after a file's content is added to the hash's state."""
     with path.open("rb") as content:
         while piece := content.read(1 << 20):
-            begun.update(piece)
-    digest: str = begun.hexdigest()
-    return digest
+            state.update(piece)
+    return str(state.hexdigest())
 
 
 def _partial(blob: Path) -> Path:

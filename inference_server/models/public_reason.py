@@ -1,4 +1,4 @@
-"""Why a model failed, in words for everybody: without this machine's folders. Knows no models and no states."""
+"""Failure reasons without local paths, safe to show to anyone."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ _PATH = re.compile(rf"(?<![\w:/\\.~])(?:file://|[A-Za-z]:)?[/\\]+(?:{_NAME}[/\\]
 
 
 def public(reason: str, folder: Path | None = None) -> str:
-    """A reason with names in place of absolute paths; addresses of the web stay. `folder` may have blanks in it."""
+    """Replaces absolute paths by their last part, but not URLs. `folder` may contain spaces."""
     if folder is not None and folder.is_absolute():
         reason = reason.replace(str(folder), folder.name)
     return _PATH.sub(r"\1", reason)

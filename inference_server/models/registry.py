@@ -1,4 +1,4 @@
-"""The models this server may use, the state of each, and the thread that loads them. Knows neither gRPC nor torch."""
+"""The server's models, their states, and the thread that loads them."""
 
 import asyncio
 import contextlib
@@ -21,16 +21,16 @@ from inference_server.models import bundled
 from inference_server.models.public_reason import public
 from inference_server.stats import ModelStats
 
-WATCH_INTERVAL_S = 0.1  # the contract promises watchers at most ten lists a second
+WATCH_INTERVAL_S = 0.1  # the API promises at most ten updates a second
 
-STOPPING = "the server is stopping; try again in a moment"
-UNEXPECTED = "an unexpected fault, described in the server's log; fix its cause there and load the model again"
+STOPPING = "the server is stopping; retry later"
+UNEXPECTED = "unexpected error; see the server's log"
 
 logger = structlog.get_logger()
 
 
 class ModelState(Enum):
-    """Where a model is on its way to answering."""
+    """The value completes the sentence 'MODEL is ...'."""
 
     QUEUED = "queued behind another model"
     DOWNLOADING = "downloading"
@@ -41,7 +41,7 @@ class ModelState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """A model as it is at one moment; byte counts are 0 unless DOWNLOADING, the reason is empty unless FAILED."""
+    """Byte counts are 0 unless DOWNLOADING, the reason is empty unless FAILED."""
 
     name: str
     is_default: bool
@@ -52,15 +52,15 @@ class ModelStatus:
     facts: ModelFacts | None = None
 
     def __str__(self) -> str:
-        """The state in words, with its progress."""
-        words = f"{self.name} is {self.state.value}"
+        """The state with its progress."""
+        text = f"{self.name} is {self.state.value}"
         if self.state is ModelState.DOWNLOADING and self.bytes_total:
-            words += f": {self.bytes_done / 1e6:.0f} of {self.bytes_total / 1e6:.0f} MB"
-        return words
+            text += f": {self.bytes_done / 1e6:.0f} of {self.bytes_total / 1e6:.0f} MB"
+        return text
 
 
 class Engine(Protocol):
-    """What answers for a loaded model. The engine module itself brings torch, which takes seconds to import."""
+    """A loaded model. A protocol because the engine module imports torch, which takes seconds."""
 
     @property
     def facts(self) -> ModelFacts: ...
@@ -74,23 +74,23 @@ class Engine(Protocol):
 
 
 class Cancelled(Exception):
-    """The server stops: whoever fetches or loads should give up."""
+    """Raised in a download or load when the server stops."""
 
 
 OnProgress = Callable[[int, int], None]
-"""Called with (bytes done, bytes in all, 0 while unknown); raises Cancelled once the server stops."""
+"""Called with the bytes done and in total (0: unknown); raises Cancelled when the server stops."""
 
 Fetch = Callable[[str, OnProgress], Path]
-"""Brings a model's files into a folder, however long it takes; raises LoadFailed."""
+"""Returns the folder with a model's files; raises LoadFailed."""
 
 Load = Callable[[str, Path], Engine]
-"""Reads a folder into a model that answers; raises LoadFailed."""
+"""Loads a folder; raises LoadFailed."""
 
 
 class Registry:
-    """Names, states and engines. Models load one at a time: the bundled one first, for it needs no download.
+    """Loads models one at a time, the bundled one first since it needs no download.
 
-    Everything is called from one event loop, except that `fetch` and `load` run in the registry's own thread.
+    Call it from one event loop; `fetch` and `load` run in the registry's thread.
     """
 
     def __init__(self, default: str, further: Sequence[str], fetch: Fetch, load: Load) -> None:
@@ -108,35 +108,35 @@ class Registry:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Starts loading every model, in the background."""
+        """Starts loading all models in the background."""
         self._loop = asyncio.get_running_loop()
         for name in sorted(self._models, key=lambda name: name != bundled.NAME):
             self._waiting.put(name)
-        # A daemon: a library that can't be interrupted while it downloads or reads must not keep the process alive.
-        work = contextvars.copy_context().run
-        self._thread = threading.Thread(target=work, args=(self._work,), name="model-loader", daemon=True)
+        # A daemon, since downloads and loads can't always be interrupted at exit.
+        run = contextvars.copy_context().run
+        self._thread = threading.Thread(target=run, args=(self._work,), name="model-loader", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Refuses requests, ends watches and asks the loading thread to give up."""
+        """Rejects requests, ends watches and asks the loading thread to stop."""
         self._stopping.set()
         self._waiting.put(None)
         self._changed()
 
     def join(self, timeout_s: float) -> bool:
-        """Waits for the loading thread, after stop; says whether it has ended."""
+        """Waits for the loading thread after stop; returns whether it has ended."""
         if self._thread is None:
             return True
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def models(self) -> tuple[ModelStatus, ...]:
-        """Every model as it is now, in the operator's order."""
+        """All models, in the operator's order."""
         with self._lock:
             return tuple(self._models.values())
 
     def engine(self, name: str) -> tuple[str, Engine]:
-        """The name and engine of the model a request asks for; an empty name means the default.
+        """A ready model's name and engine; an empty name means the default.
 
         Raises UnknownModel, ModelNotReady, ModelFailed or Stopping.
         """
@@ -147,17 +147,17 @@ class Registry:
             raise errors.ModelNotReady(str(status))
         return status.name, self._engines[status.name]
 
-    def gauges(self) -> dict[str, ModelStats]:
-        """What each model that is ready counts, by name."""
+    def stats(self) -> dict[str, ModelStats]:
+        """The statistics of the ready models."""
         return {name: engine.gauges for name, engine in list(self._engines.items())}
 
     def retry(self, name: str) -> ModelStatus:
-        """Queues a model that failed; leaves one in any other state alone. Returns its status.
+        """Queues a failed model again; does nothing in other states. Returns the status.
 
         Raises InvalidField, UnknownModel or Stopping.
         """
         if not name:
-            raise errors.InvalidField("name", f"must not be empty; this server has {self._listed()}")
+            raise errors.InvalidField("name", f"must not be empty; available models: {self._names()}")
         status = self._status(name)
         if status.state is ModelState.FAILED:
             self._set(replace(status, state=ModelState.QUEUED, reason=""))
@@ -165,9 +165,9 @@ class Registry:
         return self._status(name)
 
     async def watch(self, interval_s: float = WATCH_INTERVAL_S) -> AsyncGenerator[tuple[ModelStatus, ...], None]:
-        """The models now and after each change, at most once an interval; a slow reader gets only the newest.
+        """All models, now and after each change, at most once per interval; a slow reader skips to the latest.
 
-        Ends with Stopping when the registry stops.
+        Raises Stopping when the registry stops.
         """
         changed = asyncio.Event()
         self._watchers.add(changed)
@@ -191,9 +191,9 @@ class Registry:
         with self._lock:
             if name in self._models:
                 return self._models[name]
-        raise errors.UnknownModel(f"no model {reprlib.repr(name)} here; this server has {self._listed()}")
+        raise errors.UnknownModel(f"unknown model {reprlib.repr(name)}; available models: {self._names()}")
 
-    def _listed(self) -> str:
+    def _names(self) -> str:
         return ", ".join(self._models)
 
     def _set(self, status: ModelStatus) -> None:
@@ -202,9 +202,9 @@ class Registry:
         self._changed()
 
     def _changed(self) -> None:
-        """Wakes the watchers, from whatever thread."""
+        """Wakes the watchers; thread-safe."""
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody watches
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
@@ -213,10 +213,9 @@ class Registry:
 
     def _work(self) -> None:
         while (name := self._waiting.get()) is not None and not self._stopping.is_set():
-            self._bring(ModelStatus(name, is_default=name == self._default))
+            self._load_model(ModelStatus(name, is_default=name == self._default))
 
-    def _bring(self, model: ModelStatus) -> None:
-        """Takes one model from QUEUED to READY or FAILED."""
+    def _load_model(self, model: ModelStatus) -> None:
 
         def on_progress(done: int, total: int) -> None:
             if self._stopping.is_set():
@@ -235,7 +234,7 @@ class Registry:
             self._set(replace(model, state=ModelState.FAILED, reason=public(str(error), folder)))
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException:  # a panic in a native library is no Exception, and must not end the thread
+        except BaseException:  # a panic in a native library is not an Exception, and must not end the thread
             logger.exception("model not loaded", model=model.name)
             self._set(replace(model, state=ModelState.FAILED, reason=UNEXPECTED))
         else:

@@ -1,6 +1,7 @@
-"""What a repository lists, and which of its files a model is loaded from. Knows no network, and trusts no listing.
+"""A repository's file listing, and which of the files a model needs.
 
-Names and ids become paths in the cache: whatever is not plainly a name below its folder, or an id, is refused.
+The listing is untrusted: names and ids become paths in the cache, so anything but a relative path or a hash is
+rejected.
 """
 
 import fnmatch
@@ -36,18 +37,18 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as it is listed; a mirror may list names alone."""
+    """A listed file; mirrors may list names only."""
 
     name: str
     size: int | None = None
     """In bytes."""
     git_id: str | None = None
-    """Git's hash of its content, or of what points to it where there is a sha256."""
+    """Git's hash of the content, or of the LFS pointer if there is a sha256."""
     sha256: str | None = None
 
     @property
     def id(self) -> str | None:
-        """What its content is called in the cache; None where that can't be said yet."""
+        """The name of its blob in the cache; None if unknown."""
         return None if self.size is None else self.sha256 or self.git_id
 
 
@@ -60,9 +61,9 @@ class Listing:
 
 
 def read(info: Any) -> Listing:
-    """What the Hub's library was told of a repository. Raises LoadFailed where it is not fit to be used."""
+    """The listing in huggingface_hub's ModelInfo. Raises LoadFailed if it is invalid."""
     if not _is(GIT_ID, info.sha):
-        raise LoadFailed(f"the Hub names a commit that is none: {short(repr(info.sha))}")
+        raise LoadFailed(f"the Hub returned an invalid commit: {short(repr(info.sha))}")
     files = (_file(sibling) for sibling in info.siblings or ())
     return Listing(info.sha, {file.name: file for file in files})
 
@@ -70,17 +71,17 @@ def read(info: Any) -> Listing:
 def _file(sibling: Any) -> File:
     name, size = sibling.rfilename, sibling.size
     if not isinstance(name, str) or not is_inside(name):
-        raise LoadFailed(f"the Hub lists {short(repr(name))}, which is no name of a file in a repository")
+        raise LoadFailed(f"the Hub lists an invalid file name: {short(repr(name))}")
     sha256 = sibling.lfs.sha256 if sibling.lfs else None
     if (sibling.blob_id is not None and not _is(GIT_ID, sibling.blob_id)) or (sibling.lfs and not _is(SHA256, sha256)):
-        raise LoadFailed(f"the Hub lists {short(name)} under an id that is none")
+        raise LoadFailed(f"the Hub lists {short(name)} with an invalid hash")
     if size is not None and not (type(size) is int and 0 <= size < 2**63):
-        raise LoadFailed(f"the Hub lists {short(name)} with a size that is none")
+        raise LoadFailed(f"the Hub lists {short(name)} with an invalid size")
     return File(name, size, sibling.blob_id, sha256)
 
 
 def is_commit(revision: str | None) -> bool:
-    """Whether a revision is a commit's whole id."""
+    """Whether a revision is a full commit hash."""
     return _is(GIT_ID, revision)
 
 
@@ -89,49 +90,48 @@ def _is(pattern: re.Pattern[str], text: object) -> bool:
 
 
 def choose(names: Iterable[str]) -> list[str]:
-    """Of a model's files those it is loaded from: weights once, as safetensors, and what describes them.
+    """The files a model needs, with the safetensors weights (or their index) first.
 
-    Where the weights are several files, the one that names them stands for them. Raises LoadFailed where there are no
-    such weights, nothing describes them, or something beside them has a say in what they mean.
+    Raises LoadFailed if weights, config or tokenizer are missing, or an adapter makes the weights ambiguous.
     """
     names = list(names)
     check_names(names)
     weights = next((name for name in (SINGLE, INDEX) if name in names), None)
     if weights is None:
-        raise LoadFailed("no safetensors weights: choose a model with model.safetensors, or convert this one")
+        raise LoadFailed("no safetensors weights: use a model with model.safetensors, or convert this one")
     for name in (ADAPTER, *ADAPTER_WEIGHTS):
         if name in names:
             raise LoadFailed(
-                f"an adapter ({name}) lies beside its weights, and which of both is meant can't be told: merge the "
-                "adapter into the weights, or choose a model without it"
+                f"both model weights and an adapter ({name}): merge the adapter into the weights, or use a model "
+                "without one"
             )
     if CONFIG not in names:
-        raise LoadFailed(f"no {CONFIG}: not a model that transformers can load; choose another")
+        raise LoadFailed(f"no {CONFIG}: not a model that transformers can load")
     if not any(_is_like(name, (*TOKENIZERS, TIKTOKEN)) for name in names):
-        found = "only tekken.json, which is not read here" if "tekken.json" in names else "none"
-        raise LoadFailed(f"no tokenizer files ({found}): choose a model that ships a tokenizer.json")
+        found = "only tekken.json, which is not supported" if "tekken.json" in names else "none"
+        raise LoadFailed(f"no tokenizer files ({found}): use a model with a tokenizer.json")
     return [weights, *(name for name in names if _is_like(name, DESCRIPTIONS))]
 
 
 def weight_files(index: Path, names: Iterable[str]) -> list[str]:
-    """The files an index names. Raises LoadFailed where one of them is not among the model's files."""
+    """The weight files that an index lists. Raises LoadFailed if one is missing from the repository."""
     named = shards(index)
     for name in sorted(set(named).difference(names)):
-        raise LoadFailed(f"{INDEX} names {short(name)}, which is not among the model's files; choose another model")
+        raise LoadFailed(f"{INDEX} lists {short(name)}, which is not in the repository")
     return named
 
 
 def is_adapter(names: Iterable[str]) -> bool:
-    """Whether there is an adapter and no weights that it could be added to."""
+    """Whether there is an adapter but no model weights."""
     names = set(names)
     return not names & {SINGLE, INDEX} and bool(names & {ADAPTER, *ADAPTER_WEIGHTS})
 
 
 def check_adapter(description: Path) -> NoReturn:
-    """Raises LoadFailed for a lone adapter, with the model it belongs to."""
+    """Raises LoadFailed, naming the adapter's base model."""
     base = read_json(description).get("base_model_name_or_path") if description.exists() else None
     named = f" for {short(base)}" if isinstance(base, str) and base else ""
-    raise LoadFailed(f"not a model but an adapter (LoRA){named}: load that model, or merge both and load the result")
+    raise LoadFailed(f"an adapter (LoRA){named}, not a model: load the base model, or merge the two")
 
 
 def _is_like(name: str, patterns: Iterable[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What a safetensors file says of its tensors, believed once all of it fits the file. Knows no torch and no models."""
+"""Reads and validates safetensors headers."""
 
 import json
 import math
@@ -20,12 +20,12 @@ BITS = {
     **dict.fromkeys(("U32", "I32", "F32"), 32),
     **dict.fromkeys(("U64", "I64", "F64", "C64"), 64),
 }
-"""The kinds of elements there are, and how many bits one has."""
+"""Bits per element of each dtype."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor of a file: its kind, one of BITS, its shape, and the bytes it takes there."""
+    """`kind`: one of BITS. `first`, `end`: its bytes in the file."""
 
     kind: str
     shape: tuple[int, ...]
@@ -42,59 +42,55 @@ class Tensor:
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name.
-
-    Raises LoadFailed, naming the file, where it is missing, truncated, or its header contradicts itself or the file.
-    """
+    """A file's tensors by name. Raises LoadFailed if it is missing, truncated or inconsistent."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > min(size - 8, MAX_HEADER_BYTES):
-                raise ValueError("its header does not fit the file")
-            header = json.loads(file.read(length), object_pairs_hook=_once)
+                raise ValueError("its header is longer than the file")
+            header = json.loads(file.read(length), object_pairs_hook=_unique)
         if not isinstance(header, dict):
             raise ValueError("its header is not a JSON object")
         header.pop("__metadata__", None)
         tensors = {name: _tensor(name, entry) for name, entry in header.items()}
         _check_extent(tensors, size - 8 - length)
     except FileNotFoundError as missing:
-        raise LoadFailed(f"the weights file {path.name} is missing; fetch it") from missing
+        raise LoadFailed(f"weights file {path.name} is missing; download it") from missing
     except RecursionError as deep:
-        raise LoadFailed(f"the weights file {path.name} is broken: its header is nested too deeply") from deep
+        raise LoadFailed(f"weights file {path.name} is corrupt: its header is nested too deeply") from deep
     except OSError as broken:
-        raise LoadFailed(f"the weights file {path.name} can't be read: {broken.strerror}") from broken
+        raise LoadFailed(f"weights file {path.name} can't be read: {broken.strerror}") from broken
     except (ValueError, struct.error) as broken:
-        raise LoadFailed(f"the weights file {path.name} is truncated or broken: {broken}; fetch it again") from broken
+        raise LoadFailed(f"weights file {path.name} is truncated or corrupt: {broken}; download it again") from broken
     return tensors
 
 
 def short(name: str) -> str:
-    """A name that a file chose, fit for a line of a message."""
+    """A name from a file, cut to fit a message."""
     return name if len(name) <= 100 else f"{name[:97]}..."
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("its header names a tensor, or a part of one, twice")
+        raise ValueError("its header has a duplicate key")
     return found
 
 
 def _tensor(name: str, entry: Any) -> Tensor:
-    """One entry of a header. Raises ValueError."""
     if not isinstance(entry, dict):
-        raise ValueError(f"{short(name)} is not described by an object")
+        raise ValueError(f"{short(name)} is not a JSON object")
     kind, shape, offsets = (entry.get(part) for part in ("dtype", "shape", "data_offsets"))
     if not isinstance(kind, str) or kind not in BITS:
-        raise ValueError(f"{short(name)} has no known dtype")
+        raise ValueError(f"{short(name)} has an unknown dtype")
     if not isinstance(shape, list) or len(shape) > MAX_AXES or not all(_is_count(axis) for axis in shape):
-        raise ValueError(f"{short(name)} has no shape of whole numbers")
-    if not isinstance(offsets, list) or len(offsets) != 2 or not all(_is_count(place) for place in offsets):
-        raise ValueError(f"{short(name)} has no two data_offsets")
+        raise ValueError(f"{short(name)} has an invalid shape")
+    if not isinstance(offsets, list) or len(offsets) != 2 or not all(_is_count(offset) for offset in offsets):
+        raise ValueError(f"{short(name)} has invalid data_offsets")
     tensor = Tensor(kind, tuple(shape), *offsets)
     if tensor.elements * BITS[kind] != 8 * tensor.bytes:
-        raise ValueError(f"the shape of {short(name)} does not fit its data_offsets")
+        raise ValueError(f"{short(name)}: shape and data_offsets disagree")
     return tensor
 
 
@@ -103,11 +99,11 @@ def _is_count(value: Any) -> bool:
 
 
 def _check_extent(tensors: dict[str, Tensor], size: int) -> None:
-    """Raises ValueError unless the tensors, one after another, are all there is behind the header."""
+    """Raises ValueError unless the tensors fill the file without gaps or overlaps."""
     spans = sorted((tensor.first, tensor.end, name) for name, tensor in tensors.items())
     for (_, end, _), (first, _, name) in pairwise([(0, 0, ""), *spans]):
         if first != end:
-            raise ValueError(f"{short(name)} overlaps the tensor before it, or leaves a hole")
-    held = spans[-1][1] if spans else 0
-    if held != size:
-        raise ValueError(f"its tensors should take {held:,} bytes, not {size:,}")
+            raise ValueError(f"{short(name)} overlaps the previous tensor or leaves a gap")
+    end = spans[-1][1] if spans else 0
+    if end != size:
+        raise ValueError(f"its tensors should take {end:,} bytes, not {size:,}")

@@ -1,7 +1,7 @@
-"""What the files hold beside what the network takes from them, and what that says of its numbers. Knows no torch.
+"""Detects checkpoints whose tensors the network did not all read.
 
-A quantised tensor means nothing without its companions, the scales and zero points beside it, and a network without
-some of its layers is another one. Where such tensors are left over, what was loaded is noise that looks like a model.
+A quantised tensor is meaningless without its scales and zero points, and a network without some of its layers is a
+different one. Where such tensors are left over, the loaded model would return plausible noise.
 """
 
 import re
@@ -11,41 +11,42 @@ from inference_server.errors import LoadFailed
 from inference_server.models.checkpoint import FLOATS
 from inference_server.models.safetensors_header import Tensor, short
 
-PLAIN = FLOATS | {"BOOL", "I64", "U64", "C64"}  # none of which weights are packed into
-COMPANIONS = ("scale", "zero", "quant", "absmax", "amax", "packed", "qweight", "g_idx", "codebook", "scb")
-CHOOSE = "choose the model's unquantised form"
+PLAIN = FLOATS | {"BOOL", "I64", "U64", "C64"}  # dtypes never used for packed weights
+SCALE_NAMES = ("scale", "zero", "quant", "absmax", "amax", "packed", "qweight", "g_idx", "codebook", "scb")
+USE_UNQUANTISED = "use the unquantised version of the model"
 
 
 def check_kinds(tensors: Mapping[str, Tensor], whole: Collection[str]) -> None:
-    """Raises LoadFailed, naming a tensor, where plain weights are of a kind that needs companions.
+    """Raises LoadFailed for weights with a dtype that needs scales.
 
-    `whole` are the names of the network's own tensors of whole numbers; masks of old checkpoints are left aside too.
+    `whole`: the network's own integer tensors, which are fine, as are the attention masks in old checkpoints.
     """
     for name, tensor in tensors.items():
         if tensor.kind not in PLAIN and not _is_mask(tensor) and name not in whole:
             raise LoadFailed(
-                f"its weights are quantised ({short(name)} is {tensor.kind}) and config.json does not say how; {CHOOSE}"
+                f"its weights are quantised ({short(name)} is {tensor.kind}) and config.json does not say how; "
+                f"{USE_UNQUANTISED}"
             )
 
 
 def check_unread(unread: Collection[str], read: Collection[str], more_layers: bool) -> None:
-    """Raises LoadFailed, naming a tensor, where what nothing read belongs to what was read.
+    """Raises LoadFailed if unread tensors belong to layers that were read.
 
-    `unread` are tensors of the files, `read` those of the network. `more_layers`: whether the files are meant to hold
-    more layers, such as those that guess further ahead.
+    `unread`: in the files only. `read`: the network's. `more_layers`: the files may hold extra layers, such as
+    multi-token prediction heads.
     """
     owners = {name[:at] for name in read for at, sign in enumerate(name) if sign == "."}
     for name in sorted(unread):
         owner, _, last = name.rpartition(".")
-        if owner in owners and any(word in last.lower() for word in COMPANIONS):
+        if owner in owners and any(word in last.lower() for word in SCALE_NAMES):
             raise LoadFailed(
-                f"its weights are quantised: nothing reads {short(name)}, without which the others are no numbers; "
-                f"{CHOOSE}"
+                f"its weights are quantised: {short(name)} was not read, and the weights are meaningless without it; "
+                f"{USE_UNQUANTISED}"
             )
         if not more_layers and (layer := re.match(r"(.+?\.)\d+(\..+)", name)) and f"{layer[1]}0{layer[2]}" in read:
-            raise LoadFailed(f"config.json counts fewer layers than the weights hold: nothing reads {short(name)}")
+            raise LoadFailed(f"config.json has fewer layers than the weights: {short(name)} was not read")
 
 
 def _is_mask(tensor: Tensor) -> bool:
-    """Whether a tensor is the causal mask that older checkpoints hold for each layer."""
+    """Whether this is the causal mask that older checkpoints store per layer."""
     return len(tensor.shape) == 4 and tensor.shape[:2] == (1, 1) and tensor.shape[2] == tensor.shape[3]

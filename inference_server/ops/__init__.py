@@ -1,1 +1,1 @@
-"""What operators look at: metrics, probes, readiness."""
+"""For operators: metrics, readiness, probes, the admin port."""

@@ -1,208 +1,131 @@
-"""What Prometheus reads of the inference server. Knows numbers and names, and neither gRPC nor torch."""
+"""The inference server's Prometheus metrics: its calls, and its statistics as their fields' metadata describe them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, get_type_hints
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from inference_server import stats
 from inference_server.messages import Timings
 from inference_server.models.registry import ModelState, Registry
 from inference_server.ops.readiness import Readiness
-from inference_server.stats import LogitsCacheStats, ModelStats, QueueStats, ServerStats
+from inference_server.stats import KVCacheStats, LogitsCacheStats, ModelStats, QueueStats, ServerStats
 
 PREFIX = "nexttoken_inference_"
-BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
-NO_MODEL = "none"  # of calls that name none, or one that is not listed
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+SECONDS_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+FAMILIES = {stats.Counter: CounterMetricFamily, stats.Gauge: GaugeMetricFamily}
+NO_MODEL = "none"  # label of calls that name no model, or an unlisted one
+
+Rows = Sequence[tuple[Sequence[str], Any]]
+"""Label values, and the statistics they belong to."""
 
 
 class Metrics:
-    """The numbers of one server, in a registry of its own. Its labels take few values, whatever is asked."""
+    """One server's metrics. Label values are bounded, whatever callers send."""
 
     MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
-    def __init__(self, current: "Current") -> None:
+    def __init__(self, collector: "StatsCollector") -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._registry.register(current)
-        self._calls = Counter(
-            PREFIX + "calls",
-            "Calls that ended, by RPC, model and gRPC status code.",
-            ["rpc", "model", "code"],
-            registry=self._registry,
+        self._registry.register(collector)
+        self._calls = self._counter(
+            "calls", "Finished calls by RPC, model and gRPC status code.", ("rpc", "model", "code")
         )
+        self._tokens = self._counter("tokens", "Prompt tokens of answered calls.", ("rpc", "model"))
+        self._unauthenticated = self._counter("unauthenticated", "Calls rejected for a missing or invalid token.")
+        self._turned_away = self._counter("turned_away", "Calls rejected because too many were open.")
         self._phases = Histogram(
             PREFIX + "phase_seconds",
-            "Of answered calls: seconds spent on each phase (tokenize, queue, model) and in all (total).",
+            "Duration of each phase of answered calls: tokenize, queue, model, total.",
             ["rpc", "model", "phase"],
-            buckets=SECONDS,
-            registry=self._registry,
-        )
-        self._tokens = Counter(
-            PREFIX + "tokens",
-            "Prompt tokens of answered calls.",
-            ["rpc", "model"],
-            registry=self._registry,
-        )
-        self._unwelcome = Counter(
-            PREFIX + "unauthenticated",
-            "Calls refused because they showed no good token.",
-            registry=self._registry,
-        )
-        self._turned_away = Counter(
-            PREFIX + "turned_away",
-            "Calls refused because too many were open, before their message was read.",
+            buckets=SECONDS_BUCKETS,
             registry=self._registry,
         )
 
-    def turned_away(self) -> None:
-        """Counts a call that came while too many were open."""
+    def count_turned_away(self) -> None:
         self._turned_away.inc()
 
-    def unwelcome(self) -> None:
-        """Counts a call that showed no good token."""
-        self._unwelcome.inc()
+    def count_unauthenticated(self) -> None:
+        self._unauthenticated.inc()
 
-    def ended(self, rpc: str, model: str, code: str) -> None:
-        """Counts a call; `model` is a listed one's name, or empty."""
+    def count_call(self, rpc: str, model: str, code: str) -> None:
+        """`model`: a listed model's name, or empty."""
         self._calls.labels(rpc, model or NO_MODEL, code).inc()
 
-    def answered(self, rpc: str, model: str, tokens: int, timings: Timings) -> None:
-        """Counts an answer by its prompt's tokens, and where its time went."""
+    def count_answer(self, rpc: str, model: str, tokens: int, timings: Timings) -> None:
         self._tokens.labels(rpc, model).inc(tokens)
-        phases = {
-            "tokenize": timings.tokenize_ms,
-            "queue": timings.queue_ms,
-            "model": timings.model_ms,
-            "total": timings.total_ms,
-        }
-        for phase, milliseconds in phases.items():
-            self._phases.labels(rpc, model, phase).observe(milliseconds / 1000)
+        for phase in ("tokenize", "queue", "model", "total"):
+            self._phases.labels(rpc, model, phase).observe(getattr(timings, f"{phase}_ms") / 1000)
 
     def text(self) -> bytes:
-        """Everything, in Prometheus' text format; from any thread."""
+        """All metrics in Prometheus' text format; from any thread."""
         return generate_latest(self._registry)
 
+    def _counter(self, name: str, meaning: str, labels: Sequence[str] = ()) -> Counter:
+        return Counter(PREFIX + name, meaning, labels, registry=self._registry)
 
-class Current:
-    """What the server counts of itself, read when Prometheus asks."""
 
-    def __init__(self, registry: Registry, readiness: Readiness, gauges: Callable[[], ServerStats]) -> None:
+class StatsCollector:
+    """Reads the server's statistics at each scrape."""
+
+    def __init__(self, registry: Registry, readiness: Readiness, read: Callable[[], ServerStats]) -> None:
         self._models = registry
         self._readiness = readiness
-        self._gauges = gauges
+        self._read = read
 
     def collect(self) -> Iterator[Metric]:
-        """Each number now."""
-        now = self._gauges()
-        yield _gauge("ready", "1 where requests can be answered, else 0.", not self._readiness.not_ready())
+        now = self._read()
+        models = [((name,), model) for name, model in now.models.items()]
+        caches = [(name, model.store) for name, model in models if model.store is not None]
+        yield _gauge("ready", "1 if requests can be answered, else 0.", [((), not self._readiness.not_ready())])
         yield _gauge(
-            "still_seconds", "How long the model thread has had work and made no step.", self._readiness.still_s
-        )
-        yield _gauge("tasks", "Tasks of the event loop: calls, watches, and what runs beside them.", now.tasks)
-        yield self._states()
-        yield from of_queue(now.queue)
-        yield from _kept(now.kept)
-        yield from _models(now.models)
-
-    def _states(self) -> Metric:
-        states = _gauge(
-            "model_state", "1 for the state that a model is in, 0 for the others.", labels=("model", "state")
-        )
-        for model in self._models.models():
-            for state in ModelState:
-                states.add_metric([model.name, state.name.lower()], model.state is state)
-        return states
-
-
-def of_queue(queue: QueueStats) -> Iterator[Metric]:
-    """What is said of the scheduler."""
-    yield _gauge("requests_in_flight", "Requests admitted and not yet answered.", queue.in_flight)
-    yield _gauge("queue_limit", "Requests in flight before new ones are refused.", queue.limit)
-    yield _gauge("queue_depth", "Requests that wait for the model thread.", queue.waiting)
-    yield _gauge("clients", "Clients that have a request in flight.", queue.clients)
-    yield _counter("refused", "Requests refused: the queue or their client's share of it was full.", queue.refused)
-    yield _counter("expired", "Requests too late, or left by their caller, before they were computed.", queue.expired)
-    yield _counter("failed", "Requests that ended in a fault of the forward pass.", queue.failed)
-    yield _batches(queue.batch_sizes)
+            "still_seconds", "Seconds the model thread has had work without finishing a step.",
+            [((), self._readiness.still_s)],
+        )  # fmt: skip
+        yield _gauge(
+            "model_state", "1 for the model's current state, 0 for the others.",
+            [
+                ((model.name, state.name.lower()), model.state is state)
+                for model in self._models.models()
+                for state in ModelState
+            ],
+            labels=("model", "state"),
+        )  # fmt: skip
+        yield from _families(ServerStats, [((), now)])
+        yield from _families(QueueStats, [((), now.queue)])
+        yield from _families(LogitsCacheStats, [((), now.logits_cache)])
+        yield from _families(ModelStats, models, ("model",))
+        yield from _families(KVCacheStats, caches, ("model",))
+        used, limits = ([(name, getattr(cache, of)) for name, cache in caches] for of in ("bytes", "limit_bytes"))
+        yield _gauge("kv_cache_bytes", "Memory used by cached keys and values.", used, ("model",))
+        yield _gauge("kv_cache_limit_bytes", "Maximum memory for cached keys and values.", limits, ("model",))
+        yield batch_sizes(now.queue.batch_sizes)
 
 
-def _batches(sizes: Mapping[int, int]) -> Metric:
-    counted = [(str(most), sum(count for size, count in sizes.items() if size <= most)) for most in BATCHES]
+def _families(kind: type, rows: Rows, labels: Sequence[str] = ()) -> Iterator[Metric]:
+    """A family for each field with a metric."""
+    for field, hint in get_type_hints(kind, include_extras=True).items():
+        for metric in getattr(hint, "__metadata__", ()):
+            family = FAMILIES[type(metric)](PREFIX + metric.name, metric.meaning, labels=labels)
+            for values, of_labels in rows:
+                family.add_metric(values, getattr(of_labels, field))
+            yield family
+
+
+def _gauge(name: str, meaning: str, rows: Rows, labels: Sequence[str] = ()) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(PREFIX + name, meaning, labels=labels)
+    for values, number in rows:
+        family.add_metric(values, number)
+    return family
+
+
+def batch_sizes(sizes: Mapping[int, int]) -> Metric:
+    """A histogram of batches counted by size."""
+    counted = [(str(most), sum(count for size, count in sizes.items() if size <= most)) for most in BATCH_BUCKETS]
     buckets = [*counted, ("+Inf", sum(sizes.values()))]
     total = sum(size * count for size, count in sizes.items())
-    meaning = "Requests computed together in one batch."
-    return HistogramMetricFamily(f"{PREFIX}batch_size", meaning, buckets, total)
-
-
-def _kept(kept: LogitsCacheStats) -> Iterator[Metric]:
-    yield _gauge("distribution_cache_bytes", "Memory of the distributions kept.", kept.bytes)
-    yield _gauge("distribution_cache_limit_bytes", "The most it may be.", kept.limit_bytes)
-    yield _gauge("distribution_cache_entries", "Distributions kept.", kept.entries)
-    yield _gauge(
-        "distribution_cache_stray_bytes", "Bytes counted that no kept distribution has: 0, always.", kept.stray_bytes
-    )
-    yield _counter("distribution_cache_hits", "Prompts whose distribution was kept.", kept.hits)
-    yield _counter("distribution_cache_misses", "Prompts that had to be computed.", kept.misses)
-    yield _counter("distribution_cache_evictions", "Distributions given up for newer ones.", kept.evictions)
-
-
-def _models(models: Mapping[str, ModelStats]) -> Iterator[Metric]:
-    stores = {name: of.store for name, of in models.items() if of.store is not None}
-    yield _counter("prompts", "Prompts answered.", {name: of.prompts for name, of in models.items()})
-    yield _counter(
-        "lookahead_hits",
-        "Prompts answered from what was computed before anybody asked.",
-        {name: of.lookahead_hits for name, of in models.items()},
-    )
-    yield _counter(
-        "lookahead_passes",
-        "Passes ahead of anybody asking.",
-        {name: of.lookahead_passes for name, of in models.items()},
-    )
-    yield _counter(
-        "computed_tokens",
-        "Tokens that went through the model for a request.",
-        {name: of.computed_tokens for name, of in models.items()},
-    )
-    yield _gauge("kv_cache_bytes", "Memory of stored keys and values.", {n: s.bytes for n, s in stores.items()})
-    yield _gauge("kv_cache_limit_bytes", "The most it may be.", {n: s.pages * s.page_bytes for n, s in stores.items()})
-    yield _gauge(
-        "kv_cache_open_prompts",
-        "Prompts whose pages can't be given up: those computed now, and those looked ahead of (16 at most).",
-        {n: s.open_prompts for n, s in stores.items()},
-    )
-    yield _gauge(
-        "kv_cache_stray_holds",
-        "Holds on pages that neither a stored prefix nor an open prompt has: 0 whenever nothing is computed.",
-        {n: s.stray_holds for n, s in stores.items()},
-    )
-    yield _counter(
-        "kv_cache_hit_tokens", "Tokens found stored, not computed again.", {n: s.hit_tokens for n, s in stores.items()}
-    )
-    yield _counter(
-        "kv_cache_evicted_pages",
-        "Pages, or a model's own caches, given up for newer ones.",
-        {n: s.evicted_pages for n, s in stores.items()},
-    )
-
-
-def _gauge(
-    name: str, meaning: str, value: float | Mapping[str, float] | None = None, labels: tuple[str, ...] = ("model",)
-) -> GaugeMetricFamily:
-    if isinstance(value, int | float):
-        return GaugeMetricFamily(PREFIX + name, meaning, value)
-    family = GaugeMetricFamily(PREFIX + name, meaning, labels=labels)
-    for model, of_model in (value or {}).items():
-        family.add_metric([model], of_model)
-    return family
-
-
-def _counter(name: str, meaning: str, value: float | Mapping[str, float]) -> CounterMetricFamily:
-    if isinstance(value, int | float):
-        return CounterMetricFamily(PREFIX + name, meaning, value)
-    family = CounterMetricFamily(PREFIX + name, meaning, labels=("model",))
-    for model, of_model in value.items():
-        family.add_metric([model], of_model)
-    return family
+    return HistogramMetricFamily(f"{PREFIX}batch_size", "Requests per batch.", buckets, total)

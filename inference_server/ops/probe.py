@@ -1,7 +1,6 @@
-"""Asks this machine's server whether it can answer: `python -m inference_server.ops.probe` exits with 0 if so, else 1.
+"""Container health check: `python -m inference_server.ops.probe` exits with 0 if the server can answer, else 1.
 
-For a container's healthcheck. It asks over gRPC; where that is encrypted a probe has no certificate to show, and asks
-the port for probes.
+Asks the gRPC health service or, when the server uses TLS, `/readyz` on the metrics port.
 """
 
 import os
@@ -15,21 +14,21 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from inference_server.settings import Settings
 from service_kit.settings import read_or_exit
 
-WITHIN_S = 5.0
+TIMEOUT_S = 5.0
 
 
 def main() -> None:
-    """Says on standard error what it found."""
+    """Prints the reason if the server can't answer."""
     settings = read_or_exit(Settings, os.environ)
-    fault = asked_over_http(settings) if settings.tls_cert else asked_over_grpc(settings)
+    fault = probe_http(settings) if settings.tls_cert else probe_grpc(settings)
     sys.exit(fault or 0)
 
 
-def asked_over_grpc(settings: Settings) -> str:
-    """What the health service says; empty: SERVING."""
+def probe_grpc(settings: Settings) -> str:
+    """Why the health service is not SERVING; empty if it is."""
     with grpc.insecure_channel(f"localhost:{settings.grpc_port}", [("grpc.enable_http_proxy", 0)]) as channel:
         try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=WITHIN_S)
+            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
         except grpc.RpcError as error:
             return f"no answer: {error.code().name}"
     if answer.status == health_pb2.HealthCheckResponse.SERVING:
@@ -37,12 +36,12 @@ def asked_over_grpc(settings: Settings) -> str:
     return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
 
 
-def asked_over_http(settings: Settings) -> str:
-    """What the probe for readiness says; empty: ready."""
+def probe_http(settings: Settings) -> str:
+    """Why `/readyz` does not answer 200; empty if it does."""
     if not settings.metrics_port:
-        return "over TLS only the port for probes can be asked: set NEXTTOKEN_METRICS_PORT"
+        return "a server with TLS is probed on its metrics port: set NEXTTOKEN_METRICS_PORT"
     try:
-        with urllib.request.urlopen(f"http://localhost:{settings.metrics_port}/readyz", timeout=WITHIN_S):
+        with urllib.request.urlopen(f"http://localhost:{settings.metrics_port}/readyz", timeout=TIMEOUT_S):
             return ""
     except urllib.error.HTTPError as error:
         return error.read().decode()

@@ -1,56 +1,49 @@
-"""Whether this server has started, and whether it can answer now, with the reason where it can't. Knows no gRPC."""
+"""Whether the server has started and can answer, and if not, why."""
 
 from typing import Literal
 
-from inference_server.models.registry import ModelState, ModelStatus, Registry
+from inference_server.models.registry import ModelState, Registry
 from inference_server.scheduler.watchdog import Watchdog
 
 STOPPING = "the server is stopping"
 
 
 class Readiness:
-    """Asked from any thread. What is ready may stop being so; what has started stays started."""
+    """Thread-safe. A server that was ready may stop being ready; one that has started stays started."""
 
     def __init__(
-        self, registry: Registry, progress: Watchdog, ready_when: Literal["any", "default"], stall_s: float
+        self, registry: Registry, watchdog: Watchdog, ready_when: Literal["any", "default"], stall_s: float
     ) -> None:
-        """`stall_s`: seconds that the model thread may take for one step before it counts as stuck."""
+        """`stall_s`: how long one step may take before the model thread counts as stuck."""
         self._registry = registry
-        self._progress = progress
+        self._watchdog = watchdog
         self._ready_when = ready_when
         self.stall_s = stall_s
         self._started = False
         self.stopping = False
 
     def not_started(self) -> str:
-        """Why no model that counts has ever been ready; empty once one was."""
+        """Why no required model has been ready yet; empty once one was."""
         if not self._started:
-            counting = [model for model in self._registry.models() if self._counts(model)]
-            if not any(model.state is ModelState.READY for model in counting):
-                return "; ".join(_words(model) for model in counting)
+            required = [model for model in self._registry.models() if self._ready_when == "any" or model.is_default]
+            if not any(model.state is ModelState.READY for model in required):
+                return "; ".join(f"{model}: {model.reason}" if model.reason else str(model) for model in required)
             self._started = True
         return ""
 
     def not_ready(self) -> str:
-        """Why requests can't be answered now; empty where they can."""
+        """Why requests can't be answered now; empty if they can."""
         if self.stopping:
             return STOPPING
         return self.not_started() or self.stalled()
 
     @property
     def still_s(self) -> float:
-        """Seconds for which the model thread has had work and made no step."""
-        return self._progress.still_s()
+        """Seconds the model thread has had work without finishing a step."""
+        return self._watchdog.still_s()
 
     def stalled(self) -> str:
-        """What keeps the model thread from moving, as far as can be told; empty where it moves or has nothing to do."""
+        """Why the model thread counts as stuck; empty if it is moving or idle."""
         if (still_s := self.still_s) <= self.stall_s:
             return ""
-        return f"the model thread has work and has not made a step for {still_s:.0f} s"
-
-    def _counts(self, model: ModelStatus) -> bool:
-        return self._ready_when == "any" or model.is_default
-
-
-def _words(model: ModelStatus) -> str:
-    return f"{model}: {model.reason}" if model.reason else str(model)
+        return f"the model thread is stuck: no step finished in {still_s:.0f} s"

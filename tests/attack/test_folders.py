@@ -38,36 +38,36 @@ def without(part: str) -> dict[str, Any]:
 
 
 HEADERS: dict[str, tuple[Any, str]] = {
-    "no dtype": ({"w": without("dtype")}, "w has no known dtype"),
-    "dtype unknown": ({"w": tensor(dtype="F7")}, "w has no known dtype"),
-    "dtype a list": ({"w": tensor(dtype=["F32"])}, "w has no known dtype"),
-    "no shape": ({"w": without("shape")}, "w has no shape of whole numbers"),
-    "shape a string": ({"w": tensor(shape="2")}, "w has no shape of whole numbers"),
-    "shape of strings": ({"w": tensor(shape=["2"])}, "w has no shape of whole numbers"),
-    "shape of fractions": ({"w": tensor(shape=[2.0])}, "w has no shape of whole numbers"),
-    "shape of truths": ({"w": tensor(shape=[True, 2])}, "w has no shape of whole numbers"),
-    "negative": ({"w": tensor(shape=[-1, -2])}, "w has no shape of whole numbers"),
-    "huge": ({"w": tensor(shape=[2**62, 2**62])}, "the shape of w does not fit its data_offsets"),
-    "beyond numbers": ({"w": tensor(shape=[2**70])}, "w has no shape of whole numbers"),
-    "many axes": ({"w": tensor(shape=[1] * 100_000)}, "w has no shape of whole numbers"),
-    "no offsets": ({"w": without("data_offsets")}, "w has no two data_offsets"),
-    "one offset": ({"w": tensor(data_offsets=[8])}, "w has no two data_offsets"),
-    "offsets turned round": ({"w": tensor(data_offsets=[8, 0])}, "the shape of w does not fit its data_offsets"),
-    "negative offset": ({"w": tensor(data_offsets=[-8, 0])}, "w has no two data_offsets"),
-    "overlap": ({"v": tensor(), "w": tensor(data_offsets=[4, 12])}, "w overlaps the tensor before it"),
-    "the same place": ({"v": tensor(), "w": tensor()}, "w overlaps the tensor before it"),
-    "a hole": ({"v": tensor(), "w": tensor(data_offsets=[12, 20])}, "or leaves a hole"),
+    "no dtype": ({"w": without("dtype")}, "w has an unknown dtype"),
+    "dtype unknown": ({"w": tensor(dtype="F7")}, "w has an unknown dtype"),
+    "dtype a list": ({"w": tensor(dtype=["F32"])}, "w has an unknown dtype"),
+    "no shape": ({"w": without("shape")}, "w has an invalid shape"),
+    "shape a string": ({"w": tensor(shape="2")}, "w has an invalid shape"),
+    "shape of strings": ({"w": tensor(shape=["2"])}, "w has an invalid shape"),
+    "shape of fractions": ({"w": tensor(shape=[2.0])}, "w has an invalid shape"),
+    "shape of truths": ({"w": tensor(shape=[True, 2])}, "w has an invalid shape"),
+    "negative": ({"w": tensor(shape=[-1, -2])}, "w has an invalid shape"),
+    "huge": ({"w": tensor(shape=[2**62, 2**62])}, "w: shape and data_offsets disagree"),
+    "beyond numbers": ({"w": tensor(shape=[2**70])}, "w has an invalid shape"),
+    "many axes": ({"w": tensor(shape=[1] * 100_000)}, "w has an invalid shape"),
+    "no offsets": ({"w": without("data_offsets")}, "w has invalid data_offsets"),
+    "one offset": ({"w": tensor(data_offsets=[8])}, "w has invalid data_offsets"),
+    "offsets turned round": ({"w": tensor(data_offsets=[8, 0])}, "w: shape and data_offsets disagree"),
+    "negative offset": ({"w": tensor(data_offsets=[-8, 0])}, "w has invalid data_offsets"),
+    "overlap": ({"v": tensor(), "w": tensor(data_offsets=[4, 12])}, "w overlaps the previous tensor"),
+    "the same place": ({"v": tensor(), "w": tensor()}, "w overlaps the previous tensor"),
+    "a hole": ({"v": tensor(), "w": tensor(data_offsets=[12, 20])}, "or leaves a gap"),
     "beyond the end": ({"w": tensor(shape=[99], data_offsets=[0, 396])}, "should take 396 bytes, not 8"),
     "no tensors": ({}, "should take 0 bytes, not 8"),
-    "no object": ({"w": 5}, "w is not described by an object"),
+    "no object": ({"w": 5}, "w is not a JSON object"),
     "a list": ([1, 2], "its header is not a JSON object"),
     "a number": (5, "its header is not a JSON object"),
     "deep": (b"[" * DEEP, "its header is nested too deeply"),
     "deep objects": (b'{"a":' * DEEP, "its header is nested too deeply"),
-    "named twice": (b'{"w":{},"w":{}}', "names a tensor, or a part of one, twice"),
+    "named twice": (b'{"w":{},"w":{}}', "its header has a duplicate key"),
     "no UTF-8": (b'{"\xff": 1}', "can't decode byte 0xff"),
-    "a number of digits": (b'{"w": ' + b"9" * 10_000 + b"}", "broken: "),
-    "a long name": ({"w" * 10_000: 5}, "w... is not described by an object"),
+    "a number of digits": (b'{"w": ' + b"9" * 10_000 + b"}", "corrupt: "),
+    "a long name": ({"w" * 10_000: 5}, "w... is not a JSON object"),
 }
 
 
@@ -76,22 +76,22 @@ def test_a_header_that_contradicts_itself(folder: Path, fault: str) -> None:
     header, words = HEADERS[fault]
     write_header(folder, header if isinstance(header, bytes) else json.dumps(header).encode(), bytes(8))
     reason = refusal(folder)
-    assert reason.startswith(f"the weights file {WEIGHTS} is ")
+    assert reason.startswith(f"weights file {WEIGHTS} is ")
     assert words in reason
 
 
 INDICES: dict[str, tuple[bytes, str]] = {
-    "a list": (b'{"weight_map": ["a", "b"]}', "names no files"),
-    "empty": (b'{"weight_map": {}}', "names no files"),
-    "none": (b"{}", "names no files"),
-    "numbers": (b'{"weight_map": {"w": 5}}', "names 5, which is no safetensors file beside it"),
-    "lists": (b'{"weight_map": {"w": ["a"]}}', "names ['a'], which is no"),
-    "up": (b'{"weight_map": {"w": "../sound/model.safetensors"}}', "'../sound/model.safetensors', which is no"),
-    "root": (b'{"weight_map": {"w": "/etc/passwd"}}', "names '/etc/passwd', which is no"),
-    "backslash": (b'{"weight_map": {"w": "..\\\\x.safetensors"}}', "which is no safetensors file beside it"),
-    "a pickle": (b'{"weight_map": {"w": "pytorch_model.bin"}}', "names 'pytorch_model.bin', which is no"),
-    "absent": (b'{"weight_map": {"w": "x.safetensors"}}', "the weights file x.safetensors is missing"),
-    "twice": (b'{"weight_map": {"w": "a.safetensors", "w": "b.safetensors"}}', "it says two things of 'w'"),
+    "a list": (b'{"weight_map": ["a", "b"]}', "lists no files"),
+    "empty": (b'{"weight_map": {}}', "lists no files"),
+    "none": (b"{}", "lists no files"),
+    "numbers": (b'{"weight_map": {"w": 5}}', "lists 5, not a safetensors file"),
+    "lists": (b'{"weight_map": {"w": ["a"]}}', "lists ['a'], not a"),
+    "up": (b'{"weight_map": {"w": "../sound/model.safetensors"}}', "'../sound/model.safetensors', not a"),
+    "root": (b'{"weight_map": {"w": "/etc/passwd"}}', "lists '/etc/passwd', not a"),
+    "backslash": (b'{"weight_map": {"w": "..\\\\x.safetensors"}}', "not a safetensors file in its folder"),
+    "a pickle": (b'{"weight_map": {"w": "pytorch_model.bin"}}', "lists 'pytorch_model.bin', not a"),
+    "absent": (b'{"weight_map": {"w": "x.safetensors"}}', "weights file x.safetensors is missing"),
+    "twice": (b'{"weight_map": {"w": "a.safetensors", "w": "b.safetensors"}}', "conflicting values for 'w'"),
     "deep": (b"[" * DEEP, "can't be read: it is nested too deeply"),
 }
 
@@ -109,20 +109,20 @@ def test_an_index_that_makes_no_sense(folder: Path, fault: str) -> None:
 def test_files_that_are_none(folder: Path) -> None:
     (folder / "config.json").unlink()
     os.mkfifo(folder / "config.json")
-    assert refusal(folder) == "config.json is no file of at most 100 MB"
+    assert refusal(folder) == "config.json is not a regular file of at most 100 MB"
     (folder / "config.json").unlink()
     (folder / "config.json").mkdir()
-    assert refusal(folder) == "config.json is no file of at most 100 MB"
+    assert refusal(folder) == "config.json is not a regular file of at most 100 MB"
     (folder / "config.json").rmdir()
     with (folder / "config.json").open("wb") as file:
         file.truncate(10**12)
-    assert refusal(folder) == "config.json is no file of at most 100 MB"
+    assert refusal(folder) == "config.json is not a regular file of at most 100 MB"
 
 
 def test_weights_of_another_form_are_not_read_in_their_place(folder: Path) -> None:
     """transformers would take them, whatever model.safetensors holds."""
     shutil.copy(folder / WEIGHTS, folder / "shard-00001-model-00001-of-00001.safetensors")
-    assert "belongs to a checkpoint of another form (distributed)" in refusal(folder)
+    assert "is part of a distributed checkpoint" in refusal(folder)
 
 
 def damage(folder: Path, value: float) -> None:

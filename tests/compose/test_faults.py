@@ -80,7 +80,7 @@ def damaged(folder: Path, kept: float) -> Path:
 def test_the_volume_can_not_be_written(hub: tuple[str, ...], tmp_path: Path) -> None:
     with container(*hub, "--volume", f"{tmp_path}:/models:ro", SERVER_IMAGE) as server:
         said = reason(server, "owner/model")
-    assert said.startswith("can't write the Hub's cache (")
+    assert said.startswith("can't write to the Hub's cache (")
     assert "set HF_HOME" in said
 
 

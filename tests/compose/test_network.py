@@ -82,7 +82,7 @@ def test_a_cut_is_said_and_heals_by_itself(stack: Stack, page: Page) -> None:
         assert web.get("/healthz").status_code == 200
         said = web.get("/readyz")
         assert (said.status_code, said.json()["code"]) == (503, "unavailable")
-        assert "can't be reached" in said.json()["error"]
+        assert "Can't reach" in said.json()["error"]
         expect(page.locator("#status[data-tone=bad]")).to_contain_text("Your text is kept")
         expect(rows(page)).to_have_count(10)
         rows(page).nth(1).click()  # the text goes on; its bars come when the network does

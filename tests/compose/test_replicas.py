@@ -15,7 +15,7 @@ import ring
 from containers import GRPC_PORT, SERVER, Container, Stack, docker, running, until
 from readers import Readers, answered_by, readers
 
-from web_gateway.inference.channel import LOOK_UP_EVERY_S
+from web_gateway.inference.channel import RESOLVE_INTERVAL_S
 
 REPLICAS = 3
 
@@ -78,7 +78,7 @@ def test_a_replica_that_dies_takes_no_request_with_it_and_its_sessions_move(stac
     docker("update", "--restart", "no", victim.id)
     os.kill(victim.pid, signal.SIGKILL)
     until(lambda: victim.address == "")
-    time.sleep(2 * LOOK_UP_EVERY_S)
+    time.sleep(2 * RESOLVE_INTERVAL_S)
     after = homes(load, stack)
     assert moved(before, after) == at(before, victim)
     assert set(after.values()) == {other.id for other in others}
@@ -105,7 +105,7 @@ def test_a_new_replica_gets_its_share(stack: Stack, load: Readers) -> None:
     assert at(shared, fourth) != set()
     docker("stop", fourth.id)
     docker("rm", fourth.id)
-    time.sleep(2 * LOOK_UP_EVERY_S)
+    time.sleep(2 * RESOLVE_INTERVAL_S)
     assert moved(shared, homes(load, stack)) == at(shared, fourth)
 
 

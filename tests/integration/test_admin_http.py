@@ -40,7 +40,7 @@ async def monitored(*, fake: bool = True, fetch: Any = fakes.fetch, **chosen: An
         here = server_here(settings, fetch, lambda name, folder: engine) if fake else server_here(settings)
         server = await stack.enter_async_context(here)
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{server.port}"))
-        address = f"http://127.0.0.1:{server.monitor.port}"
+        address = f"http://127.0.0.1:{server.admin.port}"
         web = await stack.enter_async_context(httpx.AsyncClient(base_url=address, timeout=PATIENCE_S))
         yield SimpleNamespace(server=server, channel=channel, stub=stub_of(channel), web=web, engine=engine)
 
@@ -108,7 +108,7 @@ async def test_a_stuck_model_turns_readiness_off_until_it_moves() -> None:
         watch = await until_health(here.channel, NOT_SERVING)
         assert await probed(here) == [200, 200, 503]
         assert await health(here) == [SERVING, SERVING, NOT_SERVING]
-        assert re.search(r"has not made a step for \d+ s", (await here.web.get("/readyz")).json()["error"])
+        assert re.search(r"no step finished in \d+ s", (await here.web.get("/readyz")).json()["error"])
         assert sample(await metrics(here), "ready") == 0
         assert sample(await metrics(here), "still_seconds") > 0.2
         gate.set()
@@ -199,7 +199,7 @@ async def test_an_event_loop_that_does_not_turn_is_not_alive() -> None:
         answered = []
 
         def ask() -> None:
-            answered.append(httpx.get(f"http://127.0.0.1:{here.server.monitor.port}/healthz", timeout=PATIENCE_S))
+            answered.append(httpx.get(f"http://127.0.0.1:{here.server.admin.port}/healthz", timeout=PATIENCE_S))
 
         asking = threading.Thread(target=ask)
         asking.start()

@@ -17,7 +17,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, connect, ready, server_here
 
 from inference_server.models.registry import OnProgress
-from inference_server.server import bring_files
+from inference_server.server import fetch_model
 from inference_server.settings import Settings
 from inference_server.tokenizer.tokenizer import ModelTokenizer
 
@@ -41,7 +41,7 @@ async def real(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Any]:
         if name == LOADING:
             on_progress(312_000_000, 724_000_000)
             over.wait(PATIENCE_S)
-        return bring_files(name, on_progress)
+        return fetch_model(name, on_progress)
 
     settings = Settings(
         model="bundled",
@@ -188,7 +188,7 @@ async def test_an_unknown_model_is_not_found(real: Any, name: str) -> None:
     ):
         failed = await refused(real, call)
         assert failed.code() is grpc.StatusCode.NOT_FOUND
-        assert "this server has bundled, " in (failed.details() or "")
+        assert "available models: bundled, " in (failed.details() or "")
 
 
 async def test_a_model_that_loads_says_how_far_it_is(real: Any) -> None:

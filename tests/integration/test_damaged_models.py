@@ -57,7 +57,7 @@ async def both(folders: dict[str, Path]) -> AsyncIterator[Any]:
 async def test_what_failed_is_told_alike_and_without_folders(both: Any, folders: dict[str, Path]) -> None:
     stub, web = both
     words = {
-        "header": "the weights file model.safetensors is truncated or broken: its header is not a JSON object",
+        "header": "weights file model.safetensors is truncated or corrupt: its header is not a JSON object",
         "config": "transformers can't read its config.json: ",
         "code": "config.json asks for attn_implementation 'evil/kernel'; only eager, sdpa are run here",
         "tokenizer": "",

@@ -10,7 +10,7 @@ from fakes import FakeEngine, fetch
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, connect, ready, server_here, stub_of
 
-from inference_server.api.auth import believes_callers
+from inference_server.api.auth import trusts_callers
 from inference_server.api.service import host_of
 from inference_server.messages import Client
 from inference_server.settings import Settings
@@ -68,7 +68,7 @@ def test_the_address_of_a_peer(peer: str, host: str) -> None:
     ],
 )
 def test_callers_are_believed_where_not_just_anybody_can_call(chosen: dict[str, Any], believed: bool) -> None:
-    assert believes_callers(Settings(**chosen)) == believed
+    assert trusts_callers(Settings(**chosen)) == believed
 
 
 async def test_a_client_that_floods_is_refused_while_others_are_served() -> None:
@@ -84,7 +84,7 @@ async def test_a_client_that_floods_is_refused_while_others_are_served() -> None
     ):
         stub = stub_of(channel)
         await ready(stub, "bundled")
-        before = server.gauges()
+        before = server.stats()
         async with busy(server.scheduler):
             flood = [asyncio.ensure_future(ask(stub, f"flood {i}", "10.0.0.7")) for i in range(3)]
             await until(lambda: server.scheduler.in_flight == 4)
@@ -93,16 +93,16 @@ async def test_a_client_that_floods_is_refused_while_others_are_served() -> None
             assert "3 requests from this address" in (failed.details() or "")
             assert int(trailers(failed.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
             other = asyncio.ensure_future(ask(stub, "other", "10.0.0.8"))
-            await until(lambda: server.gauges().queue.waiting == 4)
-            assert server.gauges().queue.clients == 5
+            await until(lambda: server.stats().queue.waiting == 4)
+            assert server.stats().queue.clients == 5
         assert [len((await call).candidates) for call in (*flood, other)] == [1] * 4
-        after = server.gauges()
+        after = server.stats()
     assert after.queue.refused - before.queue.refused == 1
     assert sum(after.queue.batch_sizes.values()) > sum(before.queue.batch_sizes.values())
     (name,) = after.models
     assert after.models[name].prompts - before.models[name].prompts == 4
     assert after.models[name].computed_tokens > 0
-    assert after.kept.misses - before.kept.misses == 4
+    assert after.logits_cache.misses - before.logits_cache.misses == 4
     store = after.models[name].store
     assert store is not None
     assert 0 < store.bytes <= store.pages * store.page_bytes

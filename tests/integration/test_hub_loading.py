@@ -24,15 +24,15 @@ MIB = 1 << 20
 FP8 = {"quant_method": "modelopt", "quant_algo": "FP8"}
 DEFAULT, CUT, LATE, HELD = "owner/default", "owner/cut", "owner/late", "owner/held"
 REASONS = {
-    "owner/missing": "not in the Hub or private",
-    "owner/private": "not in the Hub or private",
-    "owner/gated": "gated: accept its terms",
+    "owner/missing": "not on the Hub, or private",
+    "owner/private": "not on the Hub, or private",
+    "owner/gated": "gated: accept the terms",
     "owner/pickled": "no safetensors weights",
     "owner/seer": "not a causal LM",
     "owner/listener": "not a causal LM: an encoder-decoder",
     "owner/eighth": "its weights are quantised (modelopt) in a way transformers",
     "owner/eighth-silent": "its weights are quantised (hf_quant_config.json)",
-    "owner/lora": "not a model but an adapter (LoRA) for owner/base",
+    "owner/lora": "an adapter (LoRA) for owner/base, not a model",
     "owner/tekken": "no tokenizer files (only tekken.json",
     f"{DEFAULT}@never": "no such branch, tag or commit",
 }
@@ -195,8 +195,8 @@ async def test_without_a_network_what_was_fetched_serves_and_the_rest_says_why(s
         async with grpc.aio.insecure_channel(process.target) as channel:
             await answers_once_ready(stub_of(channel), DEFAULT)
             missing = await ready(stub_of(channel), "owner/missing", pb.MODEL_STATE_FAILED)
-        assert missing.reason.startswith("no network: http://127.0.0.1:1 can't be reached")
-        line = process.wait_for("using the copy in the cache", model=DEFAULT)
+        assert missing.reason.startswith("no network: can't reach http://127.0.0.1:1")
+        line = process.wait_for("using the cached copy", model=DEFAULT)
         assert line["reason"].startswith("no network")
 
 

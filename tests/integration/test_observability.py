@@ -82,7 +82,7 @@ def test_every_expression_gives_numbers(tmp_path: Path) -> None:
     server_env = {"NEXTTOKEN_METRICS_PORT": "0", "NEXTTOKEN_MODELS": "/no/such"}
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(server_process(server_env))
-        monitor = f"127.0.0.1:{server.wait_for('monitoring')['port']}"
+        monitor = f"127.0.0.1:{server.wait_for('serving metrics')['port']}"
         gateway = stack.enter_context(gateway_process({"NEXTTOKEN_INFERENCE_TARGET": server.target}))
         server.wait_for("model ready", model="bundled")
         server.wait_for("model not loaded", model="/no/such")

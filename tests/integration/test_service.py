@@ -132,7 +132,7 @@ async def test_a_client_that_leaves_cancels_its_call(setting: Any, logged: list[
     call.cancel()
     await until(lambda: any(entry.get("code") == "CANCELLED" for entry in logged))
     assert setting.engine.finished == 0
-    assert not any(entry["event"] == "unexpected fault" for entry in logged)
+    assert not any(entry["event"] == "unhandled exception" for entry in logged)
 
 
 async def test_a_watcher_that_leaves_is_let_go(setting: Any, logged: list[Any]) -> None:

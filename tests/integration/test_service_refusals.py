@@ -76,7 +76,7 @@ async def test_an_unexpected_fault_shows_no_internals(
     assert failed.code() is grpc.StatusCode.INTERNAL
     assert "abc" in (failed.details() or "")
     assert "secret" not in (failed.details() or "")
-    (fault,) = [entry for entry in logged if entry["event"] == "unexpected fault"]
+    (fault,) = [entry for entry in logged if entry["event"] == "unhandled exception"]
     assert (fault["exc_info"], fault["request_id"], fault["rpc"]) == (True, "abc", "TopK")
     assert [call["code"] for call in await calls_logged(logged, 1)] == ["INTERNAL"]
 

@@ -99,20 +99,23 @@ def bert(folder: Path) -> None:
 DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "nothing there": (lambda f: shutil.rmtree(f), r"no config\.json"),
     "no config": (lambda f: (f / "config.json").unlink(), r"no config\.json"),
-    "config cut": (overwrite("config.json", b'{"model_type": "lla'), r"config\.json can't be read: .*; fetch it again"),
+    "config cut": (
+        overwrite("config.json", b'{"model_type": "lla'),
+        r"config\.json can't be read: .*; download it again",
+    ),
     "config no object": (overwrite("config.json", b"[]"), r"config\.json is not a JSON object"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), r"^no safetensors weights$"),
-    "only pickles": (only_pickles, r"no safetensors weights \(only pytorch_model\.bin, which could hold code"),
+    "only pickles": (only_pickles, r"no safetensors weights \(only pytorch_model\.bin: pickle files can run code"),
     "truncated": (
         truncate,
-        r"model\.safetensors is truncated or broken: its tensors should take [\d,]+ bytes, not [\d,]+",
+        r"model\.safetensors is truncated or corrupt: its tensors should take [\d,]+ bytes, not [\d,]+",
     ),
     "cut in header": (cut_in_header, r"model\.safetensors is truncated or broken"),
     "empty": (overwrite("model.safetensors", b""), r"model\.safetensors is truncated or broken"),
     "no safetensors": (overwrite("model.safetensors", b"\0" * 5000), r"model\.safetensors is truncated or broken"),
     "a web page": (overwrite("model.safetensors", b"<html>" * 99), r"model\.safetensors is truncated or broken"),
-    "header beyond the file": (huge_header, "its header does not fit the file"),
-    "a shard lost": (lose_a_shard, r"the weights file model-00002-of-.*\.safetensors is missing"),
+    "header beyond the file": (huge_header, "its header is longer than the file"),
+    "a shard lost": (lose_a_shard, r"weights file model-00002-of-.*\.safetensors is missing"),
     "code of its own": (
         lambda f: reconfigure(f, model_type="mine", auto_map={"AutoConfig": "mine.Config"}),
         "it needs code of its own .* which is never run",

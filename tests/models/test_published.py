@@ -162,7 +162,9 @@ async def test_many_together(stub: Any, truth: Truth) -> None:
 
 def passes_ahead(server: ServerProcess, model: Path) -> float:
     """How many passes were made before anybody asked."""
-    metrics = httpx.get(f"http://127.0.0.1:{server.wait_for('monitoring')['port']}/metrics", timeout=PATIENCE_S).text
+    metrics = httpx.get(
+        f"http://127.0.0.1:{server.wait_for('serving metrics')['port']}/metrics", timeout=PATIENCE_S
+    ).text
     return sample(metrics, "nexttoken_inference_lookahead_passes_total", model=str(model))
 
 

@@ -16,7 +16,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
 from inference_server.models.registry import Fetch, Load
-from inference_server.server import InferenceServer, assemble, bring_files
+from inference_server.server import InferenceServer, assemble, fetch_model
 from inference_server.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +112,7 @@ def run_inference_server(env: Mapping[str, str] | None = None) -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def server_here(
-    settings: Settings, fetch: Fetch = bring_files, load: Load | None = None
+    settings: Settings, fetch: Fetch = fetch_model, load: Load | None = None
 ) -> AsyncIterator[InferenceServer]:
     """A server on this event loop, on a free port, with no drain."""
     server = assemble(settings, fetch, load)

@@ -42,7 +42,7 @@ LIBRARIES = {
     "inference_server": {
         "__main__": set(),
         "server": GRPC | PROTOBUF,
-        "api": GRPC | PROTOBUF,
+        "api": GRPC | PROTOBUF | {"msgspec"},
         "ops": {"prometheus_client"},
         "ops.probe": {"grpc", "grpc_health"},
         "ops.http_listener": {"h11"},

@@ -1,4 +1,4 @@
-"""The training text: stories in a file, separated by a line `<|endoftext|>`, the last ones held out."""
+"""Reads the training corpus: stories separated by `<|endoftext|>` lines. The last ones are held out for evaluation."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ Tokens = NDArray[np.uint16]
 
 
 def read_stories(path: Path) -> list[str]:
-    """The stories of a corpus file, in file order, without surrounding blanks."""
+    """The stories of a corpus file, in file order, stripped."""
     stories = [story.strip() for story in path.read_text(encoding="utf-8").split(SEPARATOR)]
     return [story for story in stories if story]
 
@@ -22,18 +22,20 @@ def read_stories(path: Path) -> list[str]:
 def split(stories: list[str], held_out: int = HELD_OUT) -> tuple[list[str], list[str]]:
     """(training, validation): the last `held_out` stories are never trained on."""
     if len(stories) <= held_out:
-        raise ValueError(f"the corpus has {len(stories)} stories; it needs more than the {held_out} held out")
+        raise ValueError(
+            f"the corpus has {len(stories)} stories; more than {held_out} are needed, since {held_out} are held out"
+        )
     return stories[:-held_out], stories[-held_out:]
 
 
 def encode(tokenizer: Tokenizer, stories: list[str]) -> list[Tokens]:
-    """Each story as token ids, its leading separator included."""
+    """Each story as token ids, including its leading separator."""
     encoded = tokenizer.encode_batch(stories)
     return [np.array(one.ids, dtype=np.uint16) for one in encoded]
 
 
 def windows(stories: list[Tokens], length: int, order: NDArray[np.intp] | None = None) -> NDArray[np.int64]:
-    """Windows (count, length) over the stories laid end to end in `order`; a last, shorter one is dropped."""
+    """Windows (count, length) over the concatenated stories, in `order`; the incomplete last one is dropped."""
     chosen = stories if order is None else [stories[i] for i in order]
     stream = np.concatenate(chosen)
     count = len(stream) // length
@@ -41,7 +43,7 @@ def windows(stories: list[Tokens], length: int, order: NDArray[np.intp] | None =
 
 
 def batches(stories: list[Tokens], length: int, size: int, seed: int, skip: int = 0) -> Iterator[NDArray[np.int64]]:
-    """Batches (size, length) without end: the stories are shuffled anew each epoch. `skip` batches are passed over."""
+    """Endless batches (size, length), reshuffled every epoch. The first `skip` batches are skipped."""
     if sum(map(len, stories)) < size * length:
         raise ValueError(f"the corpus is shorter than one batch of {size} windows of {length} tokens")
     epoch = 0

@@ -1,4 +1,4 @@
-"""How well the bundled model predicts the held-out stories: `python -m inference_server.bundled.evaluate CORPUS`."""
+"""Evaluates the demo model on held-out stories: `PYTHONPATH=tools python -m train_demo_model.evaluate CORPUS`."""
 
 import argparse
 import json
@@ -19,10 +19,9 @@ PROMPTS = ("Once upon a time", "The little girl was very", "Tom and his dog went
 def held_out_loss(
     model: PreTrainedModel, tokenizer: Tokenizer, stories: list[str], window: int, batch: int = 16
 ) -> dict[str, float]:
-    """Mean loss over the stories laid end to end and cut into windows; the first token of a window predicts nothing.
+    """Mean loss over windows of the concatenated stories; the first token of each window is not predicted.
 
-    Returns nats per predicted token, bytes per token (separators counted as tokens of no bytes) and their quotient,
-    bits per byte.
+    Returns nats per predicted token, bytes per token (separators count as tokens without bytes) and bits per byte.
     """
     encoded = corpus.encode(tokenizer, stories)
     rows = torch.from_numpy(corpus.windows(encoded, window)).to(model.device)
@@ -53,7 +52,7 @@ def top_tokens(model: PreTrainedModel, tokenizer: Tokenizer, prompt: str, k: int
 
 
 def report(folder: Path, stories: list[str]) -> dict[str, object]:
-    """Held-out figures at windows of 256 and 512 tokens, and the top five of three prompts, from the saved files."""
+    """Evaluates a saved model: held-out loss at windows of 256 and 512 tokens, top five tokens after three prompts."""
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     return {
@@ -66,7 +65,7 @@ def report(folder: Path, stories: list[str]) -> dict[str, object]:
 
 
 def main() -> None:
-    """Prints the report of the model in a folder."""
+    """Prints the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--folder", type=Path, default=FOLDER)

@@ -2,8 +2,8 @@
 
 A Llama of 3.1 million parameters with its own byte-level BPE tokenizer. Hidden matrices are optimised with Muon
 (Jordan et al., 2024), embeddings and norms with AdamW; the learning rate warms up, holds, and falls to zero over the
-second half of the time given, so the same command suits a slow and a fast machine. State is saved as it goes: run the
-command again to go on after an interruption.
+second half of the given time, so the same command suits slow and fast machines. Checkpoints are saved regularly: run
+the command again to resume.
 """
 
 import argparse
@@ -31,7 +31,7 @@ HOLD = 0.5
 
 @dataclass
 class Progress:
-    """Where a run stands: optimiser steps done, seconds of training so far, and the last smoothed loss in nats."""
+    """A run's progress: optimiser steps done, seconds of training so far, and the last smoothed loss in nats."""
 
     step: int = 0
     seconds: float = 0.0
@@ -39,7 +39,7 @@ class Progress:
 
 
 def train_tokenizer(stories: list[str]) -> Tokenizer:
-    """A byte-level BPE over the stories: every byte is a token, so any text can be written."""
+    """A byte-level BPE over the stories: every byte is a token, so any text can be encoded."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -60,7 +60,7 @@ def train_tokenizer(stories: list[str]) -> Tokenizer:
 
 
 def new_model(layers: int) -> LlamaForCausalLM:
-    """The model with fresh weights; embeddings start small, as they are also the output layer."""
+    """The model with initial weights; embeddings are small, since they are tied to the output layer."""
     config = LlamaConfig(
         vocab_size=VOCABULARY,
         hidden_size=192,
@@ -89,7 +89,7 @@ def make_optimizers(model: LlamaForCausalLM, rate: float) -> list[torch.optim.Op
 
 
 def rate_at(fraction: float) -> float:
-    """Share of the peak learning rate after this fraction of the run: warm up, hold, then linearly to zero."""
+    """Learning rate relative to its peak, after this fraction of the run: warm-up, hold, then linear decay to zero."""
     if fraction < WARM_UP:
         return fraction / WARM_UP
     if fraction < HOLD:
@@ -98,14 +98,14 @@ def rate_at(fraction: float) -> float:
 
 
 def fast_bfloat16(device: torch.device) -> bool:
-    """Whether matrix products in bfloat16 are a gain on this device."""
+    """Whether bfloat16 matrix products are faster on this device."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` takes CUDA, then MPS, then the CPU."""
+    """The device; `auto` prefers CUDA, then MPS, then the CPU."""
     if name != "auto":
         return torch.device(name)
     if torch.cuda.is_available():
@@ -114,7 +114,7 @@ def pick_device(name: str) -> torch.device:
 
 
 class Run:
-    """One training run, kept in a folder of its own until it is finished and exported."""
+    """One training run, in its own folder until it is exported."""
 
     def __init__(self, arguments: argparse.Namespace, training: list[str]) -> None:
         self.arguments = arguments
@@ -147,7 +147,7 @@ class Run:
         self.progress = Progress(**state["progress"])
 
     def save(self) -> None:
-        """Writes the state beside the old one, then replaces it, so a kill in between loses nothing."""
+        """Saves a checkpoint atomically."""
         state = {
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -157,7 +157,7 @@ class Run:
         (self.folder / "state.new").replace(self.folder / "state.pt")
 
     def train(self) -> None:
-        """Steps until the time is used up, saving every two minutes and at an interruption."""
+        """Trains until the time is up, saving every two minutes and when interrupted."""
         arguments, progress = self.arguments, self.progress
         budget = arguments.minutes * 60
         forward = torch.compile(self.model) if arguments.compile else self.model
@@ -220,7 +220,7 @@ class Run:
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line, or the given arguments."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(prog="python -m inference_server.bundled.train", description=__doc__)
     parser.add_argument("corpus", type=Path, help="text file, stories separated by a line <|endoftext|>")
     parser.add_argument("--work", type=Path, default=Path("build/bundled"), help="where an unfinished run is kept")
@@ -239,7 +239,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    """Trains, exports and prints the figures."""
+    """Trains, exports and prints the evaluation."""
     arguments = parse(given)
     training, held_out = corpus.split(corpus.read_stories(arguments.corpus), arguments.held_out)
     run = Run(arguments, training)

@@ -1,4 +1,4 @@
-"""The models' changes as server-sent events: one watch of the inference server, shared by every page that listens."""
+"""Model states as server-sent events: one WatchModels stream shared by all open pages."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -13,16 +13,16 @@ from web_gateway.errors import GatewayError, problem
 from web_gateway.inference.client import Call, InferenceClient
 from web_gateway.messages import ModelList, Problem
 
-HEARTBEAT_S = 15.0  # below the idle limit of common proxies
+HEARTBEAT_S = 15.0  # below the idle timeout of common proxies
 RETRY_S = 1.0
-OPENING = b"retry: 2000\n\n"  # the browser's pause before it connects again, in milliseconds
-HEARTBEAT = b": still here\n\n"
+OPENING = b"retry: 2000\n\n"  # milliseconds before the browser reconnects
+HEARTBEAT = b": heartbeat\n\n"
 
 logger = structlog.get_logger()
 
 
 class ModelFeed:
-    """Watches while at least one page listens. A page that reads slowly skips to the latest state."""
+    """Watches while at least one client listens. A slow client skips to the latest state."""
 
     def __init__(self, inference: InferenceClient) -> None:
         self.inference = inference
@@ -33,8 +33,8 @@ class ModelFeed:
         self._watching: asyncio.Task[None] | None = None
 
     async def events(self) -> AsyncGenerator[bytes, None]:
-        """The models now and at every change; ends when the feed closes."""
-        self._arrive()
+        """The models now and on every change, until the feed closes."""
+        self._subscribe()
         try:
             yield OPENING
             seen: bytes | None = None
@@ -43,52 +43,52 @@ class ModelFeed:
                 if self._latest is not None and self._latest is not seen:
                     seen = self._latest
                     yield seen
-                elif not await happens(changed, HEARTBEAT_S):
+                elif not await is_set(changed, HEARTBEAT_S):
                     yield HEARTBEAT
         finally:
-            self._leave()
+            self._unsubscribe()
 
     def close(self) -> None:
-        """Ends every listener's stream and the watch, so that the server can stop."""
+        """Ends all streams and the watch, so the server can stop."""
         self._closed = True
         self._wake()
         if self._watching is not None:
             self._watching.cancel()
 
-    def _arrive(self) -> None:
+    def _subscribe(self) -> None:
         self.listeners += 1
         if self._watching is None and not self._closed:
             self._watching = asyncio.create_task(self._watch())
 
-    def _leave(self) -> None:
+    def _unsubscribe(self) -> None:
         self.listeners -= 1
         if self.listeners == 0 and self._watching is not None:
             self._watching.cancel()
             self._watching = self._latest = None
 
     async def _watch(self) -> None:
-        """Publishes every change, and in words what keeps it from knowing; tries again until cancelled."""
-        call = Call.endless()
-        structlog.contextvars.bind_contextvars(request_id=call.request_id)  # not the first listener's
+        """Publishes every change, or the error that prevents watching; retries until cancelled."""
+        call = Call.without_deadline()
+        structlog.contextvars.bind_contextvars(request_id=call.request_id)  # else the first listener's id is logged
         while True:
             try:
                 async for models in self.inference.watch(call):
                     self._publish("models", models)
             except GatewayError as error:
                 if self._publish("unreachable", problem(error)):
-                    logger.warning("the models can't be watched", reason=str(error))
+                    logger.warning("can't watch models", reason=str(error))
             except Exception:
-                logger.exception("the watch of the models failed")
+                logger.exception("watching models failed")
             await asyncio.sleep(RETRY_S)
 
     def _publish(self, event: str, content: ModelList | Problem) -> bool:
-        """Hands an event to every listener; whether it is news."""
-        latest = b"event: %s\ndata: %s\n\n" % (event.encode(), render(content))
-        news = latest != self._latest
-        if news:
-            self._latest = latest
-            self._wake()
-        return news
+        """Sends an event to all listeners if it differs from the last one. Returns whether it did."""
+        message = b"event: %s\ndata: %s\n\n" % (event.encode(), render(content))
+        if message == self._latest:
+            return False
+        self._latest = message
+        self._wake()
+        return True
 
     def _wake(self) -> None:
         self._changed.set()
@@ -96,29 +96,29 @@ class ModelFeed:
 
 
 class EventStream(StreamingResponse):
-    """The feed as a response that proxies neither keep nor hold back."""
+    """The feed as a response that proxies neither cache nor buffer."""
 
     def __init__(self, feed: ModelFeed, head_only: bool) -> None:
-        self.events = nothing() if head_only else feed.events()
+        self.events = empty() if head_only else feed.events()
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         super().__init__(self.events, headers=headers, media_type="text/event-stream")
 
     async def stream_response(self, send: Send) -> None:
-        """Streams until the feed closes or the page leaves; then it no longer counts as a listener."""
+        """Streams until the feed closes or the client disconnects, then unsubscribes."""
         async with aclosing(self.events):
             await super().stream_response(send)
 
 
-async def nothing() -> AsyncGenerator[bytes, None]:
-    """The body of an answer to HEAD."""
+async def empty() -> AsyncGenerator[bytes, None]:
+    """The body of a HEAD response."""
     return
     yield b""
 
 
-async def happens(event: asyncio.Event, within_s: float) -> bool:
-    """Whether the event is set in time."""
+async def is_set(event: asyncio.Event, timeout_s: float) -> bool:
+    """Waits for the event; False on timeout."""
     try:
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(timeout_s):
             return await event.wait()
     except TimeoutError:
         return False

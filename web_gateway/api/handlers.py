@@ -1,4 +1,4 @@
-"""HTTP in, JSON out: parse, call, render. Knows neither protobuf nor status codes."""
+"""Route handlers: parse, call, render. Errors are raised and mapped to status codes elsewhere."""
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -12,7 +12,7 @@ from web_gateway.messages import LoadRequest, NextTokenRequest, ScoreRequest, St
 
 
 def answer(content: Struct) -> Response:
-    """The content as JSON that nobody keeps."""
+    """An uncached JSON response."""
     return Response(render(content), headers={"cache-control": "no-store"}, media_type="application/json")
 
 
@@ -23,7 +23,7 @@ async def next_token(request: Request) -> Response:
 
 
 async def score(request: Request) -> Response:
-    """How likely the model found each token of a text."""
+    """The probability of each token of a text."""
     query = parse(body.taken(request), ScoreRequest)
     return answer(await request.state.inference.score(query, request.state.call))
 
@@ -34,28 +34,28 @@ async def models(request: Request) -> Response:
 
 
 async def model_events(request: Request) -> Response:
-    """The models now and at every change, as server-sent events."""
+    """The models now and on every change, as server-sent events."""
     return EventStream(request.state.feed, head_only=request.method == "HEAD")
 
 
 async def load_model(request: Request) -> Response:
-    """Starts loading a model that failed; answers with its state and does not wait."""
-    wanted = parse(body.taken(request), LoadRequest)
-    return answer(await request.state.inference.load(wanted.name, request.state.call))
+    """Starts loading a failed model; returns its state without waiting."""
+    query = parse(body.taken(request), LoadRequest)
+    return answer(await request.state.inference.load(query.name, request.state.call))
 
 
 async def info(request: Request) -> Response:
-    """What both tiers are."""
+    """Versions, limits and uptime of both services."""
     return answer(request.state.about.with_server(await request.state.inference.info(request.state.call)))
 
 
 async def healthz(request: Request) -> Response:
-    """The gateway lives."""
+    """Liveness."""
     return answer(Status(status="ok"))
 
 
 async def startupz(request: Request) -> Response:
-    """The inference server has been reached and could answer, now or earlier."""
+    """Startup: the inference server has been ready at least once."""
     if not request.state.started.is_set():
         await request.state.inference.check_ready(request.state.call)
         request.state.started.set()
@@ -63,17 +63,17 @@ async def startupz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """The inference server is reached and can answer."""
+    """Readiness: the inference server is ready now."""
     await request.state.inference.check_ready(request.state.call)
     request.state.started.set()
     return answer(Status(status="ready"))
 
 
 async def metrics(request: Request) -> Response:
-    """What Prometheus reads."""
+    """Prometheus metrics."""
     return Response(request.state.metrics.text(), media_type=request.state.metrics.MEDIA_TYPE)
 
 
 async def contract(request: Request) -> Response:
-    """The OpenAPI file."""
+    """The OpenAPI document."""
     return Response(openapi.encoded(), media_type="application/json")

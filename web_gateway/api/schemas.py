@@ -1,4 +1,4 @@
-"""JSON in and out: strict reading, refusals that name field, fault and range. Knows neither HTTP nor protobuf."""
+"""Strict JSON parsing. Errors name the field, what is wrong with it and the allowed range."""
 
 import codecs
 import json
@@ -18,48 +18,50 @@ FAULT = re.compile(r"(?P<fault>.*?)(?: - at `\$\.(?P<path>.*)`)?", re.DOTALL)
 UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
 NOT_AN_OBJECT = re.compile(r"Expected `object`, got `(?P<kind>.*)`")
-HALF_CHARACTER = re.compile("[\ud800-\udfff]")
-KINDS = {"array": "a list", "bool": "true or false", "float": "a number", "int": "a number", "str": "a text"}
-SHOWN = 60  # characters of a value that a refusal repeats
+SURROGATE = re.compile("[\ud800-\udfff]")
+TYPES = {"array": "an array", "bool": "a boolean", "float": "a number", "int": "a number", "str": "a string"}
+MAX_QUOTED = 60  # characters of a value that an error quotes
 
 
-def parse(body: bytes, kind: type[R]) -> R:
-    """The body as a request. Unknown and repeated fields, wrong types and values out of range raise InvalidRequest."""
-    if not body.strip():
+def parse(body: bytes | bytearray, kind: type[R]) -> R:
+    """Parses a request. Unknown, duplicate or mistyped fields and values out of range raise InvalidRequest."""
+    if not body or body.isspace():
         raise InvalidRequest("the body is empty; send a JSON object")
     try:
         request = msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise misfit(error, body, kind) from None
+        raise invalid(error, body, kind) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise malformed(error, body, kind) from None
-    json.loads(body, object_pairs_hook=refuse_repeats)
+    json.loads(body, object_pairs_hook=reject_duplicates)
     return request
 
 
 def render(answer: msgspec.Struct) -> bytes:
-    """The answer as JSON: bytes in base64, infinities as null."""
+    """Renders JSON: bytes in base64, infinities as null."""
     return msgspec.json.encode(answer)
 
 
-def refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
-    """Refuses an object that names a field twice: answering one of the two would drop the other silently."""
+def reject_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    """Raises InvalidRequest for a duplicate field, where one of the values would be dropped silently."""
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:
-            raise InvalidRequest(f"{named(name)}: appears twice in the body", named(name))
+            raise InvalidRequest(f"{quoted_name(name)}: duplicate field", quoted_name(name))
         seen.add(name)
 
 
-def misfit(error: msgspec.ValidationError, body: bytes, kind: type[msgspec.Struct]) -> InvalidRequest:
-    """The refusal of well-formed JSON that is not the request it should be."""
+def invalid(error: msgspec.ValidationError, body: bytes | bytearray, kind: type[msgspec.Struct]) -> InvalidRequest:
+    """The error for JSON that does not match the schema."""
     if match := NOT_AN_OBJECT.fullmatch(str(error)):
-        return InvalidRequest(f"the body must be a JSON object, not {KINDS.get(match['kind'], match['kind'])}")
+        return InvalidRequest(f"the body must be a JSON object, not {TYPES.get(match['kind'], match['kind'])}")
     if match := UNKNOWN.fullmatch(str(error)):
         known = ", ".join(kind.__struct_fields__)
-        return InvalidRequest(f"{named(match['name'])}: unknown field; known fields are {known}", named(match["name"]))
+        return InvalidRequest(
+            f"{quoted_name(match['name'])}: unknown field; known fields are {known}", quoted_name(match["name"])
+        )
     if match := MISSING.fullmatch(str(error)):
-        return InvalidRequest(f"{match['name']}: must be given", match["name"])
+        return InvalidRequest(f"{match['name']}: required", match["name"])
     match = FAULT.fullmatch(str(error))
     if match is None or match["path"] is None:
         return InvalidRequest(str(error), kind.__struct_fields__[0])
@@ -70,131 +72,133 @@ def misfit(error: msgspec.ValidationError, body: bytes, kind: type[msgspec.Struc
     for index in at[:1]:
         value = value[int(index)] if isinstance(value, list) else ...
         rule = rule["items"]
-    given = "" if value is ... else f", not {described(value)}"
+    actual = "" if value is ... else f", not {described(value)}"
     if rule["type"] == "integer" and isinstance(value, float) and value.is_integer():
-        given += "; write it without a decimal point"
-    return InvalidRequest(f"{match['path']}: must be {allowed(rule)}{given}", field)
+        actual += "; write it without a decimal point"
+    return InvalidRequest(f"{match['path']}: must be {allowed(rule)}{actual}", field)
 
 
-def malformed(error: Exception, body: bytes, kind: type[msgspec.Struct]) -> InvalidRequest:
-    """The refusal of what is no JSON: by the field that breaks it, where a more lenient reader finds one."""
+def malformed(error: Exception, body: bytes | bytearray, kind: type[msgspec.Struct]) -> InvalidRequest:
+    """The error for malformed JSON. Names the field at fault if a lenient parser can find it."""
     root = lenient(body)
-    if not isinstance(root, Pairs | Unread):
+    if not isinstance(root, Pairs | Unparsable):
         return InvalidRequest(f"the body must be a JSON object, not {described(root)}")
     for field, value in root if isinstance(root, Pairs) else ():
-        if HALF_CHARACTER.search(field):
-            return InvalidRequest(f"the name of a field {unreadable(body)}")
+        if SURROGATE.search(field):
+            return InvalidRequest(f"a field name {encoding_fault(body)}")
         for part in parts(value):
             if isinstance(part, Constant):
                 rule = schema(kind)["properties"].get(field)
-                words = "" if rule is None else f"; must be {allowed(rule)}"
-                return InvalidRequest(f"{named(field)}: NaN and Infinity are not JSON{words}", named(field))
-            if isinstance(part, str) and HALF_CHARACTER.search(part):
-                return InvalidRequest(f"{named(field)}: {unreadable(body)}", named(field))
+                expected = "" if rule is None else f"; must be {allowed(rule)}"
+                return InvalidRequest(
+                    f"{quoted_name(field)}: NaN and Infinity are not JSON{expected}", quoted_name(field)
+                )
+            if isinstance(part, str) and SURROGATE.search(part):
+                return InvalidRequest(f"{quoted_name(field)}: {encoding_fault(body)}", quoted_name(field))
     if isinstance(error, UnicodeDecodeError):
-        return InvalidRequest(f"the body {unreadable(body)}")
+        return InvalidRequest(f"the body {encoding_fault(body)}")
     if body.startswith(codecs.BOM_UTF8):
-        return InvalidRequest("the body is not JSON: it begins with a byte order mark; leave that off")
+        return InvalidRequest("the body is not JSON: it starts with a byte order mark; remove it")
     if isinstance(error, RecursionError):
         return InvalidRequest("the body is nested too deeply")
-    fault = str(error).removeprefix("JSON is malformed: ").replace("Input data was truncated", "it ends too early")
+    fault = str(error).removeprefix("JSON is malformed: ").replace("Input data was truncated", "unexpected end")
     return InvalidRequest(f"the body is not JSON: {fault}")
 
 
-def unreadable(body: bytes) -> str:
-    """Why a text holds what is no character."""
+def encoding_fault(body: bytes | bytearray) -> str:
+    """Why a string is not valid Unicode."""
     try:
         body.decode()
     except UnicodeDecodeError as error:
-        return f"is not UTF-8 at byte {error.start} of the body"
-    return "holds the escape of an unpaired surrogate, which is no character"
+        return f"is not valid UTF-8 (byte {error.start} of the body)"
+    return "contains an unpaired surrogate"
 
 
 class Pairs(list[tuple[str, Any]]):
-    """A JSON object with every field as often as it was written."""
+    """A JSON object that keeps duplicate fields."""
 
 
 class Constant(str):
-    """A word that some writers of JSON use for what is no number: NaN, Infinity or -Infinity."""
+    """NaN, Infinity or -Infinity, which are not JSON."""
 
 
-class Unread:
-    """What even the lenient reader can't read."""
+class Unparsable:
+    """Not even leniently parsable."""
 
 
-def lenient(body: bytes) -> object:
-    """A body that the strict reader refuses: objects as Pairs, words for no number as Constant; else Unread."""
+def lenient(body: bytes | bytearray) -> object:
+    """Parses what the strict parser rejects: objects as Pairs, NaN and infinities as Constant; else Unparsable."""
     try:
         return json.loads(body.decode("utf-8", "surrogateescape"), object_pairs_hook=Pairs, parse_constant=Constant)
     except (ValueError, RecursionError):
-        return Unread()
+        return Unparsable()
 
 
 def parts(value: object) -> Iterator[object]:
-    """A value, and all names and values within it, in the order they were written, however deep."""
-    waiting = [value]
-    while waiting:
-        part = waiting.pop()
+    """A value and all nested names and values, in order. Not recursive, so any depth works."""
+    stack = [value]
+    while stack:
+        part = stack.pop()
         yield part
         if isinstance(part, Pairs):
-            waiting += [each for pair in reversed(part) for each in reversed(pair)]
+            stack += [each for pair in reversed(part) for each in reversed(pair)]
         elif isinstance(part, list):
-            waiting += reversed(part)
+            stack += reversed(part)
 
 
 def described(value: object) -> str:
-    """A value as a refusal repeats it: short, and never a whole text."""
+    """A value as errors quote it, shortened."""
     match value:
         case str():
-            return f"the text {shown(json.dumps(value, ensure_ascii=False))}"
+            return quoted(json.dumps(value, ensure_ascii=False))
         case Pairs():
             return "an object"
         case list():
-            return f"a list of {len(value)}"
+            return f"an array of {len(value)}"
         case float() if math.isinf(value):
-            return "a number too large to read"
+            return "a number out of range"
         case _:
-            return shown(json.dumps(value))
+            return quoted(json.dumps(value))
 
 
-def named(field: str) -> str:
-    """A field's name as a refusal repeats it: quoted where it is empty or can't be seen."""
-    return shown(field if field.isprintable() and field else json.dumps(field))
+def quoted_name(field: str) -> str:
+    """A field name as errors show it: in quotes if empty or not printable."""
+    return quoted(field if field.isprintable() and field else json.dumps(field))
 
 
-def shown(text: str) -> str:
-    """At most SHOWN characters of a text that may hold anything."""
-    text = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+def quoted(text: str) -> str:
+    """At most MAX_QUOTED characters, with lone surrogates escaped."""
+    text = text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 1] + "…"
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 @cache
 def schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """The JSON schema of one struct."""
+    """The JSON schema of a struct."""
     (_, components) = msgspec.json.schema_components([kind], ref_template="{name}")
     found: dict[str, Any] = components[kind.__name__]
     return found
 
 
 def allowed(rule: dict[str, Any], many: bool = False) -> str:
-    """What a JSON schema allows, in words."""
+    """What a schema allows, for error messages."""
     match rule["type"]:
         case "string":
-            return "text that is not empty" if rule.get("minLength") else "text"
+            return "a non-empty string" if rule.get("minLength") else "a string"
         case "boolean":
             return "true or false"
         case "array":
-            most = f"at most {rule['maxItems']:,} " if "maxItems" in rule else ""
-            return f"a list of {most}{allowed(rule['items'], many=True)}"
+            size = f"at most {rule['maxItems']:,} " if "maxItems" in rule else ""
+            return f"an array of {size}{allowed(rule['items'], many=True)}"
         case kind:
-            noun = {"integer": "whole number", "number": "number"}[kind]
-            return f"{noun}s {limits(rule)}" if many else f"a {noun} {limits(rule)}"
+            one = {"integer": "an integer", "number": "a number"}[kind]
+            return f"{kind}s {limits(rule)}" if many else f"{one} {limits(rule)}"
 
 
 def limits(rule: dict[str, Any]) -> str:
-    """The range of a number, in words."""
+    """The range of a number, for error messages."""
     if "exclusiveMinimum" in rule:
-        return f"above {rule['exclusiveMinimum']:,} and up to {rule['maximum']:,}"
+        return f"above {rule['exclusiveMinimum']:,} and at most {rule['maximum']:,}"
     if "exclusiveMaximum" in rule:
-        return f"from {rule['minimum']:,} to below {rule['exclusiveMaximum']:,}"
+        return f"at least {rule['minimum']:,} and below {rule['exclusiveMaximum']:,}"
     return f"from {rule['minimum']:,} to {rule['maximum']:,}"

@@ -1,1 +1,1 @@
-"""The HTTP server: its protocol, limits and static files."""
+"""HTTP server: protocol, limits, middleware and static files."""

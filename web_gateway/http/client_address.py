@@ -1,4 +1,4 @@
-"""Who asks, as far as an address can tell. Knows addresses; no request's content and no setting."""
+"""Identifies clients by address."""
 
 from ipaddress import ip_address
 
@@ -6,11 +6,11 @@ from starlette.types import Scope
 
 from service_kit.clients import client_at
 
-UNNAMED = "unnamed"  # all those whose proxy wrote no address
+UNNAMED = "unnamed"  # every client whose proxy sent something other than an address
 
 
 def visitor(address: str) -> str:
-    """One name for all addresses that one visitor has at hand. Words that are no address are nobody's: UNNAMED."""
+    """One name for all addresses of one client; UNNAMED if this is not an IP address."""
     try:
         ip_address(address.partition("%")[0])
     except ValueError:
@@ -19,5 +19,5 @@ def visitor(address: str) -> str:
 
 
 def visitor_of(scope: Scope) -> str:
-    """The visitor that a request came from."""
+    """The client of a request; behind an untrusted proxy, the proxy."""
     return visitor(scope["client"][0] if scope.get("client") else "")

@@ -1,5 +1,6 @@
 """Where requests begin and end: h11's reading, within bounds that it lacks. Knows no socket, no clock and no app."""
 
+import math
 import re
 
 import h11
@@ -35,6 +36,11 @@ class Framing(h11.Connection):
         super().__init__(h11.SERVER, MAX_HEAD_BYTES)
         self.fault = NOT_HTTP
         self.requests = 0
+        self.chunked = False
+        """Whether the newest request has a body in chunks."""
+        self.interrupted = False
+        """Whether the events that were allowed are spent and there may be more."""
+        self._allowed: float = math.inf
         self._begun = False
         self._size_is_next = False
 
@@ -51,8 +57,17 @@ class Framing(h11.Connection):
         """Whether bytes are part of a request now; else they wait until the last one is answered."""
         return self.their_state in (h11.IDLE, h11.SEND_BODY)
 
+    def allow(self, events: int) -> None:
+        """So many events from now on; then `next_event` says that it needs data, and `interrupted` is set."""
+        self._allowed = events
+        self.interrupted = False
+
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """As h11's. Raises h11.RemoteProtocolError, and then `fault` has the words."""
+        if not self._allowed:
+            self.interrupted = True
+            return h11.NEED_DATA
+        self._allowed -= 1
         try:
             if self.their_state is h11.IDLE:
                 self._check_head()
@@ -63,7 +78,7 @@ class Framing(h11.Connection):
                 self.requests += 1
                 self._begun = False
                 event = checked(event)
-                self._size_is_next = (b"transfer-encoding", b"chunked") in event.headers
+                self.chunked = self._size_is_next = (b"transfer-encoding", b"chunked") in event.headers
             elif isinstance(event, h11.Data):
                 self._size_is_next = event.chunk_end
             elif event is h11.NEED_DATA and self.their_state is h11.SEND_BODY:

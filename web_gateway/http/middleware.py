@@ -1,4 +1,4 @@
-"""What surrounds every request, as plain ASGI: its record, its headers, its end when the client leaves."""
+"""ASGI middleware: request ids, logging and metrics, security headers, cancellation on disconnect."""
 
 import asyncio
 import time
@@ -13,12 +13,12 @@ from service_kit import tracing
 from service_kit.logs import request_id, usable_id
 from web_gateway import errors
 from web_gateway.http.client_address import UNNAMED, visitor_of
-from web_gateway.inference.channel import SESSION_KEY
+from web_gateway.inference.channel_options import SESSION_KEY
 from web_gateway.inference.client import REQUEST_ID_KEY, Call
 from web_gateway.metrics import Metrics
 
-CLIENT_LEFT = 499  # no such status is ever sent: nobody was there to read it
-PIECE = 2**16  # bytes: uvicorn waits for the reader where more are unread
+CLIENT_DISCONNECTED = 499  # only recorded, never sent
+CHUNK_BYTES = 2**16  # uvicorn waits for the client while more than this is unsent
 POLLED = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})
 
 SECURITY_HEADERS = {
@@ -44,25 +44,25 @@ SECURITY_HEADERS = {
 logger = structlog.get_logger()
 
 
-class InPieces:
-    """Sends long answers piece by piece, so that who answers is done only when the client has read nearly all."""
+class Chunked:
+    """Sends long bodies in chunks, so a request counts as in flight until the client has read most of its answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_pieces(message: Message) -> None:
+        async def send_chunks(message: Message) -> None:
             body = message.get("body", b"")
-            while len(body) > PIECE:
-                await send({"type": "http.response.body", "body": body[:PIECE], "more_body": True})
-                body = body[PIECE:]
+            while len(body) > CHUNK_BYTES:
+                await send({"type": "http.response.body", "body": body[:CHUNK_BYTES], "more_body": True})
+                body = body[CHUNK_BYTES:]
             await send({**message, "body": body} if "body" in message else message)
 
-        await self.app(scope, receive, send_pieces if scope["type"] == "http" else send)
+        await self.app(scope, receive, send_chunks if scope["type"] == "http" else send)
 
 
 class SecurityHeaders:
-    """Tells the browser to run and load only what this server sends, on every answer."""
+    """Adds security headers to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -77,9 +77,9 @@ class SecurityHeaders:
 
 
 class RequestRecord:
-    """Gives each request its id and deadline, one line in the log and its place in the metrics.
+    """Gives each request an id and a deadline, and records it in the log, metrics and trace.
 
-    What no handler foresaw becomes a general 500 here; the log has the cause under the request id.
+    Unexpected exceptions become a generic 500; the log has the cause under the request id.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, timeout_s: float) -> None:
@@ -92,8 +92,8 @@ class RequestRecord:
             await self.app(scope, receive, send)
             return
         started = time.monotonic()
-        begun: float | None = None
-        status = CLIENT_LEFT
+        response_started: float | None = None
+        status = CLIENT_DISCONNECTED
         headers = Headers(scope=scope)
         call = Call(
             request_id(headers.get(REQUEST_ID_KEY)),
@@ -104,9 +104,9 @@ class RequestRecord:
         scope.setdefault("state", {})["call"] = call
 
         async def send_with_id(message: Message) -> None:
-            nonlocal begun, status
+            nonlocal response_started, status
             if message["type"] == "http.response.start":
-                begun, status = time.monotonic(), message["status"]
+                response_started, status = time.monotonic(), message["status"]
                 MutableHeaders(scope=message)[REQUEST_ID_KEY] = call.request_id
             await send(message)
 
@@ -119,18 +119,18 @@ class RequestRecord:
             try:
                 await self.app(scope, receive, send_with_id)
             except asyncio.CancelledError:
-                if begun is not None:
+                if response_started is not None:
                     raise
-                # Only a stop whose grace is over cancels what still has a client.
+                # Only shutdown cancels a request whose client is still connected, after the grace period.
                 await errors.stopping()(scope, receive, send_with_id)
             except Exception:
-                logger.exception("unexpected fault", method=scope["method"], route=route_of(scope))
-                if begun is not None:
-                    raise  # too late for words: the server cuts the connection
+                logger.exception("unexpected error", method=scope["method"], route=route_of(scope))
+                if response_started is not None:
+                    raise  # too late for an error response: uvicorn closes the connection
                 await errors.internal(call.request_id)(scope, receive, send_with_id)
             finally:
                 ended = time.monotonic()
-                self.metrics.answered(route_of(scope), scope["method"], status, (begun or ended) - started)
+                self.metrics.answered(route_of(scope), scope["method"], status, (response_started or ended) - started)
                 log = logger.debug if polled else logger.info
                 milliseconds = round((ended - started) * 1000, 1)
                 log("request", method=scope["method"], route=route_of(scope), status=status, ms=milliseconds)
@@ -142,55 +142,55 @@ class RequestRecord:
 
 
 class CancelOnDisconnect:
-    """Cancels the work on a request whose client has left, and with it the call to the inference server."""
+    """Cancels a request, and its call to the inference server, when its client disconnects."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answering = asyncio.current_task()
-        assert answering is not None  # noqa: S101 - ASGI servers run requests in tasks
+        handler = asyncio.current_task()
+        assert handler is not None  # noqa: S101 - requests run in tasks
         body_read = asyncio.Event()
         if scope["method"] in ("GET", "HEAD"):
-            body_read.set()  # nobody will ask for it
-        left = False
+            body_read.set()  # no body to read
+        disconnected = False
 
         async def receive_body() -> Message:
             if body_read.is_set():
-                await asyncio.Future()  # from here on the watcher listens, and ends this wait by cancelling
+                await asyncio.Future()  # watch() receives from now on; it cancels this wait
             message = await receive()
             if not message.get("more_body", False):
                 body_read.set()
             return message
 
         async def watch() -> None:
-            nonlocal left
+            nonlocal disconnected
             await body_read.wait()
             while (await receive())["type"] != "http.disconnect":
                 pass
-            left = True
-            answering.cancel()
+            disconnected = True
+            handler.cancel()
 
         watcher = asyncio.create_task(watch())
         try:
             await self.app(scope, receive_body, send)
         except ClientDisconnect:
-            pass  # it left in the middle of its body
+            pass  # disconnected while sending its body
         except asyncio.CancelledError:
-            if not left or answering.uncancel() > 0:
+            if not disconnected or handler.uncancel() > 0:
                 raise
         finally:
             watcher.cancel()
 
 
 def address_of(scope: Scope) -> str | None:
-    """The client's address, one for all that a visitor has; None where a proxy put words in its place that are none."""
+    """The client's address, normalized; None if its proxy sent something else."""
     name = visitor_of(scope)
     return None if name == UNNAMED else name
 
 
 def route_of(scope: Scope) -> str:
-    """The route a request took, as a label: few values, whatever paths are asked for."""
+    """The matched route as a label, so unknown paths don't create new ones."""
     mounted: str = scope.get("root_path", "")
     route = scope.get("route")
     return mounted + route.path if isinstance(route, Route) else mounted or "/"

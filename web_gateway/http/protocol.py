@@ -11,9 +11,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from web_gateway.http.framing import Framing
 from web_gateway.http.shares import Shares
+from web_gateway.http.turns import Turns
 from web_gateway.messages import Problem
 
-PIECE = 2**13  # bytes read in one turn of the event loop, for h11 may take microseconds for a few of them
+EVENTS = 32  # of h11's that a connection handles in one turn: a body may come in chunks of one byte, each some 25 us
 REFUSED = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncache-control: no-store\r\nconnection: close\r\n"
 )
@@ -54,17 +55,24 @@ class BoundedProtocol(H11Protocol):
     """
 
     def __init__(
-        self, *args: Any, clocks: Clocks, places: Shares, named: Callable[[str], str | None], **kwargs: Any
+        self,
+        *args: Any,
+        clocks: Clocks,
+        places: Shares,
+        turns: Turns,
+        named: Callable[[str], str | None],
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.conn: Framing = Framing()
         self._clocks = clocks
         self._places = places
+        self._turns = turns
         self._named = named
         self._owner: str | None = None
         self._admitted = False
         self._arrived = bytearray()  # and not read yet
-        self._turn: asyncio.Handle | None = None
+        self._waits = False  # for a turn
         self._part = (0, "")
         self._part_timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
@@ -84,29 +92,33 @@ class BoundedProtocol(H11Protocol):
         """Stops the clocks."""
         if self._admitted:
             self._places.give(self._owner)
-        for timer in (self._part_timer, self._unread_timer, self._turn):
+        for timer in (self._part_timer, self._unread_timer):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Reads piece by piece, so that other connections have their turn in between."""
+        """Reads a body of known length at once, for that costs little; anything else when the client's turn comes."""
         self._arrived += data
-        if self._turn is None:
+        if self.conn.open_part[1] == "body" and not self.conn.chunked:
             self._read()
+        else:
+            self._take_turn()
 
     def handle_events(self) -> None:
-        """Whatever h11 makes of what it has."""
-        super().handle_events()
-        self._mind_part()
+        """After an answer, for what h11 has of the next request."""
+        if self._arrived or self.conn.trailing_data[0]:
+            self._take_turn()
+        else:
+            self._handle_events()
 
     def on_response_complete(self) -> None:
         """The next request may come, or the connection closes."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._await_reader()
-        elif self._arrived and self._turn is None:
-            self._turn = self.loop.call_soon(self._read)
+        elif self._arrived:
+            self._take_turn()
 
     def pause_writing(self) -> None:
         """The client reads more slowly than it is sent to."""
@@ -138,21 +150,35 @@ class BoundedProtocol(H11Protocol):
         else:
             self.cycle.keep_alive = False
 
+    def _take_turn(self) -> None:
+        if not self._waits:
+            self._waits = True
+            self._turns.take(self._owner, self._read)
+        if self._arrived and not self.transport.is_closing():
+            self.flow.pause_reading()
+
     def _read(self) -> None:
-        self._turn = None
-        if self._arrived and self.conn.takes_more and not self.transport.is_closing():
-            piece = bytes(self._arrived[:PIECE])
-            del self._arrived[:PIECE]
-            self.conn.receive_data(piece)
-            self.handle_events()
+        self._waits = False
         if self.transport.is_closing():
             self._arrived.clear()
+            return
+        if self._arrived and self.conn.takes_more:
+            self.conn.receive_data(bytes(self._arrived))
+            self._arrived.clear()
+        self._handle_events()
+        if self.transport.is_closing():
+            self._arrived.clear()
+        elif self.conn.interrupted:
+            self._take_turn()
         elif self._arrived:
             self.flow.pause_reading()
-            if self.conn.takes_more:
-                self._turn = self.loop.call_soon(self._read)
         elif self.cycle is None or self.cycle.response_complete or len(self.cycle.body) <= HIGH_WATER_LIMIT:
             self.flow.resume_reading()
+
+    def _handle_events(self) -> None:
+        self.conn.allow(EVENTS)
+        super().handle_events()
+        self._mind_part()
 
     def _answering(self) -> bool:
         return self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete

@@ -1,4 +1,4 @@
-"""The page's files, served with a fingerprint each: browsers keep them and ask whether they still hold."""
+"""Serves the frontend's files with ETags, so browsers revalidate their copies."""
 
 import hashlib
 from pathlib import Path
@@ -10,9 +10,9 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-FRONTEND = Path(__file__).parents[2] / "frontend"  # beside this package, in a checkout and when installed
+FRONTEND = Path(__file__).parents[2] / "frontend"  # next to this package
 ENTRY = "index.html"
-MEDIA_TYPES = {  # the operating system's own table differs from machine to machine
+MEDIA_TYPES = {  # the mimetypes module depends on the machine
     ".css": "text/css",
     ".html": "text/html",
     ".ico": "image/x-icon",
@@ -27,17 +27,17 @@ MEDIA_TYPES = {  # the operating system's own table differs from machine to mach
 
 
 class Page(StaticFiles):
-    """A folder of small files. Paths that leave it, or name what it does not have, are not found."""
+    """A folder of small files. Paths outside it are 404."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file at the path, its absence, or that the browser's copy still holds."""
+        """The file, 404, or 304 if the browser's copy is current."""
         if scope["method"] not in ("GET", "HEAD"):
             raise HTTPException(405, headers={"allow": "GET, HEAD"})
         file = Path(ENTRY if path == "." else path)
         content = await anyio.to_thread.run_sync(self.read, str(file))
         if content is None or file.suffix not in MEDIA_TYPES:
             raise HTTPException(404)
-        # Weak, since what travels may be compressed.
+        # Weak, because the response may be compressed.
         tag = f'W/"{hashlib.blake2b(content, digest_size=16).hexdigest()}"'
         headers = {"cache-control": "no-cache", "etag": tag}
         known = Headers(scope=scope).get("if-none-match", "")
@@ -46,9 +46,9 @@ class Page(StaticFiles):
         return Response(content, headers=headers, media_type=MEDIA_TYPES[file.suffix])
 
     def read(self, path: str) -> bytes | None:
-        """The file's content; None where the folder has no such file or it can't be read."""
+        """The file's content; None if it does not exist or can't be read."""
         try:
             full_path, found = self.lookup_path(path)
             return Path(full_path).read_bytes() if found else None
-        except (OSError, ValueError):  # a folder, a forbidden file, a name too long or with a null in it
+        except (OSError, ValueError):  # a directory, no permission, a name too long or with a null byte
             return None

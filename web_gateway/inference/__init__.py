@@ -1,1 +1,1 @@
-"""The inference server as plain calls."""
+"""Client of the inference server."""

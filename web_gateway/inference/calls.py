@@ -1,4 +1,4 @@
-"""Waiting for gRPC's calls, so that whoever stops waiting leaves nothing behind. Knows no call of the contract."""
+"""Awaiting gRPC calls so that a cancelled caller leaks nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,23 +9,23 @@ from grpc.aio import _call as aio_call
 
 
 async def answer_of(call: Any) -> Any:
-    """The answer of a call; cancelled, it cancels the call."""
+    """The answer of a unary call. Cancelling this cancels the call."""
     try:
-        await asyncio.wait((call._call_response,))  # a call that could not even be sent never gets a code
+        await asyncio.wait((call._call_response,))  # call.code() never returns for a call that was never sent
     except asyncio.CancelledError:
-        give_up(call)
+        cancel(call)
         raise
     return await call
 
 
-async def until(over: asyncio.Event, stream: Any) -> AsyncIterator[Any]:
-    """The stream's messages, up to its end or until something is over; then the stream is cancelled."""
-    ending = asyncio.ensure_future(over.wait())
+async def until(stop: asyncio.Event, stream: Any) -> AsyncIterator[Any]:
+    """The stream's messages until it ends or `stop` is set; then cancels the stream."""
+    stopping = asyncio.ensure_future(stop.wait())
     try:
         while True:
             reading = asyncio.ensure_future(stream.read())
-            reading.add_done_callback(let_go)
-            await asyncio.wait((reading, ending), return_when=asyncio.FIRST_COMPLETED)
+            reading.add_done_callback(retrieve_exception)
+            await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
             if not reading.done():
                 return
             message = reading.result()
@@ -33,20 +33,19 @@ async def until(over: asyncio.Event, stream: Any) -> AsyncIterator[Any]:
                 return
             yield message
     finally:
-        ending.cancel()
-        give_up(stream)
+        stopping.cancel()
+        cancel(stream)
 
 
-def give_up(call: Any) -> None:
-    """Cancels a call, and not its tasks, as its own `cancel` would: those end by themselves, and free what they hold.
+def cancel(call: Any) -> None:
+    """Cancels the RPC but not its asyncio tasks, as `call.cancel()` would.
 
-    gRPC never does where the task is cancelled: a kilobyte for a call, several for a stream
-    (https://github.com/grpc/grpc/issues/43360, in 1.85).
+    A cancelled task leaks about 1 KB per unary call and several per stream (grpc/grpc#43360, present in 1.85).
     """
     aio_call.Call.cancel(call)
 
 
-def let_go(task: asyncio.Task[Any]) -> None:
-    """Takes note of how a task ended that nobody may wait for any more."""
+def retrieve_exception(task: asyncio.Task[Any]) -> None:
+    """Marks the task's exception as retrieved, so asyncio does not log it if nobody awaits the task."""
     if not task.cancelled():
         task.exception()

@@ -1,7 +1,6 @@
-"""The line to the inference server: how it is secured, shared among servers and renewed. Knows gRPC; makes no calls."""
+"""The gRPC channel to the inference server: TLS, tokens, and replacing it when certificates or addresses change."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -16,55 +15,16 @@ from service_kit import bearer, tls
 from service_kit.files import WatchedFile
 from service_kit.settings import SettingsError
 from service_kit.targets import stays_here
-from web_gateway.about import MAX_ANSWER_BYTES
+from web_gateway.inference.channel_options import options
 from web_gateway.inference.resolver import Addresses
 from web_gateway.inference.tls_diagnosis import diagnose
 from web_gateway.settings import Settings
 
-LOOK_EVERY_S = 1.0  # at the files, for new certificates and tokens
-LOOK_UP_EVERY_S = 5.0  # the name, for new servers
-DIAGNOSIS_HOLDS_S = 2.0
-DIAGNOSIS_WITHIN_S = 1.5
+FILE_CHECK_INTERVAL_S = 1.0  # certificates and tokens
+RESOLVE_INTERVAL_S = 5.0
+DIAGNOSIS_TTL_S = 2.0
+DIAGNOSIS_TIMEOUT_S = 1.5
 PUBLIC = "public"
-
-OPTIONS = (
-    ("grpc.dns_min_time_between_resolutions_ms", 5_000),  # the default of 30 s would hide a new replica for as long
-    ("grpc.enable_http_proxy", 0),  # the inference server is a neighbour
-    ("grpc.http2.max_pings_without_data", 0),  # no limit: a watch may be quiet for days
-    ("grpc.http2.ping_timeout_ms", 4_000),  # of any ping: while one is on its way, none is sent to keep alive
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.keepalive_time_ms", 4_000),  # with the next: a host that vanished is noticed within 10 s
-    ("grpc.keepalive_timeout_ms", 4_000),
-    ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
-    ("grpc.max_reconnect_backoff_ms", 2_000),  # back soon after the server is
-    ("grpc.min_reconnect_backoff_ms", 2_000),  # an attempt's own time limit
-)
-SEVERAL = ("dns:", "ipv4:", "ipv6:")  # targets that name every address of a kind: each gets its share of the sessions
-SESSION_KEY = "x-session"
-RETRIES: dict[str, Any] = {  # every call that a user makes is free of side effects
-    "methodConfig": [
-        {
-            "name": [{"service": "nexttoken.v1.NextTokenService"}],
-            "retryPolicy": {
-                "maxAttempts": 3,
-                "initialBackoff": "0.05s",
-                "maxBackoff": "0.5s",
-                "backoffMultiplier": 3,
-                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],  # a stopping server cancels what it never ran
-            },
-        }
-    ],
-    # A budget: a failure takes 1 and a success gives 0.1; no retries while half is gone. What one server may have in
-    # flight fits in.
-    "retryThrottling": {"maxTokens": 400, "tokenRatio": 0.1},
-}
-BALANCE: dict[str, Any] = {
-    "loadBalancingConfig": [
-        {"ring_hash_experimental": {"minRingSize": 1024, "maxRingSize": 4096, "requestHashHeader": SESSION_KEY}}
-    ],
-    "healthCheckConfig": {"serviceName": ""},  # a server that is loading or stopping gets nothing
-}
 
 Certificates = tuple[bytes | None, tls.Identity | None]
 
@@ -72,112 +32,112 @@ logger = structlog.get_logger()
 
 
 class Connection:
-    """One channel, and the calls that are on it."""
+    """One channel with its stubs. Closes gracefully once its calls have finished."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self.calls: Any = pb_grpc.NextTokenServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
+        self.stub: Any = pb_grpc.NextTokenServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
         self.health: Any = health_pb2_grpc.HealthStub(channel)
         self.replaced = asyncio.Event()
         self._channel = channel
-        self._open = 0
+        self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
     @contextmanager
-    def busy(self) -> Iterator[None]:
-        """Keeps the channel open for a call, even where another one takes over meanwhile."""
-        self._open += 1
+    def call(self) -> Iterator[None]:
+        """Keeps the channel open during a call, even if it is replaced meanwhile."""
+        self._in_flight += 1
         self._idle.clear()
         try:
             yield
         finally:
-            self._open -= 1
-            if not self._open:
+            self._in_flight -= 1
+            if not self._in_flight:
                 self._idle.set()
 
-    async def end(self) -> None:
-        """Closes the channel once its calls are over; a call without an end is to look at `replaced`."""
+    async def drain(self) -> None:
+        """Closes the channel once its calls have finished. Endless calls must stop when `replaced` is set."""
         self.replaced.set()
         await self._idle.wait()
         await self.close()
 
     async def close(self) -> None:
-        """Closes the channel, and cancels what is on it."""
+        """Closes the channel and cancels its calls."""
         await self._channel.close(None)
 
 
 class Link:
-    """The line in use: another whenever certificates or addresses change, without losing a call on the one before."""
+    """Holds the current connection and replaces it when certificates or addresses change. No call is lost."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._addresses = Addresses(settings.inference_target)
         self._certificates = certificates(settings)
         self._secrets = bearer.read(settings.auth_token, settings.auth_token_file)
-        self._ending: dict[asyncio.Task[None], Connection] = {}
+        self._draining: dict[asyncio.Task[None], Connection] = {}
         self._diagnosis: asyncio.Task[str | None] | None = None
-        self._diagnosed = 0.0
-        self.line = self._new_line()
+        self._diagnosed_at = 0.0
+        self.connection = self._connect()
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """What each call shows to be let in."""
+        """The credentials to send with each call."""
         return (bearer.shown(self._secrets.value),) if self._secrets else ()
 
     async def fault(self) -> str | None:
-        """What is wrong with the connection's security, in words; None where nothing is seen to be."""
+        """Why TLS fails, as a message for the user; None if no cause was found."""
         if self._diagnosis is None or (
-            self._diagnosis.done() and time.monotonic() - self._diagnosed > DIAGNOSIS_HOLDS_S
+            self._diagnosis.done() and time.monotonic() - self._diagnosed_at > DIAGNOSIS_TTL_S
         ):
             self._diagnosis = asyncio.create_task(self._diagnose())
-        diagnosis = self._diagnosis  # another may take its place meanwhile
-        done, _ = await asyncio.wait((diagnosis,), timeout=DIAGNOSIS_WITHIN_S)
+        diagnosis = self._diagnosis  # another call may replace it during the wait
+        done, _ = await asyncio.wait((diagnosis,), timeout=DIAGNOSIS_TIMEOUT_S)
         return diagnosis.result() if done else None
 
-    async def keep_fresh(self) -> None:
-        """Looks at the files again and again."""
+    async def watch_files(self) -> None:
+        """Polls the certificate and token files."""
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(FILE_CHECK_INTERVAL_S)
             self.renew()
 
-    async def keep_found(self) -> None:
-        """Looks the servers' name up again and again."""
+    async def watch_addresses(self) -> None:
+        """Polls DNS."""
         while True:
             if await self._addresses.look():
                 self._replace()
-            await asyncio.sleep(LOOK_UP_EVERY_S)
+            await asyncio.sleep(RESOLVE_INTERVAL_S)
 
     def renew(self) -> None:
-        """Takes changed tokens and certificates into use."""
+        """Picks up changed tokens and certificates."""
         if self._secrets:
             self._secrets.renewed()
         if self._certificates and self._certificates.renewed():
             self._replace()
 
     async def close(self) -> None:
-        """Closes every line."""
-        ending = dict(self._ending)
-        for task in (*ending, *((self._diagnosis,) if self._diagnosis else ())):
+        """Closes every connection."""
+        draining = dict(self._draining)
+        for task in (*draining, *((self._diagnosis,) if self._diagnosis else ())):
             task.cancel()
-        for line in (self.line, *ending.values()):
-            await line.close()
+        for connection in (self.connection, *draining.values()):
+            await connection.close()
 
     def _replace(self) -> None:
-        former, self.line = self.line, self._new_line()
-        ending = asyncio.create_task(former.end())
-        self._ending[ending] = former
-        ending.add_done_callback(self._ending.pop)
+        previous, self.connection = self.connection, self._connect()
+        task = asyncio.create_task(previous.drain())
+        self._draining[task] = previous
+        task.add_done_callback(self._draining.pop)
 
     async def _diagnose(self) -> str | None:
         try:
             return await asyncio.to_thread(diagnose, self._settings)
         except Exception:
-            logger.exception("the search for the cause failed")
+            logger.exception("TLS diagnosis failed")
             return None
         finally:
-            self._diagnosed = time.monotonic()
+            self._diagnosed_at = time.monotonic()
 
-    def _new_line(self) -> Connection:
+    def _connect(self) -> Connection:
         target = self._addresses.target
         chosen = options(self._settings, self._addresses)
         if self._certificates is None:
@@ -187,28 +147,15 @@ class Link:
         return Connection(grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(authorities, *pair), chosen))
 
 
-def options(settings: Settings, addresses: Addresses) -> list[tuple[str, Any]]:
-    """The channel's options. A server behind a name has that name, whatever its address."""
-    several = settings.inference_target.startswith(SEVERAL)
-    chosen: list[tuple[str, Any]] = list(OPTIONS)
-    chosen.append(("grpc.service_config", json.dumps(RETRIES | (BALANCE if several else {}))))
-    if addresses.authority:
-        chosen.append(("grpc.default_authority", addresses.authority))
-    if server_name := settings.tls_server_name or addresses.host:
-        chosen.append(("grpc.ssl_target_name_override", server_name))
-    return chosen
-
-
 def certificates(settings: Settings) -> WatchedFile[Certificates] | None:
-    """The authorities to trust (None: those gRPC knows) and what to show, kept fresh; None: plaintext.
+    """The CA certificates to trust (None: gRPC's own) and the client certificate, reloaded on change.
 
-    Raises SettingsError where files don't fit, or where plaintext would leave this machine and nobody said it may.
+    None means plaintext. Raises SettingsError if the settings contradict each other, or if plaintext would leave this
+    machine without NEXTTOKEN_ALLOW_PLAINTEXT.
     """
     ca, cert, key = settings.tls_ca, settings.tls_client_cert, settings.tls_client_key
     if bool(cert) != bool(key):
-        raise SettingsError(
-            "NEXTTOKEN_TLS_CLIENT_CERT and NEXTTOKEN_TLS_CLIENT_KEY go together; one of them is not set"
-        )
+        raise SettingsError("NEXTTOKEN_TLS_CLIENT_CERT and NEXTTOKEN_TLS_CLIENT_KEY must be set together")
     if ca:
         return WatchedFile(
             [path for path in (ca, cert, key) if path and path != PUBLIC],
@@ -219,31 +166,31 @@ def certificates(settings: Settings) -> WatchedFile[Certificates] | None:
         )
     if cert or settings.tls_server_name:
         raise SettingsError(
-            "NEXTTOKEN_TLS_CA is not set, and without it nothing is encrypted: name the authorities of the inference"
-            " server's certificate, or `public`"
+            "NEXTTOKEN_TLS_CA is not set, so TLS is off: set it to the PEM file of the CA that signed the inference"
+            " server's certificate, or to `public`"
         )
     if not settings.allow_plaintext and not stays_here(settings.inference_target):
         raise SettingsError(
-            f"NEXTTOKEN_INFERENCE_TARGET={settings.inference_target!r} is on other machines, and nothing encrypts what"
-            " goes there: set NEXTTOKEN_TLS_CA, or NEXTTOKEN_ALLOW_PLAINTEXT=1 on a network that nobody else is on"
+            f"NEXTTOKEN_INFERENCE_TARGET={settings.inference_target!r} is on another machine and TLS is off: set"
+            " NEXTTOKEN_TLS_CA, or NEXTTOKEN_ALLOW_PLAINTEXT=1 if the network is private"
         )
     return None
 
 
 def check(settings: Settings) -> None:
-    """Reads whatever files the settings name; raises SettingsError where one does not fit."""
+    """Reads every file the settings name. Raises SettingsError if one is missing or invalid."""
     certificates(settings)
     bearer.read(settings.auth_token, settings.auth_token_file)
 
 
 @asynccontextmanager
-async def linked(settings: Settings) -> AsyncIterator[Link]:
-    """A link whose channel opens at the first call and whenever a server returns. Raises SettingsError."""
+async def open_link(settings: Settings) -> AsyncIterator[Link]:
+    """A link that watches files and addresses while open. Connects on the first call. Raises SettingsError."""
     link = Link(settings)
-    looking = [asyncio.create_task(each) for each in (link.keep_fresh(), link.keep_found())]
+    watchers = [asyncio.create_task(each) for each in (link.watch_files(), link.watch_addresses())]
     try:
         yield link
     finally:
-        for task in looking:
+        for task in watchers:
             task.cancel()
         await link.close()

@@ -1,12 +1,16 @@
-"""The gateway's plain values as messages of the contract, and back. Knows no calls, no errors and no limits."""
+"""Converts between the gateway's structs and protobuf messages. Fields match by name: a new one needs no code here."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_type_hints
 
-from msgspec import UNSET
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+from msgspec import UNSET, Struct, structs
 from nexttoken.v1 import next_token_pb2 as pb
 
-from web_gateway import about, messages
+from web_gateway import messages
 
 MODEL_STATES: dict[int, messages.ModelState] = {
     pb.MODEL_STATE_QUEUED: "queued",
@@ -15,172 +19,90 @@ MODEL_STATES: dict[int, messages.ModelState] = {
     pb.MODEL_STATE_READY: "ready",
     pb.MODEL_STATE_FAILED: "failed",
 }
+INLINED = ("token", "candidate")  # submessages whose fields the JSON has one level up
+UNCONDITIONED: dict[str, None] = dict.fromkeys(("rank", "logit", "probability", "logprob", "entropy_bits"))
+
+M = TypeVar("M", bound=Message)
+S = TypeVar("S", bound=Struct)
 
 
-def top_k_request(query: messages.NextTokenRequest) -> pb.TopKRequest:
-    """The question as the contract spells it."""
-    return pb.TopKRequest(
-        **prompt(query),
-        **given(query, "top_k", "temperature", "watch_token_ids", "top_p", "min_p", "draws"),
-        include_prompt_tokens=query.include_prompt_tokens,
-        include_partition=query.include_partition,
-    )
+def to_message(request: Struct, kind: type[M]) -> M:
+    """The request as protobuf. Fields that were not given stay unset, so the server's defaults apply."""
+    given = {name: value for name, value in structs.asdict(request).items() if value is not UNSET}
+    if "token_ids" in given:
+        given["token_ids"] = pb.TokenIds(ids=given["token_ids"])
+    return kind(**given)
 
 
-def score_request(query: messages.ScoreRequest) -> pb.ScoreRequest:
-    """The question as the contract spells it."""
-    return pb.ScoreRequest(**prompt(query), **given(query, "top_k"))
+def to_struct(message: Message, kind: type[S]) -> S:
+    """The message as a struct of this kind."""
+    read: Callable[[Any], S] = reader(kind, message.DESCRIPTOR)
+    return read(message)
 
 
-def prompt(query: messages.NextTokenRequest | messages.ScoreRequest) -> dict[str, Any]:
-    """The prompt and the model, as a request's keywords."""
-    return {
-        **given(query, "model", "text"),
-        **({} if query.token_ids is UNSET else {"token_ids": pb.TokenIds(ids=query.token_ids)}),
-    }
+def next_token_answer(response: pb.TopKResponse, with_prompt_tokens: bool) -> messages.NextTokenAnswer:
+    """The answer; the prompt's tokens only if the request asked for them."""
+    answer = to_struct(response, messages.NextTokenAnswer)
+    if with_prompt_tokens:
+        return answer
+    return structs.replace(answer, prompt=structs.replace(answer.prompt, tokens=UNSET))
 
 
-def given(query: messages.NextTokenRequest | messages.ScoreRequest, *names: str) -> dict[str, Any]:
-    """The fields that were given: the server knows the defaults of the others."""
-    return {name: value for name in names if (value := getattr(query, name)) is not UNSET}
+def score_answer(response: pb.ScoreResponse) -> messages.ScoreAnswer:
+    """The answer; tokens that nothing precedes have no numbers."""
+    answer = to_struct(response, messages.ScoreAnswer)
+    tokens = [structs.replace(token, **UNCONDITIONED) if token.unconditioned else token for token in answer.tokens]
+    return structs.replace(answer, tokens=tokens)
 
 
-def next_token_answer(answer: pb.TopKResponse, with_prompt_tokens: bool) -> messages.NextTokenAnswer:
-    """The answer in the gateway's shape."""
-    return messages.NextTokenAnswer(
-        model=answer.model,
-        prompt=messages.Prompt(
-            token_count=answer.prompt.token_count,
-            cached_tokens=answer.prompt.cached_tokens,
-            context_limit=answer.prompt.context_limit,
-            tokens=[messages.Token(**spelling(token)) for token in answer.prompt.tokens]
-            if with_prompt_tokens
-            else UNSET,
-        ),
-        candidates=candidates(answer.candidates),
-        watched=candidates(answer.watched),
-        drawn=candidates(answer.drawn),
-        kept=messages.Kept(count=answer.kept.count, probability=answer.kept.probability),
-        partition=[
-            messages.PartitionPoint(
-                inverse_temperature=point.inverse_temperature,
-                log_sum_exp=point.log_sum_exp,
-                mean_logit=point.mean_logit,
-                variance=point.variance,
-            )
-            for point in answer.partition
-        ],
-        other_probability=answer.other_probability,
-        entropy_bits=answer.entropy_bits,
-        vocab_size=answer.vocab_size,
-        lookahead_hit=answer.lookahead_hit,
-        timings_ms=timings(answer.timings),
-    )
+@cache
+def reader(kind: type[S], message: Descriptor) -> Callable[[Any], S]:
+    """Compiles a function that copies a message of one type into a struct of one kind, as dataclasses make `__init__`.
+
+    Large scores hold a million fields: a loop over the fields takes half again as long.
+    """
+    names: dict[str, Any] = {"kind": kind, "states": MODEL_STATES}
+    parts = [f"{name}={expression(message, name, hint, names)}" for name, hint in get_type_hints(kind).items()]
+    read: Callable[[Any], S] = eval(f"lambda message: kind({', '.join(parts)})", names)  # noqa: S307  # of our own names
+    return read
 
 
-def score_answer(answer: pb.ScoreResponse) -> messages.ScoreAnswer:
-    """The answer in the gateway's shape."""
-    return messages.ScoreAnswer(
-        model=answer.model,
-        tokens=[scored_token(token) for token in answer.tokens],
-        total_logprob=answer.total_logprob,
-        perplexity=answer.perplexity,
-        bits_per_byte=answer.bits_per_byte,
-        context_limit=answer.context_limit,
-        timings_ms=timings(answer.timings),
-    )
+def expression(message: Any, name: str, hint: Any, names: dict[str, Any]) -> str:
+    """The Python expression for one field of a struct; adds the readers that it calls to `names`."""
+    path, field = locate(message, name)
+    value = f"message.{path}"
+    if field.enum_type:
+        return f"states.get({value}, 'unknown')"
+    if path.endswith("_ms"):
+        return f"round({value}, 3)"
+    if field.message_type:
+        names[f"read_{name}"] = reader(struct_in(hint), field.message_type)
+        if field.is_repeated:
+            return f"[read_{name}(item) for item in {value}]"
+        value = f"read_{name}({value})"
+    elif field.is_repeated:
+        return f"list({value})"
+    if field.has_presence and NoneType in get_args(hint):
+        owner = f"message.{path}".rpartition(".")[0]
+        return f"{value} if {owner}.HasField({field.name!r}) else None"
+    return value
 
 
-def scored_token(token: pb.ScoredToken) -> messages.ScoredToken:
-    """One token of a scored text."""
-    place = token.candidate
-    known = not token.unconditioned
-    return messages.ScoredToken(
-        **spelling(place.token),
-        rank=place.rank if known else None,
-        logit=place.logit if known else None,
-        probability=place.probability if known else None,
-        logprob=place.logprob if known else None,
-        entropy_bits=token.entropy_bits if known else None,
-        unconditioned=token.unconditioned,
-        alternatives=candidates(token.alternatives),
-    )
+def locate(message: Any, name: str) -> tuple[str, Any]:
+    """The dotted path to a struct's field within a message. Raises LookupError."""
+    for spelling in (name, f"{name}_ms", name.removesuffix("_ms")):
+        if spelling in message.fields_by_name:
+            return spelling, message.fields_by_name[spelling]
+    for outer in INLINED:
+        if outer in message.fields_by_name:
+            path, field = locate(message.fields_by_name[outer].message_type, name)
+            return f"{outer}.{path}", field
+    raise LookupError(f"{message.full_name} has no field {name}")
 
 
-def spelling(token: pb.Token) -> dict[str, Any]:
-    """What every kind of token says of itself."""
-    return {
-        "token_id": token.token_id,
-        "text": token.text if token.HasField("text") else None,
-        "bytes": token.bytes,
-        "is_special": token.is_special,
-    }
-
-
-def candidates(found: Iterable[pb.Candidate]) -> list[messages.Candidate]:
-    """Tokens and their places."""
-    return [
-        messages.Candidate(
-            **spelling(place.token),
-            rank=place.rank,
-            logit=place.logit,
-            probability=place.probability,
-            logprob=place.logprob,
-        )
-        for place in found
-    ]
-
-
-def timings(spent: pb.Timings) -> messages.Timings:
-    """Milliseconds, rounded to what a clock can tell."""
-    return messages.Timings(
-        queue=round(spent.queue_ms, 3),
-        tokenize=round(spent.tokenize_ms, 3),
-        model=round(spent.model_ms, 3),
-        total=round(spent.total_ms, 3),
-    )
-
-
-def model_list(models: Iterable[pb.Model]) -> messages.ModelList:
-    """Models in the server's order."""
-    return messages.ModelList(models=[model(one) for one in models])
-
-
-def model(one: pb.Model) -> messages.Model:
-    """A model's state, and its facts once it has them."""
-    facts = one.facts
-    return messages.Model(
-        name=one.name,
-        state=MODEL_STATES.get(one.state, "unknown"),
-        is_default=one.is_default,
-        bytes_done=one.bytes_done,
-        bytes_total=one.bytes_total,
-        reason=one.reason,
-        facts=None
-        if not one.HasField("facts")
-        else messages.ModelFacts(
-            parameters=facts.parameters,
-            device=facts.device,
-            dtype=facts.dtype,
-            vocab_size=facts.vocab_size,
-            context_limit=facts.context_limit,
-            architecture=facts.architecture,
-            end_of_text_ids=list(facts.end_of_text_ids),
-            prefix_token_ids=list(facts.prefix_token_ids),
-        ),
-    )
-
-
-def server_info(answer: pb.InfoResponse) -> about.ServerInfo:
-    """What the inference server says of itself."""
-    return about.ServerInfo(
-        versions=about.ServerVersions(**fields(answer.versions)),
-        limits=about.ServerLimits(**fields(answer.limits)),
-        default_model=answer.default_model,
-        uptime_s=answer.uptime_s,
-    )
-
-
-def fields(message: pb.Versions | pb.Limits) -> dict[str, Any]:
-    """A message of plain fields as keywords."""
-    return {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
+def struct_in(hint: Any) -> type[Struct]:
+    """The struct in a type such as `list[Token] | UnsetType`. Raises LookupError."""
+    for part in (hint, *get_args(hint), *(inner for outer in get_args(hint) for inner in get_args(outer))):
+        if isinstance(part, type) and issubclass(part, Struct):
+            return part
+    raise LookupError(f"no struct in {hint}")

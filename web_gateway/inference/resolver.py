@@ -1,8 +1,8 @@
-"""The addresses behind a `dns:` target, as a list that changes no more than it must. Knows names and clocks; no gRPC.
+"""Resolves a `dns:` target to a list of addresses that changes as little as possible.
 
-gRPC's ring gives each address a share of its places that depends on how many there are: were an address taken off the
-list when its server dies, sessions of the servers that live would move too. So a vanished address keeps its places for
-a while, or until a new one comes, which changes the ring anyway.
+gRPC's ring hash gives each address a share that depends on the whole list, so dropping the address of a dead server
+would also move sessions off the live ones. A vanished address therefore stays listed for ADDRESS_TTL_S, or until a new
+one appears, which reshuffles the ring anyway.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import structlog
 
 from service_kit.targets import name_in
 
-KEPT_S = 300.0  # a server that crashed is back by then, or replaced
+ADDRESS_TTL_S = 300.0  # by then a crashed server is back or replaced
 
 Address = tuple[str, int]
 """Host and port."""
@@ -25,51 +25,54 @@ logger = structlog.get_logger()
 
 
 class Addresses:
-    """What a target stands for now. `now` is a clock in seconds."""
+    """The current addresses of a target. `now` is a clock in seconds."""
 
     def __init__(self, target: str, now: Callable[[], float] = time.monotonic) -> None:
         self._given = target
         self._named = name_in(target)
         self._now = now
-        self._seen: dict[Address, float] = {}
+        self._last_seen: dict[Address, float] = {}
 
     @property
     def host(self) -> str | None:
-        """The name that is looked up; None where the target holds none, or names a name server of its own."""
+        """The host name to resolve; None if the target has none, or names its own DNS server."""
         return self._named and self._named[0]
 
     @property
     def authority(self) -> str | None:
-        """The name and the port, as calls give it."""
+        """`host:port`, sent as each call's :authority."""
         return self._named and "{}:{}".format(*self._named)
 
     @property
     def target(self) -> str:
-        """The addresses for gRPC; the target as it was given until something is found behind its name."""
-        if not self._seen:
+        """The target for gRPC: the resolved addresses, or the target as given until it resolves."""
+        if not self._last_seen:
             return self._given
-        if all(":" not in host for host, _ in self._seen):
-            return "ipv4:" + ",".join(f"{host}:{port}" for host, port in sorted(self._seen))
-        mapped = ((host if ":" in host else f"::ffff:{host}", port) for host, port in sorted(self._seen))
-        return "ipv6:" + ",".join(f"[{host}]:{port}" for host, port in mapped)  # a list is of one kind
+        if all(":" not in host for host, _ in self._last_seen):
+            return "ipv4:" + ",".join(f"{host}:{port}" for host, port in sorted(self._last_seen))
+        mapped = ((host if ":" in host else f"::ffff:{host}", port) for host, port in sorted(self._last_seen))
+        return "ipv6:" + ",".join(
+            f"[{host}]:{port}" for host, port in mapped
+        )  # gRPC takes one address family per target
 
     async def look(self) -> bool:
-        """Asks this machine's resolver; whether that changed the list. A name that is not found changes nothing."""
+        """Resolves the name again. Returns whether the list changed; a failed lookup leaves it as it is."""
         if self._named is None:
             return False
         found: list[Any] = []
-        with suppress(OSError, UnicodeError):  # the latter of what can be no host's name
+        with suppress(OSError, UnicodeError):  # UnicodeError: not a valid host name
             found = await asyncio.get_running_loop().getaddrinfo(*self._named, type=socket.SOCK_STREAM)
-        return self.take([place[:2] for *_, place in found])
+        return self.take([address[:2] for *_, address in found])
 
     def take(self, found: Sequence[Address]) -> bool:
-        """Takes in what the name stands for; whether that changed the list."""
+        """Merges a lookup's result into the list. Returns whether the list changed."""
         if not found:
             return False
-        now, former = self._now(), self._seen
-        kept = {address: seen for address, seen in former.items() if now - seen < KEPT_S}
-        self._seen = dict.fromkeys(found, now) if set(found) - former.keys() else kept | dict.fromkeys(found, now)
-        if self._seen.keys() == former.keys():
+        now, previous = self._now(), self._last_seen
+        recent = {address: seen for address, seen in previous.items() if now - seen < ADDRESS_TTL_S}
+        current = dict.fromkeys(found, now)
+        self._last_seen = current if set(found) - previous.keys() else recent | current
+        if self._last_seen.keys() == previous.keys():
             return False
-        logger.info("servers found", target=self.target)
+        logger.info("inference servers resolved", target=self.target)
         return True

@@ -1,6 +1,6 @@
-"""Why no connection comes about, in words: a TLS handshake of our own, since gRPC says no more than that it failed.
+"""Finds out why TLS fails by making a handshake of its own: gRPC only reports that the connection failed.
 
-Knows sockets and ssl; no gRPC. Words are for anyone; addresses and what a library says go to the log alone.
+The messages are shown to users; addresses and library errors go to the log only.
 """
 
 import socket
@@ -15,55 +15,55 @@ from service_kit import tls
 from service_kit.targets import addresses
 from web_gateway.settings import Settings
 
-WITHIN_S = 1.0  # for each address
-MOST_ADDRESSES = 4
+TIMEOUT_S = 1.0  # per address
+MAX_ADDRESSES = 4
 
-PLAIN_HERE = "The inference server wants an encrypted connection; set NEXTTOKEN_TLS_CA for this gateway."
-PLAIN_THERE = "The inference server does not encrypt, and this gateway must not talk to one that doesn't."
-UNTRUSTED = "its certificate does not come from an authority in NEXTTOKEN_TLS_CA."
-NAMELESS = "its certificate is for another name; NEXTTOKEN_TLS_SERVER_NAME can say which to expect."
+TLS_REQUIRED = "The inference server requires TLS; set NEXTTOKEN_TLS_CA for this gateway."
+TLS_MISSING = "The inference server does not use TLS, which this gateway requires."
+UNTRUSTED = "its certificate was not issued by a CA in NEXTTOKEN_TLS_CA."
+WRONG_NAME = "its certificate is for another name; set NEXTTOKEN_TLS_SERVER_NAME if that name is expected."
 FAULTS = {
-    9: "its certificate does not hold yet.",
+    9: "its certificate is not valid yet.",
     10: "its certificate has expired.",
     **dict.fromkeys((18, 19, 20, 21), UNTRUSTED),
-    **dict.fromkeys((62, 64), NAMELESS),
+    **dict.fromkeys((62, 64), WRONG_NAME),
 }
-THEIRS = "The inference server is not the one this gateway is meant to talk to: "
-NONE_SHOWN = "The inference server asks for a certificate, and this gateway has none: set NEXTTOKEN_TLS_CLIENT_CERT."
-OURS_EXPIRED = "This gateway's certificate, in NEXTTOKEN_TLS_CLIENT_CERT, has expired."
-OURS_REFUSED = "The inference server does not trust this gateway's certificate, in NEXTTOKEN_TLS_CLIENT_CERT."
+UNVERIFIED = "Can't verify the inference server: "
+NO_CLIENT_CERT = "The inference server requires a client certificate; set NEXTTOKEN_TLS_CLIENT_CERT."
+CLIENT_CERT_EXPIRED = "This gateway's certificate in NEXTTOKEN_TLS_CLIENT_CERT has expired."
+CLIENT_CERT_REJECTED = "The inference server does not trust this gateway's certificate in NEXTTOKEN_TLS_CLIENT_CERT."
 
 logger = structlog.get_logger()
 
 
 def diagnose(settings: Settings) -> str | None:
-    """What is wrong with the connection's security, where something is. Blocks for up to some seconds."""
-    for host, address, port in islice(found(settings.inference_target), MOST_ADDRESSES):
+    """What is wrong with TLS, or None. Blocks for up to TIMEOUT_S per address."""
+    for host, address, port in islice(resolve(settings.inference_target), MAX_ADDRESSES):
         try:
-            fault = greet(settings, host, address, port)
+            fault = handshake(settings, host, address, port)
         except OSError as error:
-            logger.debug("no handshake", host=host, address=address, port=port, error=str(error))
+            logger.debug("TLS handshake failed", host=host, address=address, port=port, error=str(error))
             continue
         if fault:
-            logger.error("the connection is refused", host=host, address=address, port=port, reason=fault)
+            logger.error("TLS diagnosis", host=host, address=address, port=port, reason=fault)
             return fault
     return None
 
 
-def found(target: str) -> Iterator[tuple[str, str, int]]:
-    """(host, address, port) of each address behind the hosts that a target names."""
+def resolve(target: str) -> Iterator[tuple[str, str, int]]:
+    """(host, address, port) for each address of the hosts in a target."""
     for host, port in addresses(target):
         try:
             answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
-            logger.debug("no address", host=host, error=str(error))
+            logger.debug("host not resolved", host=host, error=str(error))
             continue
         for *_, address in answers:
             yield host, str(address[0]), port
 
 
-def greet(settings: Settings, host: str, address: str, port: int) -> str | None:
-    """Shakes hands as gRPC does; what speaks against it. Raises OSError where nobody is there to do so."""
+def handshake(settings: Settings, host: str, address: str, port: int) -> str | None:
+    """Does the TLS handshake as gRPC would; returns the fault, or None. Raises OSError if nothing answers."""
     context = ssl.create_default_context()
     if not settings.tls_ca:
         context.check_hostname = False
@@ -72,26 +72,26 @@ def greet(settings: Settings, host: str, address: str, port: int) -> str | None:
         context = ssl.create_default_context(cafile=settings.tls_ca)
     if settings.tls_client_cert:
         context.load_cert_chain(settings.tls_client_cert, settings.tls_client_key, password="")
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # gRPC is not as strict as newer Pythons
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13 is stricter than gRPC
     context.set_alpn_protocols(["h2"])
-    with socket.create_connection((address, port), WITHIN_S) as connection:
+    with socket.create_connection((address, port), TIMEOUT_S) as connection:
         try:
             with context.wrap_socket(connection, server_hostname=settings.tls_server_name or host) as encrypted:
                 if not settings.tls_ca:
-                    return PLAIN_HERE
-                return None if encrypted.recv(1) else unwelcome(settings)  # a gRPC server speaks first
+                    return TLS_REQUIRED
+                return None if encrypted.recv(1) else rejected(settings)  # a gRPC server sends first
         except ssl.SSLCertVerificationError as error:
-            return THEIRS + FAULTS.get(error.verify_code, f"{error.verify_message}.")
+            return UNVERIFIED + FAULTS.get(error.verify_code, f"{error.verify_message}.")
         except ssl.SSLEOFError:
-            return unwelcome(settings) if settings.tls_ca else None
+            return rejected(settings) if settings.tls_ca else None
         except ssl.SSLError as error:
-            logger.debug("handshake", host=host, port=port, error=str(error))
-            return PLAIN_THERE if settings.tls_ca and error.reason == "WRONG_VERSION_NUMBER" else None
+            logger.debug("TLS error", host=host, port=port, error=str(error))
+            return TLS_MISSING if settings.tls_ca and error.reason == "WRONG_VERSION_NUMBER" else None
 
 
-def unwelcome(settings: Settings) -> str:
-    """Why a server ends a connection right after the handshake: what it was shown does not suit it."""
+def rejected(settings: Settings) -> str:
+    """Why a server closes right after the handshake: it did not accept the client certificate."""
     if not settings.tls_client_cert:
-        return NONE_SHOWN
+        return NO_CLIENT_CERT
     identity = tls.read_certificates("tls_client_cert", settings.tls_client_cert)
-    return OURS_EXPIRED if tls.expiry(identity) <= datetime.now(UTC) else OURS_REFUSED
+    return CLIENT_CERT_EXPIRED if tls.expiry(identity) <= datetime.now(UTC) else CLIENT_CERT_REJECTED

@@ -1,5 +1,5 @@
 /**
- * What a screen reader is told: the outcome of a step, and news of the server. Progress and drags are not read out.
+ * Screen reader announcements: the result of each step, and server status. Progress and dragging are not announced.
  *
  * @typedef {import("../../core/state.js").State} State
  */
@@ -17,7 +17,7 @@ import { readyWords, rereadWords, statusLine } from "../status/model.js";
 /** @param {HTMLElement} root @returns {(state: State) => void} */
 export function mountAnnouncer(root) {
   /** @type {unknown} */
-  let told = null;
+  let announced = null;
   let news = "";
   let play = "";
   let pinned = 0;
@@ -30,24 +30,24 @@ export function mountAnnouncer(root) {
     }
     const more = state.pins.length > pinned;
     pinned = state.pins.length;
-    if (more && told !== null) return setText(root, `Pinned as ${state.pins.at(-1)?.name}.`);
+    if (more && announced !== null) return setText(root, `Pinned as ${state.pins.at(-1)?.name}.`);
     const here = `${state.current} ${hidden(state)}`;
-    // While it writes on, only the end is told.
+    // While generating, only the end is announced.
     if (state.play?.kind === "write") {
-      told = here;
+      announced = here;
       return;
     }
     const words = state.play?.kind === "roll" ? "" : playWords(state);
     if (words !== play) {
       play = words;
       if (words) {
-        told = here;
+        announced = here;
         return setText(root, words);
       }
     }
     const answer = answerHere(state);
-    if (!answer || state.held || told === here || state.session !== null) return;
-    told = here;
+    if (!answer || state.dragging || announced === here || state.session !== null) return;
+    announced = here;
     const [best] = answer.candidates;
     const { token } = tree.node(state.tree, /** @type {number} */ (state.current));
     const looking = placeWords(state, true);

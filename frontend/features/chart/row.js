@@ -16,12 +16,12 @@ import { drawStrips } from "../pins/view.js";
 /**
  * @param {Row} first
  * @returns {{item: HTMLLIElement, button: HTMLButtonElement, update: (row: Row, shown: Shown) => void, hint: () => void}}
- *   `hint` writes the words under the pointer
- * @typedef {{index: number, selected: boolean, taken: boolean, slow: boolean, held: boolean, before: Uint8Array,
+ *   `hint` sets the tooltip
+ * @typedef {{index: number, selected: boolean, taken: boolean, slow: boolean, dragging: boolean, before: Uint8Array,
  *   cutting: boolean, rolled: number | null, dartAt: number | null, display: import("../../core/display.js").Display,
  *   pinned: readonly import("../pins/view.js").Strip[]}} Shown
- *   `slow`: its answer is long in coming; `held`: a control is being dragged, nobody reads out; `rolled`: how many of a
- *   hundred rolls fell here; `dartAt`: where on the row's share the dart fell
+ *   `slow`: the answer is late; `dragging`: a control is being dragged, so nothing is announced; `rolled`: how many of 100
+ *   rolls landed here; `dartAt`: where in the row's share the dart landed
  */
 export function createRow(first) {
   const item = document.createElement("li");
@@ -48,7 +48,7 @@ export function createRow(first) {
   let hinted = () => "";
 
   /** @param {Row} row @param {Shown} shown */
-  function update(row, { index, selected, taken, slow, held, before, cutting, rolled, dartAt, display, pinned }) {
+  function update(row, { index, selected, taken, slow, dragging, before, cutting, rolled, dartAt, display, pinned }) {
     const pale = paleOf(row, cutting);
     const changed = moved(row, cutting);
     setAttribute(button, "tabindex", selected ? "0" : "-1");
@@ -76,7 +76,7 @@ export function createRow(first) {
       const why = none ? "\nCan’t be appended: the model has a row for this id, its tokenizer no token" : "";
       return `${format.percent(row.share)}\n${other}${numbers(row)}, id ${row.candidate.token.id}${why}`;
     };
-    if (held) return;
+    if (dragging) return;
     const state = `${rolled === null ? "" : `, rolled ${rolled} times`}${row.fell ? `, cut by ${row.fell}` : ""}${taken ? ", taken" : ""}${none ? ", can’t be appended" : ""}`;
     const asked = display.column === "percent" ? "" : `, ${numbers(row)}`;
     const label = `${words}${completed}, ${format.percent(row.share)}${asked}, rank ${row.candidate.rank}${against}${state}`;
@@ -92,8 +92,8 @@ export function createRow(first) {
 }
 
 /**
- * @param {{count: HTMLElement, dart: HTMLElement, item: HTMLElement}} parts @param {number | null} rolled of a hundred
- * @param {number | null} dartAt where on the row's share the dart fell @param {number} share the row's
+ * @param {{count: HTMLElement, dart: HTMLElement, item: HTMLElement}} parts @param {number | null} rolled of 100
+ * @param {number | null} dartAt where in the row's share the dart landed @param {number} share the row's
  * @param {import("../../core/display.js").Display["scale"]} scale
  */
 export function drawRolls({ count, dart, item }, rolled, dartAt, share, scale) {
@@ -105,7 +105,7 @@ export function drawRolls({ count, dart, item }, rolled, dartAt, share, scale) {
   setVariable(dart, "--share", String(dartAt !== null && share > 0 ? (dartAt / share) * lengthOf(share, scale) : 0));
 }
 
-/** @param {Row} row @returns {string} what the columns would say */
+/** @param {Row} row @returns {string} the row's values, as in the columns */
 function numbers(row) {
   return `log-probability ${figure(row, "logprob")}, logit ${figure(row, "logit")}`;
 }

@@ -1,5 +1,5 @@
 /**
- * The bars. Rows are kept by token, so that a token glides to its new place; while an answer is awaited the last bars stay.
+ * The bars. Rows are keyed by token, so they animate to their new positions; the last bars stay while an answer is awaited.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -20,9 +20,9 @@ import { stripsOf } from "../pins/model.js";
 import { createRow, drawRolls } from "./row.js";
 
 const GLIDE_MS = 180;
-const SLOW_MS = 150; // within which bars of another text are not dimmed
-const QUICK_PACE = 4; // tokens a second, beyond which rows have no time to glide
-const PRECISION = 1e-4; // of what is computed here; smaller than that is only known to be small
+const SLOW_MS = 150; // before stale bars are dimmed
+const QUICK_PACE = 4; // tokens per second above which rows don't animate
+const PRECISION = 1e-4; // of probabilities computed on the page
 const EASE = "cubic-bezier(.2, .7, .2, 1)";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -101,7 +101,7 @@ export function mountChart(root, verbs) {
     latest = state;
     const now = scene(state);
     const busy = wanted(state) !== null;
-    root.toggleAttribute("data-held", state.held);
+    root.toggleAttribute("data-dragging", state.dragging);
     root.toggleAttribute("data-empty", !now);
     setAttribute(root, "aria-busy", String(busy));
     showTrouble(state);
@@ -138,7 +138,7 @@ export function mountChart(root, verbs) {
     others.toggleAttribute("data-fell", cutting && drawing.otherShare === 0);
   }
 
-  /** The answer is here. */
+  /** The answer has arrived. */
   function hurry() {
     clearTimeout(slowing);
     slowing = undefined;
@@ -146,14 +146,14 @@ export function mountChart(root, verbs) {
     root.removeAttribute("data-slow");
   }
 
-  /** The answer takes long: the bars can't be clicked, and look so. */
+  /** The answer is late: dims the bars, which can't be clicked. */
   function dim() {
     slow = true;
     root.setAttribute("data-slow", "");
     if (latest) drawRows(latest);
   }
 
-  /** Nothing of the bars stays on the page. */
+  /** Removes the bars. */
   function clear() {
     for (const { item } of rows.values()) item.remove();
     rows = new Map();
@@ -168,7 +168,7 @@ export function mountChart(root, verbs) {
     const before = stale ? new Uint8Array() : pending(tree.tokens(path.slice(-4)));
     const taken = stale ? undefined : following(state)?.token?.id;
     const hurried = state.play?.kind === "write" && state.dice.pace > QUICK_PACE;
-    const glide = !calm.matches && !state.held && !hurried;
+    const glide = !calm.matches && !state.dragging && !hurried;
     const rolled = tally(state);
     const fell = dart(state);
     const { display } = state;
@@ -184,7 +184,7 @@ export function mountChart(root, verbs) {
       const count = rolled ? (rolled.get(token.id) ?? 0) : null;
       const dartAt = fell?.candidate.token.id === token.id ? Math.max(0, Math.min(each.share, fell.at - left)) : null;
       const pinned = stripsOf(state, each);
-      row.update(each, { index, selected: index === selected, taken: token.id === taken, slow, held: state.held, before, cutting, rolled: count, dartAt, display, pinned });
+      row.update(each, { index, selected: index === selected, taken: token.id === taken, slow, dragging: state.dragging, before, cutting, rolled: count, dartAt, display, pinned });
       left += each.share;
       rolls -= count ?? 0;
       if (bars.children[index] !== row.item) bars.insertBefore(row.item, bars.children[index] ?? null);
@@ -196,7 +196,7 @@ export function mountChart(root, verbs) {
     if (glide) glideFrom(places);
   }
 
-  /** @param {Map<string, number>} places which row each was, by key; rows are of one height, so nothing is measured */
+  /** @param {Map<string, number>} places previous index by key; all rows have the same height, so nothing is measured */
   function glideFrom(places) {
     [...rows].forEach(([key, { item }], at) => {
       const from = places.get(key);

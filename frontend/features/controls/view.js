@@ -1,5 +1,5 @@
 /**
- * The settings, each as a slider and as a number; the cut-offs behind “More”.
+ * The settings, each as a slider and a number; filters behind “More”.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -51,11 +51,11 @@ function mountControl(root, verbs, { name, id, label, field, kind }) {
   });
   number.addEventListener("blur", () => accept(NaN, false));
 
-  /** @param {number} value NaN leaves the setting as it is @param {boolean} held */
-  function accept(value, held) {
+  /** @param {number} value NaN: keep the setting @param {boolean} dragging */
+  function accept(value, dragging) {
     say("");
     if (Number.isNaN(value)) number.value = slider.dataset.exact ?? number.value;
-    else verbs.set({ [name]: value }, held);
+    else verbs.set({ [name]: value }, dragging);
   }
 
   /** @param {string} words */
@@ -72,7 +72,7 @@ function mountControl(root, verbs, { name, id, label, field, kind }) {
     if (slider.valueAsNumber !== value) slider.value = String(value);
     const [from, to] = [Number(slider.min), Number(slider.max)];
     setVariable(slider, "--at", String((slider.valueAsNumber - from) / (to - from)));
-    // What the user is typing stays as typed, such as "1." on the way to "1.5".
+    // Don't rewrite what is being typed, such as "1." before "1.5".
     if (number.valueAsNumber !== value && !refused && document.activeElement !== number) number.value = String(value);
     if (refused) return;
     const words = found?.field === field ? format.beside(found.message, field) : "";

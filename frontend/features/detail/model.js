@@ -1,5 +1,5 @@
 /**
- * What is known of a token of the text, in words. Pure.
+ * The details of a token, for its card. Pure.
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/tree.js").Node} Node
@@ -10,7 +10,7 @@ import { surprise } from "../scores/model.js";
 
 const MOST_BYTES = 16;
 
-/** @param {State} state @param {Node} node with a token @returns {[string, string][]} names and values */
+/** @param {State} state @param {Node} node with a token @returns {[string, string][]} labels and values */
 export function detail({ shading }, { token, score, probability, rank }) {
   const { id, bytes, special } = /** @type {import("../../core/tokens.js").Token} */ (token);
   const kind = noToken(/** @type {import("../../core/tokens.js").Token} */ (token)) ? "no token: the tokenizer has none of this id" : "special token, no text";

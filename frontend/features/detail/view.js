@@ -1,6 +1,6 @@
 /**
- * A card beside a token with its id, bytes, probability and rank: under the pointer, at the focus of the keyboard, or at a
- * tap. It can be pointed at itself, and Escape puts it away.
+ * A card with a token's id, bytes, probability and rank, shown on hover, focus or tap. It can itself be hovered; Escape
+ * closes it.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -45,7 +45,7 @@ export function mountDetail(card, strip, verbs) {
   strip.addEventListener("click", (event) => {
     const at = chipOf(event) ?? null;
     if (/** @type {PointerEvent} */ (event).pointerType === "touch" && at) return show(/** @type {HTMLElement} */ (at), true);
-    // The bars of its place are what is wanted now; the card would hide them.
+    // The click shows the bars at that position; the card would cover them.
     clicked = at;
     hide();
   });
@@ -86,7 +86,7 @@ export function mountDetail(card, strip, verbs) {
     verbs.inspect(false);
   }
 
-  /** Beneath its token, above it where there is no room, within the window. After a tap at its start: the way back is at the end. */
+  /** Places it below its token, or above if there is no room, within the window; after a tap, at the token's start. */
   function place() {
     if (!chip) return;
     const at = chip.getBoundingClientRect();

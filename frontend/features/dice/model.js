@@ -1,6 +1,6 @@
 /**
- * Drawing tokens: the most likely one, one by the dice, many at one place, or one after the other. Pure transitions beside
- * those of `core/state.js`; the numbers are drawn in `core/draws.js`, the tokens they fall on are the server's answer.
+ * Sampling tokens: the most likely, one roll, 100 rolls, or generating. Pure transitions on top of `core/state.js`; the
+ * random numbers come from `core/draws.js`, and the server maps them to tokens.
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/state.js").Play} Play
@@ -14,7 +14,7 @@ import { append } from "../../core/state.js";
 import { noToken, shown } from "../../core/tokens.js";
 import { find } from "../models/model.js";
 
-/** @param {State} state @returns {State} the first bar that is a token joins the text */
+/** @param {State} state @returns {State} the most likely token is appended */
 export function mostLikely(state) {
   const now = scene(state);
   const rows = now && !now.stale ? now.drawing.rows : [];
@@ -22,7 +22,7 @@ export function mostLikely(state) {
   return first ? append(state, first.candidate, Number.isNaN(first.raw) ? null : first.raw) : state;
 }
 
-/** @param {State} state @param {Play["kind"]} kind @param {number} seed taken where each roll has a new one @returns {State} */
+/** @param {State} state @param {Play["kind"]} kind @param {number} seed to use if each roll has a new one @returns {State} */
 export function begin(state, kind, seed) {
   if (kind === "roll" && state.play?.kind === "roll") return land(state);
   if (state.current === null || state.draft !== null || state.lost !== null) return state;
@@ -30,21 +30,21 @@ export function begin(state, kind, seed) {
   return { ...state, dice, play: { kind, wrote: 0 }, said: null, trouble: null };
 }
 
-/** @param {State} state @returns {State} the user's hand is on it */
+/** @param {State} state @returns {State} stopped by the user */
 export function stop(state) {
   if (!state.play) return state;
   const { kind, wrote } = state.play;
   return { ...state, play: null, said: kind === "write" ? `Stopped after ${tokens(wrote)}.` : null };
 }
 
-/** @param {State} state @returns {{candidate: Candidate, at: number} | null} where the dart fell, of what remains, in [0, 1) */
+/** @param {State} state @returns {{candidate: Candidate, at: number} | null} where the dart landed, in [0, 1) of the kept probability */
 export function dart(state) {
   if (!state.play || state.play.kind === "tally") return null;
   const answer = answerToDraws(state);
   return answer && { candidate: answer.drawn[0], at: answer.draws[0] };
 }
 
-/** @param {State} state @returns {ReadonlyMap<number, number> | null} how often each token was drawn, by its id */
+/** @param {State} state @returns {ReadonlyMap<number, number> | null} how often each token was drawn, by id */
 export function tally(state) {
   const answer = state.play?.kind === "tally" ? answerToDraws(state) : null;
   if (!answer) return null;
@@ -54,7 +54,7 @@ export function tally(state) {
   return counts;
 }
 
-/** @param {State} state @returns {State} the token under the dart joins the text; writing on goes on, or says why not */
+/** @param {State} state @returns {State} the drawn token is appended; generating goes on, or says why not */
 export function land(state) {
   const fell = dart(state);
   const answer = answerHere(state);
@@ -68,7 +68,7 @@ export function land(state) {
   return end ? { ...next, said: `${end} ${tokens(wrote)} written.` } : { ...next, play: { kind: "write", wrote } };
 }
 
-/** @param {State} state @returns {string} what the dice do, in words */
+/** @param {State} state @returns {string} the status of sampling */
 export function playWords(state) {
   const { play, said, dice } = state;
   if (!play) return said ?? "";
@@ -87,7 +87,7 @@ export function playWords(state) {
   return `${total} rolls with seed ${dice.seed}: ${among} fell on these bars, ${total - among} on the others.`;
 }
 
-/** @param {State} state @returns {ReturnType<typeof answerHere>} the answer here, once it holds what the dice ask */
+/** @param {State} state @returns {ReturnType<typeof answerHere>} the current answer, once it includes the draws */
 function answerToDraws(state) {
   const answer = answerHere(state);
   const asked = draws(state);
@@ -95,14 +95,14 @@ function answerToDraws(state) {
   return fits && wanted(state, true) === null ? answer : null;
 }
 
-/** @param {State} state @param {import("../../core/tokens.js").Token} token that is none @returns {State} nothing joins the text; writing is over */
+/** @param {State} state @param {import("../../core/tokens.js").Token} token without text @returns {State} nothing is appended, and generating ends */
 function miss(state, token) {
   const { kind, wrote } = /** @type {Play} */ (state.play);
   const fell = `The dart fell on ${shown(token)}, so nothing was appended.`;
   return { ...state, play: null, said: kind === "write" ? `${fell} ${tokens(wrote)} written.` : fell };
 }
 
-/** @param {State} state @param {Candidate} candidate @param {import("../../core/distribution.js").Answer} answer @returns {string | null} why nothing can follow it */
+/** @param {State} state @param {Candidate} candidate @param {import("../../core/distribution.js").Answer} answer @returns {string | null} why generating ends after it */
 function endOf(state, { token }, { model, tokenCount, contextLimit: limit }) {
   if (find(state, model)?.facts?.endOfTextIds.includes(token.id)) return `The text has ended: ${shown(token)}.`;
   return limit > 0 && tokenCount + 1 >= limit ? `The text fills the model’s ${format.count(limit)} tokens.` : null;

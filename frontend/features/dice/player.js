@@ -1,5 +1,5 @@
 /**
- * The pace of the dice: waits until a dart has been seen, then lets its token join the text.
+ * Timing of the dice: shows the dart, then appends its token.
  *
  * @typedef {import("../../core/state.js").State} State
  */
@@ -11,7 +11,7 @@ const SEEN_MS = 1100;
  * @param {object} parts
  * @param {() => State} parts.read
  * @param {(transition: (state: State) => State) => void} parts.act
- * @returns {{consider: () => void}} called after every change of the state
+ * @returns {{consider: () => void}} call after every state change
  */
 export function createPlayer({ read, act }) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */

@@ -1,5 +1,5 @@
 /**
- * What to do next: the most likely token, the dice, writing on; and how the dice draw.
+ * The buttons for the next step (most likely token, roll, generate) and the dice settings.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -31,11 +31,11 @@ export function mountDice(root, dice, verbs) {
     setText(trouble, good ? "" : `The seed is a whole number from 0 to ${DICE_LIMITS.seed.most}.`);
     trouble.hidden = good;
     seed.ariaInvalid = String(!good);
-    // A seed that was typed is meant to stay.
+    // A typed seed is kept for the next rolls.
     if (good) verbs.setDice({ seed: seed.valueAsNumber, fresh: false });
   });
 
-  // The user's hand comes first: whatever is pressed stops the writing, but for the button and the pace themselves.
+  // Any action stops generating, except its own button and the speed.
   const onHand = (/** @type {Event} */ event) => {
     const [onWrite, onPace] = [write, pace].map((each) => each.contains(/** @type {Node} */ (event.target)));
     const key = event instanceof KeyboardEvent ? event.key : null;

@@ -1,5 +1,5 @@
 /**
- * How the bars are shown: the number beside them and their scale.
+ * The display options of the bars: number column and scale.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State

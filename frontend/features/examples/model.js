@@ -1,10 +1,10 @@
 /**
- * Texts to begin with, each of which shows something, also with the demo model. Pure.
+ * Example texts that each demonstrate something, even with the demo model. Pure.
  *
  * @typedef {object} Starter
  * @property {string} name
  * @property {string} text
- * @property {string} shows  what there is to see
+ * @property {string} shows  what to look for
  */
 import { edit, pastWithDraft, rest } from "../../core/state.js";
 
@@ -72,7 +72,7 @@ export const STARTERS = [
   },
 ];
 
-/** @param {import("../../core/state.js").State} state @param {string} text @returns {import("../../core/state.js").State} a step of its own */
+/** @param {import("../../core/state.js").State} state @param {string} text @returns {import("../../core/state.js").State} with it as a separate undo step */
 export function start(state, text) {
   const next = edit(rest(state), text);
   return next === state ? state : { ...next, past: pastWithDraft(state), session: null };

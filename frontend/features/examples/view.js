@@ -1,5 +1,5 @@
 /**
- * The texts to begin with.
+ * The examples menu.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  */

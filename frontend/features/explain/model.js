@@ -1,13 +1,13 @@
 /**
- * What each number on the page is, in plain words, with its value at hand. Pure.
+ * Explains each number on the page, with its current value. Pure.
  *
  * @typedef {import("../../core/state.js").State} State
  *
  * @typedef {object} Explanation
  * @property {string} name
- * @property {string} value  as the page shows it now; empty where it shows none
+ * @property {string} value  as currently shown; empty if not shown
  * @property {string} words
- * @property {string} target  selector of the place where it stands
+ * @property {string} target  selector of the element that shows it
  */
 import * as format from "../../core/format.js";
 import { answerHere, scene } from "../../core/questions.js";

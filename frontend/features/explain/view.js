@@ -1,5 +1,5 @@
 /**
- * “What am I looking at?”: every number in plain words. Pointing at one shows where it stands.
+ * “What am I looking at?”: explains every number. Hovering an entry highlights its number.
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("./model.js").Explanation} Explanation

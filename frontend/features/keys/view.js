@@ -1,5 +1,5 @@
 /**
- * Keys of the whole page, and the list of them.
+ * Keyboard shortcuts, and the list of them.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  */
@@ -39,7 +39,7 @@ export function mountKeys(page, verbs) {
     verbs.unfold("likely", true);
     requestAnimationFrame(() => likely.querySelector("input")?.focus());
   };
-  /** @type {Record<string, () => unknown>} where nothing has the focus */
+  /** @type {Record<string, () => unknown>} when nothing has focus */
   const MOVES = {
     ArrowUp: () => first()?.focus(),
     ArrowDown: () => first()?.focus(),
@@ -64,7 +64,7 @@ export function mountKeys(page, verbs) {
     const target = /** @type {Element} */ (event.target);
     const writing = target.matches("textarea, input:not([type=range])");
     if (event.ctrlKey || event.metaKey) {
-      // A text field undoes its own typing; everywhere else, and in an editor where nothing was typed since, a step is undone.
+      // In a text field, undo its typing; elsewhere, and in an editor without new typing, undo a step.
       const step = { z: event.shiftKey ? verbs.redo : verbs.undo, y: verbs.redo }[event.key.toLowerCase()];
       if (!step || (writing && (target !== editor || state.session !== null))) return;
       event.preventDefault();

@@ -1,27 +1,27 @@
 /**
- * “How likely is …?”: any text as the next tokens, each with its probability and rank. Pure.
+ * “How likely is …?”: the probability and rank of any text as the next tokens. Pure.
  *
- * A text is spelled by the model's own tokenizer as it would go on, behind a character that stays a token of its own; so
- * it is cut the same way after every text. Each of its tokens is then looked up after the ones before it.
+ * The text is tokenized after an anchor character that stays a separate token, so the result does not depend on the prompt.
+ * Each token is then looked up after the ones before it.
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/state.js").Question} Question
  * @typedef {import("../../core/tokens.js").Token} Token
  * @typedef {import("../../core/distribution.js").Answer} Answer
- * @typedef {import("../../core/slices.js").Told} Told
+ * @typedef {import("../../core/slices.js").Lookup} Lookup
  * @typedef {import("../../core/slices.js").Spelling} Spelling
  *
  * @typedef {object} Step
  * @property {Token} token
- * @property {number | null} probability  at the temperature set, before cut-offs; null while it is awaited
+ * @property {number | null} probability  at the current temperature, before filters; null while awaited
  * @property {number | null} rank
  *
  * @typedef {object} Chance
  * @property {string} text  as it is looked up
- * @property {readonly Step[] | null} steps  null while the text is not spelled
- * @property {number | null} logprob  of all its tokens, one after the other; null while one is awaited
- * @property {string} note  in words, where something is to be said
- * @property {boolean} cut  its first token can't be drawn now: a cut-off leaves it out
+ * @property {readonly Step[] | null} steps  null until tokenized
+ * @property {number | null} logprob  of all its tokens in sequence; null while one is awaited
+ * @property {string} note  a remark, or empty
+ * @property {boolean} cut  its first token is removed by a filter
  */
 import { pointAt, shareAt } from "../../core/distribution.js";
 import * as format from "../../core/format.js";
@@ -41,22 +41,22 @@ export function ask(state, typed) {
   return { ...state, likely: typed.slice(0, MOST_TYPED).toWellFormed(), probeTrouble: null };
 }
 
-/** @param {string} typed @returns {string[]} the texts that may be meant: as typed, with or without a blank in front, with line breaks */
+/** @param {string} typed @returns {string[]} the variants to look up: as typed, with or without a leading space, with line breaks */
 export function variants(typed) {
   const meant = typed.replace(/\\n/g, "\n").replace(/\\t/g, "\t");
   const blank = /^ /.test(typed) ? typed.slice(1) : /^\S/.test(typed) && meant === typed ? ` ${typed}` : "";
   return [...new Set([meant, blank, typed])].filter(Boolean);
 }
 
-/** @param {State} state @returns {Chance[]} one for each variant of what was typed */
+/** @param {State} state @returns {Chance[]} one per variant */
 export function chances(state) {
   const place = placeOf(state);
   return place ? variants(state.likely).map((text) => chance(state, place, text)) : [];
 }
 
-/** @param {State} state @returns {Question | null} what is to be asked next of what was typed; null where nothing is */
+/** @param {State} state @returns {Question | null} the next request, or null */
 export function nextProbe(state) {
-  const place = state.open.likely && state.likely && !state.held && state.lost === null ? placeOf(state) : null;
+  const place = state.open.likely && state.likely && !state.dragging && state.lost === null ? placeOf(state) : null;
   const ready = state.models?.find((each) => each.name === place?.model)?.state === "ready";
   if (!place || !ready || wanted(state) !== null) return null;
   const { model, ids } = place;
@@ -84,14 +84,14 @@ export function tell(state, question, answer) {
     const text = question.text.slice(1);
     const key = spellingKey(question.model, text);
     const tried = state.spellings.get(key);
-    return { ...state, spellings: kept(state.spellings, [[key, spellingOf(question.text, answer.promptTokens, Number(tried ?? 0))]]) };
+    return { ...state, spellings: latest(state.spellings, [[key, spellingOf(question.text, answer.promptTokens, Number(tried ?? 0))]]) };
   }
   const { temperature, partition } = answer;
-  const told = answer.watched.map((candidate) => /** @type {[string, Told]} */ ([
-    toldKey(question.model, question.tokenIds ?? [], candidate.token.id),
+  const lookups = answer.watched.map((candidate) => /** @type {[string, Lookup]} */ ([
+    lookupKey(question.model, question.tokenIds ?? [], candidate.token.id),
     { candidate, temperature, partition },
   ]));
-  return { ...state, told: kept(state.told, told), probeTrouble: null };
+  return { ...state, lookups: latest(state.lookups, lookups), probeTrouble: null };
 }
 
 /** @param {State} state @param {import("../../core/state.js").Trouble | null} trouble @returns {State} */
@@ -99,7 +99,7 @@ export function failProbe(state, trouble) {
   return { ...state, probeTrouble: trouble };
 }
 
-/** @param {State} state @returns {{model: string, ids: number[]} | null} what the next token follows; null while the text has no answer */
+/** @param {State} state @returns {{model: string, ids: number[]} | null} the prompt; null while the text has no answer */
 function placeOf(state) {
   if (state.current === null || state.draft !== null) return null;
   return { model: tree.node(state.tree, state.current).model, ids: tree.tokenIds(state.tree, state.current) };
@@ -114,7 +114,7 @@ function chance(state, { model, ids }, text) {
   if (tokens.length > MOST_TOKENS) return { ...blank, note: `These are ${format.count(tokens.length)} tokens; at most ${MOST_TOKENS} are looked up.` };
   const steps = tokens.map((token, at) => {
     const before = [...ids, ...tokens.slice(0, at).map((each) => each.id)];
-    const rank = state.told.get(toldKey(model, before, token.id))?.candidate.rank ?? null;
+    const rank = state.lookups.get(lookupKey(model, before, token.id))?.candidate.rank ?? null;
     return { token, rank, probability: probabilityOf(state, model, before, token) };
   });
   const logprob = steps.reduce((sum, { probability }) => (sum === null || probability === null ? null : sum + Math.log(probability)), /** @type {number | null} */ (0));
@@ -126,8 +126,8 @@ function chance(state, { model, ids }, text) {
 }
 
 /** @param {State} state @param {string} model @param {readonly number[]} before @param {Token} token @returns {number | null} */
-function probabilityOf({ told, settings: { temperature } }, model, before, token) {
-  const found = told.get(toldKey(model, before, token.id));
+function probabilityOf({ lookups, settings: { temperature } }, model, before, token) {
+  const found = lookups.get(lookupKey(model, before, token.id));
   if (!found) return null;
   if (found.temperature === temperature) return found.candidate.probability;
   const point = temperature > 0 ? pointAt(found.partition, 1 / temperature) : null;
@@ -142,8 +142,8 @@ function probe(state, asked) {
 }
 
 /**
- * @param {string} text a character to stand behind, then the text @param {readonly Token[]} read @param {number} tried
- * @returns {Spelling} the text's tokens alone
+ * @param {string} text an anchor character, then the text @param {readonly Token[]} read @param {number} tried
+ * @returns {Spelling} the text's tokens
  */
 function spellingOf(text, read, tried) {
   const start = read.findIndex((token) => !token.special);
@@ -159,11 +159,11 @@ function spellingKey(model, text) {
 }
 
 /** @param {string} model @param {readonly number[]} before @param {number} id */
-function toldKey(model, before, id) {
+function lookupKey(model, before, id) {
   return `${id} ${answerKey(model, before)}`;
 }
 
-/** @template T @param {ReadonlyMap<string, T>} map @param {readonly (readonly [string, T])[]} news @returns {ReadonlyMap<string, T>} the newest last, and not too many */
-function kept(map, news) {
+/** @template T @param {ReadonlyMap<string, T>} map @param {readonly (readonly [string, T])[]} news @returns {ReadonlyMap<string, T>} newest last, limited in size */
+function latest(map, news) {
   return new Map([...map, ...news].slice(-MOST_KEPT));
 }

@@ -1,5 +1,5 @@
 /**
- * “How likely is …?”: a field, and for each way to read it the tokens with their probability and rank.
+ * “How likely is …?”: a field, and for each variant its tokens with probability and rank.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -41,7 +41,7 @@ export function mountLikely(root, verbs) {
     const vocabulary = answerHere(state)?.vocabSize ?? 0;
     /** @type {typeof lines} */
     const next = new Map();
-    // While the text is without an answer the last numbers stay.
+    // Keep the last numbers while the text has no answer.
     const found = state.draft === null ? chances(state) : null;
     list.toggleAttribute("data-stale", found === null);
     if (!found) return;

@@ -1,5 +1,5 @@
 /**
- * Where the chart stands, in words. Pure.
+ * Describes the chart's position. Pure.
  *
  * @typedef {import("../../core/state.js").State} State
  */
@@ -11,7 +11,7 @@ import { shown, spoken } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
 
 /**
- * @param {State} state @param {boolean} [aloud] as a screen reader says it
+ * @param {State} state @param {boolean} [aloud] for screen readers
  * @returns {string} such as "Token 5 of 12 is “·time”: 3.1 %, rank 4."; empty at the end of the text
  */
 export function placeWords(state, aloud = false) {

@@ -1,5 +1,5 @@
 /**
- * The line above the bars that says at which token of the text they stand, and leads back to its end.
+ * The line above the bars with the chart's position, and a button back to the end.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -30,7 +30,7 @@ export function mountLookback(root, verbs) {
     line.hidden = !looking;
     setText(words, said);
     setText(title, looking ? THERE : NEXT);
-    // What held the focus is gone: the bars are where the eye is.
+    // The focused button is gone: move focus to the bars.
     if (left) /** @type {HTMLElement | null} */ (root.querySelector(".bars [tabindex='0']"))?.focus();
   };
 }

@@ -1,5 +1,5 @@
 /**
- * Which model speaks. Pure transitions beside those of `core/state.js`.
+ * Chooses the model. Pure transitions on top of `core/state.js`.
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/slices.js").Model} Model
@@ -27,12 +27,12 @@ export function setModels(state, models, at) {
   });
 }
 
-/** @param {State} state @param {string} reason in words @returns {State} the server can't be reached */
+/** @param {State} state @param {string} reason @returns {State} while the server is unreachable */
 export function lose(state, reason) {
   return state.lost === reason ? state : { ...state, lost: reason, play: null };
 }
 
-/** @param {State} state @param {string} name @returns {State} that model is wanted; it speaks as soon as it can */
+/** @param {State} state @param {string} name @returns {State} with that model chosen; it is used once ready */
 export function choose(state, name) {
   const wishing = { ...state, wish: name, linked: null };
   return find(state, name)?.state === "ready" && state.model !== name ? speak(wishing, name) : wishing;
@@ -48,18 +48,18 @@ export function find(state, name) {
   return state.models?.find((model) => model.name === name);
 }
 
-/** @param {State} state @returns {Model | undefined} the model wanted, or the default where none was chosen */
+/** @param {State} state @returns {Model | undefined} the chosen model, or the default */
 export function wished(state) {
   return find(state, state.wish) ?? state.models?.find((model) => model.isDefault) ?? state.models?.[0];
 }
 
-/** @param {State} state @returns {Model | undefined} a model that waits for the user's word before it speaks */
+/** @param {State} state @returns {Model | undefined} a ready model that waits for the user to switch */
 export function offered(state) {
   const model = wished(state);
   return model?.state === "ready" && state.model !== null && model.name !== state.model ? model : undefined;
 }
 
-/** @param {State} state @returns {Model | undefined} the demo model, where it could step in for one that can't speak */
+/** @param {State} state @returns {Model | undefined} the demo model, if it can be used meanwhile */
 export function standIn(state) {
   const speaking = find(state, state.model);
   const bundled = find(state, "bundled");
@@ -67,27 +67,27 @@ export function standIn(state) {
 }
 
 /**
- * Who speaks after the models' news. A text whose bars nobody has picked from moves to the wanted model by itself; one that
- * was built token by token waits for the user's word.
+ * Updates the model in use. A typed text switches to the chosen model automatically; one that was built token by token waits
+ * for the user.
  * @param {State} state @returns {State}
  */
 function settle(state) {
   const want = wished(state);
   if (want?.state === "ready" && want.name !== state.model && movable(state)) return speak(state, want.name);
   const instead = standIn(state);
-  const unanswered = state.draft !== null || wanted({ ...state, held: false }, true) !== null;
+  const unanswered = state.draft !== null || wanted({ ...state, dragging: false }, true) !== null;
   const unknown = state.model !== null && !find(state, state.model);
   if (instead && (state.model === null || unknown || (movable(state) && unanswered))) return speak(state, instead.name);
   return state;
 }
 
-/** @param {State} state @returns {boolean} the text at hand was typed, and no bar was picked since */
+/** @param {State} state @returns {boolean} the current text was typed, with no tokens picked since */
 function movable(state) {
   const end = ending(state);
   return state.draft !== null || end === null || tree.node(state.tree, end).typed !== null;
 }
 
-/** @param {State} state @returns {(Reread & {now: number | null}) | null} while nothing else has happened; `now` once it is read */
+/** @param {State} state @returns {(Reread & {now: number | null}) | null} until the next step; `now` once it is tokenized */
 export function reread(state) {
   const { reread: before, current, draft } = state;
   if (!before || before.model === state.model || before.text !== (draft ?? textHere(state))) return null;
@@ -96,7 +96,7 @@ export function reread(state) {
   return model === state.model && typed === before.text ? { ...before, now: tree.path(state.tree, /** @type {number} */ (current)).length } : null;
 }
 
-/** @param {State} state @param {string} name @returns {State} that model reads the text anew */
+/** @param {State} state @param {string} name @returns {State} with the text to be re-tokenized by that model */
 function speak(state, name) {
   const draft = state.draft ?? (state.current === null ? FIRST_TEXT : textHere(state));
   const end = ending(state);

@@ -1,5 +1,5 @@
 /**
- * The model picker: which model is wanted, and how each one fares.
+ * The model picker, with each model's state.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -54,7 +54,7 @@ export function mountModels(root, verbs) {
 /** @param {string} name */
 function createEntry(name) {
   const item = document.createElement("li");
-  const choose = made("button", "model");
+  const choose = made("button", "entry");
   const title = made("bdi", "model-name");
   const detail = made("span", "model-state");
   const progress = /** @type {HTMLProgressElement} */ (made("progress", "model-progress"));

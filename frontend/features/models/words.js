@@ -1,11 +1,11 @@
 /**
- * A model's name and state in words. Knows one model; knows no state of the page.
+ * Describes one model's name and state.
  *
  * @typedef {import("../../core/slices.js").Model} Model
  */
 import * as format from "../../core/format.js";
 
-/** @param {Model} model @returns {string} its state, in words */
+/** @param {Model} model @returns {string} its state */
 export function stateOf(model, rate = 0) {
   switch (model.state) {
     case "ready":
@@ -24,7 +24,7 @@ export function stateOf(model, rate = 0) {
   }
 }
 
-/** @param {Model} model @returns {number | null} how much of the download is done, in [0, 1]; null while unknown */
+/** @param {Model} model @returns {number | null} download progress in [0, 1]; null if unknown */
 export function downloaded(model) {
   if (model.state !== "downloading" || !(model.bytesTotal > 0)) return null;
   return Math.min(1, model.bytesDone / model.bytesTotal);
@@ -46,7 +46,7 @@ export function factsOf(model) {
   return `${format.parameters(facts.parameters)}, ${format.deviceName(facts.device)}`;
 }
 
-/** @param {string} words @returns {string} from a capital letter to a full stop */
+/** @param {string} words @returns {string} with a capital letter and a full stop */
 export function sentence(words) {
   const whole = words.trim().charAt(0).toUpperCase() + words.trim().slice(1);
   return /[.!?…]$/.test(whole) || !whole ? whole : `${whole}.`;

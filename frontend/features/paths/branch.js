@@ -1,5 +1,5 @@
 /**
- * One branch of the paths: a line that leads there, can be folded, named and deleted.
+ * One branch in the list: opens it, and can fold, rename and delete it.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("./model.js").Branch} Branch
@@ -9,7 +9,7 @@ import { setText } from "../../ui/dom.js";
 import { drawIcon } from "../../ui/token.js";
 import { LONGEST_NAME } from "./model.js";
 
-const DEEPEST = 8; // steps of indentation; what grows deeper stands there
+const DEEPEST = 8; // maximum indentation
 const PEN = "M3 13.2 3.6 10 10.8 2.8a1.4 1.4 0 0 1 2 0l.4.4a1.4 1.4 0 0 1 0 2L6 12.4z";
 const CROSS = "m4 4 8 8M12 4l-8 8";
 const CHEVRON = "m4.5 6 3.5 4 3.5-4";
@@ -60,7 +60,7 @@ export function createBranch(verbs) {
   });
   field.addEventListener("blur", () => write(false));
 
-  /** @param {boolean} on the field stands in the branch's place */
+  /** @param {boolean} on whether the name field replaces the branch */
   function write(on) {
     if (on === !field.hidden) return;
     field.hidden = !on;

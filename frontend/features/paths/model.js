@@ -1,23 +1,23 @@
 /**
- * Everything tried, as an outline of branches; and what can be done to a branch. Pure transitions beside those of `core/state.js`.
+ * The outline of all branches, and operations on them. Pure transitions on top of `core/state.js`.
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/tree.js").Node} Node
  * @typedef {import("../../core/tree.js").Tree} Tree
  *
- * @typedef {object} Branch  a stretch of tokens without a fork
+ * @typedef {object} Branch  a run of tokens without a fork
  * @property {number} start  its first node
  * @property {number} end  its last node
- * @property {number} depth  how many stretches stand before it
- * @property {string} words  shortened, with marks for what can't be seen
+ * @property {number} depth  how many branches lead to it
+ * @property {string} words  shortened, with invisible characters marked
  * @property {string} model
- * @property {number | null} logprob  of all tokens picked from the beginning to its end, one after the other, at
- *   temperature 1; null where none was picked
- * @property {string | null} name  given by the user
- * @property {boolean} forked  other branches grow from it
- * @property {number} hidden  how many of those, and of theirs, it folds away; 0 where it is unfolded
- * @property {boolean} here  the text at hand ends in it, or in what it folds away
- * @property {boolean} removable  something is left without it
+ * @property {number | null} logprob  total of all picked tokens from the beginning to its end, at temperature 1;
+ *   null if none was picked
+ * @property {string | null} name  chosen by the user
+ * @property {boolean} forked  has subbranches
+ * @property {number} hidden  how many subbranches are hidden; 0 if unfolded
+ * @property {boolean} here  the current text ends in it, or in a hidden subbranch
+ * @property {boolean} removable  it is not the only branch
  */
 import { leave } from "../../core/lookback.js";
 import { ending, goTo } from "../../core/state.js";
@@ -27,7 +27,7 @@ import * as tree from "../../core/tree.js";
 export const MOST_BRANCHES = 200;
 export const LONGEST_NAME = 60;
 const MOST_REMOVED = 20;
-const [HEAD, TAIL] = [36, 20]; // characters shown of a long stretch
+const [HEAD, TAIL] = [36, 20]; // characters shown of a long branch
 
 /** @param {State} state @returns {Branch[]} parents before their children, in the order they were tried */
 export function outline(state) {
@@ -43,7 +43,7 @@ export function outline(state) {
     const { start, depth } = next;
     const { nodes, logprob } = stretch(all, start, next.before);
     const last = nodes[nodes.length - 1];
-    // A mark that every text begins with is no branch of its own.
+    // A leading special token is not a separate branch.
     if (tree.isFirstMark(all, last.id) && last.children.length > 1 && last.typed === null && last.id !== end) {
       open.push(...below(all, last, depth, null).reverse());
       continue;
@@ -70,18 +70,18 @@ export function outline(state) {
   return found;
 }
 
-/** @param {State} state @param {number} start @param {string} name empty for none @returns {State} the branch is called so */
+/** @param {State} state @param {number} start @param {string} name empty: none @returns {State} with the branch renamed */
 export function rename(state, start, name) {
   const said = name.trim().slice(0, LONGEST_NAME).toWellFormed().trim() || null;
   return mark(state, start, "name", said, null);
 }
 
-/** @param {State} state @param {number} start @param {boolean} folded @returns {State} what grows from the branch is listed, or not */
+/** @param {State} state @param {number} start @param {boolean} folded @returns {State} with its subbranches hidden or shown */
 export function fold(state, start, folded) {
   return mark(state, start, "folded", folded, false);
 }
 
-/** @param {State} state @param {number} start @returns {State} without that branch and what follows from it */
+/** @param {State} state @param {number} start @returns {State} without that branch and its subbranches */
 export function remove(state, start) {
   const { parent } = tree.node(state.tree, start);
   if (parent === null) return state;
@@ -96,7 +96,7 @@ export function remove(state, start) {
   return without({ ...moved, removed }, gone);
 }
 
-/** @param {State} state @returns {State} what was deleted last is back, and the text where it was */
+/** @param {State} state @returns {State} with the last deletion undone */
 export function restore(state) {
   const last = state.removed.at(-1);
   if (!last) return state;
@@ -115,7 +115,7 @@ export function restore(state) {
     }
     ids.set(node.id, id);
   }
-  // What was deleted before may have stood in what is back now, which has new ids.
+  // Earlier deletions may refer to restored nodes, which have new ids.
   const removed = state.removed.slice(0, -1).map((each) => ({
     ...each,
     nodes: each.nodes.map((node) => ({ ...node, parent: ids.get(node.parent) ?? node.parent })),
@@ -125,7 +125,7 @@ export function restore(state) {
   return at === undefined ? back : goTo(back, at);
 }
 
-/** @param {State} state @returns {State} with no more branches than fit: the oldest go first, never the text at hand */
+/** @param {State} state @returns {State} with the oldest branches pruned to the limit, never the current text */
 export function trim(state) {
   const end = ending(state);
   const leaves = [...state.tree.nodes.values()].filter((node) => node.parent !== null && !node.children.length && node.id !== end);
@@ -142,7 +142,7 @@ function below(all, node, depth, before) {
   return node.children.map((child) => ({ start: tree.node(all, child), depth, before }));
 }
 
-/** @param {Tree} all @param {Node} start @param {number | null} before log-probability of the way to it */
+/** @param {Tree} all @param {Node} start @param {number | null} before log-probability of the path to it */
 function stretch(all, start, before) {
   const nodes = [start];
   let logprob = before;
@@ -156,7 +156,7 @@ function stretch(all, start, before) {
 /**
  * @template {"name" | "folded"} K
  * @param {State} state @param {number} start of a branch @param {K} field @param {Node[K]} value @param {Node[K]} none
- * @returns {State} in which the branch has that, at its first token alone
+ * @returns {State} with that value at the branch's first token only
  */
 function mark(state, start, field, value, none) {
   if (!state.tree.nodes.has(start)) return state;
@@ -171,7 +171,7 @@ function wordsOf(all, nodes) {
   return shorten(groups(tree.tokens(told)).flatMap((group) => group.pieces).map((piece) => piece.glyph || piece.text).join(""));
 }
 
-/** @param {Tree} all @param {Node} end of a branch @returns {number} how many branches grow from it */
+/** @param {Tree} all @param {Node} end of a branch @returns {number} number of subbranches */
 function forks(all, end) {
   let count = 0;
   const open = [...end.children];
@@ -201,9 +201,9 @@ function without(state, gone) {
   return cleaned({ ...state, tree: { ...state.tree, nodes } });
 }
 
-/** @param {State} state @returns {State} whose history knows no place that is gone */
+/** @param {State} state @returns {State} with deleted nodes removed from the undo history */
 function cleaned(state) {
-  const there = (/** @type {import("../../core/state.js").Place} */ place) => typeof place !== "number" || state.tree.nodes.has(place);
+  const there = (/** @type {import("../../core/state.js").UndoStep} */ place) => typeof place !== "number" || state.tree.nodes.has(place);
   return { ...state, past: state.past.filter(there), future: state.future.filter(there) };
 }
 

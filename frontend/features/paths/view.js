@@ -1,5 +1,5 @@
 /**
- * Everything tried: one line for each branch, indented under the one it grew from.
+ * The list of branches, indented under their parents.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -18,7 +18,7 @@ export function mountPaths(root, verbs) {
   /** @type {unknown[]} */
   let drawn = [];
 
-  // The state leads; what unfolds without a click, such as a search of the browser's, is followed.
+  // The state decides, but also follow toggles without a click, such as the browser's find in page.
   folder.querySelector("summary")?.addEventListener("click", (event) => {
     event.preventDefault();
     verbs.unfold("paths", !folder.open);

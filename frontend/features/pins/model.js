@@ -1,5 +1,5 @@
 /**
- * Distributions set aside, and how the present one differs from them. Pure.
+ * Pinned distributions, and how the current one differs from them. Pure.
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/tokens.js").Token} Token
@@ -9,22 +9,22 @@
  * @typedef {import("../../core/slices.js").Spread} Spread
  * @typedef {import("../../core/slices.js").Pin} Pin
  *
- * @typedef {object} Change  of one token, from the pinned distribution to the present one
+ * @typedef {object} Change  of one token, from the pinned to the current distribution
  * @property {Token} token
  * @property {number} by  difference of the probabilities
  *
- * @typedef {object} Strip  what one pin says of a bar
+ * @typedef {object} Strip  one pin's part of a bar
  * @property {string} name
  * @property {number} share
- * @property {boolean} known  else it is that much at most
- * @property {number | null} by  how far the bar is from it, where it is the one compared with
+ * @property {boolean} known  otherwise an upper bound
+ * @property {number | null} by  the bar's difference from it, if it is the one compared with
  *
  * @typedef {object} Difference
- * @property {number} moved  total variation in [0, 1]: how much of the probability lies elsewhere
- * @property {boolean} exact  else it is that much at least
- * @property {Change | null} rose  the most
- * @property {Change | null} fell  the most
- * @property {number} bits  of entropy more than pinned
+ * @property {number} moved  total variation distance, in [0, 1]
+ * @property {boolean} exact  otherwise a lower bound
+ * @property {Change | null} rose  the biggest gain
+ * @property {Change | null} fell  the biggest drop
+ * @property {number} bits  entropy, current minus pinned
  */
 import { cut } from "../../core/cuts.js";
 import { redraw } from "../../core/distribution.js";
@@ -38,18 +38,18 @@ import * as tree from "../../core/tree.js";
 export const NAMES = ["A", "B", "C"];
 const LONGEST_TEXT = 28;
 
-/** @param {State} state @returns {Spread | null} all that is at hand of what the bars show; null while they wait for an answer */
+/** @param {State} state @returns {Spread | null} the current distribution, as far as known; null while stale */
 export function present(state) {
   const answer = answerHere(state);
   return answer && spread(answer, state.settings);
 }
 
-/** @param {State} state @returns {boolean} there is something to pin, and room for it */
+/** @param {State} state @returns {boolean} whether pinning is possible */
 export function pinnable(state) {
   return state.pins.length < NAMES.length && scene(state) !== null && present(state) !== null;
 }
 
-/** @param {State} state @returns {State} the present distribution is set aside */
+/** @param {State} state @returns {State} with the current distribution pinned */
 export function pin(state) {
   const now = present(state);
   const name = NAMES.find((each) => state.pins.every((pin) => pin.name !== each));
@@ -68,12 +68,12 @@ export function unpin(state, name) {
   return { ...state, pins, versus: state.versus === name ? (pins.at(-1)?.name ?? null) : state.versus, unpinned };
 }
 
-/** @param {State} state @returns {Pin | null} that was taken off here and can be put back, until the text moves on */
+/** @param {State} state @returns {Pin | null} the removed pin that can be restored, until the text changes */
 export function unpinned({ unpinned: last, current, draft }) {
   return last && last.at === current && draft === null ? last.pin : null;
 }
 
-/** @param {State} state @returns {State} the pin taken off last is back, and compared with if it was */
+/** @param {State} state @returns {State} with the last removed pin restored */
 export function repin(state) {
   const back = unpinned(state);
   if (!back) return state;
@@ -81,12 +81,12 @@ export function repin(state) {
   return { ...state, pins, versus: state.unpinned?.versus ?? state.versus, unpinned: null };
 }
 
-/** @param {State} state @param {string} name @returns {State} that one is compared with, number by number */
+/** @param {State} state @param {string} name @returns {State} with that pin as the one to compare with */
 export function versus(state, name) {
   return { ...state, versus: name };
 }
 
-/** @param {State} state @returns {State} whose pins hold all that has come of them since: more tokens than were asked first */
+/** @param {State} state @returns {State} with pins extended by tokens received since */
 export function deepen(state) {
   let news = false;
   const pins = state.pins.map((pin) => {
@@ -101,8 +101,8 @@ export function deepen(state) {
 }
 
 /**
- * How the second differs from the first. Where tokens are missing from either, what is known of them bounds the rest: a
- * token that is not listed has no more than the last that is.
+ * The difference from `before` to `after`. Tokens missing from one are bounded: an unlisted token is at most as likely as the
+ * last listed one.
  * @param {Spread} before @param {Spread} after @returns {Difference}
  */
 export function difference(before, after) {
@@ -127,9 +127,9 @@ export function difference(before, after) {
 }
 
 /**
- * What a pin says of a token.
+ * A token's probability in a pin.
  * @param {Spread} pin @param {Token} token @param {string} model whose token it is
- * @returns {{share: number, known: boolean}} not known: it has that much at most
+ * @returns {{share: number, known: boolean}} unknown: an upper bound
  */
 export function shareIn(pin, token, model) {
   const known = shares(pin, model).get(keyOf(token, pin.model === model, model));
@@ -145,7 +145,7 @@ export function stripsOf({ pins, versus, model }, { share, candidate }) {
   });
 }
 
-/** @param {Pick<Strip, "known" | "by">} strip @returns {string} in points; empty where nothing is known */
+/** @param {Pick<Strip, "known" | "by">} strip @returns {string} in percentage points; empty if unknown */
 export function gapWords({ known, by }) {
   if (by === null) return "";
   return known ? format.points(by) : by > 0 ? `≥\u202f${format.points(by)}` : "";
@@ -154,7 +154,7 @@ export function gapWords({ known, by }) {
 /** @type {WeakMap<readonly Cell[], Map<boolean, Map<string, Cell>>>} */
 const indexed = new WeakMap();
 
-/** @param {Spread} of @param {string} other the model it is compared with @returns {Map<string, Cell>} by what tokens of both have in common */
+/** @param {Spread} of @param {string} other the model it is compared with @returns {Map<string, Cell>} keyed so that both models' tokens match */
 function shares(of, other) {
   const byId = of.model === other;
   const kinds = indexed.get(of.cells) ?? new Map();
@@ -164,25 +164,25 @@ function shares(of, other) {
   return found;
 }
 
-/** @param {Token} token @param {boolean} byId @param {string} model its own @returns {string} ids of different models do not compare; what they spell does */
+/** @param {Token} token @param {boolean} byId @param {string} model its own @returns {string} token ids within one model; bytes across models */
 function keyOf(token, byId, model) {
   if (byId) return String(token.id);
   return noToken(token) ? `none ${token.id} ${model}` : `${token.special} ${hex(token.bytes)}`;
 }
 
-/** @param {Spread} of @returns {number} the most that a token beyond its cells has */
+/** @param {Spread} of @returns {number} the upper bound for unlisted tokens */
 function unlisted({ cells, whole }) {
   return whole ? 0 : (cells.at(-1)?.share ?? 1);
 }
 
-/** @param {Map<string, Cell>} was @param {Map<string, Cell>} is @returns {number} what the tokens listed in both gained */
+/** @param {Map<string, Cell>} was @param {Map<string, Cell>} is @returns {number} total gain of the tokens listed in both */
 function changesUp(was, is) {
   let sum = 0;
   for (const [key, { share }] of is) if (was.has(key)) sum += Math.max(0, share - /** @type {Cell} */ (was.get(key)).share);
   return sum;
 }
 
-/** @param {import("../../core/distribution.js").Answer} answer @param {Settings} settings @returns {Spread | null} null where only the server can say */
+/** @param {import("../../core/distribution.js").Answer} answer @param {Settings} settings @returns {Spread | null} null if only the server can compute it */
 function spread(answer, settings) {
   const count = Math.min(answer.candidates.length, Math.max(BREADTH, settings.topK));
   const drawing = redraw(answer, settings.temperature, count);

@@ -1,5 +1,5 @@
 /**
- * Distributions that were pinned: a strip of each under every bar, and in words how the present one differs.
+ * Pinned distributions: a strip under every bar, and a summary of the differences.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -24,7 +24,7 @@ export function mountPins(root, verbs) {
   const chart = /** @type {HTMLElement} */ (root.closest(".chart"));
   /** @type {Map<string, ReturnType<typeof createChip>>} */
   const chips = new Map();
-  let wanted = false; // the way back has the focus, once it is there
+  let wanted = false; // focus Undo once it appears
 
   open.addEventListener("click", verbs.pin);
   list.addEventListener("click", (event) => {
@@ -73,7 +73,7 @@ export function mountPins(root, verbs) {
 /**
  * @param {HTMLElement} fill of the row's track @param {HTMLElement} delta @param {readonly Strip[]} strips
  * @param {import("../../core/display.js").Display["scale"]} scale
- * @returns {string} the difference as a screen reader tells it
+ * @returns {string} the difference for screen readers
  */
 export function drawStrips(fill, delta, strips, scale) {
   const drawn = /** @type {HTMLElement[]} */ ([...fill.querySelectorAll(".strip")]);
@@ -123,7 +123,7 @@ function createChip(name) {
   remove.ariaLabel = `Take ${name} off`;
   item.append(choose, remove);
 
-  /** @param {Pin} pin @param {boolean} chosen @param {boolean} foreign another model than the present one */
+  /** @param {Pin} pin @param {boolean} chosen @param {boolean} foreign from another model */
   function update(pin, chosen, foreign) {
     const { temperature, topP, minP } = pin.settings;
     setText(text, pin.text || "∅");
@@ -134,7 +134,7 @@ function createChip(name) {
   return { item, update };
 }
 
-/** @param {Pin} pin @param {import("./model.js").Difference} difference @param {boolean} cutting either of the two @returns {string} */
+/** @param {Pin} pin @param {import("./model.js").Difference} difference @param {boolean} cutting whether either is filtered @returns {string} */
 function differenceWords({ name }, { moved, exact, rose, fell, bits }, cutting) {
   if (moved < SAME) return exact ? `The same as ${name}.` : `The same as ${name}, as far as these tokens tell.`;
   const up = rose ? `; most to ${shown(rose.token)} (${format.points(rose.by)} points)` : "";

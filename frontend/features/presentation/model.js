@@ -1,6 +1,5 @@
 /**
- * The page in front of people: large for the back row of a room, bars hidden until the room has guessed, the tour of a first
- * visitor, keys. Pure transitions.
+ * Presenting, guess first and single-key shortcuts. Pure transitions.
  *
  * @typedef {import("../../core/state.js").State} State
  */
@@ -16,12 +15,12 @@ export function setKeys(state, keys) {
   return { ...state, room: { ...state.room, keys } };
 }
 
-/** @param {State} state @param {boolean} on @returns {State} from here on, bars are hidden first */
+/** @param {State} state @param {boolean} on @returns {State} with bars hidden until revealed */
 export function guess(state, on) {
   return state.room.guessing === on ? state : { ...state, room: { ...state.room, guessing: on, seen: null } };
 }
 
-/** @param {State} state @returns {State} the bars at hand are seen; those after the next token are hidden again */
+/** @param {State} state @returns {State} with the current bars revealed; the next ones are hidden again */
 export function reveal(state) {
   return hidden(state) && state.draft === null ? { ...state, room: { ...state.room, seen: state.current } } : state;
 }

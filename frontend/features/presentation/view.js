@@ -1,5 +1,5 @@
 /**
- * Presenting and guessing first: the page large and bare, and the bars behind a button.
+ * Presenting in large type, and hiding bars behind a button until guessed.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -16,7 +16,7 @@ export function mountPresentation(page, verbs) {
   const [present, guess, tour, reveal] = ["#extras [data-verb=present]", "#extras [data-verb=guess]", "#extras [data-verb=tour]", "#guess [data-verb=reveal]"].map(part);
   const root = page.documentElement;
   let presenting = false;
-  let full = false; // whether what is presented now fills the screen
+  let full = false; // whether the presentation is in full screen
 
   extras.addEventListener("click", (event) => {
     if (/** @type {Element} */ (event.target).closest("button")) extras.hidePopover();
@@ -26,7 +26,7 @@ export function mountPresentation(page, verbs) {
   tour.addEventListener("click", verbs.beginTour);
   reveal.addEventListener("click", verbs.reveal);
   part("#room-line [data-verb=leave]").addEventListener("click", () => verbs.present(false));
-  // Escape leaves the full screen before the page hears of it.
+  // Escape leaves full screen without a key event on the page.
   page.addEventListener("fullscreenchange", () => {
     if (full && !page.fullscreenElement) verbs.present(false);
     full = page.fullscreenElement !== null;
@@ -36,12 +36,12 @@ export function mountPresentation(page, verbs) {
     const { room, settings, model } = state;
     if (room.presenting !== presenting) {
       presenting = room.presenting;
-      full = false; // what still leaves the screen was presented before
+      full = false; // a late exit belongs to the previous presentation
       root.toggleAttribute("data-presenting", presenting);
-      // Where the browser refuses, the page presents within its window.
+      // If full screen is refused, present within the window.
       if (presenting) root.requestFullscreen?.().catch(() => {});
       else if (page.fullscreenElement) page.exitFullscreen().catch(() => {});
-      // What had the focus may be hidden now: it goes on where the eye is, and back to where it came from.
+      // The focused element may be hidden now: move focus to the bars, and back afterwards.
       afterwards(() => {
         const to = presenting ? ".bars [tabindex='0']" : "#extras-open";
         if (!page.activeElement?.checkVisibility()) /** @type {HTMLElement | null} */ (page.querySelector(to))?.focus();

@@ -1,5 +1,5 @@
 /**
- * What is to be known of the text at hand, in words. Pure.
+ * Warnings about the current text. Pure.
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/tokens.js").Token} Token
@@ -9,12 +9,12 @@ import * as tree from "../../core/tree.js";
 import { find } from "../models/model.js";
 import { textNodes } from "../scores/model.js";
 
-/** @param {State} state @returns {string} a sentence or two for each thing; empty where all is usual */
+/** @param {State} state @returns {string} the warnings, or empty */
 export function noteWords(state) {
   return [doubledWords(state), droppedWords(state)].filter(Boolean).join(" ");
 }
 
-/** @param {State} state @returns {Token | null} what the tokenizer puts in front of a text, where it stands there once more */
+/** @param {State} state @returns {Token | null} a special token that the tokenizer adds and the text repeats */
 export function doubled(state) {
   const nodes = textNodes(state);
   const front = find(state, nodes[0]?.model ?? null)?.facts?.prefixTokenIds ?? [];
@@ -32,7 +32,7 @@ function doubledWords(state) {
 /** @param {State} state */
 function droppedWords(state) {
   const nodes = textNodes(state);
-  // The mark that a model puts before every text comes back by itself.
+  // The tokenizer adds its own BOS again.
   const since = nodes.slice(nodes.findLastIndex((each) => each.typed !== null) + 1).filter(({ id }) => !tree.isFirstMark(state.tree, id));
   const chosen = tree.tokens(since);
   const mark = chosen.some((token) => token.special);

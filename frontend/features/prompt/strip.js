@@ -1,6 +1,6 @@
 /**
- * The tokens of the text: those that are read together as one chip. A chip of the text shows what could have stood at its
- * place; one that followed when last here leads on to it. Chips are kept by their tokens.
+ * The tokens of the text as chips; tokens that share a character form one chip. Clicking a chip shows its alternatives, or
+ * moves ahead to it. Chips are keyed by their tokens.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -51,7 +51,7 @@ export function mountStrip(strip, verbs) {
   strip.addEventListener("copy", (event) => {
     const range = getSelection()?.getRangeAt(0);
     if (!range || !strip.contains(range.commonAncestorContainer)) return;
-    // Chips are boxes, between which a browser would break lines; a mark of the tokenizer is no text.
+    // On copy, join the chips' text without line breaks or special tokens.
     const picked = range.cloneContents();
     for (const mark of picked.querySelectorAll(".special")) mark.remove();
     if (!picked.textContent) return;
@@ -62,7 +62,7 @@ export function mountStrip(strip, verbs) {
     reach(/** @type {HTMLElement} */ (event.target));
   });
 
-  /** @param {HTMLElement | undefined} chip the one that Tab leads to */
+  /** @param {HTMLElement | undefined} chip the one in the tab order */
   function reach(chip) {
     if (reached !== chip) reached?.setAttribute("tabindex", "-1");
     if (chip) setAttribute(chip, "tabindex", "0");
@@ -116,7 +116,7 @@ export function mountStrip(strip, verbs) {
   };
 }
 
-/** @param {HTMLElement} strip @param {readonly HTMLElement[]} wanted its children, in this order; what is in place stays */
+/** @param {HTMLElement} strip @param {readonly HTMLElement[]} wanted its children, in this order; those already in place are not moved */
 function arrange(strip, wanted) {
   const kept = new Set(wanted);
   for (const child of [...strip.children]) if (!kept.has(/** @type {HTMLElement} */ (child))) child.remove();

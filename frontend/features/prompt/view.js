@@ -1,5 +1,5 @@
 /**
- * The text: an editor, and beneath it the tokens the model reads.
+ * The text: an editor, and its tokens below.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -23,14 +23,14 @@ export function mountPrompt(root, verbs) {
   editor.addEventListener("input", () => verbs.edit(editor.value));
   editor.addEventListener("blur", verbs.rest);
   const toEnd = () => (editor.scrollTop = editor.scrollHeight);
-  // What comes next comes at the end: it stays in sight when the room for the text changes.
+  // Keep the end of the text visible when its height changes.
   new ResizeObserver(() => editor.matches(":focus") || toEnd()).observe(editor);
   undo.addEventListener("click", verbs.undo);
   redo.addEventListener("click", verbs.redo);
 
   /** @param {State} state */
   function update(state) {
-    // An editor holds every line break as \n, and would else be filled anew, and scrolled, at each change.
+    // Editors normalize line breaks to \n; without this, each change would reset text and scroll position.
     const text = (state.draft ?? textHere(state)).replace(/\r\n?/g, "\n");
     if (editor.value !== text) {
       editor.value = text;
@@ -39,7 +39,7 @@ export function mountPrompt(root, verbs) {
     undo.disabled = !state.past.length && !(state.draft !== null && state.current !== null);
     redo.disabled = !state.future.length;
     root.toggleAttribute("data-draft", state.draft !== null);
-    if (document.activeElement !== editor) verbs.rest(); // the answer to what was typed came after the typing
+    if (document.activeElement !== editor) verbs.rest(); // the answer arrived after the editor lost focus
     const limit = answerHere(state)?.contextLimit;
     const end = ending(state);
     const nodes = end === null ? [] : tree.path(state.tree, end);

@@ -1,6 +1,6 @@
 /**
- * How likely the model found each token of the text: known of what was picked, asked of what was typed. A score belongs to a
- * node of the tree, so it can't be shown for another text. Pure.
+ * The probability of each token of the text: known for picked tokens, requested for typed ones. Scores are stored in the
+ * tree's nodes, so they can't be shown for another text. Pure.
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/state.js").Trouble} Trouble
@@ -10,11 +10,11 @@
  * @typedef {import("../../core/slices.js").Shading} Shading
  *
  * @typedef {object} Asked
- * @property {string} key  the same for the same text
+ * @property {string} key  equal for equal texts
  * @property {string} model
  * @property {number[]} tokenIds
  *
- * @typedef {object} Totals  over the tokens that have something before them
+ * @typedef {object} Totals  over the conditioned tokens
  * @property {number} count
  * @property {number} logprob  in nats
  * @property {number} perplexity
@@ -27,7 +27,7 @@ import * as tree from "../../core/tree.js";
 
 const THIN = "\u202f";
 export const SHADES = /** @type {const} */ (["none", "surprise", "entropy"]);
-/** Bits from which the next level begins. */
+/** Thresholds between levels, in bits. */
 export const STEPS = { surprise: [1, 3, 6, 10], entropy: [0.5, 2, 4, 6] };
 
 /** @param {State} state @param {Partial<Shading>} changes @returns {State} */
@@ -46,11 +46,11 @@ export function textNodes(state) {
   return end === null ? [] : tree.path(state.tree, end);
 }
 
-/** @param {State} state @returns {Asked | null} the text whose scores are to be asked; null where none are */
+/** @param {State} state @returns {Asked | null} the text to score, or null */
 export function wantedScores(state) {
   const { shading, lost, models } = state;
   const idle = !shading.curious && shading.by === "none";
-  if (idle || lost !== null || state.held || state.draft !== null || state.play?.kind === "write" || wanted(state)) return null;
+  if (idle || lost !== null || state.dragging || state.draft !== null || state.play?.kind === "write" || wanted(state)) return null;
   const nodes = textNodes(state);
   if (nodes.every((node) => node.score)) return null;
   const [{ model }] = nodes;
@@ -60,7 +60,7 @@ export function wantedScores(state) {
   return ready && shading.trouble?.key !== asked.key ? asked : null;
 }
 
-/** @param {State} state @param {Asked} asked @param {readonly Score[]} scores one for each token @returns {State} */
+/** @param {State} state @param {Asked} asked @param {readonly Score[]} scores one per token @returns {State} */
 export function receiveScores(state, { model, tokenIds }, scores) {
   const nodes = new Map(state.tree.nodes);
   let at = [...nodes.values()].find((node) => node.parent === null && node.model === model);
@@ -76,19 +76,19 @@ export function failScores(state, trouble) {
   return { ...state, shading: { ...state.shading, trouble } };
 }
 
-/** @param {State} state @returns {State} what failed is asked again */
+/** @param {State} state @returns {State} with the failed request to be retried */
 export function retryScores(state) {
   return state.shading.trouble ? shade(state, {}) : state;
 }
 
-/** @param {Score} score @returns {number | null} −log₂ of the probability; null where nothing stands before the token */
+/** @param {Score} score @returns {number | null} −log₂ of the probability; null for a first token without BOS */
 export function surprise({ logprob }) {
   return logprob === null ? null : Math.max(0, -logprob / Math.LN2);
 }
 
 /**
- * @param {readonly Node[]} nodes read together @param {Shade} by
- * @returns {number | null} bits: for surprise those of all, for entropy the most; null where it is not known
+ * @param {readonly Node[]} nodes of one chip @param {Shade} by
+ * @returns {number | null} bits: the sum for surprise, the maximum for entropy; null if unknown
  */
 export function bitsOf(nodes, by) {
   if (by === "none") return null;
@@ -98,7 +98,7 @@ export function bitsOf(nodes, by) {
   return by === "surprise" ? known.reduce((sum, each) => sum + each, 0) : Math.max(...known);
 }
 
-/** @param {number | null} bits @param {Shade} by @returns {number | null} from 0, expected, to 4 */
+/** @param {number | null} bits @param {Shade} by @returns {number | null} from 0 (expected) to 4 */
 export function level(bits, by) {
   return bits === null || by === "none" ? null : STEPS[by].filter((step) => bits >= step).length;
 }

@@ -1,5 +1,5 @@
 /**
- * How the text is coloured: the choice, what the colours mean, and what the text comes to as a whole.
+ * The text's highlight: selection, legend and totals.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State

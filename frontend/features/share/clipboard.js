@@ -1,6 +1,6 @@
-/** Taking things out of the page: to the clipboard, or into a file. Knows the browser; knows no state. */
+/** Copies to the clipboard and saves files. */
 
-const PIXELS = 2; // of a picture, for each of the SVG's
+const PIXELS = 2; // per SVG pixel
 
 /** @param {string} text @returns {Promise<boolean>} whether it was copied */
 export async function copy(text) {
@@ -22,7 +22,7 @@ export function download(name, content) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** @param {string} svg a document @returns {Promise<Blob>} the same as PNG @throws where the browser can't draw it */
+/** @param {string} svg a document @returns {Promise<Blob>} the same as PNG @throws if the browser can't render it */
 export async function png(svg) {
   const url = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
   try {
@@ -38,7 +38,7 @@ export async function png(svg) {
   }
 }
 
-/** @param {string} text @returns {boolean} without the newer way, which browsers keep for encrypted pages */
+/** @param {string} text @returns {boolean} fallback for plain HTTP, where the clipboard API is unavailable */
 function copyTheOldWay(text) {
   const field = document.createElement("textarea");
   const focused = /** @type {HTMLElement | null} */ (document.activeElement);

@@ -1,10 +1,10 @@
 /**
- * The calls that give the numbers on the screen, to be run elsewhere: with curl, and with gRPC from Python. Pure.
+ * Code that reproduces the numbers on screen: curl, and gRPC from Python. Pure.
  *
  * @typedef {import("./snapshot.js").Snapshot} Snapshot
  */
 
-// Characters that could make code read otherwise than it runs; as escapes they mean the same to JSON and to Python.
+// Characters that could make code look different from what it does. Escaped, JSON and Python read the same.
 const UNSEEN = /[\u007f-\u00a0\u00ad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
 /** @param {Snapshot} now @param {string} origin of the page @returns {string} */
@@ -27,7 +27,7 @@ export function curl(now, origin) {
   ].join("\n");
 }
 
-/** @param {Snapshot} now @returns {string} with `proto/` on Python's import path; where the inference server is, a page can't know */
+/** @param {Snapshot} now @returns {string} needs `proto/` on the import path and the inference server's address */
 export function python(now) {
   const { settings } = now;
   const prompt = now.typed === null ? `token_ids=pb.TokenIds(ids=[${ids(now).join(", ")}])` : `text=${literal(now.typed)}`;
@@ -61,12 +61,12 @@ for candidate in [*answer.candidates, *answer.watched]:
 `;
 }
 
-/** @param {Snapshot} now @returns {number} how many bars stand in order of rank */
+/** @param {Snapshot} now @returns {number} number of leading bars in order of rank */
 function ranked({ drawing }) {
   return drawing.rows.filter(({ candidate }, at) => candidate.rank === at + 1).length;
 }
 
-/** @param {Snapshot} now @returns {number[]} ids of the tokens that have a bar further out */
+/** @param {Snapshot} now @returns {number[]} ids of the other tokens with bars */
 function beyond(now) {
   return now.drawing.rows.slice(ranked(now)).map(({ candidate }) => candidate.token.id);
 }
@@ -76,12 +76,12 @@ function ids({ tokens }) {
   return tokens.map((token) => token.id);
 }
 
-/** @param {unknown} value @returns {string} as JSON and Python both read it */
+/** @param {unknown} value @returns {string} valid in both JSON and Python */
 function literal(value) {
   return JSON.stringify(value).replace(UNSEEN, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** @param {string} text @returns {string} one word of a shell's command */
+/** @param {string} text @returns {string} quoted for a shell */
 function quoted(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,6 +1,6 @@
 /**
- * A link that brings back text, token ids, settings and model. It stands in the address's fragment, which no browser sends
- * to a server; what comes in by one is checked like anything from a stranger. Pure.
+ * Links that restore text, token ids, settings and model. They use the URL fragment, which browsers don't send to the server,
+ * and are validated as untrusted input. Pure.
  *
  * @typedef {import("../../core/state.js").State} State
  */
@@ -13,19 +13,19 @@ import { find } from "../models/model.js";
 
 const VERSION = 1;
 const START = "#ntv=";
-export const LONGEST_LINK = 32_000; // characters; longer ones break on their way through mail and chat
+export const LONGEST_LINK = 32_000; // characters; mail and chat break longer ones
 const MOST_ID = 2 ** 31 - 1;
 const LONGEST_NAME = 1000;
 
-/** The link is not one of ours; the message says why. */
+/** The link is invalid; the message says why. */
 export class BadLink extends Error {}
 
-/** @param {string} fragment of an address @returns {boolean} it is meant for this module */
+/** @param {string} fragment of an address @returns {boolean} whether it is a link of this page */
 export function isLink(fragment) {
   return fragment.startsWith(START);
 }
 
-/** @param {State} state @returns {string | null} the fragment; null where it would be longer than links can be */
+/** @param {State} state @returns {string | null} the fragment; null if too long */
 export function linkOf(state) {
   const { model, draft, settings } = state;
   const end = draft === null ? ending(state) : null;
@@ -38,7 +38,7 @@ export function linkOf(state) {
 /**
  * @param {string} fragment of an address
  * @returns {{model: string | null, text: string, ids: number[] | null, settings: import("../../core/settings.js").Settings} | null}
- *   null where it is no link of this page's at all
+ *   null if it is not a link of this page
  * @throws {BadLink}
  */
 export function readLink(fragment) {
@@ -55,7 +55,7 @@ export function readLink(fragment) {
   return { model, text, ids, settings: readSettings(said.settings) };
 }
 
-/** @param {State} state @param {string} fragment @returns {State} where the link leads, or the same page with words on why not */
+/** @param {State} state @param {string} fragment @returns {State} with the link opened, or the reason why not */
 export function follow(state, fragment) {
   try {
     const link = readLink(fragment);
@@ -71,7 +71,7 @@ export function follow(state, fragment) {
   }
 }
 
-/** @param {State} state @returns {string} what a reader should know of the link that led here */
+/** @param {State} state @returns {string} a note about the link that was opened */
 export function linkWords(state) {
   const { linked, models, model, linkTrouble } = state;
   if (linkTrouble) return linkTrouble;
@@ -91,7 +91,7 @@ function readSettings(said) {
   return /** @type {any} */ (Object.fromEntries(SETTINGS.map((name) => [name, said[name]])));
 }
 
-/** @param {string} text @returns {string} in letters that an address holds as they are */
+/** @param {string} text @returns {string} in URL-safe base64 */
 function pack(text) {
   return toBase64(new TextEncoder().encode(text)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }

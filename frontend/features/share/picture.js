@@ -1,5 +1,5 @@
 /**
- * The chart as a picture of its own: SVG made from the state, never from the page. Pure.
+ * The chart as an SVG image, rendered from the state. Pure.
  *
  * @typedef {import("./snapshot.js").Snapshot} Snapshot
  * @typedef {import("../../core/display.js").Display} Display
@@ -17,18 +17,18 @@ const EDGE = 32;
 const ROW = 34;
 const BAR = 22;
 const STRIP = 6;
-const LEGEND = 24; // each of its lines in the head
+const LEGEND = 24; // pixels per line of the legend
 const TRACK = { from: 270, to: 810 };
 const HEAD = 112;
 const [LONGEST_TEXT, LONGEST_TOKEN] = [82, 20];
-/** The colours of vars.css; a picture has no style sheet beside it. */
+/** The colours of vars.css, since an image has no style sheet. */
 const PALETTES = {
   light: { surface: "#fbfcfd", ink: "#171d26", quiet: "#545b66", track: "#eef0f4", bar: "#2c6acf", pale: "#adc9f6", other: "#8b939f", pinA: "#a14206", pinB: "#00664d", pinC: "#83297e" },
   dark: { surface: "#111419", ink: "#eceff2", quiet: "#a5abb5", track: "#1e2228", bar: "#70a1f2", pale: "#345284", other: "#6b727e", pinA: "#f4a25c", pinB: "#68ddb8", pinC: "#e698df" },
 };
 
 /**
- * @param {Snapshot} now @param {Display} display @param {"light" | "dark" | "both"} scheme both: as the reader's own is
+ * @param {Snapshot} now @param {Display} display @param {"light" | "dark" | "both"} scheme both: follows the viewer's
  * @returns {string} an SVG document
  */
 export function svg(now, display, scheme = "both") {
@@ -90,7 +90,7 @@ function howWords(model, { temperature, topP, minP }) {
   return `${shorten(oneLine(format.shortName(model)), 40)}, temperature ${temperature}${cuts}`;
 }
 
-/** @param {number} y @param {{kind: string, words: string}} legend @returns {string} what it looks like, and its words */
+/** @param {number} y @param {{kind: string, words: string}} legend @returns {string} its swatch and label */
 function legend(y, { kind, words }) {
   return `<rect class="${kind}" x="${EDGE}" y="${y - 11}" width="22" height="12" rx="2"/>${text(EDGE + 30, y, words, "quiet small")}`;
 }
@@ -143,14 +143,14 @@ function style(scheme) {
   return type + (scheme === "both" ? `${colours("light")}@media (prefers-color-scheme:dark){${colours("dark")}}` : colours(scheme));
 }
 
-/** @param {string} words @param {number} most characters @returns {string} a text's end says more than its beginning; a token's beginning does */
+/** @param {string} words @param {number} most characters @returns {string} shortened */
 function shorten(words, most) {
   const letters = [...words];
   if (letters.length <= most) return words;
   return most === LONGEST_TEXT ? `…${letters.slice(1 - most).join("")}` : `${letters.slice(0, most - 1).join("")}…`;
 }
 
-/** @param {string} words @returns {string} as XML holds it; characters that XML knows no way to hold are left out */
+/** @param {string} words @returns {string} escaped for XML, without characters that XML can't represent */
 function escape(words) {
   const codes = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
   return words

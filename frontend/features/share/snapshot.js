@@ -1,5 +1,5 @@
 /**
- * What is on the screen as plain data, and as text, JSON and CSV. Pure.
+ * The data on screen, and its export as text, JSON and CSV. Pure.
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/tokens.js").Token} Token
@@ -9,15 +9,15 @@
  * @typedef {object} Snapshot
  * @property {string} model
  * @property {string} text
- * @property {string | null} typed  the text, where all of it was typed; else only the ids say what the model read
- * @property {readonly Token[]} tokens  what the model read
+ * @property {string | null} typed  the text if it was typed; otherwise only the ids are exact
+ * @property {readonly Token[]} tokens  the prompt
  * @property {import("../../core/settings.js").Settings} settings
  * @property {Drawing} drawing
- * @property {number} vocabulary  tokens in it
- * @property {readonly import("../../core/slices.js").Pin[]} pins  set beside it
- * @property {string | null} versus  name of the pin that the bars are compared with
+ * @property {number} vocabulary  its size
+ * @property {readonly import("../../core/slices.js").Pin[]} pins  shown with it
+ * @property {string | null} versus  name of the pin compared with
  * @property {ReadonlyMap<number, number> | null} rolled  how often each token was drawn
- * @property {string} rolls  what was rolled, in words
+ * @property {string} rolls  describes the rolls
  */
 import { toBase64 } from "../../core/base64.js";
 import * as format from "../../core/format.js";
@@ -26,7 +26,7 @@ import { decode, hex, noToken, spell, spoken } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
 import { playWords, tally } from "../dice/model.js";
 
-/** @param {State} state @returns {Snapshot | null} null while the bars belong to no text or to another */
+/** @param {State} state @returns {Snapshot | null} null while the bars are stale */
 export function snapshot(state) {
   const now = scene(state);
   if (!now || now.stale || state.current === null) return null;
@@ -39,7 +39,7 @@ export function snapshot(state) {
   return { model, text: tree.text(state.tree, state.current), typed, tokens, settings, ...shown };
 }
 
-/** @param {Snapshot} now @returns {string} in the words of the HTTP contract */
+/** @param {Snapshot} now @returns {string} with the field names of the HTTP API */
 export function toJson({ model, text, tokens, settings, drawing, vocabulary }) {
   const said = {
     model,
@@ -72,7 +72,7 @@ export function toJson({ model, text, tokens, settings, drawing, vocabulary }) {
 
 const COLUMNS = ["rank", "token_id", "token", "bytes", "logit", "logprob", "probability", "after_cut", "cut_by"];
 
-/** @param {Snapshot} now @returns {string} comma-separated, a header first, the others last; the token's exact bytes in hexadecimal */
+/** @param {Snapshot} now @returns {string} CSV with a header; other tokens in the last row; token bytes in hex */
 export function toCsv({ drawing }) {
   const rows = drawing.rows.map(({ candidate: { rank, token, logit }, probability, share, fell }) => [
     rank, token.id, cell(noToken(token) ? spoken(token) : (decode(token.bytes) ?? "")), hex(token.bytes), Number.isFinite(logit) ? logit : "", probability > 0 ? Math.log(probability) : "", probability, share, fell ?? "",
@@ -82,7 +82,7 @@ export function toCsv({ drawing }) {
   return [COLUMNS, ...rows].map((row) => `${row.join(",")}\r\n`).join("");
 }
 
-/** @param {Snapshot} now @returns {string} to be read, columns in line */
+/** @param {Snapshot} now @returns {string} as an aligned table */
 export function toText({ model, text, settings, drawing }) {
   const rows = drawing.rows.map(({ candidate, share, fell }) => [`${candidate.rank}`, drawn(candidate.token), format.percent(share), fell ? `cut by ${fell}` : ""]);
   if (drawing.otherCount) rows.push(["", `${format.count(drawing.otherCount)} others`, format.percent(drawing.otherShare), ""]);
@@ -96,12 +96,12 @@ export function toText({ model, text, settings, drawing }) {
   return `${[...head, "", ...lines].join("\n")}\n`;
 }
 
-/** @param {Token} token @returns {string} with marks for what can't be seen */
+/** @param {Token} token @returns {string} with invisible characters marked */
 export function drawn(token) {
   return spell(token).pieces.map((piece) => piece.glyph || piece.text).join("");
 }
 
-/** @param {string} text @returns {string} a quoted cell that no spreadsheet takes for a formula */
+/** @param {string} text @returns {string} a quoted cell, safe from formula injection */
 function cell(text) {
   const guarded = /^\s*[=+\-@＝＋－＠|]|^[\t\r\n]/u.test(text) ? `'${text}` : text;
   return `"${guarded.replaceAll('"', '""')}"`;

@@ -1,5 +1,5 @@
 /**
- * Sharing: a link, the numbers, the picture, the calls behind them.
+ * The share menu: link, numbers, image, code.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -51,7 +51,7 @@ export function mountShare(root) {
     await copied(location.origin + location.pathname + fragment, false);
   }
 
-  /** @param {string} text @param {boolean} show it too */
+  /** @param {string} text @param {boolean} show whether to show it too */
   async function copied(text, show) {
     const done = await copy(text);
     say(done ? "Copied." : "This browser allows no copying. Select the text below.", show || !done ? text : "");
@@ -66,7 +66,7 @@ export function mountShare(root) {
   /** @param {string} words @param {string} [text] */
   function say(words, text = "") {
     setText(said, words);
-    code.textContent = text; // to the letter
+    code.textContent = text; // exactly as copied
     code.hidden = !text;
   }
 

@@ -1,10 +1,10 @@
 /**
- * One line that says what is going on. Pure.
+ * The status line. Pure.
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/slices.js").Model} Model
  *
- * @typedef {object} Line
+ * @typedef {object} StatusLine
  * @property {"calm" | "busy" | "bad"} tone
  * @property {string} words
  * @property {number | null} progress  of a download, in [0, 1]
@@ -15,13 +15,13 @@ import { wanted } from "../../core/questions.js";
 import { find, offered, reread, standIn, wished } from "../models/model.js";
 import { downloaded, factsOf, first, named, sentence, stateOf } from "../models/words.js";
 
-const KEPT = {
+const UNSAVED = {
   way: "This browser has no room for all that was tried: a reload keeps the text at hand, not the other paths.",
   text: "This browser has no room for all that was tried: a reload keeps the words of the text alone.",
   nothing: "This browser keeps nothing for this page, its storage is full or forbidden: a reload starts anew.",
 };
 
-/** @param {State} state @returns {Line} */
+/** @param {State} state @returns {StatusLine} */
 export function statusLine(state) {
   if (state.lost !== null) {
     return { ...calm(`${sentence(state.lost)} Your text is kept; this page reconnects by itself.`), tone: "bad" };
@@ -44,24 +44,24 @@ export function statusLine(state) {
     return { ...calm(readyWords(state)), action };
   }
   const words = `${first(want.name)} answers${want.facts ? ` (${factsOf(want)})` : ""}. ${rereadWords(state)}`.trim();
-  return state.kept === "all" ? calm(words) : { ...calm(`${words} ${KEPT[state.kept]}`), tone: "bad" };
+  return state.saved === "all" ? calm(words) : { ...calm(`${words} ${UNSAVED[state.saved]}`), tone: "bad" };
 }
 
-/** @param {State} state @param {Model | undefined} speaker @returns {string} empty where nothing takes long */
+/** @param {State} state @param {Model | undefined} speaker @returns {string} empty if nothing is slow */
 function thinkingWords(state, speaker) {
   if (!speaker || !state.thinking || state.thinking.key !== wanted(state)?.key) return "";
   const long = "is still thinking: the text is long, or its server is busy. Your text is kept.";
   return `${first(speaker.name)} ${state.thinking.long ? long : "is thinking…"}`;
 }
 
-/** @param {State} state @returns {string} that a model waits for the reader's word; empty where none does */
+/** @param {State} state @returns {string} that a model is ready to switch to, or empty */
 export function readyWords(state) {
   const model = offered(state);
   const speaker = find(state, state.model);
   return model ? `${first(model.name)} is ready. ${speaker ? `${first(speaker.name)} answers until you switch.` : ""}`.trim() : "";
 }
 
-/** @param {State} state @returns {string} that the text was kept and cut into other tokens; empty where it was not */
+/** @param {State} state @returns {string} that the text was re-tokenized, or empty */
 export function rereadWords(state) {
   const again = reread(state);
   if (!again) return "";
@@ -70,7 +70,7 @@ export function rereadWords(state) {
   return `It has read the same text anew: ${tokens(again.now)}; for ${named(again.model)} it was ${tokens(again.count)}.`;
 }
 
-/** @param {State} state @param {Model} want @param {Model | undefined} answering @returns {Line} */
+/** @param {State} state @param {Model} want @param {Model | undefined} answering @returns {StatusLine} */
 function waiting(state, want, answering) {
   const words = `${first(want.name)} is ${stateOf(want, state.progress.get(want.name)?.rate)}.`;
   const instead = standIn(state);
@@ -82,7 +82,7 @@ function waiting(state, want, answering) {
   };
 }
 
-/** @param {string} words @returns {Line} */
+/** @param {string} words @returns {StatusLine} */
 function calm(words) {
   return { tone: "calm", words, progress: null, action: null };
 }

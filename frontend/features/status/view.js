@@ -1,5 +1,5 @@
 /**
- * The one line that says what is going on.
+ * The status line.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State

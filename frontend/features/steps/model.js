@@ -1,6 +1,5 @@
 /**
- * How the numbers come about, in words with the numbers at hand: logit, divided by temperature, to probabilities, cut,
- * scaled up. Pure.
+ * Explains the calculation with the current numbers: logits, temperature, softmax, filters, renormalizing. Pure.
  *
  * @typedef {import("../../core/cuts.js").CutDrawing} Drawing
  * @typedef {import("../../core/state.js").Settings} Settings
@@ -10,7 +9,7 @@ import { shown } from "../../core/tokens.js";
 
 const EXAMPLES = 2;
 
-/** @param {Drawing} drawing @param {Settings} settings @returns {string[]} one sentence or two for each step, in their order */
+/** @param {Drawing} drawing @param {Settings} settings @returns {string[]} one or two sentences per step */
 export function steps(drawing, { temperature, topP, minP }) {
   const rows = drawing.rows.slice(0, EXAMPLES);
   const vocabulary = drawing.rows.length + drawing.otherCount;

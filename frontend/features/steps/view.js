@@ -1,5 +1,5 @@
 /**
- * How the numbers come about, unfolded on request.
+ * The "how these numbers are calculated" panel.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -12,7 +12,7 @@ import { steps } from "./model.js";
 export function mountSteps(root, verbs) {
   const folder = /** @type {HTMLDetailsElement} */ (root);
   const list = /** @type {HTMLElement} */ (root.querySelector("ol"));
-  // The state leads; what unfolds without a click, such as a search of the browser's, is followed.
+  // The state decides, but also follow toggles without a click, such as the browser's find in page.
   folder.querySelector("summary")?.addEventListener("click", (event) => {
     event.preventDefault();
     verbs.unfold("steps", !folder.open);

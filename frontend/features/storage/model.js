@@ -1,5 +1,5 @@
 /**
- * The state in the browser's storage, so that a reload loses nothing. Knows one versioned format; anything else is left aside.
+ * Saves the state in browser storage, in a versioned format; other versions are ignored.
  *
  * @typedef {import("../../core/slices.js").Saved} Saved
  * @typedef {import("../../core/state.js").State} State
@@ -19,36 +19,36 @@ const KEY = "next-token-visualizer";
 const VERSION = 1;
 const MOST_CHARACTERS = 2_000_000;
 
-/** @param {Pick<Storage, "setItem">} storage @param {State} state @returns {Saved} as much as there is room for */
+/** @param {Pick<Storage, "setItem">} storage @param {State} state @returns {Saved} how much was saved */
 export function save(storage, state) {
-  for (const [kept, packed] of packs(state)) {
+  for (const [saved, packed] of packs(state)) {
     try {
       storage.setItem(KEY, packed);
-      return kept;
+      return saved;
     } catch {
-      // A full storage may have room for less; a forbidden one costs the memory of this page, never the page.
+      // Full storage may fit less; blocked storage only means that a reload loses the state.
     }
   }
   return "nothing";
 }
 
-/** @param {Pick<Storage, "getItem">} storage @returns {State} what was kept, or a fresh start */
+/** @param {Pick<Storage, "getItem">} storage @returns {State} the saved state, or the initial one */
 export function load(storage) {
   try {
-    const kept = storage.getItem(KEY);
-    return kept === null ? initial() : unpack(kept);
+    const saved = storage.getItem(KEY);
+    return saved === null ? initial() : unpack(saved);
   } catch {
     return initial();
   }
 }
 
-/** @param {State} state @returns {string} as much of it as may be kept */
+/** @param {State} state @returns {string} packed */
 export function pack(state) {
   const [first] = packs(state);
   return first[1];
 }
 
-/** @param {State} state @returns {Generator<[Saved, string], void>} everything tried; the way here; the text alone */
+/** @param {State} state @returns {Generator<[Saved, string], void>} all branches; the current text with its tokens; the text alone */
 function* packs(state) {
   const whole = JSON.stringify(record(state, [...state.tree.nodes.values()]));
   if (whole.length <= MOST_CHARACTERS) yield ["all", whole];
@@ -59,11 +59,11 @@ function* packs(state) {
   yield ["text", text];
 }
 
-/** @param {string} packed @returns {State} @throws where it is not of this format */
+/** @param {string} packed @returns {State} @throws if it is not in this format */
 export function unpack(packed) {
-  const kept = JSON.parse(packed);
-  if (kept.version !== VERSION) throw new RangeError(`version ${kept.version}`);
-  const nodes = new Map(kept.nodes.map((/** @type {any} */ each) => [each.id, thawed(each)]));
+  const saved = JSON.parse(packed);
+  if (saved.version !== VERSION) throw new RangeError(`version ${saved.version}`);
+  const nodes = new Map(saved.nodes.map((/** @type {any} */ each) => [each.id, thawed(each)]));
   for (const each of nodes.values()) {
     if (each.parent !== null) nodes.get(each.parent).children.push(each.id);
     if (!nodes.has(each.latest)) each.latest = null;
@@ -71,30 +71,30 @@ export function unpack(packed) {
   const state = initial();
   const known = (/** @type {any} */ place) => (typeof place?.text === "string" && (place.at === null || nodes.has(place.at))) || nodes.has(place);
   const settings = { ...state.settings };
-  for (const name of SETTINGS) if (fits(name, kept.settings?.[name])) settings[name] = kept.settings[name];
-  const pins = thawedPins(kept.pins);
-  const removed = Array.isArray(kept.removed) ? kept.removed.map(removedKept) : [];
-  const current = nodes.has(kept.current) ? kept.current : null;
+  for (const name of SETTINGS) if (fits(name, saved.settings?.[name])) settings[name] = saved.settings[name];
+  const pins = thawedPins(saved.pins);
+  const removed = Array.isArray(saved.removed) ? saved.removed.map(readRemoved) : [];
+  const current = nodes.has(saved.current) ? saved.current : null;
   return {
     ...state,
     tree: { nodes, nextId: 1 + Math.max(0, ...nodes.keys(), ...removed.flatMap((each) => each.nodes.map((node) => node.id))) },
     removed,
     current,
-    draft: typeof kept.draft === "string" ? kept.draft : current === null ? state.draft : null,
-    session: typeof kept.draft === "string" && current !== null ? "typing" : null,
-    past: kept.past.filter(known),
-    future: kept.future.filter(known),
+    draft: typeof saved.draft === "string" ? saved.draft : current === null ? state.draft : null,
+    session: typeof saved.draft === "string" && current !== null ? "typing" : null,
+    past: saved.past.filter(known),
+    future: saved.future.filter(known),
     settings,
-    dice: kept.dice && fitDice(kept.dice) ? { ...state.dice, ...kept.dice } : state.dice,
-    display: readDisplay(kept.display),
+    dice: saved.dice && fitDice(saved.dice) ? { ...state.dice, ...saved.dice } : state.dice,
+    display: readDisplay(saved.display),
     pins,
-    versus: pins.find((pin) => pin.name === kept.versus)?.name ?? pins.at(-1)?.name ?? null,
-    likely: typeof kept.likely === "string" ? kept.likely.slice(0, MOST_TYPED) : "",
-    shading: { ...state.shading, by: SHADES.find((each) => each === kept.shade) ?? state.shading.by },
-    open: unfolded(state.open, kept.open),
-    room: { ...state.room, ...roomOf(kept.room) },
-    wish: typeof kept.wish === "string" ? kept.wish : null,
-    model: typeof kept.model === "string" ? kept.model : null,
+    versus: pins.find((pin) => pin.name === saved.versus)?.name ?? pins.at(-1)?.name ?? null,
+    likely: typeof saved.likely === "string" ? saved.likely.slice(0, MOST_TYPED) : "",
+    shading: { ...state.shading, by: SHADES.find((each) => each === saved.shade) ?? state.shading.by },
+    open: unfolded(state.open, saved.open),
+    room: { ...state.room, ...roomOf(saved.room) },
+    wish: typeof saved.wish === "string" ? saved.wish : null,
+    model: typeof saved.model === "string" ? saved.model : null,
   };
 }
 
@@ -109,7 +109,7 @@ function record(state, nodes) {
   return { version: VERSION, nodes: nodes.map(frozen), ...rest };
 }
 
-/** @param {State} state @returns {Node[]} the nodes on the way to the current one, with the root */
+/** @param {State} state @returns {Node[]} the nodes from the root to the current one */
 function wayTo(state) {
   const end = ending(state);
   if (end === null) return [];
@@ -123,11 +123,11 @@ function frozen({ children: _, token, name, folded, ...rest }) {
   return { ...rest, ...(name && { name }), ...(folded && { folded }), token: token && frozenToken(token) };
 }
 
-/** @param {any} kept @returns {any} */
-function thawed(kept) {
-  const { id, parent, model, token, probability, rank, score, typed, latest } = kept;
+/** @param {any} saved @returns {any} */
+function thawed(saved) {
+  const { id, parent, model, token, probability, rank, score, typed, latest } = saved;
   const read = token && thawedToken(token);
-  return { id, parent, model, token: read, probability, rank, score: scoreKept(score), typed, latest, name: nameKept(kept.name), folded: kept.folded === true, children: [] };
+  return { id, parent, model, token: read, probability, rank, score: readScore(score), typed, latest, name: readName(saved.name), folded: saved.folded === true, children: [] };
 }
 
 /** @param {import("../../core/tokens.js").Token} token */
@@ -135,16 +135,16 @@ function frozenToken({ id, bytes, special }) {
   return { id, bytes: toBase64(bytes), special };
 }
 
-/** @param {any} kept @returns {import("../../core/tokens.js").Token} */
+/** @param {any} saved @returns {import("../../core/tokens.js").Token} */
 function thawedToken({ id, bytes, special }) {
   return { id, bytes: fromBase64(bytes), special: Boolean(special) };
 }
 
-/** @param {any} kept @returns {import("../../core/slices.js").Pin[]} those that are whole, each name once */
-function thawedPins(kept) {
+/** @param {any} saved @returns {import("../../core/slices.js").Pin[]} the valid ones, each name once */
+function thawedPins(saved) {
   /** @type {import("../../core/slices.js").Pin[]} */
   const pins = [];
-  for (const pin of Array.isArray(kept) ? kept : []) {
+  for (const pin of Array.isArray(saved) ? saved : []) {
     const { name, key, text, model, settings, whole, entropyBits, cells } = pin ?? {};
     const words = [key, text, model].every((each) => typeof each === "string") && NAMES.includes(name) && Array.isArray(cells);
     const good = words && Number.isFinite(entropyBits) && SETTINGS.every((each) => fits(each, settings?.[each]));
@@ -155,35 +155,35 @@ function thawedPins(kept) {
   return pins;
 }
 
-/** @param {any} kept @returns {Partial<State["room"]>} nobody presents, and nobody walks, after a reload */
-function roomOf(kept) {
+/** @param {any} saved @returns {Partial<State["room"]>} presenting and the tour end on reload */
+function roomOf(saved) {
   return {
-    guessing: kept?.guessing === true,
-    seen: typeof kept?.seen === "number" ? kept.seen : null,
-    keys: kept?.keys !== false,
-    tour: { at: null, offered: kept?.offered !== false, mark: null },
+    guessing: saved?.guessing === true,
+    seen: typeof saved?.seen === "number" ? saved.seen : null,
+    keys: saved?.keys !== false,
+    tour: { at: null, offered: saved?.offered !== false, mark: null },
   };
 }
 
-/** @param {any} kept @returns {import("../../core/slices.js").Removed} @throws where it is none */
-function removedKept({ nodes, current, words }) {
+/** @param {any} saved @returns {import("../../core/slices.js").Removed} @throws if invalid */
+function readRemoved({ nodes, current, words }) {
   return { nodes: nodes.map(thawed), current: typeof current === "number" ? current : null, words: String(words) };
 }
 
-/** @param {any} kept @returns {string | null} */
-function nameKept(kept) {
-  return typeof kept === "string" && kept ? kept.slice(0, LONGEST_NAME) : null;
+/** @param {any} saved @returns {string | null} */
+function readName(saved) {
+  return typeof saved === "string" && saved ? saved.slice(0, LONGEST_NAME) : null;
 }
 
-/** @param {any} kept @returns {tree.Score | null} */
-function scoreKept(kept) {
-  if (typeof kept?.rank !== "number" || typeof kept.entropy !== "number") return null;
-  // JSON knows no infinity.
-  return { rank: kept.rank, entropy: kept.entropy, logprob: typeof kept.logprob === "number" ? kept.logprob : -Infinity };
+/** @param {any} saved @returns {tree.Score | null} */
+function readScore(saved) {
+  if (typeof saved?.rank !== "number" || typeof saved.entropy !== "number") return null;
+  // JSON has no infinity.
+  return { rank: saved.rank, entropy: saved.entropy, logprob: typeof saved.logprob === "number" ? saved.logprob : -Infinity };
 }
 
-/** @param {State["open"]} fresh @param {any} kept @returns {State["open"]} */
-function unfolded(fresh, kept) {
+/** @param {State["open"]} fresh @param {any} saved @returns {State["open"]} */
+function unfolded(fresh, saved) {
   const names = /** @type {(keyof State["open"])[]} */ (Object.keys(fresh));
-  return /** @type {any} */ (Object.fromEntries(names.map((name) => [name, kept?.[name] === true])));
+  return /** @type {any} */ (Object.fromEntries(names.map((name) => [name, saved?.[name] === true])));
 }

@@ -1,11 +1,11 @@
 /**
- * Where a page keeps what it has: its tab's own storage, and the one that all tabs share. A reload finds its own again,
- * though another tab was used since; a new tab begins where a page was used last.
+ * Combines the tab's own storage with the one shared by all tabs: a reload restores its own state even if another tab was
+ * used since, and a new tab starts from the last used one.
  *
- * @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem">} Place
+ * @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem">} Store
  */
 
-/** @param {() => Place} own @param {() => Place} shared @returns {Pick<Storage, "getItem" | "setItem">} */
+/** @param {() => Store} own @param {() => Store} shared @returns {Pick<Storage, "getItem" | "setItem">} */
 export function createShelf(own, shared) {
   /** @type {Map<string, string | null>} */
   const last = new Map();
@@ -16,12 +16,12 @@ export function createShelf(own, shared) {
       return found;
     },
     setItem(key, value) {
-      // A tab where nothing was done leaves to the others what they have kept since.
+      // An unused tab must not overwrite what others saved.
       if (last.get(key) === value) return;
       try {
         own().setItem(key, value);
       } catch {
-        own().removeItem(key); // what is old would hide what is new
+        own().removeItem(key); // a stale value would hide the shared one
       }
       shared().setItem(key, value);
       last.set(key, value);

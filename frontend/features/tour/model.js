@@ -1,15 +1,14 @@
 /**
- * A first walk around the page, on the text and the bars at hand. Pure: each stop says what is to be seen, and once the
- * reader has tried it, what happened.
+ * The guided tour on the current text. Pure: each stop says what to look at, and after the user has tried it, what happened.
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/slices.js").Tour} Tour
  *
  * @typedef {object} Stop
- * @property {string} target  id of the part it is about
+ * @property {string} target  id of the element it is about
  * @property {string} title
  * @property {string} words
- * @property {boolean} tried  the reader has done what the stop asks; true where it asks nothing
+ * @property {boolean} tried  the user has done what the stop asks, if anything
  */
 import * as format from "../../core/format.js";
 import { scene } from "../../core/questions.js";
@@ -21,19 +20,19 @@ import { guess, present } from "../presentation/model.js";
 const STOPS = [text, bars, temperature, dice, back, onward];
 export const LENGTH = STOPS.length;
 
-/** @param {State} state @returns {State} the walk begins, with everything in sight */
+/** @param {State} state @returns {State} with the tour started and everything visible */
 export function begin(state) {
   return reach(guess(present(state, false), false), 0);
 }
 
-/** @param {State} state @param {number} by @returns {State} one stop on or back; behind the last one the walk is over */
+/** @param {State} state @param {number} by @returns {State} one stop forward or back; ends after the last */
 export function walk(state, by) {
   if (state.room.tour.at === null) return state;
   const to = state.room.tour.at + by;
   return to >= LENGTH ? end(state) : reach(state, Math.max(0, to));
 }
 
-/** @param {State} state @returns {State} the walk is over, or was declined */
+/** @param {State} state @returns {State} with the tour ended or declined */
 export function end(state) {
   const { at, offered } = state.room.tour;
   return at === null && !offered ? state : set(state, { at: null, offered: false, mark: null });
@@ -44,7 +43,7 @@ export function stop(state) {
   return state.room.tour.at === null ? null : STOPS[state.room.tour.at](state);
 }
 
-/** @param {State} state @returns {boolean} a first visitor has not been asked, and has not found the way alone */
+/** @param {State} state @returns {boolean} whether to offer the tour to a first visitor */
 export function offer(state) {
   return state.room.tour.offered && state.room.tour.at === null && state.past.length < 3;
 }
@@ -133,13 +132,13 @@ function onward() {
   };
 }
 
-/** @param {State} state @returns {boolean} the text is another one than when the stop was reached, and has its bars */
+/** @param {State} state @returns {boolean} the text has changed since the stop was reached, and has an answer */
 function moved(state) {
   const now = scene(state);
   return state.draft === null && state.current !== state.room.tour.mark?.current && now !== null && !now.stale;
 }
 
-/** @param {State} state @returns {tree.Node | null} the last token, where it was picked and not typed */
+/** @param {State} state @returns {tree.Node | null} the last token, if it was picked */
 function latest(state) {
   const node = wayHere(state).at(-1);
   return node && node.typed === null && node.rank !== null ? node : null;
@@ -150,7 +149,7 @@ function wayHere(state) {
   return state.current === null ? [] : tree.path(state.tree, state.current);
 }
 
-/** @param {number} share @returns {string} of a hundred */
+/** @param {number} share @returns {string} how many of 100 */
 function tries(share) {
   const count = Math.round(share * 100);
   return count < 1 ? "none" : String(count);

@@ -1,5 +1,5 @@
 /**
- * The card of the tour, beside the part it speaks of, and its offer to a first visitor. The page stays usable around it.
+ * The tour's card next to its element, and the invitation to first visitors. The page stays usable meanwhile.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State

@@ -136,7 +136,7 @@ test("what failed is not asked again by itself until something changes", () => {
 });
 
 test("an answer ends what was said of a failure before it", () => {
-  const spelled = { ...settle(asking("a")).state, told: new Map() };
+  const spelled = { ...settle(asking("a")).state, lookups: new Map() };
   const question = likely.nextProbe(spelled);
   const failed = likely.failProbe(spelled, { key: question.key, message: "no", code: "overloaded", field: null, again: true });
   const moved = settle(answer(pick(failed, 0)));

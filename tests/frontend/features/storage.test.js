@@ -91,7 +91,7 @@ test("a storage that is nearly full keeps less, and says how much", () => {
   assert.deepEqual(sizes.map((each) => save(each, tried)), ["all", "way", "text"]);
   assert.deepEqual(sizes.map((each) => states.textHere(each.read()) || each.read().draft), Array(3).fill("One two three"));
   assert.deepEqual(sizes.map((each) => each.read().tree.nodes.size), [5, 4, 0]);
-  const line = (/** @type {states.State["kept"]} */ kept) => statusLine({ ...tried, kept });
+  const line = (/** @type {states.State["saved"]} */ saved) => statusLine({ ...tried, saved });
   assert.equal(line("all").tone, "calm");
   assert.match(line("way").words, /no room .* not the other paths/);
   assert.deepEqual([line("nothing").tone, /forbidden/.test(line("nothing").words)], ["bad", true]);

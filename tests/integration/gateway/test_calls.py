@@ -13,7 +13,7 @@ from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 from servers import PATIENCE_S, stub_of
 
 from web_gateway.inference.calls import answer_of
-from web_gateway.inference.channel import linked
+from web_gateway.inference.channel import open_link
 from web_gateway.inference.client import Call, InferenceClient
 from web_gateway.settings import Settings
 
@@ -78,10 +78,10 @@ async def test_a_probe_that_gives_up_leaves_nothing_behind(hanging: str) -> None
     pb_grpc.add_NextTokenServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]  # generated
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    async with asyncio.timeout(PATIENCE_S), linked(Settings(inference_target=f"127.0.0.1:{port}")) as link:
-        link.line.health.Check = noted(link.line.health.Check)
-        link.line.calls.Info = noted(link.line.calls.Info)
-        probing = asyncio.create_task(InferenceClient(link).check_ready(Call.endless()))
+    async with asyncio.timeout(PATIENCE_S), open_link(Settings(inference_target=f"127.0.0.1:{port}")) as link:
+        link.connection.health.Check = noted(link.connection.health.Check)
+        link.connection.stub.Info = noted(link.connection.stub.Info)
+        probing = asyncio.create_task(InferenceClient(link).check_ready(Call.without_deadline()))
         await begun.wait()
         probing.cancel()
         with pytest.raises(asyncio.CancelledError):

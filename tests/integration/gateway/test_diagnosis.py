@@ -10,14 +10,14 @@ from bench.stack import free_port
 from gateways import gateway_here, problem
 from servers import PATIENCE_S
 
-from web_gateway.inference.channel import linked
-from web_gateway.inference.tls_diagnosis import MOST_ADDRESSES, diagnose
+from web_gateway.inference.channel import open_link
+from web_gateway.inference.tls_diagnosis import MAX_ADDRESSES, diagnose
 from web_gateway.settings import Settings
 
 
 async def test_calls_that_fail_at_any_moment_of_a_diagnosis_are_answered() -> None:
     asked: list[asyncio.Task[str | None]] = []
-    async with asyncio.timeout(PATIENCE_S), linked(Settings(inference_target=f"localhost:{free_port()}")) as link:
+    async with asyncio.timeout(PATIENCE_S), open_link(Settings(inference_target=f"localhost:{free_port()}")) as link:
         while not asked or not asked[0].done():
             asked.append(asyncio.create_task(link.fault()))
             await asyncio.sleep(0)  # one at each turn of the loop, so one between the end of it and what follows
@@ -29,9 +29,9 @@ async def test_a_search_that_fails_is_no_answer_s_fault() -> None:
     with structlog.testing.capture_logs() as entries:
         async with gateway_here("dns:///.svc:50051", allow_plaintext=True) as gateway:
             words = problem(await gateway.web.get("/api/models"), 503, "unavailable")
-            assert "can't be reached" in words
+            assert "Can't reach" in words
             assert not gateway.server._announcing.done()
-    assert {entry["event"] for entry in entries if entry.get("exc_info")} == {"the search for the cause failed"}
+    assert {entry["event"] for entry in entries if entry.get("exc_info")} == {"TLS diagnosis failed"}
 
 
 def test_so_many_addresses_are_tried_however_many_a_name_has(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,4 +51,4 @@ def test_so_many_addresses_are_tried_however_many_a_name_has(monkeypatch: pytest
     monkeypatch.setattr(socket, "getaddrinfo", thirty)
     monkeypatch.setattr(socket, "socket", Socket)
     assert diagnose(Settings(inference_target=f"models.test:{port}")) is None
-    assert tried == [(f"127.0.0.{at}", port) for at in range(1, MOST_ADDRESSES + 1)]
+    assert tried == [(f"127.0.0.{at}", port) for at in range(1, MAX_ADDRESSES + 1)]

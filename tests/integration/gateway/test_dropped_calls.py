@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2_grpc
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
 from inference_server.api.health import Health
-from web_gateway.inference import client
+from web_gateway.inference import failures
 
 HELLO = {"text": "hi"}
 
@@ -41,9 +41,9 @@ async def dropping(serving: bool | None) -> AsyncIterator[str]:
 @pytest.mark.parametrize(
     ("serving", "status", "code", "words"),
     [
-        (True, 429, "overloaded", client.CROWDED),
-        (False, 503, "unavailable", client.STOPPED),
-        (None, 503, "unavailable", client.UNREACHABLE),
+        (True, 429, "overloaded", failures.DROPPED),
+        (False, 503, "unavailable", failures.STOPPING),
+        (None, 503, "unavailable", failures.UNREACHABLE),
     ],
 )
 async def test_why_a_call_was_dropped(serving: bool | None, status: int, code: str, words: str) -> None:

@@ -104,7 +104,7 @@ async def test_neither_a_head_nor_empty_lines_that_go_on_for_ever_keep_a_connect
     monkeypatch: pytest.MonkeyPatch, drop: bytes
 ) -> None:
     """Also after an answer, where any byte once began the wait for the next request anew."""
-    monkeypatch.setattr("web_gateway.http.server.IDLE_S", 0.5)
+    monkeypatch.setattr("web_gateway.http.server.KEEP_ALIVE_S", 0.5)
     async with gateway_here(NOWHERE, clocks=Clocks(body=600, head=0.5)) as gateway, asyncio.timeout(PATIENCE_S):
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
@@ -148,7 +148,7 @@ async def test_a_connection_whose_request_is_answered_ends(
     monkeypatch: pytest.MonkeyPatch, head: bytes, late: bytes
 ) -> None:
     """Whatever still comes that is no other request."""
-    monkeypatch.setattr("web_gateway.http.server.IDLE_S", 0.5)
+    monkeypatch.setattr("web_gateway.http.server.KEEP_ALIVE_S", 0.5)
     async with gateway_here(NOWHERE, max_body_bytes=BODY_LIMIT) as gateway, asyncio.timeout(PATIENCE_S):
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(head)
@@ -164,7 +164,7 @@ async def test_a_connection_whose_request_is_answered_ends(
 )
 async def test_an_answer_that_nobody_reads_keeps_no_connection(monkeypatch: pytest.MonkeyPatch, last: bytes) -> None:
     """Too little for the server to wait with more: a close alone would wait for the reader for ever."""
-    monkeypatch.setattr("web_gateway.http.server.IDLE_S", 0.5)
+    monkeypatch.setattr("web_gateway.http.server.KEEP_ALIVE_S", 0.5)
     async with (
         gateway_here(NOWHERE, clocks=Clocks(body=600, head=0.5, unread=0.5)) as gateway,
         asyncio.timeout(PATIENCE_S),

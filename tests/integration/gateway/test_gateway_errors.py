@@ -64,7 +64,7 @@ async def test_an_answer_larger_than_the_gateway_reads(scripted: Any) -> None:
 
     scripted.service.script = script
     answer = await scripted.web.post("/api/score", json={"text": "hi", "top_k": 100})
-    assert "longer than 16 MiB; ask for fewer" in problem(answer, 400, "invalid_argument", "top_k")
+    assert "would exceed 16 MiB; lower top_k" in problem(answer, 400, "invalid_argument", "top_k")
 
 
 async def test_a_long_answer_arrives_whole(scripted: Any) -> None:
@@ -145,7 +145,7 @@ async def test_nobody_to_ask() -> None:
             await gateway.web.get("/api/models"),
             await gateway.web.get("/readyz"),
         ):
-            assert "can't be reached" in problem(answer, 503, "unavailable")
+            assert "Can't reach" in problem(answer, 503, "unavailable")
         assert (await gateway.web.get("/healthz")).status_code == 200
 
 

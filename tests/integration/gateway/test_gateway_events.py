@@ -115,7 +115,7 @@ async def test_a_quiet_stream_is_kept_open(monkeypatch: pytest.MonkeyPatch) -> N
     ):
         while (await following(events))[0] != "models":
             pass
-        assert (await following(events)) == ("comment", "still here")
+        assert (await following(events)) == ("comment", "heartbeat")
 
 
 async def test_a_server_that_is_not_there_comes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:

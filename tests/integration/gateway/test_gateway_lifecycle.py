@@ -128,7 +128,7 @@ def test_a_port_that_is_taken() -> None:
     with taken_port() as port, gateway_process({"NEXTTOKEN_PORT": str(port)}) as gateway:
         assert gateway.process.wait(PATIENCE_S) == 1
         assert gateway.url == ""
-        assert f"can't be served on 127.0.0.1 port {port}: Address already in use; NEXTTOKEN_HOST" in gateway.log()
+        assert f"can't listen on 127.0.0.1 port {port}: Address already in use; set NEXTTOKEN_HOST" in gateway.log()
         assert "Traceback" not in gateway.log()
 
 

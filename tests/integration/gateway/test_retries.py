@@ -111,7 +111,7 @@ async def test_a_watch_that_breaks_off_early_is_taken_up_after_a_pause(
     monkeypatch.setattr(client, "asyncio", SimpleNamespace(sleep=pause))
     async with scripted_server() as server, client.connect(Settings(inference_target=server.target)) as inference:
         server.service.watch = script
-        watch: Any = inference.watch(client.Call.endless())
+        watch: Any = inference.watch(client.Call.without_deadline())
         await anext(watch)
         async with asyncio.timeout(PATIENCE_S):
             again = asyncio.ensure_future(anext(watch))

@@ -28,7 +28,7 @@ OLD, NEW = "the-old-token-of-the-two-tiers", "the-new-token-of-the-two-tiers"
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """What both tiers log."""
-    monkeypatch.setattr(channel, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(channel, "FILE_CHECK_INTERVAL_S", 0.05)
     with structlog.testing.capture_logs() as entries:
         yield entries
 
@@ -96,16 +96,16 @@ async def test_a_name_other_than_the_targets_can_be_expected(tmp_path: Path, log
 
 
 REFUSALS = {
-    "wrong authority": "does not come from an authority",
+    "wrong authority": "was not issued by a CA",
     "expired": "its certificate has expired",
     "wrong name": "is for another name",
-    "no client certificate": "asks for a certificate, and this gateway has none",
+    "no client certificate": "requires a client certificate",
     "a stranger's client certificate": "does not trust this gateway's certificate",
-    "an expired client certificate": "NEXTTOKEN_TLS_CLIENT_CERT, has expired",
-    "no TLS here": "wants an encrypted connection",
-    "no TLS there": "does not encrypt",
+    "an expired client certificate": "NEXTTOKEN_TLS_CLIENT_CERT has expired",
+    "no TLS here": "requires TLS",
+    "no TLS there": "does not use TLS",
     "no token": "send the metadata authorization",
-    "wrong token": "the token is not one this server accepts",
+    "wrong token": "invalid token",
 }
 
 
@@ -139,14 +139,14 @@ async def test_what_does_not_fit_is_refused_in_words(case: str, tmp_path: Path, 
     server, gateway = misfits(case, certified(tmp_path / "ours"), certified(tmp_path / "theirs"))
     async with tiers(server, gateway) as found:
         async with asyncio.timeout(PATIENCE_S):  # the server has a model by now, and soon says so
-            while "no model can answer yet" in (await found.web.get("/readyz")).text:  # noqa: ASYNC110
+            while "no model is ready" in (await found.web.get("/readyz")).text:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         for answer in (await found.web.post("/api/next-token", json=HELLO), await found.web.get("/readyz")):
             assert REFUSALS[case] in problem(answer, 503, "unavailable")
     told = [entry for entry in logged if entry["log_level"] == "error" and REFUSALS[case] in entry.get("reason", "")]
     assert told, logged
     if "token" in case:
-        assert [entry["reason"] for entry in logged if entry["event"] == "refused"]
+        assert [entry["reason"] for entry in logged if entry["event"] == "unauthenticated call"]
         assert not [entry for entry in logged if OLD in str(entry) or NEW in str(entry)]
 
 
@@ -244,7 +244,7 @@ async def test_a_token_changes_under_load(tmp_path: Path, logged: list[Any]) -> 
         async with under_load(str(found.web.base_url)) as load:
             for file, content in ((theirs, f"{OLD}\n{NEW}\n"), (ours, NEW), (theirs, NEW)):
                 file.write_text(content)
-                await asyncio.sleep(5 * channel.LOOK_EVERY_S)
+                await asyncio.sleep(5 * channel.FILE_CHECK_INTERVAL_S)
                 await load.more(30)
         assert load.failures == []
         async with gateway_here(f"localhost:{found.inference_port}", auth_token=OLD) as other:

@@ -3,7 +3,7 @@ tests/integration/gateway/test_security.py."""
 
 import pytest
 
-from inference_server.api.auth import believes_callers
+from inference_server.api.auth import trusts_callers
 from inference_server.settings import Settings
 
 
@@ -18,4 +18,4 @@ from inference_server.settings import Settings
     ],
 )
 def test_whoever_shows_something_is_believed(settings: dict[str, str], believed: bool) -> None:
-    assert believes_callers(Settings(**settings)) is believed  # type: ignore[arg-type]
+    assert trusts_callers(Settings(**settings)) is believed  # type: ignore[arg-type]

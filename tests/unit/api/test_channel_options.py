@@ -2,11 +2,11 @@
 
 import pytest
 
-from inference_server.api.channel_options import LEAST_REQUEST_BYTES, REQUEST_ROOM_BYTES, aging, options
+from inference_server.api.channel_options import MIN_REQUEST_BYTES, REQUEST_ROOM_BYTES, aging, options
 from inference_server.settings import Settings
 
 
-@pytest.mark.parametrize(("text", "message"), [(1_000, LEAST_REQUEST_BYTES), (8 << 20, (8 << 20) + REQUEST_ROOM_BYTES)])
+@pytest.mark.parametrize(("text", "message"), [(1_000, MIN_REQUEST_BYTES), (8 << 20, (8 << 20) + REQUEST_ROOM_BYTES)])
 def test_the_longest_text_fits_a_message(text: int, message: int) -> None:
     assert dict(options(Settings(max_text_bytes=text)))["grpc.max_receive_message_length"] == message
 

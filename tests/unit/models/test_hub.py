@@ -38,15 +38,13 @@ def test_weights_are_the_files_that_the_index_names_and_no_others(place: Place) 
 def test_an_index_names_files_beside_it_alone(place: Place, name: object) -> None:
     place.repo.files[INDEX] = json.dumps({"weight_map": {"w": name}}).encode()
     del place.repo.files["model.safetensors"]
-    assert reason().startswith(f"{INDEX} names {name!r}, which is no safetensors file beside it")
+    assert reason().startswith(f"{INDEX} lists {name!r}, not a safetensors file in its folder")
 
 
 def test_a_file_that_the_index_names_and_nobody_has(place: Place) -> None:
     place.hub.repos[NAME] = repo = Repo(dict(SHARDED))
     del repo.files["weights/b.safetensors"]
-    assert reason() == (
-        f"{INDEX} names weights/b.safetensors, which is not among the model's files; choose another model"
-    )
+    assert reason() == (f"{INDEX} lists weights/b.safetensors, which is not in the repository")
     assert_no_weights_were_fetched(place)
 
 
@@ -81,23 +79,23 @@ ADAPTER = {
 
 
 def test_a_lone_adapter_names_itself_and_its_model(place: Place, tmp_path: Path) -> None:
-    words = "not a model but an adapter (LoRA) for meta-llama/Llama-3.1-8B: load that model, or merge both"
+    words = "an adapter (LoRA) for meta-llama/Llama-3.1-8B, not a model: load the base model, or merge the two"
     place.hub.repos[NAME] = Repo(dict(ADAPTER))
     assert reason().startswith(words)
     assert_no_weights_were_fetched(place)
     write(tmp_path / "lora", ADAPTER)
     assert reason(str(tmp_path / "lora")).startswith(words)
     (tmp_path / "lora" / "adapter_config.json").unlink()
-    assert reason(str(tmp_path / "lora")).startswith("not a model but an adapter (LoRA): load that model")
+    assert reason(str(tmp_path / "lora")).startswith("an adapter (LoRA), not a model: load the base model")
 
 
 @pytest.mark.parametrize("file", ADAPTER)
 def test_an_adapter_beside_weights_is_not_passed_over(place: Place, tmp_path: Path, file: str) -> None:
     place.repo.files[file] = ADAPTER[file]
-    assert reason().startswith(f"an adapter ({file}) lies beside its weights, and which of both is meant")
+    assert reason().startswith(f"both model weights and an adapter ({file}): merge the adapter")
     assert_no_weights_were_fetched(place)
     write(tmp_path / "both", {**WHOLE, file: ADAPTER[file]})
-    assert reason(str(tmp_path / "both")).startswith(f"an adapter ({file}) lies beside its weights")
+    assert reason(str(tmp_path / "both")).startswith(f"both model weights and an adapter ({file})")
 
 
 def write(folder: Path, files: dict[str, bytes]) -> None:
@@ -112,16 +110,15 @@ def test_a_folder_without_a_model_does_not_hide_the_hub(place: Place, tmp_path: 
     assert contents(fetch()) == WHOLE
     write(tmp_path / "owner/other", files)
     assert reason("owner/other") == (
-        "not in the Hub or private: check the name, or set HF_TOKEN to a token that may read it; "
-        "the folder owner/other in the working directory holds no model either"
+        "not on the Hub, or private: check the name, or set HF_TOKEN to a token with access; "
+        "the local folder owner/other contains no model either"
     )
 
 
 def test_a_folder_with_a_part_of_a_model_is_the_one_that_is_meant(place: Place, tmp_path: Path) -> None:
     write(tmp_path / NAME, {"config.json": b"{}"})
     assert reason() == (
-        f"in the folder {NAME} of the working directory: "
-        "no safetensors weights: choose a model with model.safetensors, or convert this one"
+        f"in the local folder {NAME}: no safetensors weights: use a model with model.safetensors, or convert this one"
     )
     assert place.hub.requests == []
 
@@ -136,10 +133,10 @@ def test_a_folder_elsewhere_is_never_looked_for_in_the_hub(place: Place, tmp_pat
 def test_a_link_to_nothing_is_called_one(place: Place, tmp_path: Path) -> None:
     write(tmp_path / "linked", DESCRIPTION)
     (tmp_path / "linked" / "model.safetensors").symlink_to(tmp_path / "gone" / "weights.safetensors")
-    words = "model.safetensors is a link to weights.safetensors, which is not there"
+    words = "model.safetensors is a broken link to weights.safetensors"
     assert reason(str(tmp_path / "linked")) == words
     os.symlink(tmp_path / "nowhere", tmp_path / "latest")
-    assert reason(str(tmp_path / "latest")) == "latest is a link to nowhere, which is not there"
+    assert reason(str(tmp_path / "latest")) == "latest is a broken link to nowhere"
 
 
 def at(revision: str) -> dict[str, bytes]:
@@ -179,11 +176,11 @@ def test_without_the_hub_each_revision_is_its_own_copy(
 @pytest.mark.parametrize(
     ("revision", "words"),
     [
-        ("v9", "no such branch, tag or commit: check what follows the @"),
+        ("v9", "no such branch, tag or commit: check the part after @"),
         ("0" * 40, "no such branch, tag or commit"),
-        ("", "@ is no branch, tag or commit: write owner/name@revision"),
-        ("../main", "@../main is no branch, tag or commit"),
-        ("/etc", "@/etc is no branch, tag or commit"),
+        ("", "@ is not a branch, tag or commit: use owner/name@revision"),
+        ("../main", "@../main is not a branch, tag or commit"),
+        ("/etc", "@/etc is not a branch, tag or commit"),
     ],
 )
 def test_a_revision_that_is_none_is_told_in_words(place: Place, revision: str, words: str) -> None:

@@ -30,9 +30,9 @@ def test_a_path_is_shown_by_its_name(reason: str, shown: str) -> None:
 @pytest.mark.parametrize(
     "reason",
     [
-        "no network: http://127.0.0.1:1 can't be reached; check the connection and load it again",
-        "gated: accept its terms at https://hub.example/owner/model and set HF_TOKEN to a token of yours",
-        "not a model but an adapter (LoRA) for meta-llama/Llama-3.1-8B: load that model",
+        "no network: can't reach http://127.0.0.1:1; check the connection and load the model again",
+        "gated: accept the terms at https://hub.example/owner/model and set HF_TOKEN to your token",
+        "an adapter (LoRA) for meta-llama/Llama-3.1-8B, not a model: load the base model",
         "the index names weights/b.safetensors and ../c",
         "12 MB/s and 3 / 4 of it",
         "",

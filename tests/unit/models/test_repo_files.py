@@ -45,5 +45,5 @@ def test_a_local_folder_without_weights_is_refused(tmp_path: Path) -> None:
 
 def test_a_disk_that_fills_up_is_told_in_words() -> None:
     assert hub.explain(OSError(errno.ENOSPC, "No space left on device"), "owner/model").startswith(
-        "disk full: make room in the Hub's cache"
+        "disk full: free some space for the Hub's cache"
     )

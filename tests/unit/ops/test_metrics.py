@@ -31,10 +31,10 @@ def exported() -> dict[str, str]:
     queue, kept = QueueStats(1, 1, 1, 1, 1, 1, 1, {1: 1, 3: 2}), LogitsCacheStats(1, 1, 1, 1, 1, 1, 1)
     now = ServerStats(queue, kept, {"bundled": model}, 1)
     served = inference_server.ops.metrics.Metrics(
-        inference_server.ops.metrics.Current(registry, readiness, lambda: now)
+        inference_server.ops.metrics.StatsCollector(registry, readiness, lambda: now)
     )
-    served.ended("TopK", "bundled", "OK")
-    served.answered("TopK", "bundled", 1, Timings(1, 1, 1, 1))
+    served.count_call("TopK", "bundled", "OK")
+    served.count_answer("TopK", "bundled", 1, Timings(1, 1, 1, 1))
     texts = (served.text(), web_gateway.metrics.Metrics().text())
     families = [family for text in texts for family in text_string_to_metric_families(text.decode())]
     return {
@@ -83,8 +83,7 @@ def test_the_dashboards_panels_do_not_overlap() -> None:
 def test_batches_add_up() -> None:
     samples = {
         sample.labels["le"]: sample.value
-        for family in inference_server.ops.metrics.of_queue(QueueStats(0, 0, 0, 0, 0, 0, 0, {1: 4, 3: 2, 300: 1}))
-        for sample in family.samples
+        for sample in inference_server.ops.metrics.batch_sizes({1: 4, 3: 2, 300: 1}).samples
         if sample.name.endswith("_bucket")
     }
     assert (samples["1"], samples["2"], samples["4"], samples["256"], samples["+Inf"]) == (4, 4, 6, 6, 7)

@@ -14,12 +14,12 @@ NOWHERE = 1  # a port where nothing listens
 
 
 def test_nobody_there() -> None:
-    assert probe.asked_over_grpc(Settings(grpc_port=NOWHERE)) == "no answer: UNAVAILABLE"
-    assert probe.asked_over_http(Settings(metrics_port=NOWHERE)).startswith("no answer: ")
+    assert probe.probe_grpc(Settings(grpc_port=NOWHERE)) == "no answer: UNAVAILABLE"
+    assert probe.probe_http(Settings(metrics_port=NOWHERE)).startswith("no answer: ")
 
 
 def test_over_tls_the_port_for_probes_is_needed() -> None:
-    assert "NEXTTOKEN_METRICS_PORT" in probe.asked_over_http(Settings(metrics_port=0))
+    assert "NEXTTOKEN_METRICS_PORT" in probe.probe_http(Settings(metrics_port=0))
 
 
 async def test_a_server_says_so_itself() -> None:
@@ -32,10 +32,10 @@ async def test_a_server_says_so_itself() -> None:
     settings = Settings(model="bundled", grpc_port=0, drain_s=0, grace_s=PATIENCE_S)
     async with server_here(settings, fakes.fetch, load) as server:
         asked = Settings(grpc_port=server.port)
-        assert await asyncio.to_thread(probe.asked_over_grpc, asked) == "NOT_SERVING"
+        assert await asyncio.to_thread(probe.probe_grpc, asked) == "NOT_SERVING"
         loaded.set()
         async with connect(f"127.0.0.1:{server.port}") as stub:
             await ready(stub, "bundled")
         async with asyncio.timeout(PATIENCE_S):
-            while await asyncio.to_thread(probe.asked_over_grpc, asked):
+            while await asyncio.to_thread(probe.probe_grpc, asked):
                 pass

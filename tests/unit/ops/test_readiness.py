@@ -56,7 +56,7 @@ async def test_what_is_ready_may_stop_being_so_and_has_started_all_the_same() ->
     assert readiness.not_ready() == ""
     watchdog.wait()
     await asyncio.sleep(0.001)
-    assert "has not made a step" in readiness.not_ready()
+    assert "no step finished" in readiness.not_ready()
     readiness.stall_s = 600.0
     assert readiness.not_ready() == ""
     readiness.stopping = True

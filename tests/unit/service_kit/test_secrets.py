@@ -61,8 +61,8 @@ def fault(read: Callable[[], object]) -> str:
             {"tls_cert": "server.pem", "tls_key": "locked.key"},
             "NEXTTOKEN_TLS_KEY='{}/locked.key': holds no private key",
         ),
-        ({"tls_cert": "server.pem"}, "NEXTTOKEN_TLS_CERT and NEXTTOKEN_TLS_KEY go together"),
-        ({"tls_client_ca": "ca.pem"}, "NEXTTOKEN_TLS_CLIENT_CA needs NEXTTOKEN_TLS_CERT"),
+        ({"tls_cert": "server.pem"}, "NEXTTOKEN_TLS_CERT and NEXTTOKEN_TLS_KEY must be set together"),
+        ({"tls_client_ca": "ca.pem"}, "NEXTTOKEN_TLS_CLIENT_CA requires NEXTTOKEN_TLS_CERT"),
         (
             {"tls_cert": "server.pem", "tls_key": "server.key", "tls_client_ca": "empty"},
             "NEXTTOKEN_TLS_CLIENT_CA='{}/empty': holds no certificate",

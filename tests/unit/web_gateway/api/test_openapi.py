@@ -13,7 +13,8 @@ from inference_server.api import channel_options
 from web_gateway import about, errors, messages
 from web_gateway.api import handlers, openapi
 from web_gateway.app import create_app
-from web_gateway.inference import channel, client, convert
+from web_gateway.inference import channel_options as gateway_options
+from web_gateway.inference import client, convert
 from web_gateway.settings import Settings
 
 
@@ -87,6 +88,29 @@ def test_what_a_server_says_of_itself_arrives_whole(mine: Any, theirs: Any) -> N
     assert set(mine.__struct_fields__) == set(theirs.DESCRIPTOR.fields_by_name)
 
 
+@pytest.mark.parametrize(
+    ("struct", "message"),
+    [
+        (messages.NextTokenAnswer, pb.TopKResponse),
+        (messages.ScoreAnswer, pb.ScoreResponse),
+        (messages.ModelList, pb.WatchModelsResponse),
+        (messages.ModelList, pb.ListModelsResponse),
+        (messages.Model, pb.Model),
+        (about.ServerInfo, pb.InfoResponse),
+    ],
+)
+def test_every_field_of_an_answer_is_found_in_its_message(struct: Any, message: Any) -> None:
+    assert isinstance(convert.to_struct(message(), struct), struct)
+
+
+def test_optional_fields_that_are_unset_become_null() -> None:
+    tokens = [pb.Token(bytes=b"", text=""), pb.Token(bytes=b"\xff")]
+    assert [convert.to_struct(token, messages.Token).text for token in tokens] == ["", None]
+    assert convert.to_struct(pb.Model(), messages.Model).facts is None
+    answer = convert.score_answer(pb.ScoreResponse(tokens=[pb.ScoredToken(unconditioned=True), pb.ScoredToken()]))
+    assert [(token.rank, token.entropy_bits) for token in answer.tokens] == [(None, None), (0, 0.0)]
+
+
 def test_every_state_has_a_word() -> None:
     known = {number for name, number in pb.ModelState.items() if name != "MODEL_STATE_UNSPECIFIED"}
     assert set(convert.MODEL_STATES) == known
@@ -96,7 +120,7 @@ def test_every_state_has_a_word() -> None:
 def test_every_struct_of_an_answer_is_in_the_file() -> None:
     kinds = {kind for module in (messages, about) for _, kind in inspect.getmembers(module, inspect.isclass)}
     structs = {kind for kind in kinds if issubclass(kind, msgspec.Struct) and kind is not Settings}
-    names = {kind.__name__ for kind in structs if kind is not msgspec.Struct}
+    names = {kind.__name__ for kind in structs - {msgspec.Struct, messages.PromptRequest}}
     assert names == set(openapi.document()["components"]["schemas"])
 
 
@@ -109,6 +133,6 @@ def test_handlers_ask_the_client_only_for_what_it_has() -> None:
 
 
 def test_the_tiers_agree_on_the_connection() -> None:
-    mine, theirs = dict(channel.OPTIONS), dict(channel_options.options(inference.Settings()))
+    mine, theirs = dict(gateway_options.OPTIONS), dict(channel_options.options(inference.Settings()))
     assert mine["grpc.keepalive_time_ms"] >= theirs["grpc.http2.min_recv_ping_interval_without_data_ms"]
     assert theirs["grpc.max_receive_message_length"] >= Settings().max_body_bytes

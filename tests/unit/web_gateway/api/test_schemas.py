@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from web_gateway import messages
-from web_gateway.api.schemas import SHOWN, parse, render
+from web_gateway.api.schemas import MAX_QUOTED, parse, render
 from web_gateway.errors import InvalidRequest
 
 # The same examples on every machine, however busy it is.
@@ -90,10 +90,10 @@ def test_any_damage_is_read_or_refused(kind: Any, value: Any, data: st.DataObjec
 def refused_well(error: InvalidRequest) -> None:
     """The words can be sent, are short, and stand beside the field they speak of."""
     str(error).encode()
-    assert 5 < len(str(error)) < 400 + SHOWN
+    assert 5 < len(str(error)) < 400 + MAX_QUOTED
     if error.field is not None:
         error.field.encode()
-        assert len(error.field) <= SHOWN
+        assert len(error.field) <= MAX_QUOTED
 
 
 @bounded
@@ -128,7 +128,7 @@ def test_what_is_written_is_read_back(prompt: dict[str, Any], options: dict[str,
 def test_an_unknown_field_is_refused_by_name(prompt: dict[str, Any], options: dict[str, Any], name: str) -> None:
     refused = refusal(json.dumps({**prompt, **options, name: 1}).encode(), messages.NextTokenRequest)
     assert refused is not None
-    if len(name) <= SHOWN and name.isprintable():
+    if len(name) <= MAX_QUOTED and name.isprintable():
         assert refused.field == name
 
 
@@ -152,7 +152,7 @@ def test_a_field_that_stands_twice_is_refused(
     body = json.dumps(written)[:-1] + f", {json.dumps(name)}: {json.dumps(written[name])}}}"
     refused = refusal(body.encode(), messages.NextTokenRequest)
     assert refused is not None
-    assert (refused.field, "twice" in str(refused)) == (name, True)
+    assert (refused.field, "duplicate" in str(refused)) == (name, True)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_field_that_stands_twice_is_refused(
     [
         ("top_k", st.integers(max_value=0) | st.integers(min_value=1001), "from 1 to 1,000"),
         ("temperature", st.floats(max_value=0, exclude_max=True) | st.floats(100, exclude_min=True), "from 0 to 100"),
-        ("top_p", st.floats(max_value=0) | st.floats(1, exclude_min=True), "above 0 and up to 1"),
+        ("top_p", st.floats(max_value=0) | st.floats(1, exclude_min=True), "above 0 and at most 1"),
         ("min_p", st.floats(max_value=0, exclude_max=True) | st.floats(1, exclude_min=True), "from 0 to 1"),
     ],
 )
@@ -173,29 +173,29 @@ def test_out_of_range_is_refused_by_name(name: str, outside: Any, range_: str, d
     assert range_ in str(refused)
 
 
-UNPAIRED = "holds the escape of an unpaired surrogate, which is no character"
-LARGE = "not a number too large to read"
+UNPAIRED = "contains an unpaired surrogate"
+LARGE = "not a number out of range"
 
 
 @pytest.mark.parametrize(
     ("body", "field", "words"),
     [
         # The name of a field, wherever in it and wherever it stands.
-        (rb'{"\ud800": 1}', None, f"the name of a field {UNPAIRED}"),
-        (rb'{"te\ud800xt": "a"}', None, f"the name of a field {UNPAIRED}"),
-        (rb'{"text": "a", "\udc00": 1}', None, f"the name of a field {UNPAIRED}"),
-        (b'{"\xff": 1}', None, "the name of a field is not UTF-8 at byte 2 of the body"),
+        (rb'{"\ud800": 1}', None, f"a field name {UNPAIRED}"),
+        (rb'{"te\ud800xt": "a"}', None, f"a field name {UNPAIRED}"),
+        (rb'{"text": "a", "\udc00": 1}', None, f"a field name {UNPAIRED}"),
+        (b'{"\xff": 1}', None, "a field name is not valid UTF-8 (byte 2 of the body)"),
         # A value, also where a second one of the same name would hide it.
         (rb'{"text": "\ud800", "text": "a"}', "text", f"text: {UNPAIRED}"),
         (rb'{"text": "a", "text": "\ud800"}', "text", f"text: {UNPAIRED}"),
         (rb'{"token_ids": ["\ud800"]}', "token_ids", f"token_ids: {UNPAIRED}"),
         (rb'{"temperature": 1e400, "text": "\ud800"}', "temperature", LARGE),
-        (rb'{"text": "\ud800"', None, "the body is not JSON: it ends too early"),
-        (rb'"\ud800"', None, r'the body must be a JSON object, not the text "\ud800"'),
-        (rb'"te\ud800xt"', None, r'the body must be a JSON object, not the text "te\ud800xt"'),
+        (rb'{"text": "\ud800"', None, "the body is not JSON: unexpected end"),
+        (rb'"\ud800"', None, r'the body must be a JSON object, not "\ud800"'),
+        (rb'"te\ud800xt"', None, r'the body must be a JSON object, not "te\ud800xt"'),
         # One name in two spellings.
-        (rb'{"te\u0078t": "a", "text": "b"}', "text", "text: appears twice in the body"),
-        (rb'{"\u0074\u0065\u0078\u0074": "a", "te\u0078t": "b"}', "text", "text: appears twice in the body"),
+        (rb'{"te\u0078t": "a", "text": "b"}', "text", "text: duplicate field"),
+        (rb'{"\u0074\u0065\u0078\u0074": "a", "te\u0078t": "b"}', "text", "text: duplicate field"),
         # Names that would not be seen.
         (b'{"": 1}', '""', '"": unknown field'),
         (rb'{"\u0000": 1}', r'"\u0000"', r'"\u0000": unknown field'),
@@ -203,16 +203,16 @@ LARGE = "not a number too large to read"
         # Numbers beyond any that can be held, and words that are none.
         (b'{"text": "", "temperature": 1e400}', "temperature", f"temperature: must be a number from 0 to 100, {LARGE}"),
         (b'{"text": "", "temperature": -1e400}', "temperature", LARGE),
-        (b'{"text": "", "top_k": 1e400}', "top_k", f"top_k: must be a whole number from 1 to 1,000, {LARGE}"),
-        (b'{"text": "", "draws": [0, 1e999]}', "draws", f"draws[1]: must be a number from 0 to below 1, {LARGE}"),
-        (b'{"text": "", "top_k": %s}' % (b"9" * 5000), "top_k", "top_k: must be a whole number from 1 to 1,000"),
+        (b'{"text": "", "top_k": 1e400}', "top_k", f"top_k: must be an integer from 1 to 1,000, {LARGE}"),
+        (b'{"text": "", "draws": [0, 1e999]}', "draws", f"draws[1]: must be a number at least 0 and below 1, {LARGE}"),
+        (b'{"text": "", "top_k": %s}' % (b"9" * 5000), "top_k", "top_k: must be an integer from 1 to 1,000"),
         (b'{"text": "", "top_k": -0}', "top_k", "from 1 to 1,000, not 0"),
         (b'{"text": "", "temperature": NaN}', "temperature", "NaN and Infinity are not JSON; must be a number"),
-        (b'{"text": "", "draws": [0, -Infinity]}', "draws", "NaN and Infinity are not JSON; must be a list"),
+        (b'{"text": "", "draws": [0, -Infinity]}', "draws", "NaN and Infinity are not JSON; must be an array"),
         # Depth, and what stands before the body.
-        (b'{"text": %s%s}' % (b"[" * 100_000, b"]" * 100_000), "text", "text: must be text"),
+        (b'{"text": %s%s}' % (b"[" * 100_000, b"]" * 100_000), "text", "text: must be a string"),
         (b'{"x": ' * 100_000, "x", "x: unknown field"),
-        (b'\xef\xbb\xbf{"text": ""}', None, "it begins with a byte order mark; leave that off"),
+        (b'\xef\xbb\xbf{"text": ""}', None, "it starts with a byte order mark; remove it"),
         (b"\xff\xfe{\x00}\x00", None, "the body is not JSON: invalid character (byte 0)"),
     ],
 )

@@ -13,7 +13,7 @@ def test_all_and_each_are_bounded_and_what_is_given_back_is_there_again() -> Non
     assert not shares.take("c")
     for client in ("a", "b", "b"):
         shares.give(client)
-    assert (shares.held, dict(shares._by_client)) == (0, {})
+    assert (shares.in_use, dict(shares._by_client)) == (0, {})
 
 
 def test_who_stands_for_many_may_hold_all() -> None:
@@ -28,4 +28,4 @@ def test_amounts_count() -> None:
     assert not shares.take("b", 41)
     assert shares.take("b", 40)
     shares.give("a", 60)
-    assert shares.held == 40
+    assert shares.in_use == 40

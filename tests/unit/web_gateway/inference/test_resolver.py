@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from web_gateway.inference.resolver import KEPT_S, Addresses
+from web_gateway.inference.resolver import ADDRESS_TTL_S, Addresses
 
 NAME = "dns:///models.example:50051"
 A, B, C, D = (("10.0.0.1", 1), ("10.0.0.2", 1), ("10.0.0.3", 1), ("10.0.0.4", 1))
@@ -46,10 +46,10 @@ def test_who_vanished_keeps_its_place_for_a_while() -> None:
     clock = Clock()
     addresses = Addresses(NAME, clock)
     addresses.take([A, B, C])
-    clock.now += KEPT_S - 1
+    clock.now += ADDRESS_TTL_S - 1
     assert not addresses.take([A, B])
     assert not addresses.take([A, B, C])
-    clock.now += KEPT_S - 1
+    clock.now += ADDRESS_TTL_S - 1
     assert not addresses.take([A, B])
     clock.now += 1
     assert addresses.take([A, B])
@@ -67,7 +67,7 @@ def test_a_name_that_is_lost_leaves_all_as_they_were() -> None:
     clock = Clock()
     addresses = Addresses(NAME, clock)
     addresses.take([A, B])
-    clock.now += 10 * KEPT_S
+    clock.now += 10 * ADDRESS_TTL_S
     assert not addresses.take([])
     assert addresses.target == "ipv4:10.0.0.1:1,10.0.0.2:1"
 
