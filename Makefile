@@ -10,7 +10,8 @@ NODE_TOOLS := build/node
 NEXTTOKEN_REAL ?= build/real
 BRING_REAL := ../shared/tools/real-models
 BUF_VERSION := 1.75.0
-WORKERS ?= 2
+# Tests run side by side, one worker more than CI has cores: they also wait, for services and for time to pass.
+WORKERS ?= 3
 SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadfile
 
 help:  ## list these commands
@@ -56,7 +57,8 @@ bench-llamacpp: $(VENV)/.dev  ## compare a step with llama.cpp, which is compile
 	PYTHON=$(PYTHON) tools/install $(VENV) llamacpp
 	PYTHONPATH=tests:tests/support $(BIN)/python -m bench.llamacpp
 
-soak: $(VENV)/.dev  ## ten minutes of mixed load; checks that nothing grows: make soak MINUTES=60
+soak: $(VENV)/.dev  ## long lives and ten minutes of mixed load; checks that nothing grows: make soak MINUTES=60
+	$(BIN)/pytest tests/models -m soak $(SIDE_BY_SIDE)
 	PYTHONPATH=tests:tests/support $(BIN)/python -m bench.soak $(or $(MINUTES),10)
 
 check: lint types proto-check audit  ## format, lint, types, contract, dependency audit

@@ -1,9 +1,18 @@
-"""What holds for every test: computing takes one thread, since tests run beside each other, one process per core."""
+"""What holds for every test, as they run beside each other, one process per core."""
 
 import pytest
+import structlog
 import torch
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
+    """Computing takes one thread."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_tracebacks() -> None:
+    """A fault that is logged takes a moment, and not ten seconds for drawing every local of a network."""
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])

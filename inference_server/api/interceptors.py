@@ -41,12 +41,13 @@ class LenientDecoder(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # g
 class CallLimit(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
     """Limits open calls, counted from their headers on; more are rejected before their message is read."""
 
-    def __init__(self, on_reject: Callable[[], object]) -> None:
+    def __init__(self, on_reject: Callable[[], object], max_calls: int = MAX_CALLS) -> None:
         self._on_reject = on_reject
+        self._max_calls = max_calls
         self._open = 0
 
     async def intercept_service(self, continuation: Any, call: grpc.HandlerCallDetails) -> Any:
-        if self._open >= MAX_CALLS and call.method != PROBES:
+        if self._open >= self._max_calls and call.method != PROBES:
             self._on_reject()
             return grpc.stream_unary_rpc_method_handler(reject)  # runs without waiting for a message
         task = asyncio.current_task()

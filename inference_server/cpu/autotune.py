@@ -19,14 +19,20 @@ BUDGET_S = 0.3
 logger = structlog.get_logger(__name__)
 
 
-def calibrate(model: nn.Module, clock: Callable[[], float] = time.perf_counter) -> None:
+def calibrate(
+    model: nn.Module,
+    clock: Callable[[], float] = time.perf_counter,
+    budget_s: float = BUDGET_S,
+    numbers: int = NUMBERS,
+) -> None:
     """Sets `most_rows` of all held layers, from those of the shape that has most of the weights.
 
     Asks for ever fewer rows until the compiled product is faster than the BLAS over widened weights; what is faster for
-    the most is taken to be so for more. BUDGET_S ends it. Where the two differ in numbers, only the BLAS is used.
+    the most is taken to be so for more. `budget_s` ends it; `numbers` bounds the weights of the layers that are tried.
+    Where the two ways differ in numbers, only the BLAS is used.
     """
     held = [layer for layer in model.modules() if isinstance(layer, WeightOnlyLinear)]
-    layers, end = _sample(held), clock() + BUDGET_S
+    layers, end = _sample(held, numbers), clock() + budget_s
     if not layers:
         return
     most = ROWS[-1] // 2
@@ -47,12 +53,12 @@ def calibrate(model: nn.Module, clock: Callable[[], float] = time.perf_counter) 
     logger.info("compiled product measured", most_rows="any" if most == ANY else most)
 
 
-def _sample(held: list[WeightOnlyLinear]) -> list[WeightOnlyLinear]:
+def _sample(held: list[WeightOnlyLinear], numbers: int) -> list[WeightOnlyLinear]:
     groups = dict[Any, list[WeightOnlyLinear]]()
     for layer in held:
         groups.setdefault((layer.weight.shape, layer.weight.dtype), []).append(layer)
     most = max(groups.values(), key=lambda each: len(each) * each[0].weight.numel(), default=[])
-    return most[: max(1, NUMBERS // most[0].weight.numel())] if most else []
+    return most[: max(1, numbers // most[0].weight.numel())] if most else []
 
 
 @torch.inference_mode()

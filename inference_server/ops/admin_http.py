@@ -22,6 +22,7 @@ class AdminServer:
     """The routes of the admin port."""
 
     def __init__(self, readiness: Readiness, metrics: Metrics) -> None:
+        self.live_within_s = LIVE_WITHIN_S  # the event loop must turn within it
         self._readiness = readiness
         self._metrics = metrics
         self._listener = HttpListener(self._answer)
@@ -70,10 +71,10 @@ class AdminServer:
             tick.close()
             return "the event loop is closed"
         try:
-            async with asyncio.timeout(LIVE_WITHIN_S):
+            async with asyncio.timeout(self.live_within_s):
                 await asyncio.wrap_future(ticked)
         except TimeoutError:
-            return f"the event loop has been blocked for {LIVE_WITHIN_S:g} s"
+            return f"the event loop has been blocked for {self.live_within_s:g} s"
         return ""
 
 

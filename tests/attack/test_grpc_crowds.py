@@ -52,6 +52,7 @@ async def ends(stub: Any, how: str) -> None:
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.slow_attack
 @pytest.mark.parametrize("connections", [1, 30])
 async def test_three_thousand_calls_at_once(tiers: Tiers, connections: int) -> None:
     with guarded(tiers, inference_mb=INFERENCE_MB):
@@ -65,6 +66,7 @@ async def test_three_thousand_calls_at_once(tiers: Tiers, connections: int) -> N
     assert ended.total() == 3000
 
 
+@pytest.mark.slow_attack
 async def test_an_address_of_a_thousand_sessions_leaves_room_for_another(tiers: Tiers, watched: Guarded) -> None:
     async with connect(tiers.target) as stub, asyncio.TaskGroup() as group:
         for number in range(1000):

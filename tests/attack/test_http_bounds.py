@@ -54,6 +54,7 @@ def test_a_refusal_of_trailers_is_in_the_one_shape(tiers: Tiers) -> None:
     assert "trailers" in heard.answers[0].problem()["error"]
 
 
+@pytest.mark.slow_attack
 def test_requests_that_wait_for_an_endless_answer_are_not_read(tiers: Tiers, watched: Guarded) -> None:
     """A pipeline behind an event stream."""
     with contextlib.ExitStack() as stack:

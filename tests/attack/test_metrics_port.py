@@ -8,10 +8,11 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from servers import server_process
 
 from attack import raw
 from attack.guard import Guarded
-from attack.tiers import Address, Tiers, running
+from attack.tiers import Address, Tiers, free_port
 
 PROBES = 20
 
@@ -48,7 +49,7 @@ def dripping(address: Address, count: int, drip: bytes, beginning: bytes = b"GET
             thread.join()
 
 
-@pytest.mark.parametrize("count", [64, 400])
+@pytest.mark.parametrize("count", [64, pytest.param(400, marks=pytest.mark.slow_attack)])
 def test_a_probe_gets_through_dripping_connections(tiers: Tiers, watched: Guarded, count: int) -> None:
     with dripping(tiers.monitor, count, b"x: y\r\n"):
         assert [probed(tiers.monitor) for _ in range(PROBES)] == [200] * PROBES
@@ -128,7 +129,10 @@ def test_a_request_without_one_host_is_none(tiers: Tiers, request_: bytes) -> No
 
 
 def test_a_port_that_others_reach_is_asked_by_any_name() -> None:
-    with running({"NEXTTOKEN_METRICS_HOST": "0.0.0.0"}) as tiers:
-        heard = raw.exchange(tiers.monitor, b"GET /healthz HTTP/1.1\r\nhost: inference_server:50052\r\n\r\n")
+    port = free_port()
+    with server_process({"NEXTTOKEN_METRICS_HOST": "0.0.0.0", "NEXTTOKEN_METRICS_PORT": str(port)}) as server:
+        server.wait_for("listening")
+        monitor = ("127.0.0.1", port)
+        heard = raw.exchange(monitor, b"GET /healthz HTTP/1.1\r\nhost: inference_server:50052\r\n\r\n")
         assert heard.statuses == [200]
-        assert raw.exchange(tiers.monitor, b"GET /healthz HTTP/1.1\r\n\r\n").statuses == [400]
+        assert raw.exchange(monitor, b"GET /healthz HTTP/1.1\r\n\r\n").statuses == [400]

@@ -22,7 +22,6 @@ from servers import PATIENCE_S, ready, server_here, stub_of
 
 from inference_server.engine import engine as engines
 from inference_server.models.registry import OnProgress
-from inference_server.ops import admin_http
 from inference_server.server import CannotListen, assemble
 from inference_server.settings import Settings
 
@@ -194,9 +193,9 @@ async def test_what_is_not_there() -> None:
         assert (await here.web.head("/metrics")).content == b""
 
 
-async def test_an_event_loop_that_does_not_turn_is_not_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admin_http, "LIVE_WITHIN_S", 0.1)
+async def test_an_event_loop_that_does_not_turn_is_not_alive() -> None:
     async with monitored() as here:
+        here.server.monitor.live_within_s = 0.1
         answered = []
 
         def ask() -> None:

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from inference_server.cpu import autotune
 from inference_server.cpu.autotune import ANY, BUDGET_S, ROUNDS, ROWS, calibrate
 from inference_server.cpu.weight_only_linear import FEW_ROWS, WeightOnlyLinear, replace_linears
 
@@ -58,9 +57,8 @@ def test_the_faster_way_is_taken(
 
 def test_one_slow_moment_decides_nothing(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     moments: Iterator[float] = iter([1.0 if i in (0, 9) else 0.0 for i in range(10_000)])
-    monkeypatch.setattr(autotune, "BUDGET_S", 100.0)
     clock = Clock(monkeypatch, lambda way, rows: 1e-5 + next(moments) * (way == "compiled"))
-    calibrate(model, clock)
+    calibrate(model, clock, budget_s=100.0)
     assert chosen(model) == {ANY}
 
 
@@ -74,9 +72,8 @@ def test_a_slow_machine_is_not_kept_waiting(model: nn.Module, monkeypatch: pytes
 
 @pytest.mark.parametrize("numbers", [96 * 64, 20_000_000])
 def test_only_so_many_layers_are_measured(model: nn.Module, monkeypatch: pytest.MonkeyPatch, numbers: int) -> None:
-    monkeypatch.setattr(autotune, "NUMBERS", numbers)
     clock = Clock(monkeypatch, lambda way, rows: 0.0)
-    calibrate(model, clock)
+    calibrate(model, clock, numbers=numbers)
     assert clock.asked.count(("compiled", ROWS[0])) == ROUNDS * min(2, max(1, numbers // (96 * 64)))
 
 

@@ -174,8 +174,9 @@ def test_whatever_clients_do(machine: type[Clients]) -> None:
     )
 
 
-def test_thousands_of_turns_leak_nothing(machine: type[Clients]) -> None:
-    """The same moves at random, in one long life."""
+@pytest.mark.parametrize("turns", [500, pytest.param(5000, marks=pytest.mark.soak)])
+def test_a_long_life_leaks_nothing(machine: type[Clients], turns: int) -> None:
+    """The same moves at random; what is held is counted after each."""
     here, draw = machine(), random.Random(3)
     moves: list[Callable[[], Any]] = [
         lambda: here.types(client(), prompt()),
@@ -198,7 +199,7 @@ def test_thousands_of_turns_leak_nothing(machine: type[Clients]) -> None:
     def prompt() -> Sequence[int]:
         return [token() for _ in range(draw.randint(1, LONGEST))]
 
-    for _ in range(5000):  # a move and a step each
+    for _ in range(turns):  # a move and a step each
         draw.choice(moves)()
         if here.asked:
             here.steps({client(), client(), client()})

@@ -5,7 +5,6 @@ from collections import namedtuple
 from typing import Any
 
 import grpc
-import pytest
 from grpc_health.v1 import health
 from nexttoken.v1 import next_token_pb2 as pb
 
@@ -38,10 +37,9 @@ async def test_other_services_decode_for_themselves() -> None:
     assert decode == pb.TopKRequest.FromString
 
 
-async def test_one_call_too_many_is_rejected_and_probes_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interceptors, "MAX_CALLS", 2)
+async def test_one_call_too_many_is_rejected_and_probes_are_not() -> None:
     refused: list[int] = []
-    limit = CallLimit(lambda: refused.append(1))
+    limit = CallLimit(lambda: refused.append(1), max_calls=2)
     over = asyncio.Event()
 
     async def call() -> None:

@@ -68,6 +68,7 @@ def test_a_fault_ends_its_connection_alone(listener: HttpListener) -> None:
 
 def test_stopping_closes_the_port(listener: HttpListener) -> None:
     with socket.create_connection(("127.0.0.1", listener.port), 60) as waiting:
+        raw(listener, b"GET /a HTTP/1.1\r\nhost: here\r\n\r\n")  # answered, so the one before it was taken too
         listener.stop()
         with contextlib.suppress(ConnectionResetError):  # where it was not accepted yet
             assert waiting.recv(1) == b""
