@@ -1,4 +1,4 @@
-"""The inference server's settings, read once from the environment."""
+"""The inference server's settings."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from service_kit.logs import LogFormat, LogLevel
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Each field is the variable NEXTTOKEN_<FIELD>; its Meta holds range and meaning."""
+    """Read from NEXTTOKEN_<FIELD>."""
 
     model: Annotated[
         str,

@@ -1,1 +1,1 @@
-"""What both services need and neither owns: reading settings, and logs joined by request id."""
+"""Shared by both services: settings, logging, tracing, TLS, tokens."""

@@ -1,4 +1,4 @@
-"""The secret that a caller shows: from a variable or a file, never in words of ours. Knows no transport."""
+"""Bearer tokens, from a variable or a file. They never appear in messages."""
 
 import hmac
 import re
@@ -15,13 +15,12 @@ Secrets = tuple[bytes, ...]
 
 
 def read(given: str, path: str) -> WatchedFile[Secrets] | None:
-    """The secrets of NEXTTOKEN_AUTH_TOKEN or of the lines of NEXTTOKEN_AUTH_TOKEN_FILE; None where neither is set.
+    """The tokens in NEXTTOKEN_AUTH_TOKEN or NEXTTOKEN_AUTH_TOKEN_FILE (one per line); None if neither is set.
 
-    The first is the one to show, all are good: so a new one can be put in place before the old one goes. Raises
-    SettingsError, which never holds the secret.
+    Clients send the first; servers accept all, so tokens can be rotated. Raises SettingsError, without the token.
     """
     if given and path:
-        raise SettingsError(f"{variable(FIELD)} and {variable(FILE_FIELD)} are both set; set one of them")
+        raise SettingsError(f"{variable(FIELD)} and {variable(FILE_FIELD)} are both set; set only one")
     if path:
         return WatchedFile([path], lambda: fitting(FILE_FIELD, content(FILE_FIELD, path).split()))
     if given:
@@ -30,19 +29,19 @@ def read(given: str, path: str) -> WatchedFile[Secrets] | None:
 
 
 def fitting(field: str, secrets: list[bytes]) -> Secrets:
-    """The secrets, if each is one. Raises SettingsError."""
+    """The tokens, validated. Raises SettingsError."""
     if not secrets or not all(FIT.fullmatch(secret) for secret in secrets):
-        raise SettingsError(f"{variable(field)}: a token is 16 to 1,024 visible ASCII characters, one token a line")
+        raise SettingsError(f"{variable(field)}: tokens must be 16 to 1,024 visible ASCII characters, one per line")
     return tuple(secrets)
 
 
 def shown(secrets: Secrets) -> tuple[str, str]:
-    """The header that shows the first secret."""
+    """The header with the first token."""
     return HEADER, SCHEME + secrets[0].decode()
 
 
 def accepts(secrets: Secrets, offered: str) -> bool:
-    """Whether a header's value shows one of the secrets. Takes as long for a near miss as for any other."""
+    """Whether a header's value is one of the tokens, compared in constant time."""
     scheme, token = offered[: len(SCHEME)], offered[len(SCHEME) :].encode()
-    good = [hmac.compare_digest(secret, token) for secret in secrets]  # all of them, whichever fits
+    good = [hmac.compare_digest(secret, token) for secret in secrets]  # no early exit
     return scheme.lower() == SCHEME.lower() and any(good)

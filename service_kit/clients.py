@@ -1,12 +1,12 @@
-"""Which addresses are one client's, for all that is shared out among clients. Resolves no names."""
+"""Which addresses count as one client, for per-client limits."""
 
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
-PREFIX_V6 = 64  # bits: one household or machine has that many addresses for itself
+PREFIX_V6 = 64  # a single household or machine usually has a whole /64
 
 
 def client_at(address: str) -> str:
-    """The client behind an IP address: the address itself, of IPv6 its /64. What is no address stands for itself."""
+    """The client for an address: an IPv4 address, or an IPv6 /64; anything else is returned unchanged."""
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:

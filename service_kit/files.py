@@ -1,4 +1,4 @@
-"""Files of an operator: read, checked before use, and read again when they change. Knows no formats."""
+"""The operator's files, reloaded when they change."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ logger = structlog.get_logger()
 
 
 def content(field: str, path: str) -> bytes:
-    """A file's bytes. Raises SettingsError, which names the setting that led there."""
+    """A file's bytes. Raises SettingsError, naming the setting."""
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -23,37 +23,37 @@ def content(field: str, path: str) -> bytes:
 
 
 class WatchedFile(Generic[T]):
-    """What some files say, renewed on request. Files that stop making sense leave the last good value in use."""
+    """A value read from files and reloaded on request. Invalid files leave the last good value in use."""
 
     def __init__(self, paths: Sequence[str], read: Callable[[], T]) -> None:
-        """Reads at once; raises SettingsError where `read` does."""
+        """Raises SettingsError if `read` does."""
         self._paths = paths
         self._read = read
         self._seen = self._state()
-        self._told = ""
+        self._last_error = ""
         self.value = read()
 
     def renewed(self) -> bool:
-        """Looks at the files, and reads them where one changed; whether there is another value now.
+        """Reloads changed files; returns whether the value changed.
 
-        What can't be used is read again at each look: a file that may be read at last does not look changed.
+        After a failure it retries each time: a fix of permissions, for example, doesn't change the file.
         """
         state = self._state()
         if state == self._seen:
-            self._told = ""
+            self._last_error = ""
             return False
         try:
             value = self._read()
         except SettingsError as error:
-            if str(error) != self._told:
-                logger.warning("changed files can't be used; what was read before stays in use", reason=str(error))
-            self._told = str(error)
+            if str(error) != self._last_error:
+                logger.warning("reload failed; keeping the previous files", reason=str(error))
+            self._last_error = str(error)
             return False
-        self._seen, self._told = state, ""
+        self._seen, self._last_error = state, ""
         if value == self.value:
             return False
         self.value = value
-        logger.info("changed files are in use", files=list(self._paths))
+        logger.info("files reloaded", files=list(self._paths))
         return True
 
     def _state(self) -> list[tuple[int, int, int] | None]:
@@ -61,7 +61,7 @@ class WatchedFile(Generic[T]):
 
 
 def stamp(path: str) -> tuple[int, int, int] | None:
-    """What changes when a file does: inode, length and time of the last change. None: no such file."""
+    """Inode, size and modification time; None: no such file."""
     try:
         status = os.stat(path)
     except OSError:

@@ -1,23 +1,23 @@
-"""Under which names a port answers: what a Host header says against what the operator allows. Knows no transport.
+"""Checks Host headers against DNS rebinding.
 
-A page elsewhere can let a name of its own point to this machine (DNS rebinding). Its visitors' browsers then take us
-for the page's own server and hand it our answers; but the Host header still has the page's name.
+A foreign page can point its own name at this machine, so that browsers take us for that page's server and let it read
+our answers. The Host header still contains the foreign name.
 """
 
 import ipaddress
 import re
 from collections.abc import Sequence
 
-ANY = "*"  # listed, it lets every name pass
-HERE = ("localhost", "127.0.0.1", "[::1]")  # what this machine calls itself
-AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/]*)(:\d*)?")  # a host and perhaps a port
+ANY = "*"  # allows every name
+HERE = ("localhost", "127.0.0.1", "[::1]")  # names for this machine
+AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/]*)(:\d*)?")  # host, optional port
 
 
 def answers_to(host_header: str, bound: str, listed: Sequence[str]) -> bool:
-    """Whether a port bound to the address `bound` answers a request with this Host header.
+    """Whether a port bound to `bound` should answer a request with this Host header.
 
-    Names that are `listed` decide alone: each stands for itself, `*.example.org` for one more part, `*` for all. With
-    none listed a port on loopback answers under this machine's own names and `bound`, any other port under all.
+    `listed` names are exact, or `*.example.org` for one more label, or `*`. Without any, a port on loopback answers to
+    this machine's names and `bound`, any other port to all names.
     """
     if ANY in listed or not (listed or on_loopback(bound)):
         return True
@@ -28,7 +28,7 @@ def answers_to(host_header: str, bound: str, listed: Sequence[str]) -> bool:
 
 
 def by_address(host_header: str) -> bool:
-    """Whether a port was asked for by address, as `localhost` or by no name: no page can let those point elsewhere."""
+    """Whether the host is an address, `localhost` or missing, none of which DNS rebinding can use."""
     name = name_in(host_header)
     if not host_header or name in HERE:
         return True
@@ -40,7 +40,7 @@ def by_address(host_header: str) -> bool:
 
 
 def on_loopback(bound: str) -> bool:
-    """Whether only this machine reaches a port that is bound to this address."""
+    """Whether the address is reachable from this machine only."""
     try:
         return ipaddress.ip_address(bound).is_loopback
     except ValueError:
@@ -48,11 +48,11 @@ def on_loopback(bound: str) -> bool:
 
 
 def name_in(host_header: str) -> str:
-    """The header's host in small letters, without its port; empty where the header holds none."""
+    """The host in lower case, without the port; empty if invalid."""
     found = AUTHORITY.fullmatch(host_header.lower())
     return found[1] if found else ""
 
 
 def bracketed(bound: str) -> str:
-    """An address as a Host header has it."""
+    """An address in Host header notation."""
     return f"[{bound}]" if ":" in bound else bound

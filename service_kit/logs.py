@@ -1,4 +1,4 @@
-"""Structured logs: readable in a terminal, JSON when asked or when nobody watches, joined by request id."""
+"""Structured logging: text on a terminal, JSON elsewhere."""
 
 import logging
 import re
@@ -13,16 +13,13 @@ LogFormat = Literal["auto", "text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)  # from many words to few
+LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)  # most verbose first
 
 logger = structlog.get_logger()
 
 
 def configure(service: str, log_format: LogFormat, level: LogLevel) -> None:
-    """Sets up structlog and routes the standard library's loggers through it, to standard error.
-
-    `auto` means text on a terminal and JSON elsewhere.
-    """
+    """Sets up structlog on standard error and routes the standard library's loggers through it."""
     as_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -31,14 +28,14 @@ def configure(service: str, log_format: LogFormat, level: LogLevel) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     rendering: list[structlog.typing.Processor] = (
-        # Not the renderer's own choice of traceback: where rich is installed it prints the locals, prompts among them.
+        # Not the default traceback: with rich installed it would print local variables, prompts among them.
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if as_text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[
-            structlog.stdlib.filter_by_level,  # the root logger's, which may change while the service runs
+            structlog.stdlib.filter_by_level,  # the root logger's level, which can change at run time
             *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -60,16 +57,13 @@ def configure(service: str, log_format: LogFormat, level: LogLevel) -> None:
 
 
 def obey_signals(level: LogLevel) -> None:
-    """From now on SIGUSR1 makes the log one level wordier, and SIGUSR2 takes it back to `level`.
-
-    Signals come from this process's own user alone, so they need no port and no password. Main thread only.
-    """
+    """SIGUSR1 makes the log one level more verbose, SIGUSR2 resets it to `level`. Main thread only."""
     signal.signal(signal.SIGUSR1, lambda *_: _set_level(LEVELS[max(0, LEVELS.index(current_level()) - 1)]))
     signal.signal(signal.SIGUSR2, lambda *_: _set_level(level))
 
 
 def current_level() -> LogLevel:
-    """The level in force."""
+    """The root logger's level."""
     name = logging.getLevelName(logging.getLogger().level).lower()
     return next((level for level in LEVELS if level == name), "warning")
 
@@ -77,16 +71,16 @@ def current_level() -> LogLevel:
 def _set_level(level: LogLevel) -> None:
     before = current_level()
     root = logging.getLogger()
-    root.setLevel(min(root.level, logging.INFO))  # so that the change is told, whichever way it goes
+    root.setLevel(min(root.level, logging.INFO))  # so that the next line is logged in any case
     logger.info("log level changed", before=before, now=level)
     root.setLevel(level.upper())
 
 
 def request_id(offered: str | None) -> str:
-    """The caller's request id where it is usable, else a fresh one."""
+    """The caller's request id if valid, else a new one."""
     return usable_id(offered) or uuid.uuid4().hex
 
 
 def usable_id(offered: str | None) -> str | None:
-    """An id that a caller chose, where it is 1 to 64 of the characters A-Z a-z 0-9 . _ -; else None."""
+    """The caller's id if it is 1 to 64 of A-Z a-z 0-9 . _ -, else None."""
     return offered if offered is not None and ID.fullmatch(offered) else None

@@ -1,4 +1,4 @@
-"""Settings from the environment: one frozen struct per service, read once, every fault named by its variable."""
+"""Reads settings structs from the environment; errors name the variable."""
 
 import ipaddress
 import re
@@ -14,14 +14,14 @@ PREFIX = "NEXTTOKEN_"
 
 
 class Network:
-    """An IP address, or a range of them such as 10.0.0.0/8."""
+    """An IP address or network such as 10.0.0.0/8."""
 
     def __init__(self, text: str) -> None:
-        """Raises ValueError where the text is neither."""
+        """Raises ValueError."""
         try:
             self._network = ipaddress.ip_network(text)
         except ValueError as error:
-            raise ValueError(f"{error}; give an address or a network such as 10.0.0.0/8") from error
+            raise ValueError(f"{error}; must be an address or a network such as 10.0.0.0/8") from error
 
     def __str__(self) -> str:
         return str(self._network)
@@ -34,31 +34,31 @@ class Network:
 
 
 class HostName(str):
-    """A name as the Host header has it, without a port; `*.` in front stands for one more part, `*` for any name."""
+    """A host name without a port; `*.` matches one more label, `*` any name."""
 
     __slots__ = ()
 
     def __new__(cls, text: str) -> "HostName":
-        """Raises ValueError where the text is none."""
+        """Raises ValueError."""
         if not re.fullmatch(r"\*|(\*\.)?[\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\]", text):
-            raise ValueError(f"{text} is no host name such as example.org, *.example.org, 10.0.0.1 or [::1], nor *")
+            raise ValueError(f"{text} must be a host name such as example.org, *.example.org, 10.0.0.1 or [::1], or *")
         return super().__new__(cls, text)
 
 
 class Origin(str):
-    """Where a page comes from, as the Origin header has it; `*` is any."""
+    """A value of the Origin header; `*` matches any."""
 
     __slots__ = ()
 
     def __new__(cls, text: str) -> "Origin":
-        """Raises ValueError where the text is none."""
+        """Raises ValueError."""
         if not re.fullmatch(r"\*|https?://[^/\s,]+", text):
-            raise ValueError(f"{text} is no origin such as https://example.org, nor *")
+            raise ValueError(f"{text} must be an origin such as https://example.org, or *")
         return super().__new__(cls, text)
 
 
 class SettingsError(Exception):
-    """A variable's value can't be used; the message names the variable, its fault and what is allowed."""
+    """The message names the variable, what is wrong and what is allowed."""
 
 
 def variable(field: str) -> str:
@@ -67,9 +67,9 @@ def variable(field: str) -> str:
 
 
 def read(settings: type[S], environment: Mapping[str, str]) -> S:
-    """Builds the settings from the environment. Unset and blank variables take the field's default.
+    """Settings from the environment; unset and blank variables keep the default.
 
-    Raises SettingsError for the first variable whose value does not fit.
+    Raises SettingsError for the first invalid value.
     """
     given = {name: environment.get(variable(name), "").strip() for name in settings.__struct_fields__}
     values: dict[str, object] = {name: text for name, text in given.items() if text}
@@ -86,12 +86,12 @@ def read(settings: type[S], environment: Mapping[str, str]) -> S:
             fault = f"Expected one of {', '.join(map(repr, get_args(hint)))}"
         elif hint is bool:
             fault = "Expected true or false"
-        fault = fault.replace(" | null", "")  # a blank line is how null is said
+        fault = fault.replace(" | null", "")  # null is written as blank
         raise SettingsError(f"{variable(name)}={given[name]!r}: {fault.replace('`', '')}") from error
 
 
 def read_or_exit(settings: type[S], environment: Mapping[str, str]) -> S:
-    """As read, for a service's start: a fault is printed in one line and ends the process with status 1."""
+    """`read`, but exits with status 1 and a one-line message on errors."""
     try:
         return read(settings, environment)
     except SettingsError as error:

@@ -1,4 +1,4 @@
-"""gRPC targets as text: which hosts they name, and whether these are this machine. Resolves no names."""
+"""Parses gRPC targets."""
 
 from ipaddress import ip_address
 
@@ -9,7 +9,7 @@ OTHER_SCHEMES = ("xds:", "passthrough:", "vsock:")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can be behind a host name or address."""
+    """Whether a host name or address is loopback."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -17,7 +17,7 @@ def is_loopback(host: str) -> bool:
 
 
 def addresses(target: str) -> list[tuple[str, int]]:
-    """(host, port) of each address that a target names; none for sockets of this machine and for what can't be told."""
+    """(host, port) of each address in a target; none for Unix sockets and unsupported schemes."""
     if target.startswith((*LOCAL_SCHEMES, *OTHER_SCHEMES)):
         return []
     if target.startswith(LIST_SCHEMES):
@@ -30,7 +30,7 @@ def addresses(target: str) -> list[tuple[str, int]]:
 
 
 def name_in(target: str) -> tuple[str, int] | None:
-    """(host, port) of a `dns:` target whose name this machine's own resolver is to look up; None of any other."""
+    """(host, port) of a `dns:` target for the default resolver; None for other targets."""
     host = target.removeprefix("dns:")
     if host == target or (host.startswith("//") and not host.startswith("///")):
         return None
@@ -38,7 +38,7 @@ def name_in(target: str) -> tuple[str, int] | None:
 
 
 def split(address: str) -> tuple[str, int]:
-    """host:port, [host]:port or host alone."""
+    """Splits host:port, [host]:port or host."""
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal() or (":" in host and not host.startswith("[")):
         return address.strip("[]"), DEFAULT_PORT
@@ -46,6 +46,6 @@ def split(address: str) -> tuple[str, int]:
 
 
 def stays_here(target: str) -> bool:
-    """Whether whatever goes to a target stays on this machine."""
-    named = addresses(target)
-    return target.startswith(LOCAL_SCHEMES) or (bool(named) and all(is_loopback(host) for host, _ in named))
+    """Whether a target is on this machine."""
+    found = addresses(target)
+    return target.startswith(LOCAL_SCHEMES) or (bool(found) and all(is_loopback(host) for host, _ in found))

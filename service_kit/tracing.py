@@ -1,7 +1,6 @@
-"""Spans of both services, sent to a collector over OTLP where one is configured; off, nothing is even imported.
+"""OpenTelemetry tracing over OTLP; when off, OpenTelemetry is not even imported.
 
-The variables are OpenTelemetry's own: OTEL_EXPORTER_OTLP_ENDPOINT (or …_TRACES_ENDPOINT) switches tracing on; headers,
-certificates, sampling and the resource's attributes come from the others the SDK reads.
+OTEL_EXPORTER_OTLP_ENDPOINT (or …_TRACES_ENDPOINT) turns it on; the SDK reads OpenTelemetry's other variables itself.
 """
 
 import threading
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 KEYS = ("traceparent", "tracestate")  # W3C Trace Context, in HTTP headers and in gRPC metadata
-LAST_WORDS_MS = 2000  # for what is not sent yet at a stop
+LAST_WORDS_MS = 2000  # to send remaining spans at shutdown
 
 NOTHING: AbstractContextManager[None] = nullcontext()
 
@@ -27,7 +26,7 @@ _provider: "TracerProvider | None" = None
 
 
 def start(service: str, environment: Mapping[str, str]) -> bool:
-    """Switches tracing on where an endpoint is set; says whether. Raises SettingsError where it can't be."""
+    """Turns tracing on if an endpoint is set; returns whether. Raises SettingsError."""
     global _provider
     named = next((name for name in ENDPOINTS if environment.get(name, "").strip()), None)
     if named is None or environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
@@ -51,27 +50,27 @@ def start(service: str, environment: Mapping[str, str]) -> bool:
 
 
 def stop() -> None:
-    """Sends what is left, for as long as may be, and switches tracing off."""
+    """Sends remaining spans, for at most LAST_WORDS_MS, and turns tracing off."""
     global _provider
     if _provider is not None:
         provider, _provider = _provider, None
-        ending = threading.Thread(target=provider.shutdown, daemon=True)  # it sends what is left, and knows no limit
-        ending.start()
-        ending.join(LAST_WORDS_MS / 1000)
+        flush = threading.Thread(target=provider.shutdown, daemon=True)  # has no timeout of its own
+        flush.start()
+        flush.join(LAST_WORDS_MS / 1000)
 
 
 def span(
     name: str, kind: Kind = "INTERNAL", carrier: Mapping[str, str] | None = None, **attributes: Any
 ) -> AbstractContextManager[Any]:
-    """What happens inside, as a span; entering gives the span, or None while tracing is off.
+    """A context manager that yields a span, or None while tracing is off.
 
-    With a carrier it continues the trace that the carrier's traceparent names, else that of the span around it.
+    With a carrier it continues the trace in its traceparent, otherwise the current one.
     """
     return NOTHING if _provider is None else _span(_provider, name, kind, carrier, attributes)
 
 
 def phase(name: str, started: float, ended: float, **attributes: Any) -> None:
-    """A span for something that is over; times on the monotonic clock, in seconds."""
+    """Records a span that has ended; times in time.monotonic seconds."""
     if _provider is not None:
         offset = time.time() - time.monotonic()
         begun = _provider.get_tracer("nexttoken").start_span(
@@ -81,7 +80,7 @@ def phase(name: str, started: float, ended: float, **attributes: Any) -> None:
 
 
 def carried() -> tuple[tuple[str, str], ...]:
-    """What tells the next service of the span around this call; empty while tracing is off."""
+    """Metadata that passes the current span on to the next service; empty while tracing is off."""
     if _provider is None:
         return ()
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -104,13 +103,13 @@ def _span(
         named = {key: carrier[key] for key in KEYS if key in carrier}
         context = TraceContextTextMapPropagator().extract(named, Context())
     begun = provider.get_tracer("nexttoken").start_span(name, context, SpanKind[kind], attributes)
-    # Exceptions are not recorded: their words and frames may hold what users wrote.
+    # Exceptions are not recorded: they may contain users' text.
     with use_span(begun, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         yield begun
 
 
 def failed(span: Any, fault: str) -> None:
-    """Marks a span as failed, in a word such as a status code; nothing where there is no span."""
+    """Marks a span as failed, with a status code or the like."""
     if span is not None:
         from opentelemetry.trace import Status, StatusCode
 

@@ -42,13 +42,21 @@ def write_score(model: str, answer: messages.ScoreAnswer) -> pb.ScoreResponse:
     """Converts token by token: in one piece, a large answer would hold the GIL for more than a second."""
     return pb.ScoreResponse(
         model=model,
-        tokens=(to_fields(token) for token in answer.tokens),
+        tokens=map(scored_token_fields, answer.tokens),
         total_logprob=answer.total_logprob,
         perplexity=answer.perplexity,
         bits_per_byte=answer.bits_per_byte,
         context_limit=answer.context_limit,
         timings=to_fields(answer.timings),
     )
+
+
+def scored_token_fields(token: messages.ScoredToken) -> dict[str, Any]:
+    """An unconditioned token has no place in a distribution."""
+    fields = to_fields(token)
+    if token.unconditioned:
+        fields["candidate"] = {"token": fields["candidate"]["token"]}
+    return fields
 
 
 def write_model(model: ModelStatus) -> pb.Model:

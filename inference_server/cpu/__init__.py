@@ -1,1 +1,1 @@
-"""How a CPU computes a pass: 16-bit weights, compiled kernels."""
+"""CPU execution: 16-bit weights, numba kernels."""

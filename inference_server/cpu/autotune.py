@@ -1,4 +1,4 @@
-"""Up to how many rows the compiled product of a model's own layers is faster: measured on this machine, at load."""
+"""Measures at load up to how many rows the compiled product is faster than BLAS on a model's layers."""
 
 import time
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from torch import nn
 from inference_server.cpu.weight_only_linear import FEW_ROWS, WeightOnlyLinear
 
 ROWS = (128, 64, 32, 16, 8)
-ANY = 1 << 40  # more rows than ever come
+ANY = 1 << 40  # unlimited
 ROUNDS = 3
-NUMBERS = 20_000_000  # of weights, in layers measured in turn: more than a processor keeps near
+NUMBERS = 20_000_000  # weights to measure with: more than fit in the CPU's caches
 BUDGET_S = 0.3
 
 logger = structlog.get_logger(__name__)
@@ -25,14 +25,14 @@ def calibrate(
     budget_s: float = BUDGET_S,
     numbers: int = NUMBERS,
 ) -> None:
-    """Sets `most_rows` of all held layers, from those of the shape that has most of the weights.
+    """Sets `most_rows` of all weight-only layers, measured on those of the most common shape.
 
-    Asks for ever fewer rows until the compiled product is faster than the BLAS over widened weights; what is faster for
-    the most is taken to be so for more. `budget_s` ends it; `numbers` bounds the weights of the layers that are tried.
-    Where the two ways differ in numbers, only the BLAS is used.
+    Tries ever fewer rows until the compiled product beats BLAS on widened weights, or `budget_s` is up; `numbers`
+    limits the weights measured. If it wins at the largest number of rows, it is used for any. If results differ, only
+    BLAS is used.
     """
-    held = [layer for layer in model.modules() if isinstance(layer, WeightOnlyLinear)]
-    layers, end = _sample(held, numbers), clock() + budget_s
+    linears = [layer for layer in model.modules() if isinstance(layer, WeightOnlyLinear)]
+    layers, end = _sample(linears, numbers), clock() + budget_s
     if not layers:
         return
     most = ROWS[-1] // 2
@@ -43,19 +43,19 @@ def calibrate(
         product, widened, same = _measure(layers, rows, clock)
         if not same:
             most = 0
-            logger.warning("the compiled product gives other numbers than torch", rows=rows)
+            logger.warning("compiled product differs from torch's, not used", rows=rows)
             break
         if product <= widened:
             most = ANY if rows == ROWS[0] else rows
             break
-    for layer in held:
+    for layer in linears:
         layer.most_rows = most
-    logger.info("compiled product measured", most_rows="any" if most == ANY else most)
+    logger.info("compiled product tuned", most_rows="any" if most == ANY else most)
 
 
-def _sample(held: list[WeightOnlyLinear], numbers: int) -> list[WeightOnlyLinear]:
+def _sample(linears: list[WeightOnlyLinear], numbers: int) -> list[WeightOnlyLinear]:
     groups = dict[Any, list[WeightOnlyLinear]]()
-    for layer in held:
+    for layer in linears:
         groups.setdefault((layer.weight.shape, layer.weight.dtype), []).append(layer)
     most = max(groups.values(), key=lambda each: len(each) * each[0].weight.numel(), default=[])
     return most[: max(1, numbers // most[0].weight.numel())] if most else []
@@ -63,7 +63,7 @@ def _sample(held: list[WeightOnlyLinear], numbers: int) -> list[WeightOnlyLinear
 
 @torch.inference_mode()
 def _measure(layers: list[WeightOnlyLinear], rows: int, clock: Callable[[], float]) -> tuple[float, float, bool]:
-    """Seconds of the compiled product and of the BLAS, the best of ROUNDS in turn; whether their numbers agree."""
+    """Seconds of the compiled product and of BLAS, best of ROUNDS, and whether they agree."""
     draw = torch.Generator().manual_seed(rows)
     x = torch.randn(rows, layers[0].in_features, generator=draw)
     own, wide = (x.new_empty(rows, layers[0].out_features) for _ in range(2))

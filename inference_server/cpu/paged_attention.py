@@ -1,4 +1,4 @@
-"""Attention of any batch, compiled, straight over the pages."""
+"""Paged attention with numba kernels."""
 
 import numpy as np
 import torch
@@ -12,18 +12,18 @@ from inference_server.cpu.kernels.tiles import LANES
 from inference_server.cpu.kernels.vectors import PAGE
 from inference_server.kvcache.kv_blocks import KVBlocks
 
-UNBOUNDED = 1 << 40  # a window no prompt fills
+UNBOUNDED = 1 << 40  # no sliding window
 
 
 class CompiledAttention:
-    """Attends for whole batches over one store."""
+    """Attention for whole batches over one store."""
 
     def __init__(self, store: KVBlocks) -> None:
-        """Raises NoTeamError, or ValueError where the store isn't of the shape the kernel knows."""
+        """Raises NoTeamError, or ValueError for a store that the kernel doesn't support."""
         keys, values = store.keys[0], store.values[0]
         shaped = all(key.shape[2] % 4 == 0 for key in store.keys) and all(v.shape[3] % LANES == 0 for v in store.values)
         if not shaped or store.page_tokens != PAGE or keys.dtype != torch.float32 or values.device.type != "cpu":
-            raise ValueError("pages of another shape")
+            raise ValueError("unsupported page layout")
         self._store = store
         self._body: Body = r.rows_body()
         self._scratch = np.empty(0, dtype=np.float32)
@@ -31,7 +31,10 @@ class CompiledAttention:
     def attend(
         self, batch: Batch, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
     ) -> Tensor:
-        """query (heads, tokens, width), key and value (key heads, tokens, width) → (tokens, heads, width); stores."""
+        """query (heads, tokens, width), key and value (key heads, tokens, width) → (tokens, heads, width).
+
+        Also stores new keys and values.
+        """
         queries, keys, values = (each.transpose(0, 1).contiguous() for each in (query, key, value))
         output = queries.new_empty(*queries.shape[:2], values.shape[2])
         row_table, pages = batch.rows

@@ -1,4 +1,4 @@
-"""Layers whose weights stay as the checkpoint holds them, in 16 or 32 bits, while all arithmetic is float32."""
+"""Layers with 16-bit (or 32-bit) weights and float32 arithmetic."""
 
 import threading
 from functools import cache
@@ -13,12 +13,12 @@ from transformers.pytorch_utils import Conv1D
 from inference_server.cpu.kernels import product, tiles
 
 KINDS = {torch.bfloat16: tiles.BFLOAT16, torch.float16: tiles.FLOAT16, torch.float32: tiles.FLOAT32}
-FEW_ROWS = 24  # up to so many, the compiled product is surely faster than the BLAS over widened weights
-_BLOCK = 4 * 2**20  # numbers widened at a time
+FEW_ROWS = 24  # up to which the compiled product is always faster than BLAS on widened weights
+_BLOCK = 4 * 2**20  # weights widened at a time
 
 
 class _Scratch(threading.local):
-    """Where blocks of weights are widened: each thread's own, for one may load a model while another computes."""
+    """Buffer for widened weights, per thread since one may load a model while another computes."""
 
     def __init__(self) -> None:
         self.block = torch.empty(_BLOCK)
@@ -28,14 +28,14 @@ _scratch = _Scratch()
 
 
 class WeightOnlyLinear(nn.Module):
-    """nn.Linear for float32 rows, over a weight (outputs, width) of any of the kinds, and a float32 bias."""
+    """nn.Linear on float32 inputs, with a weight of any of KINDS and a float32 bias."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight.detach().contiguous(), requires_grad=False)
         self.bias = None if bias is None else nn.Parameter(bias.detach().float(), requires_grad=False)
         self.out_features, self.in_features = weight.shape
-        self.most_rows = FEW_ROWS  # of the compiled product; measured on this machine where a model is loaded
+        self.most_rows = FEW_ROWS  # for the compiled product; see autotune
         self._body = product.product_body(KINDS[weight.dtype])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,22 +51,22 @@ class WeightOnlyLinear(nn.Module):
         return y.view(*x.shape[:-1], self.out_features)
 
     def compiled(self, rows: Tensor, y: Tensor) -> None:
-        """rows (n, width) → y (n, outputs), without bias, by the compiled product; both lie in one piece."""
+        """rows (n, width) → y (n, outputs) with the compiled product, without bias; both contiguous."""
         source = (rows.data_ptr(), len(rows), self.weight.data_ptr(), self.in_features)
         table = np.array((*source, self.out_features, y.data_ptr(), self.out_features), dtype=np.int64)
         self._body.run(table, torch.get_num_threads())
 
     def widened(self, rows: Tensor, y: Tensor) -> None:
-        """As `compiled`, by the BLAS over widened weights."""
+        """The same with BLAS on widened weights."""
         if self.weight.dtype == torch.float32:
             torch.mm(rows, self.weight.T, out=y)
             return
         step = max(1, _BLOCK // self.in_features)
         for first in range(0, self.out_features, step):
-            held = self.weight[first : first + step]
-            fits = held.numel() <= _BLOCK
-            wide = _scratch.block[: held.numel()].view(held.shape) if fits else torch.empty(held.shape)
-            wide.copy_(held)
+            narrow = self.weight[first : first + step]
+            fits = narrow.numel() <= _BLOCK
+            wide = _scratch.block[: narrow.numel()].view(narrow.shape) if fits else torch.empty(narrow.shape)
+            wide.copy_(narrow)
             if step >= self.out_features:
                 torch.mm(rows, wide.T, out=y)
             else:
@@ -74,7 +74,7 @@ class WeightOnlyLinear(nn.Module):
 
 
 class WeightOnlyEmbedding(nn.Module):
-    """nn.Embedding whose rows are widened to float32 when looked up."""
+    """nn.Embedding that widens rows to float32 on lookup."""
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
@@ -87,14 +87,14 @@ class WeightOnlyEmbedding(nn.Module):
 
 
 def replace_linears(model: nn.Module) -> None:
-    """Replaces a CPU model's linear layers and embeddings in place, and widens everything else to float32.
+    """Replaces a CPU model's linear layers and embeddings in place, and converts everything else to float32.
 
-    Layers of classes derived from those may do more than they say, and are widened. Raises NoTeamError, before any
-    change, where the kernels can't run.
+    Subclasses of these layers are not replaced, since they may do more. Raises NoTeamError, before any change, if the
+    kernels can't run.
     """
     kinds = {weight.dtype for weight in model.parameters() if weight.dtype in KINDS and weight.ndim > 1}
     if not all(trustworthy(kind) for kind in kinds):
-        raise ArithmeticError("the compiled kernels give other numbers than torch on this machine")
+        raise ArithmeticError("kernel results differ from torch's on this machine")
     replaced: set[int] = set()
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
@@ -109,19 +109,19 @@ def replace_linears(model: nn.Module) -> None:
 
 @torch.inference_mode()
 def computes_in_float32(model: Any) -> bool:
-    """Whether a held model runs, and no layer rounds what it hands on to 16 bits, as some do to suit their weights."""
+    """Whether a converted model runs without any layer rounding its output to 16 bits, as some do."""
     narrow: list[nn.Module] = []
 
-    def look(layer: nn.Module, given: object, output: object) -> None:
+    def check(layer: nn.Module, inputs: object, output: object) -> None:
         found = output if isinstance(output, tuple) else (output,)
         if any(isinstance(each, Tensor) and each.is_floating_point() and each.itemsize < 4 for each in found):
             narrow.append(layer)
 
     constants = [buffer for buffer in model.buffers() if buffer.is_floating_point() and buffer.itemsize < 4]
-    hooks = [layer.register_forward_hook(look) for layer in model.modules()]
+    hooks = [layer.register_forward_hook(check) for layer in model.modules()]
     try:
         model(input_ids=torch.tensor([[0]]), use_cache=False)
-    except Exception:  # whatever comes of weights and activations that differ in kind
+    except Exception:  # weights and activations of different dtypes raise anything
         return False
     finally:
         for hook in hooks:
@@ -144,7 +144,7 @@ def _replacement(layer: nn.Module) -> nn.Module | None:
 
 @cache
 def trustworthy(kind: torch.dtype) -> bool:
-    """Whether the kernels agree with torch for weights of a kind, tried on odd shapes and several row counts."""
+    """Whether the kernels agree with torch for a dtype, tried on odd shapes and several row counts."""
     draw = torch.Generator().manual_seed(0)
     with torch.inference_mode():
         weight = torch.randn(37, 203, generator=draw).to(kind)

@@ -1,1 +1,1 @@
-"""The machine: memory, CPU quota, OpenMP threads."""
+"""The host: memory, CPU quota, OpenMP threads."""

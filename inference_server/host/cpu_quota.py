@@ -1,4 +1,4 @@
-"""How many processors this process may keep busy. Knows the operating system, and nothing of models."""
+"""The process's CPU quota."""
 
 import math
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from inference_server.host.memory import ROOT, lines, number
 
 
 def allowed(root: Path = ROOT) -> int | None:
-    """Whole processors that the control groups around this process grant, at least one; None where none limits it."""
-    granted = list(_groups(root))
-    return max(1, math.ceil(min(granted))) if granted else None
+    """The cgroup CPU limit, rounded up to whole CPUs; None: unlimited."""
+    limits = list(_group_limits(root))
+    return max(1, math.ceil(min(limits))) if limits else None
 
 
-def _groups(root: Path) -> Iterator[float]:
+def _group_limits(root: Path) -> Iterator[float]:
     for line in lines(root / "proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)
         if controllers == "":
@@ -25,8 +25,8 @@ def _groups(root: Path) -> Iterator[float]:
         inner = mount / path.lstrip("/")
         for folder in (inner, *inner.parents):
             quota, period = number(folder / "cpu.cfs_quota_us"), number(folder / "cpu.cfs_period_us")
-            for joined in lines(folder / "cpu.max"):
-                quota, period = (int(part) if part.isdigit() else None for part in joined.split())
+            for line_v2 in lines(folder / "cpu.max"):
+                quota, period = (int(part) if part.isdigit() else None for part in line_v2.split())
             if quota and period:
                 yield quota / period
             if folder == mount:

@@ -1,4 +1,4 @@
-"""How much memory this process may still take, and how it is shared out. Knows nothing of models."""
+"""Available memory, and how the cache memory is divided."""
 
 import contextlib
 import ctypes
@@ -7,41 +7,38 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/")
-KEPT = 8  # one byte in so many is for distributions
-BUNDLED = 16  # of the rest, one byte in so many is the bundled model's where there are others: its tokens are small
+DISTRIBUTIONS = 8  # 1/8 of the cache is for distributions
+BUNDLED = 16  # 1/16 of the rest is for the bundled model, if there are others: its tokens are small
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """What the bytes for what is kept are divided into; together they are never more."""
+    """Cache memory in bytes."""
 
     distributions: int
-    """Of all models."""
+    """All models together."""
     stored_by_bundled: int
-    """Keys and values of the bundled model."""
+    """The bundled model's KV cache."""
     stored_by_each: int
-    """Keys and values of each other model."""
+    """Each other model's KV cache."""
 
 
 def divide(total: int, others: int) -> Shares:
-    """What the bundled model and so many others may keep.
-
-    Keys and values take memory only as they are first used: what a small model can't fill is never taken.
-    """
-    distributions = total // KEPT
+    """Divides the cache memory. KV caches are allocated on use, so a small model never takes what it can't fill."""
+    distributions = total // DISTRIBUTIONS
     stored = total - distributions
     bundled = stored // BUNDLED if others else stored
     return Shares(distributions, bundled, (stored - bundled) // max(1, others))
 
 
 def give_back() -> None:
-    """Hands the system what the C library keeps of freed memory; nothing where it is another one than glibc."""
+    """Returns freed memory to the operating system; glibc only."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def available(root: Path = ROOT) -> int | None:
-    """Bytes that the machine and this process's control groups still allow; None where the system does not say."""
+    """Bytes available to this process, by machine and cgroup limits; None if unknown."""
     allowed = [*_machine(root), *_groups(root)]
     return max(0, min(allowed)) if allowed else None
 
@@ -54,7 +51,7 @@ def _machine(root: Path) -> Iterator[int]:
 
 
 def _groups(root: Path) -> Iterator[int]:
-    """What each control group around the process leaves; file pages it can give back count as free."""
+    """What each cgroup leaves; reclaimable file pages count as free."""
     for line in lines(root / "proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)
         if controllers == "":
@@ -75,7 +72,7 @@ def _groups(root: Path) -> Iterator[int]:
 
 
 def lines(path: Path) -> list[str]:
-    """The lines of a file; none where it can't be read."""
+    """A file's lines; none if it can't be read."""
     try:
         return path.read_text().splitlines()
     except OSError:
@@ -83,6 +80,6 @@ def lines(path: Path) -> list[str]:
 
 
 def number(path: Path) -> int | None:
-    """The number in a file; None where there is none, as in a limit of `max`."""
+    """The number in a file; None if there is none, such as for a limit of `max`."""
     first = next(iter(lines(path)), "")
     return int(first) if first.isdigit() else None

@@ -1,4 +1,4 @@
-"""The OpenMP runtime that torch computes with, and its threads. Knows nothing of models."""
+"""torch's OpenMP runtime and its threads."""
 
 import contextlib
 import ctypes
@@ -6,16 +6,15 @@ from collections.abc import MutableMapping
 from functools import cache
 from pathlib import Path
 
-SPINS = 30_000  # a pause each: 1.5 ms on newer processors, less on others
-SOFT = 1  # omp_pause_soft: what the program has set stays
+SPINS = 30_000  # 1.5 ms on recent CPUs, less on older ones
+SOFT = 1  # omp_pause_soft: keeps the runtime's settings
 
 
 def prepare(environment: MutableMapping[str, str]) -> None:
-    """Sets how long a thread watches for its next piece of work before it sleeps, unless the operator has.
+    """Sets how long OpenMP threads spin before they sleep, unless the operator has. Call before importing torch.
 
-    GNU's runtime reads it as torch is imported. Its own choice is ten times as long: where other programs keep the
-    processors busy, threads would spend their share of time on waiting for each other. With a much shorter one
-    they would sleep between two pieces of a step.
+    GNU's default is ten times as long and wastes CPU time when other programs are busy. With much less, threads would
+    sleep between two parts of a step.
     """
     if "OMP_WAIT_POLICY" not in environment:
         environment.setdefault("GOMP_SPINCOUNT", str(SPINS))
@@ -23,8 +22,8 @@ def prepare(environment: MutableMapping[str, str]) -> None:
 
 @cache
 def runtime() -> ctypes.CDLL | None:
-    """The very library that torch's own operations call; None where torch brings none."""
-    import torch  # here, so that what must happen before it can
+    """The OpenMP library that torch uses; None if torch doesn't bundle one."""
+    import torch  # after prepare
 
     folder = Path(torch.__file__).parent / "lib"
     for path in (*sorted(folder.glob("libgomp*")), *sorted(folder.glob("libomp*"))):
@@ -34,11 +33,11 @@ def runtime() -> ctypes.CDLL | None:
 
 
 def dismiss() -> None:
-    """Ends the threads that help the calling thread compute, until it computes again.
+    """Ends the calling thread's OpenMP helper threads until it computes again.
 
-    Each thread that computes has helpers of its own, and GNU's runtime counts them all: while there are more than
-    processors, idle or not, none watches for the next piece of work, but each sleeps and must be woken, hundreds of
-    times a forward pass. Other runtimes are left alone: they don't count, and may end all threads' helpers.
+    GNU's runtime counts the helpers of all threads. While there are more than CPUs, even idle ones, none spins; each
+    sleeps and must be woken, hundreds of times per forward pass. Other runtimes are left alone: they don't count, and
+    might end the helpers of all threads.
     """
     library = runtime()
     if library is not None and Path(library._name).name.startswith("libgomp"):

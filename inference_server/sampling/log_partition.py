@@ -1,4 +1,4 @@
-"""What lets a client move the temperature alone: sums over the whole vocabulary at a grid of inverse temperatures."""
+"""Sums over the vocabulary at a grid of inverse temperatures, from which clients compute other temperatures."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ INVERSE_TEMPERATURES = (
     *(GRID_FIRST * (GRID_LAST / GRID_FIRST) ** (i / (GRID_POINTS - 1)) for i in range(GRID_POINTS - 1)),
     GRID_LAST,
 )
-MANY = 16_384  # tokens in a vocabulary from which on compiling pays
+MANY = 16_384  # vocabulary size from which the compiled kernel pays off
 _TOLERANCE = 1e-5
 
 Moments = list[tuple[float, float, float]]
@@ -28,7 +28,7 @@ logger = structlog.get_logger(__name__)
 def partition(logits: NDArray[np.float32], highest: float) -> list[PartitionPoint]:
     """Log-sum-exp of logit * b, and mean and variance of the logit, at each b of INVERSE_TEMPERATURES.
 
-    `logits`: (V,) float32 with `highest` among them. Minus infinity rules a token out.
+    `logits`: (V,) float32, minus infinity for excluded tokens. `highest`: their maximum.
     """
     below = np.subtract(logits, highest, dtype=np.float64)
     if below.min() == -math.inf:
@@ -41,7 +41,7 @@ def partition(logits: NDArray[np.float32], highest: float) -> list[PartitionPoin
 
 
 def plain(below: NDArray[np.float64]) -> Moments:
-    """At each b: the sum of e^(b · x), and x's mean and variance under those weights; x at most 0, in float64."""
+    """At each b: the sum of e^(b · x), and the mean and variance of x with these weights; x <= 0."""
     found = []
     for b in INVERSE_TEMPERATURES:
         weights = np.exp(below * b)
@@ -53,13 +53,13 @@ def plain(below: NDArray[np.float64]) -> Moments:
 
 @cache
 def compiled() -> Callable[[NDArray[np.float64]], Moments] | None:
-    """As `plain`, in a tenth of the time; None where numba is missing or gives other numbers. Compiles at first."""
+    """`plain` as a numba kernel, ten times as fast; None if numba is missing or its results differ."""
     try:
         from inference_server.cpu.kernels import moments
 
         body = moments.moments_body()
-    except Exception as fault:  # numba may be absent, or fail on a machine in ways of its own
-        logger.warning("the partition is summed by numpy", reason=str(fault))
+    except Exception as fault:  # numba may be missing, or fail in its own ways
+        logger.warning("partition kernel not available, using numpy", reason=str(fault))
         return None
     grid = np.array(INVERSE_TEMPERATURES, dtype=np.float32)
 
@@ -75,6 +75,6 @@ def compiled() -> Callable[[NDArray[np.float64]], Moments] | None:
 
     trial = np.linspace(-40, 0, 3001)
     if not np.allclose(sums(trial), plain(trial), rtol=_TOLERANCE, atol=_TOLERANCE):
-        logger.warning("the partition is summed by numpy", reason="compiled sums give other numbers")
+        logger.warning("partition kernel not available, using numpy", reason="results differ from numpy's")
         return None
     return sums

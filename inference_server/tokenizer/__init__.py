@@ -1,1 +1,1 @@
-"""Text to token ids, and token ids to exact bytes."""
+"""Tokenizers: text to ids, ids to exact bytes."""

@@ -1,8 +1,8 @@
-"""How a tokenizer's decoder turns the names of tokens into text, kept exact to the byte and done one token at a time.
+"""Decodes tokens one at a time and exactly to the byte.
 
-A decoder joins all names and then makes text of them, losing half characters on the way. Here each of its steps is a
-function of one name and of its place in the text, so that a token can be spelled before its neighbours are known.
-Bytes that are no character by themselves travel through str as surrogate escapes. Knows no tokenizer.
+A tokenizer's decoder works on whole texts and loses partial characters. Here each of its steps is a function of one
+token's name and position, so that a token can be decoded without its neighbours. Bytes of partial characters pass
+through str as surrogate escapes.
 """
 
 import re
@@ -13,61 +13,54 @@ from typing import Any, NamedTuple
 from tokenizers import Regex, decoders
 
 Step = Callable[[str, bool], str]
-"""From a name, and whether it is the first of the text, to what it spells."""
+"""Takes a name and whether it is the text's first; returns its text."""
 
 
 class UnknownDecoder(ValueError):
-    """The decoder has a step that can't be done one token at a time; the message names it."""
+    """A decoder step that can't be applied token by token; the message names it."""
 
 
 class TextPosition(NamedTuple):
-    """Where in a text a token stands, as far as its spelling depends on it."""
+    """A token's position in its text, as far as decoding depends on it."""
 
     first: bool
-    strip: int  # how many more leading characters the decoder drops
-    owed: str  # what the token before left to be put in front of this one
+    strip: int  # leading characters still to drop
+    owed: str  # text that the previous token adds in front of this one
 
 
 INSIDE = TextPosition(first=False, strip=0, owed="")
-"""Well inside a text, where most tokens stand."""
+"""Where most tokens are."""
 
 
 @dataclass(frozen=True, slots=True)
 class ByteDecoder:
-    """A decoder as steps on one name, and what is done to the text as a whole."""
+    """Steps on single names, and what applies to the whole text."""
 
     steps: tuple[Step, ...] = ()
     strip: int = 0
     strip_character: str = " "
-    end_of_word: str = ""  # a name that ends so owes a space to the next
+    end_of_word: str = ""  # becomes a space in front of the next token
 
     @property
     def start(self) -> TextPosition:
-        """The place of a text's first token."""
         return TextPosition(first=True, strip=self.strip, owed="")
 
-    def spell(self, name: str, place: TextPosition, *, added: bool) -> tuple[str, TextPosition]:
-        """The text of a token at a place, and the place after it.
-
-        `added` says that the name is text taken in beside the model's own alphabet, which is not written in byte signs.
-        """
+    def spell(self, name: str, position: TextPosition, *, added: bool) -> tuple[str, TextPosition]:
+        """A token's text, and the next position. `added`: the name is plain text, not byte-level encoded."""
         text = name.removesuffix(self.end_of_word)
         for step in self.steps:
-            if not (added and step is byte_signs):
-                text = step(text, place.first)
+            if not (added and step is byte_level):
+                text = step(text, position.first)
         cut = 0
-        while cut < place.strip and text.startswith(self.strip_character, cut):
+        while cut < position.strip and text.startswith(self.strip_character, cut):
             cut += 1
-        left = place.strip - cut if cut == len(text) else 0
+        left = position.strip - cut if cut == len(text) else 0
         owed = " " if self.end_of_word and name.endswith(self.end_of_word) else ""
-        return place.owed + text[cut:], TextPosition(first=False, strip=left, owed=owed)
+        return position.owed + text[cut:], TextPosition(first=False, strip=left, owed=owed)
 
 
 def of_decoder(config: Mapping[str, Any] | None) -> ByteDecoder:
-    """The spelling of a decoder given as tokenizer.json describes it; without one, names are joined by spaces.
-
-    Raises UnknownDecoder.
-    """
+    """A decoder in tokenizer.json's format; None joins names with spaces. Raises UnknownDecoder."""
     if config is None:
         return ByteDecoder(steps=(spaced,))
     steps: list[Step] = []
@@ -78,9 +71,9 @@ def of_decoder(config: Mapping[str, Any] | None) -> ByteDecoder:
     for part in flat(config):
         kind = part["type"]
         if strip and kind != "Fuse":
-            raise UnknownDecoder(f"{kind} after a Strip of the whole text")
+            raise UnknownDecoder(f"{kind} after Strip on the whole text")
         if end_of_word and kind != "Fuse":
-            raise UnknownDecoder(f"{kind} after the spaces that BPEDecoder puts between words")
+            raise UnknownDecoder(f"{kind} after BPEDecoder")
         if kind == "Fuse":
             whole = True
         elif kind == "Strip" and whole:
@@ -97,28 +90,28 @@ def of_decoder(config: Mapping[str, Any] | None) -> ByteDecoder:
     return ByteDecoder(tuple(steps), strip, strip_character, end_of_word)
 
 
-def of_sentencepiece(*, space_in_front: bool) -> ByteDecoder:
-    """SentencePiece's own spelling; `space_in_front` says that it puts a space before every text and takes it away."""
-    return ByteDecoder(steps=(without_sign, in_place_of("▁", " "), byte_name)[0 if space_in_front else 1 :])
+def of_sentencepiece(*, prepends_space: bool) -> ByteDecoder:
+    """SentencePiece's own decoding."""
+    return ByteDecoder(steps=(without_leading_space, replaced("▁", " "), byte_name)[0 if prepends_space else 1 :])
 
 
 def flat(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The parts of a decoder, sequences opened."""
+    """The steps of nested sequences."""
     if config["type"] != "Sequence":
         return [config]
     return [part for inner in config["decoders"] for part in flat(inner)]
 
 
 def acts_on_single_characters(part: Mapping[str, Any]) -> bool:
-    """Whether a step does the same to a whole text as to its tokens one by one."""
+    """Whether a step on the whole text equals the step on each token."""
     return part["type"] == "Replace" and len(part["pattern"].get("String", "")) == 1
 
 
-SIGNS_OF_THEMSELVES = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-BYTE_OF_SIGN = {chr(byte): byte for byte in SIGNS_OF_THEMSELVES} | {
-    chr(0x100 + index): byte for index, byte in enumerate(sorted(set(range(0x100)) - set(SIGNS_OF_THEMSELVES)))
+PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+BYTE_OF_CHARACTER = {chr(byte): byte for byte in PRINTABLE} | {
+    chr(0x100 + index): byte for index, byte in enumerate(sorted(set(range(0x100)) - set(PRINTABLE)))
 }
-"""Byte-level names write every byte as one printable character: printable Latin-1 as itself, the rest from U+0100."""
+"""GPT-2's byte-level alphabet: printable Latin-1 bytes stand for themselves, the others start at U+0100."""
 
 BYTE_NAME = re.compile("<0x([0-9A-Fa-f]{2})>")
 
@@ -135,61 +128,61 @@ CLEANED = (
     (" 've", "'ve"),
     (" 're", "'re"),
 )
-"""What WordPiece's clean-up makes of a token and the space in front of it."""
+"""WordPiece's clean-up of a token and the space before it."""
 
 
 def escaped(raw: bytes) -> str:
-    """Bytes as text, those that form no character as surrogate escapes."""
+    """Bytes as text, with invalid UTF-8 as surrogate escapes."""
     return raw.decode(errors="surrogateescape")
 
 
-def byte_signs(name: str, first: bool) -> str:
-    """ByteLevel: every sign a byte, unless some character is no such sign."""
+def byte_level(name: str, first: bool) -> str:
+    """ByteLevel: one byte per character, if all are in the alphabet."""
     try:
-        return escaped(bytes([BYTE_OF_SIGN[sign] for sign in name]))
+        return escaped(bytes([BYTE_OF_CHARACTER[character] for character in name]))
     except KeyError:
         return name
 
 
 def byte_name(name: str, first: bool) -> str:
-    """ByteFallback: <0xE2> is the byte."""
+    """ByteFallback: <0xE2> is the byte E2."""
     match = BYTE_NAME.fullmatch(name)
     return escaped(bytes.fromhex(match[1])) if match else name
 
 
 def spaced(name: str, first: bool) -> str:
-    """No decoder: spaces between names."""
+    """No decoder: names are joined with spaces."""
     return name if first else f" {name}"
 
 
-def without_sign(name: str, first: bool) -> str:
-    """SentencePiece: the sign of a space in front of the first name is none of the text."""
+def without_leading_space(name: str, first: bool) -> str:
+    """SentencePiece: the first name's leading space is not part of the text."""
     return name.removeprefix("▁") if first else name
 
 
-def in_place_of(old: str, new: str) -> Step:
-    """One string by another."""
+def replaced(old: str, new: str) -> Step:
+    """Replaces a string."""
     return lambda name, first: name.replace(old, new)
 
 
 def replace(part: Mapping[str, Any]) -> Step:
-    """Replace: one string, or whatever a regular expression matches, by another."""
+    """Replace, with a string or a regular expression."""
     content: str = part["content"]
     if "String" in part["pattern"]:
-        return in_place_of(part["pattern"]["String"], content)
-    decoder = decoders.Replace(Regex(part["pattern"]["Regex"]), content)  # its dialect is not that of re
+        return replaced(part["pattern"]["String"], content)
+    decoder = decoders.Replace(Regex(part["pattern"]["Regex"]), content)  # not the syntax of re
 
     def step(name: str, first: bool) -> str:
         try:
             return decoder.decode([name])
-        except UnicodeEncodeError:  # half a character matches nothing
+        except UnicodeEncodeError:  # a partial character
             return name
 
     return step
 
 
 def strip_each(part: Mapping[str, Any]) -> Step:
-    """Strip before the names are joined: so many of a character from either end of each."""
+    """Strip on each name."""
     character: str = part["content"]
 
     def step(name: str, first: bool) -> str:
@@ -203,14 +196,14 @@ def strip_each(part: Mapping[str, Any]) -> Step:
 
 
 def metaspace(part: Mapping[str, Any]) -> Step:
-    """Metaspace: its sign is a space, but none in the first name where one is put in front of every text."""
-    sign: str = part["replacement"]
+    """Metaspace: the replacement character is a space, or nothing at the start of a text that had one prepended."""
+    character: str = part["replacement"]
     at_start = " " if part["prepend_scheme"] == "never" else ""
-    return lambda name, first: name.replace(sign, at_start if first else " ")
+    return lambda name, first: name.replace(character, at_start if first else " ")
 
 
 def wordpiece(part: Mapping[str, Any]) -> Step:
-    """WordPiece: a name with the prefix goes on with the word, any other begins one; then the clean-up."""
+    """WordPiece: the prefix marks the continuation of a word."""
     prefix: str = part["prefix"]
     cleaned = CLEANED if part["cleanup"] else ()
 
@@ -225,7 +218,7 @@ def wordpiece(part: Mapping[str, Any]) -> Step:
 
 
 STEPS: dict[str, Callable[[Mapping[str, Any]], Step]] = {
-    "ByteLevel": lambda part: byte_signs,
+    "ByteLevel": lambda part: byte_level,
     "ByteFallback": lambda part: byte_name,
     "Replace": replace,
     "Strip": strip_each,

@@ -1,7 +1,7 @@
-"""What a vocabulary needs of a tokenizer, read from its tokenizer.json as that stands. Knows no model, and no class.
+"""Loads tokenizer.json exactly as written.
 
-transformers builds normalizer, pre-tokenizer and decoder anew from the class that a folder names, and so reads many
-published files otherwise than they say. Here the file alone decides how text becomes ids and ids become names.
+transformers rebuilds normalizer, pre-tokenizer and decoder from the tokenizer class, and so tokenizes many published
+models differently from what their files say. Here the file alone decides.
 """
 
 import itertools
@@ -24,45 +24,43 @@ FILE = "tokenizer.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizerBackend:
-    """A tokenizer as plain parts. The functions may be called from several threads at once.
+    """A tokenizer's parts. The functions are thread-safe."""
 
-    read: the ids of a text, with nothing put around it. name: what a token is called, None for an id it skips.
-    size: one more than the highest id. text_size: the same of those ids that are text.
-    special: ids that are marks and not text. added: ids of text taken in beside the model's own alphabet.
-    prefix: the special tokens that belong in front of a text.
-    """
-
-    read: Callable[[str], list[int]]
+    encode: Callable[[str], list[int]]
+    """Text to ids, without special tokens around it."""
     name: Callable[[int], str | None]
-    spelling: ByteDecoder
+    """A token's name; None for unused ids."""
+    decoder: ByteDecoder
     size: int
+    """Highest id + 1."""
     text_size: int
+    """Highest id of a text token + 1."""
     special: frozenset[int]
     added: frozenset[int] = frozenset()
+    """Ids of added tokens, whose names are plain text rather than encoded bytes."""
     prefix: tuple[int, ...] = ()
+    """Special tokens that belong in front of a text."""
     bos_id: int | None = None
     eos_id: int | None = None
 
 
 def read(folder: Path) -> TokenizerBackend:
-    """The lexicon of a folder's tokenizer.json, with the roles that the files beside it give.
-
-    Raises LoadFailed, or UnknownDecoder.
-    """
+    """A folder's tokenizer.json and special tokens. Raises LoadFailed or UnknownDecoder."""
     try:
         backend = Tokenizer.from_file(str(folder / FILE))
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # a panic in the library is no Exception
-        raise LoadFailed(f"{FILE} can't be read ({first_line(error)}); fetch it again") from error
+    except BaseException as error:  # a panic in the library is not an Exception
+        raise LoadFailed(f"{FILE} can't be read ({first_line(error)}); download it again") from error
     return of_backend(backend, special_tokens.read(folder))
 
 
 def of_backend(
-    backend: Tokenizer, given: SpecialTokens, read: Callable[[str], list[int]] | None = None
+    backend: Tokenizer, given: SpecialTokens, encode: Callable[[str], list[int]] | None = None
 ) -> TokenizerBackend:
-    """The lexicon of a tokenizer of the tokenizers library, which is changed: it reads every text whole, and always
-    alike. `read` may stand in for its own reading. Raises UnknownDecoder.
+    """Wraps a tokenizer of the tokenizers library, with truncation, padding and dropout turned off.
+
+    `encode` replaces its own encoding. Raises UnknownDecoder.
     """
     backend.no_truncation()
     backend.no_padding()
@@ -74,13 +72,13 @@ def of_backend(
     special |= {index for index, token in extra.items() if token.special}
     known = backend.get_vocab().values()
     bos_id = ids.get(special_tokens.BEGIN)
-    prefix = ids_in_front(backend)
+    prefix = prefix_of(backend)
     if not prefix and given.begins and bos_id is not None:
         prefix = (bos_id,)
     return TokenizerBackend(
-        read=read or reader(backend),
+        encode=encode or encoder(backend),
         name=backend.id_to_token,
-        spelling=token_bytes.of_decoder(decoder_of(backend)),
+        decoder=token_bytes.of_decoder(decoder_of(backend)),
         size=1 + max(known, default=-1),
         text_size=1 + max((index for index in known if index not in special), default=-1),
         special=frozenset(special),
@@ -91,27 +89,29 @@ def of_backend(
     )
 
 
-def reader(backend: Tokenizer) -> Callable[[str], list[int]]:
-    """A tokenizer's own way from text to ids, with nothing put around them.
+def encoder(backend: Tokenizer) -> Callable[[str], list[int]]:
+    """Text to ids, without special tokens.
 
-    As a batch of one: the library holds Python's lock for as long as it encodes a single text, so a million bytes would
-    stop every other thread for seconds.
+    Uses a batch of one because `encode` holds the GIL: a text of a million bytes would block every thread for seconds.
     """
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # no threads of its own for that one text
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # no thread pool for a single text
     return lambda text: backend.encode_batch_fast([text], add_special_tokens=False)[0].ids
 
 
-def ids_in_front(backend: Tokenizer) -> tuple[int, ...]:
-    """The special tokens that a tokenizer's post-processor puts in front of any text."""
+def prefix_of(backend: Tokenizer) -> tuple[int, ...]:
+    """The special tokens that the post-processor prepends to a text."""
     if backend.post_processor is None:
         return ()
-    any_text = Tokenizer(models.WordLevel({"a": 0})).encode("a")
-    framed = backend.post_processor.process(any_text)
-    put = itertools.takewhile(lambda pair: pair[1], zip(framed.ids, framed.special_tokens_mask, strict=True))
-    return tuple(index for index, _ in put)
+    sample = Tokenizer(models.WordLevel({"a": 0})).encode("a")
+    processed = backend.post_processor.process(sample)
+    added = itertools.takewhile(lambda pair: pair[1], zip(processed.ids, processed.special_tokens_mask, strict=True))
+    return tuple(index for index, _ in added)
 
 
 def decoder_of(backend: Tokenizer) -> Mapping[str, Any] | None:
-    """The decoder as tokenizer.json describes it; None where there is none."""
-    decoder: Mapping[str, Any] | None = json.loads(backend.decoder.__getstate__()) if backend.decoder else None
+    """The decoder in tokenizer.json's format; None if there is none."""
+    empty = Tokenizer(models.WordLevel({}))  # serialising the real vocabulary would take much longer
+    if backend.decoder is not None:
+        empty.decoder = backend.decoder
+    decoder: Mapping[str, Any] | None = json.loads(empty.to_str())["decoder"]
     return decoder

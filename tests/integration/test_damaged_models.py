@@ -17,7 +17,7 @@ from inference_server.settings import Settings
 from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 DAMAGED = 250  # a token that no trial at load asks for
-NOT_A_NUMBER = "the model's output is not a number; its weights may be damaged"
+NOT_A_NUMBER = "the model returned NaN or infinite logits; its weights may be corrupt"
 
 
 @pytest.fixture(scope="module")

@@ -101,7 +101,7 @@ def test_a_port_that_is_taken_is_told_in_words() -> None:
         with server_process({"NEXTTOKEN_GRPC_PORT": str(taken.getsockname()[1])}) as server:
             assert server.end() == 1
     assert server.log[-1].startswith("cannot start: can't listen on 127.0.0.1:")
-    assert "another process has the port" in server.log[-1]
+    assert "the port is in use" in server.log[-1]
     assert "NEXTTOKEN_GRPC_PORT" in server.log[-1]
 
 

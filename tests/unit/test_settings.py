@@ -39,11 +39,11 @@ def test_a_fault_names_the_variable_and_the_range(variable: str, value: str, wor
     ("variable", "value", "words"),
     [
         ("NEXTTOKEN_TRUSTED_PROXIES", "10.0.0.0/8, proxy", "'proxy' does not appear to be an IPv4 or IPv6 network"),
-        ("NEXTTOKEN_TRUSTED_PROXIES", "10.0.0.1/8", "has host bits set; give an address or a network such as"),
-        ("NEXTTOKEN_TRUSTED_HOSTS", "https://a.org", "https://a.org is no host name such as example.org"),
-        ("NEXTTOKEN_TRUSTED_HOSTS", "a.org:80", "a.org:80 is no host name such as example.org"),
-        ("NEXTTOKEN_CORS_ORIGINS", "a.org", "a.org is no origin such as https://example.org"),
-        ("NEXTTOKEN_CORS_ORIGINS", "https://a.org/", "https://a.org/ is no origin such as https://example.org"),
+        ("NEXTTOKEN_TRUSTED_PROXIES", "10.0.0.1/8", "has host bits set; must be an address or a network such as"),
+        ("NEXTTOKEN_TRUSTED_HOSTS", "https://a.org", "https://a.org must be a host name such as example.org"),
+        ("NEXTTOKEN_TRUSTED_HOSTS", "a.org:80", "a.org:80 must be a host name such as example.org"),
+        ("NEXTTOKEN_CORS_ORIGINS", "a.org", "a.org must be an origin such as https://example.org"),
+        ("NEXTTOKEN_CORS_ORIGINS", "https://a.org/", "https://a.org/ must be an origin such as https://example.org"),
         ("NEXTTOKEN_RATE_PER_S", "-1", "Expected int >= 0"),
     ],
 )

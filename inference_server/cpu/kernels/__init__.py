@@ -1,1 +1,1 @@
-"""Compiled arithmetic for CPUs: weights as the checkpoint holds them, sums in float32."""
+"""Numba kernels for CPUs: 16-bit weights, float32 arithmetic."""

@@ -1,4 +1,4 @@
-"""Compiles every kernel and keeps it in NUMBA_CACHE_DIR, for later starts: `python -m inference_server.cpu.kernels`."""
+"""Compiles all kernels into NUMBA_CACHE_DIR ahead of time: `python -m inference_server.cpu.kernels`."""
 
 import inspect
 import sys
@@ -10,7 +10,7 @@ from inference_server.cpu.kernels.tiles import BFLOAT16, FLOAT16, FLOAT32
 
 
 def main() -> None:
-    """Calls each function that makes a body, for each kind of weights where they differ by kind."""
+    """Calls every *_body function, once per weight dtype if it takes one."""
     for module in iter_modules(kernels.__path__, f"{kernels.__name__}."):
         if module.name.endswith(".__main__"):
             continue

@@ -1,4 +1,4 @@
-"""New tokens of one prompt against the prompt's stored keys and values."""
+"""Attention of a prompt's new tokens over its cached keys and values."""
 
 from typing import Any
 
@@ -8,22 +8,22 @@ from numba import njit
 from inference_server.cpu.kernels.team import here, size
 from inference_server.cpu.kernels.vectors import PAGE, exponential, floats, highest, page_mix, page_scores
 
-ROW = 3  # numbers that describe a new token: where its pages are listed, its position, its slot or -1
-BLOCK = 3  # numbers that describe a block: its first new token, how many, and whether they are alternatives
+ROW = 3  # per new token: index into the page list, position, slot or -1
+BLOCK = 3  # per block: first new token, number of tokens, whether they are alternatives
 
 
 @njit(nogil=True)
 def tasks(count: int) -> tuple[int, int]:
-    """This thread's share of `count` tasks, in one run: rows of one prompt find its keys still near."""
+    """This thread's contiguous share of `count` tasks, so that rows of one prompt find its keys in cache."""
     return count * here() // size(), count * (here() + 1) // size()
 
 
 @njit(nogil=True)
 def turn(task: int, last: int, rows: int, blocks: int, groups: int) -> tuple[int, int, int]:
-    """What begins with a task of blocks · groups: a block, its first key head, and how many heads, up to task `last`.
+    """The block, first key head and number of heads to process from a task on, up to task `last`.
 
-    Where each block is one token of a prompt of its own, its heads follow one another: in a page they lie side by side.
-    Blocks of one prompt take them one by one, and find the pages of each still near.
+    If each block is one token of a separate prompt, it takes its heads together, since they are adjacent in a page.
+    Blocks of the same prompt take one head at a time and find its pages in cache.
     """
     if blocks == rows:
         g = task % groups
@@ -37,7 +37,7 @@ _mix_of_1, _mix_of_2, _mix_of_3, _mix_of_4 = (page_mix(queries) for queries in r
 
 @njit(nogil=True)
 def _scores(query: int, page: int, queries: int, width: int, scores: int, stride: int, following: int) -> None:
-    """Scores of any number of queries, up to four at a time."""
+    """Scores of any number of queries, four at a time."""
     q = 0
     while q < queries:
         left, at, to = queries - q, query + q * width * 4, scores + q * stride * 4
@@ -72,7 +72,7 @@ def _mix(
 
 @njit(nogil=True, fastmath={"reassoc", "contract", "nsz", "nnan"})
 def _soften(address: int, count: int, scaling: Any) -> None:
-    """Scores to weights that sum to 1; a float32 scaling."""
+    """Softmax of scores * scaling, in place."""
     top, scores = highest(address, count), floats(address, count)
     total = np.float32(0)
     for j in range(count):
@@ -88,7 +88,7 @@ def _soften(address: int, count: int, scaling: Any) -> None:
 def store(
     key: int, value: int, key_width: int, value_width: int, keys: int, values: int, page_step: int, slot: int
 ) -> None:
-    """Copies one new token's key and value into its slot. `keys`, `values` and `page_step` as in attend."""
+    """Writes a new token's key and value to its slot. `keys`, `values` and `page_step` as in attend."""
     own, stored = floats(key, key_width), floats(keys + slot // PAGE * page_step, key_width * PAGE)
     for d in range(key_width):
         stored[d * PAGE + slot % PAGE] = own[d]
@@ -99,12 +99,12 @@ def store(
 
 
 def stride_of(position: int) -> int:
-    """How many numbers attend needs for each query of a block whose last token is at a position."""
+    """Scratch floats per query of a block whose last token is at `position`."""
     return (position // PAGE + 2) * PAGE
 
 
 def scratch_of(heads: int, share: int, abreast: int, longest: int) -> int:
-    """How many numbers attend needs for whatever turn gives, blocks of at most `abreast` tokens up to a position."""
+    """Scratch floats for any result of `turn`, with blocks of at most `abreast` tokens up to a position."""
     return max(heads, abreast * share) * stride_of(longest)
 
 
@@ -134,13 +134,13 @@ def attend(
     scaling: float,
     scratch: int,
 ) -> None:
-    """A block of `count` new tokens of a prompt, for `many` key heads, each of which `share` queries of a token use.
+    """Attention of a block of `count` new tokens for `many` key heads, each shared by `share` query heads.
 
-    query, key, value and output: the first token's and first head's; the next token's lie `heads` or `groups` heads on.
-    `keys` and `values`: that key head's part of page 0, the next head's follows; `page_step`: to the same part of page
-    1, and so on. `pages` hold the prompt. `position`: the first token's; each of the others follows the one before, its
-    own key and value stored, or with `apart` is an alternative to it, whose own are not in the pages. Only the last
-    `window` tokens count, itself included. `scratch` has as many numbers as stride_of says for each of count · many ·
+    query, key, value, output: addresses for the first token and head; the next token is `heads` or `groups` heads
+    further. keys, values: this key head's part of page 0, followed by the next head's; `page_step` is the distance to
+    the next page. pages: the prompt's. position: the first token's. The other tokens follow it, with their keys and
+    values stored, or with `apart` are alternatives at the same position, whose keys and values are not in the pages.
+    window: sliding window in tokens, the token itself included. scratch: stride_of floats for each of count · many ·
     share queries.
     """
     last = position if apart else position + count - 1
@@ -168,10 +168,10 @@ def attend(
         for h in range(queries):
             scores = floats(scratch + (i * queries + h) * stride * 4, stride)
             mixed = floats(output + (i * heads + h) * value_width * 4, value_width)
-            kept = i * groups + h // share
+            own = i * groups + h // share
             if apart:
                 own_query = floats(query + (i * heads + h) * key_width * 4, key_width)
-                own_key = floats(key + kept * key_width * 4, key_width)
+                own_key = floats(key + own * key_width * 4, key_width)
                 total = np.float32(0)
                 for d in range(key_width):
                     total += own_query[d] * own_key[d]
@@ -179,7 +179,7 @@ def attend(
             _soften(scratch + ((i * queries + h) * stride + first) * 4, at + 1 - first, scaling)
             for j in range(first // PAGE * PAGE, first):
                 scores[j] = np.float32(0)
-            own_value = floats(value + kept * value_width * 4, value_width)
+            own_value = floats(value + own * value_width * 4, value_width)
             weight = scores[at] if apart else np.float32(0)
             for d in range(value_width):
                 mixed[d] = weight * own_value[d]

@@ -1,6 +1,6 @@
-"""A whole pass of a Llama-like decoder over new tokens, in one parallel region. Knows addresses only.
+"""A forward pass of a Llama-like decoder over new tokens, in one parallel region.
 
-The threads of a team share each product's outputs and each attention's heads, and meet between them.
+Threads divide the outputs of each matrix product and the heads of each attention, with barriers between them.
 """
 
 from functools import cache
@@ -15,13 +15,13 @@ from inference_server.cpu.kernels.team import SOURCES, Body, here, meet
 from inference_server.cpu.kernels.tiles import BFLOAT16, FLOAT16, FLOAT32
 from inference_server.cpu.kernels.vectors import PAGE, exponential, floats, integers
 
-# the head of the table: counts and addresses of one pass
+# table header: counts and addresses of one pass
 (
     ROWS, BLOCKS, ANSWERS, LAYERS, HIDDEN, HEADS, GROUPS, WIDTH, INNER, VOCABULARY, PAGE_STEP, ROW_TABLE, BLOCK_TABLE,
     ANSWER_LIST, PAGE_LIST, COSINES, SINES, STATES, QUERIES, KEYS, VALUES, MIXED, GATE, UP, NORMED, NORMED_STEP,
     SCRATCH, SCRATCH_STEP, LOGITS, FLOATS, FINAL_NORM, OUTPUT_WEIGHT, LAYER_TABLE, HEAD_SIZE,
 ) = range(34)  # fmt: skip
-# one layer of the table; an address of 0: there is none
+# one layer's entries; address 0: absent
 (
     L_NORM, L_QUERY, L_QUERY_BIAS, L_KEY, L_KEY_BIAS, L_VALUE, L_VALUE_BIAS, L_OUTPUT, L_OUTPUT_BIAS, L_QUERY_NORM,
     L_KEY_NORM, L_SECOND_NORM, L_GATE, L_UP, L_DOWN, L_KEY_STORE, L_VALUE_STORE, L_WINDOW, LAYER_SIZE,
@@ -48,7 +48,7 @@ def _norm_rows(source: int, weight: int, rows: int, count: int, epsilon: float, 
 
 @njit(nogil=True)
 def _add(source: int, bias: int, rows: int, count: int, first: int, last: int, target: int) -> None:
-    """target += source (+ bias), in columns first…last of (rows, count); a target of 0: in place."""
+    """target += source (+ bias), in columns first…last of (rows, count); target 0: in place."""
     for m in range(rows):
         if bias:
             x, b = floats(source + m * count * 4, count), floats(bias, count)
@@ -62,7 +62,7 @@ def _add(source: int, bias: int, rows: int, count: int, first: int, last: int, t
 
 @njit(nogil=True)
 def _rotate(row: int, cosines: int, sines: int, width: int) -> None:
-    """Rotary position of one head, halves apart."""
+    """Rotary embedding of one head, in half-split layout."""
     x, c, s = floats(row, width), floats(cosines, width), floats(sines, width)
     half = width // 2
     for i in range(half):
@@ -82,8 +82,8 @@ def _gate(gate: int, up: int, rows: int, count: int, first: int, last: int) -> N
 
 
 @njit(nogil=True)
-def _place(table: Any, layer: Any, row_table: Any) -> None:
-    """Turns new queries and keys to their positions, and stores new keys and values."""
+def _rotate_and_store(table: Any, layer: Any, row_table: Any) -> None:
+    """Applies rotary embeddings to new queries and keys, and stores new keys and values."""
     rows, heads, groups, width = table[ROWS], table[HEADS], table[GROUPS], table[WIDTH]
     share, inside = heads // groups, width * PAGE * 4
     epsilon = floats(table[FLOATS], 2)[0]
@@ -158,7 +158,7 @@ def _pass(kind: Any, pointer: Any) -> None:
         product(kind, normed, rows, layer[L_VALUE], hidden, first, last, values, groups * width)
         _add(values, layer[L_VALUE_BIAS], rows, groups * width, first, last, 0)
         meet()
-        _place(table, layer, row_table)
+        _rotate_and_store(table, layer, row_table)
         meet()
         _attention(table, layer, row_table)
         meet()
@@ -184,7 +184,7 @@ def _pass(kind: Any, pointer: Any) -> None:
 
 @cache
 def decoder_body(kind: int) -> Body:
-    """The pass for weights of one kind; the table's FLOATS hold epsilon and scaling."""
+    """The pass for one weight dtype; the table's FLOATS are epsilon and scaling."""
     sources = SOURCES
 
     def of_bfloat16(pointer: Any) -> None:

@@ -1,4 +1,4 @@
-"""Sums over a vocabulary at several inverse temperatures, read once, by a team. Knows addresses only."""
+"""Sums over a vocabulary at several inverse temperatures in one read."""
 
 from functools import cache
 from typing import Any
@@ -10,7 +10,7 @@ from inference_server.cpu.kernels.team import SOURCES, Body, here, size
 from inference_server.cpu.kernels.vectors import doubles, exponential, floats
 
 LOGITS, COUNT, GRID, POINTS, SUMS, SIZE = range(6)
-BLOCK = 1024  # logits that stay near while every point of the grid passes over them
+BLOCK = 1024  # logits that stay in cache for all grid points
 
 
 @njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
@@ -43,7 +43,7 @@ def _moments(pointer: Any) -> None:
 
 @cache
 def moments_body() -> Body:
-    """For each thread and each b of the grid, three sums (threads, points, 3) in float64, added to what is there."""
+    """Adds three float64 sums per thread and grid point to (threads, points, 3)."""
     sources = SOURCES
 
     def of_float32(pointer: Any) -> None:

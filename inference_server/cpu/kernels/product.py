@@ -1,4 +1,4 @@
-"""x · wᵀ for a few rows of x: the weights are read from memory once, whatever the rows."""
+"""x · wᵀ for a few rows of x, reading the weights from memory once."""
 
 from functools import cache
 from typing import Any
@@ -9,24 +9,24 @@ from numba import carray, njit
 from inference_server.cpu.kernels.team import SOURCES, Body, here, size
 from inference_server.cpu.kernels.tiles import BFLOAT16, FLOAT16, FLOAT32, LANES, block, bytes_of
 
-SHARE = 8  # outputs are handed to threads in multiples of this many
-MOST = 4  # rows that pass together
-NEAR = 256 * 1024  # bytes of rows, and of weights, that stay in a core's cache beside each other
-_WIDE = 4 if LANES == 16 else 2  # outputs whose sums fit the registers beside so many rows
+SHARE = 8  # outputs are divided among threads in multiples of this
+MOST = 4  # rows per pass
+NEAR = 256 * 1024  # bytes of rows, and of weights, that fit in a core's cache together
+_WIDE = 4 if LANES == 16 else 2  # outputs whose sums fit in registers with MOST rows
 
-_DEEP = 4  # registers that hold the sum of a single output
-_AHEAD = 4096  # bytes between the weight that a single row reads and the one it asks for
+_DEEP = 4  # registers per sum for a single row
+_AHEAD = 4096  # prefetch distance in bytes for a single row
 
-# one row reads the weights in one stream; several take blocks of outputs; both ask for later weights meanwhile
+# a single row streams the weights; several rows take blocks of outputs; both prefetch
 _one = block(1, 1, depth=_DEEP, ahead=True)
 _two, _three, _four = (block(rows, _WIDE, ahead=True) for rows in (2, 3, 4))
 
 
 @njit(nogil=True)
 def product(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
-    """Outputs first…last of every row. Addresses in bytes; x (rows, width), w (outputs, width), y (rows, y_stride).
+    """Outputs first…last of every row. x (rows, width), w (outputs, width), y (rows, y_stride) are addresses.
 
-    As many rows as stay near pass over as many weights as stay near, so many rows read both from memory few times.
+    Tiled so that the rows and weights of a tile stay in cache.
     """
     row_bytes = width * bytes_of(kind)
     panel = max(MOST, NEAR // (width * 4) // MOST * MOST)
@@ -39,10 +39,7 @@ def product(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: 
 
 @njit(nogil=True)
 def _panel(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
-    """As product. All rows pass over a block of outputs while its weights are near.
-
-    Each pass asks for a part of the next block.
-    """
+    """One tile: all rows pass over a block of outputs while its weights are in cache, prefetching the next block."""
     row_bytes = width * bytes_of(kind)
     whole = first if rows == 1 else last - (last - first) % _WIDE
     passes = (rows + MOST - 1) // MOST
@@ -72,7 +69,7 @@ def _panel(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: i
 
 @njit(nogil=True)
 def bounds(outputs: int) -> tuple[int, int]:
-    """The outputs of this thread's share."""
+    """This thread's range of outputs."""
     parts = size()
     step = (outputs + parts * SHARE - 1) // (parts * SHARE) * SHARE
     first = min(outputs, here() * step)
@@ -88,7 +85,7 @@ def _share(kind: Any, pointer: Any) -> None:
 
 @cache
 def product_body(kind: int) -> Body:
-    """The product for a team. Table: x, rows, w, width, outputs, y, y_stride."""
+    """The product across threads. Table: x, rows, w, width, outputs, y, y_stride."""
     sources = SOURCES
 
     def of_bfloat16(pointer: Any) -> None:

@@ -1,4 +1,4 @@
-"""Attention of new tokens of many prompts, by a team. Knows addresses only."""
+"""Paged attention of new tokens of many prompts."""
 
 from functools import cache
 from typing import Any
@@ -54,7 +54,7 @@ def _attend(pointer: Any) -> None:
 
 @cache
 def rows_body() -> Body:
-    """Attends for every row of the table, and stores the new keys and values that have a slot."""
+    """Attention for every row of the table; also stores new keys and values that have a slot."""
     sources = SOURCES
 
     def of_float32(pointer: Any) -> None:

@@ -1,7 +1,7 @@
-"""Several threads on one piece of work: the very threads torch computes with, so that the two never compete.
+"""Runs a kernel on torch's own OpenMP threads, so that the two don't compete for cores.
 
-Every thread of a team runs the same compiled body over one table of int64 numbers; `here` and `size` tell a body its
-share, `meet` waits until all have come so far. A table holds addresses, counts and strides.
+Every thread runs the same compiled body on one int64 table of addresses, counts and strides. In a body, `here` is the
+thread's number, `size` the number of threads, `meet` a barrier.
 """
 
 import ctypes
@@ -33,41 +33,40 @@ _SYMBOLS = {
 
 
 class NoTeamError(Exception):
-    """torch's threads can't be reached on this platform."""
+    """torch's OpenMP threads are not accessible on this platform."""
 
 
 @cache
 def _start() -> Any:
-    """The call that runs a body in all threads. Raises NoTeamError."""
+    """GOMP_parallel. Raises NoTeamError."""
     library: Any = openmp.runtime()
     try:
         for ours, theirs in _SYMBOLS.items():
             llvmlite.binding.add_symbol(ours, ctypes.cast(getattr(library, theirs), ctypes.c_void_p).value)
         start = library.GOMP_parallel
     except AttributeError:
-        raise NoTeamError("torch's OpenMP runtime is not at hand") from None
+        raise NoTeamError("torch's OpenMP runtime is not accessible") from None
     start.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
     start.restype = None
     return start
 
 
 class Body:
-    """A compiled body, ready to be run by a team."""
+    """A compiled kernel."""
 
     def __init__(self, function: Callable[[Any], None]) -> None:
-        """Compiles `function(table)`, a function of a pointer to int64, or finds it compiled. Raises NoTeamError.
+        """Compiles `function(table)`, which takes a pointer to int64, or loads it from numba's cache.
 
-        What it calls may lie in other files, so to be found again only while none changed, it must refer to SOURCES
-        as a variable of an enclosing function. Kept where numba keeps things: beside its source, in the user's cache
-        or in NUMBA_CACHE_DIR.
+        numba notices changes in the function's own file only. Refer to SOURCES, a hash of all kernel files, as a
+        closure variable so that it becomes part of the cache key. Raises NoTeamError.
         """
         self._start = _start()
         try:
             self._compiled = cfunc(BODY, cache=True)(function)
-        except RuntimeError:  # nowhere to keep it
+        except RuntimeError:  # no writable cache
             self._compiled = cfunc(BODY)(function)
         self._address = self._compiled.address
 
     def run(self, table: NDArray[np.int64], threads: int) -> None:
-        """Runs it and waits; the interpreter's lock is free meanwhile."""
+        """Runs it and waits, without the GIL."""
         self._start(self._address, table.ctypes.data, threads, 0)

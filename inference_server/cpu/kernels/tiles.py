@@ -1,7 +1,7 @@
-"""Small blocks of a matrix product, kept in vector registers. Knows addresses and strides, no tensors.
+"""Matrix product tiles in vector registers, in LLVM IR.
 
-A bfloat16 is the upper half of a float32 and a float16 widens to one exactly, so a product with widened weights equals
-that of a float32 load of the same checkpoint, up to the order of additions.
+bfloat16 and float16 widen to float32 exactly, so the product equals that of a float32 load of the checkpoint, up to
+the order of additions.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
 
 _FLOAT = ir.FloatType()
 _INDEX = ir.IntType(64)
-_LINE = 64  # bytes that memory hands over at once
+_LINE = 64  # bytes per cache line
 
 
 def _number(value: int) -> Any:
@@ -29,7 +29,7 @@ def _number(value: int) -> Any:
 
 
 def _at(builder: Any, base: Any, index: Any, size: int) -> Any:
-    """The address of a number, counted from `base`."""
+    """base + index * size."""
     return builder.add(base, builder.mul(index, _number(size)))
 
 
@@ -62,9 +62,9 @@ def _call(builder: Any, name: str, result: ir.Type, arguments: list[Any], fastma
     return builder.call(function, arguments, fastmath=fastmath)
 
 
-def _multiply_add(builder: Any, left: Any, right: Any, held: Any) -> Any:
-    name = "llvm.fma.f32" if held.type == _FLOAT else f"llvm.fma.v{LANES}f32"
-    return _call(builder, name, held.type, [left, right, held])
+def _multiply_add(builder: Any, left: Any, right: Any, total: Any) -> Any:
+    name = "llvm.fma.f32" if total.type == _FLOAT else f"llvm.fma.v{LANES}f32"
+    return _call(builder, name, total.type, [left, right, total])
 
 
 def _sum(builder: Any, vector: Any) -> Any:
@@ -73,10 +73,7 @@ def _sum(builder: Any, vector: Any) -> Any:
 
 
 def prefetch(builder: Any, address: Any) -> None:
-    """Asks memory for the 64 bytes around an address; any address will do.
-
-    They come no nearer than a core's second cache, which can wait for several times as many at once as the first.
-    """
+    """Prefetches a cache line into L2, which can have more outstanding misses than L1. Any address is safe."""
     pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
     constants = [ir.Constant(ir.IntType(32), each) for each in (0, 2, 1)]  # read, second cache, data
     _call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, *constants])
@@ -97,17 +94,16 @@ def _block(
     depth: int,
     ahead: bool,
 ) -> None:
-    """y[m, r] = x[m] · w[r] for rows × outputs, all of x and w lying row by row; each sum in `depth` registers.
+    """y[m, r] = x[m] · w[r] for rows × outputs, with x and w row-major and `depth` registers per sum.
 
-    `ahead` asks memory meanwhile for what will be read next: from `following` on, `pace` bytes at each step, which are
-    at most as many as the step reads.
+    `ahead` prefetches from `following` on, `pace` bytes per step, at most as many as the step reads.
     """
     weight_bytes = _BYTES[kind]
     x_rows = [_at(builder, x, builder.mul(width, _number(m)), 4) for m in range(rows)]
     w_rows = [_at(builder, w, builder.mul(width, _number(r)), weight_bytes) for r in range(outputs)]
 
     def accumulate(start: Any, stop: Any, lanes: int, depth: int) -> list[list[Any]]:
-        """Adds up products from start to stop (a whole number of steps), `depth` vectors at each step."""
+        """Sums products from start to stop, a whole number of steps of `depth` vectors."""
         zero = ir.Constant(_vector(_FLOAT, lanes), 0.0 if lanes == 1 else [0.0] * lanes)
         sums = [
             [[cgutils.alloca_once_value(builder, zero) for _ in range(outputs)] for _ in range(rows)]
@@ -126,8 +122,8 @@ def _block(
                 for m in range(rows):
                     values = _load(builder, _at(builder, x_rows[m], k, 4), _FLOAT, lanes)
                     for r in range(outputs):
-                        held = builder.load(sums[d][m][r])
-                        builder.store(_multiply_add(builder, values, weights[r], held), sums[d][m][r])
+                        total = builder.load(sums[d][m][r])
+                        builder.store(_multiply_add(builder, values, weights[r], total), sums[d][m][r])
         totals: list[list[Any]] = []
         for m in range(rows):
             totals.append([])
@@ -138,7 +134,7 @@ def _block(
                 totals[m].append(total if lanes == 1 else _sum(builder, total))
         return totals
 
-    # whole steps, then whole vectors, then single numbers
+    # whole steps, then whole vectors, then scalars
     ends = [builder.sub(width, builder.urem(width, _number(step))) for step in (LANES * depth, LANES)]
     parts = [accumulate(_number(0), ends[0], LANES, depth)]
     if depth > 1:
@@ -158,8 +154,8 @@ def _block(
 def block(rows: int, outputs: int, depth: int = 1, ahead: bool = False) -> Callable[..., None]:
     """A numba-callable (kind, x, w, width, y, y_stride, following, pace): y[m, r] = x[m] · w[r], rows × outputs.
 
-    x, w, y and following are addresses, y_stride counts numbers, pace bytes. The type of `kind` picks the code: int8
-    for bfloat16 weights, int16 for float16, int32 for float32.
+    x, w, y and following are addresses; y_stride is in floats, pace in bytes. The type of `kind` selects the weight
+    dtype: int8 for bfloat16, int16 for float16, int32 for float32.
     """
 
     @intrinsic
@@ -180,7 +176,7 @@ def block(rows: int, outputs: int, depth: int = 1, ahead: bool = False) -> Calla
 
 @intrinsic
 def _bytes_of(typing: Any, kind: Any) -> Any:
-    """Bytes of one weight of a kind."""
+    """Bytes per weight."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return _number(_BYTES[_KIND_TYPES[kind]])

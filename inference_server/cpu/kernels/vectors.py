@@ -1,4 +1,4 @@
-"""Rows of float32 numbers in compiled code: addresses, exponentials, and the two inner loops of attention."""
+"""Kernel building blocks: arrays at addresses, exp, max, and the inner loops of attention."""
 
 from collections.abc import Callable
 from functools import cache
@@ -14,12 +14,12 @@ from inference_server.cpu.kernels.tiles import LANES, _at, _call, _load, _multip
 
 PAGE = 16  # tokens in a page
 _FLOAT = ir.FloatType()
-_ABREAST = 4  # vectors of a value taken together
+_ABREAST = 4  # vectors of a value per iteration
 
 
 @intrinsic
 def _as_pointer(typing: Any, address: Any) -> Any:
-    """int64 → untyped pointer."""
+    """int64 to void pointer."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], cgutils.voidptr_t)
@@ -29,7 +29,7 @@ def _as_pointer(typing: Any, address: Any) -> Any:
 
 @intrinsic
 def _as_number(typing: Any, bits: Any) -> Any:
-    """The float32 whose bits an int32 has."""
+    """Reinterprets int32 as float32."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], _FLOAT)
@@ -61,7 +61,7 @@ def integers(address: int, count: int) -> Any:
 
 @njit(nogil=True, fastmath={"contract", "nsz"})
 def exponential(x: Any) -> Any:
-    """e^x in float32, to 2e-7 of its value, without branches; 0 < e^x for x below -87 too."""
+    """e^x in float32, branch-free, relative error 2e-7; positive below -87 too."""
     x = min(max(x, np.float32(-87)), np.float32(88))
     n = np.int32(np.floor(x * np.float32(1.4426950408889634) + np.float32(0.5)))
     whole = np.float32(n)
@@ -78,7 +78,7 @@ def exponential(x: Any) -> Any:
 
 @intrinsic
 def _highest_vector(typing: Any, address: Any, vectors: Any) -> Any:
-    """The greatest of `vectors` · LANES numbers at an address; numba's own loops leave this one to scalar code."""
+    """The maximum of `vectors` · LANES floats; numba doesn't vectorise this loop itself."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         start, count = arguments
@@ -98,7 +98,7 @@ _highest: Any = _highest_vector
 
 @njit(nogil=True)
 def highest(address: int, count: int) -> Any:
-    """The greatest of `count` float32 numbers."""
+    """The maximum of `count` floats."""
     top = _highest(address, count // LANES)
     rest = floats(address, count)
     for i in range(count // LANES * LANES, count):
@@ -122,8 +122,8 @@ def _store(builder: Any, value: Any, address: Any) -> None:
 def page_scores(queries: int) -> Callable[..., None]:
     """A numba-callable (query, keys, width, scores, stride, next): scores[q, j] = query q · key j of a page.
 
-    The page's keys lie transposed (width, PAGE), the queries one after another; width divides by 4, stride counts
-    numbers. Memory is asked for the page at `next` meanwhile.
+    Keys are transposed (width, PAGE), queries contiguous; width is a multiple of 4, stride in floats. Prefetches the
+    page at `next`.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -169,7 +169,7 @@ def page_scores(queries: int) -> Callable[..., None]:
 def page_mix(queries: int) -> Callable[..., None]:
     """A numba-callable (weights, stride, values, width, count, mixed, next): mixed[q] += Σ weights[q, j] · value j.
 
-    Over a page's first `count` values (PAGE, width); width divides by LANES; `next` as above.
+    Over a page's first `count` values (PAGE, width); width is a multiple of LANES. Prefetches the page at `next`.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

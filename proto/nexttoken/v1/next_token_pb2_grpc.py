@@ -26,14 +26,13 @@ if _version_not_supported:
 
 
 class NextTokenServiceStub:
-    """Answers questions about a model's next token. All calls are free of side effects except LoadModel.
+    """Next-token predictions. No call has side effects except LoadModel.
 
-    Request metadata understood by every call: x-request-id, at most 64 characters from [A-Za-z0-9._-], joins log lines
-    of the tiers; any other value is replaced by a fresh one. x-client names the address of whom the caller asks for, and
-    is believed where callers show a token or a certificate, or nothing is encrypted; else the caller's own address counts,
-    of IPv6 its first 64 bits. x-session names one of those who ask from there (both at most 64 characters; longer ones
-    count as none). Addresses share the queue fairly, and so do the sessions of each; an address may fill a part of the
-    queue, and a session a part of that.
+    Metadata that every call accepts: x-request-id, at most 64 characters from [A-Za-z0-9._-], joins the log lines of
+    both services; other values are replaced. x-client is the address of the caller's own client, as a gateway passes it
+    on; it is trusted from authenticated callers and without TLS, otherwise the caller's address counts (IPv6: its /64).
+    x-session distinguishes clients at one address. Both have at most 64 characters; longer ones are ignored. Addresses
+    share the queue fairly, and so do the sessions of each; both are limited to a part of it.
     """
 
     def __init__(self, channel):
@@ -75,31 +74,30 @@ class NextTokenServiceStub:
 
 
 class NextTokenServiceServicer:
-    """Answers questions about a model's next token. All calls are free of side effects except LoadModel.
+    """Next-token predictions. No call has side effects except LoadModel.
 
-    Request metadata understood by every call: x-request-id, at most 64 characters from [A-Za-z0-9._-], joins log lines
-    of the tiers; any other value is replaced by a fresh one. x-client names the address of whom the caller asks for, and
-    is believed where callers show a token or a certificate, or nothing is encrypted; else the caller's own address counts,
-    of IPv6 its first 64 bits. x-session names one of those who ask from there (both at most 64 characters; longer ones
-    count as none). Addresses share the queue fairly, and so do the sessions of each; an address may fill a part of the
-    queue, and a session a part of that.
+    Metadata that every call accepts: x-request-id, at most 64 characters from [A-Za-z0-9._-], joins the log lines of
+    both services; other values are replaced. x-client is the address of the caller's own client, as a gateway passes it
+    on; it is trusted from authenticated callers and without TLS, otherwise the caller's address counts (IPv6: its /64).
+    x-session distinguishes clients at one address. Both have at most 64 characters; longer ones are ignored. Addresses
+    share the queue fairly, and so do the sessions of each; both are limited to a part of it.
     """
 
     def TopK(self, request, context):
         """The most likely next tokens of one prompt.
 
-        Status codes: INVALID_ARGUMENT a field is missing or out of its range; NOT_FOUND the model is not on the server's
-        list; UNAVAILABLE the model is still queued, downloading or loading (its state and progress in words), or the server
-        is stopping; FAILED_PRECONDITION the model failed to load (the reason in words; see LoadModel); RESOURCE_EXHAUSTED
-        too much work is waiting; DEADLINE_EXCEEDED the caller's deadline passed before the answer; INTERNAL a fault of the
-        server, whose details are in its log under the request id.
+        Status codes: INVALID_ARGUMENT a field is missing or out of range; NOT_FOUND no such model on this server;
+        UNAVAILABLE the model is queued, downloading or loading (the message has its state and progress), or the server is
+        stopping; FAILED_PRECONDITION the model failed to load (the message has the reason; see LoadModel);
+        RESOURCE_EXHAUSTED the server is at capacity; DEADLINE_EXCEEDED the caller's deadline passed before the answer;
+        INTERNAL a server error, whose details are in its log under the request id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Score(self, request, context):
-        """How likely the model found each token of a text, given what stands before it.
+        """How likely the model found each token of a text, given the preceding ones.
 
         Status codes: those of TopK.
         """
@@ -108,7 +106,7 @@ class NextTokenServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListModels(self, request, context):
-        """Every model this server may use, in the order the operator listed them, with its state.
+        """All models of this server with their states, in the operator's order.
 
         Status codes: none of its own.
         """
@@ -117,7 +115,7 @@ class NextTokenServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchModels(self, request, context):
-        """The list of models now, and again whenever a state, a byte count or a reason changes, at most ten times a second.
+        """All models, now and whenever a state, a byte count or a reason changes, at most ten times a second.
         The stream ends when the caller cancels or the server stops.
 
         Status codes: UNAVAILABLE the server is stopping.
@@ -127,18 +125,18 @@ class NextTokenServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LoadModel(self, request, context):
-        """Starts loading a model that failed, or answers at once with its state when it is loading or ready. Does not wait.
+        """Starts loading a failed model again; in other states it does nothing. Returns the state without waiting.
 
-        Status codes: INVALID_ARGUMENT the name is empty; NOT_FOUND the model is not on the server's list; UNAVAILABLE the
-        server is stopping.
+        Status codes: INVALID_ARGUMENT the name is empty; NOT_FOUND no such model on this server; UNAVAILABLE the server is
+        stopping.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Info(self, request, context):
-        """What this server is: its versions, its limits and how long it has run, so that callers need not guess. Nothing in
-        it is secret. Of several servers behind one address, the one that answers speaks for itself.
+        """This server's versions, limits and uptime; nothing secret. Of several servers behind one address, the one that
+        answers describes itself.
 
         Status codes: none of its own.
         """
@@ -188,14 +186,13 @@ def add_NextTokenServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NextTokenService:
-    """Answers questions about a model's next token. All calls are free of side effects except LoadModel.
+    """Next-token predictions. No call has side effects except LoadModel.
 
-    Request metadata understood by every call: x-request-id, at most 64 characters from [A-Za-z0-9._-], joins log lines
-    of the tiers; any other value is replaced by a fresh one. x-client names the address of whom the caller asks for, and
-    is believed where callers show a token or a certificate, or nothing is encrypted; else the caller's own address counts,
-    of IPv6 its first 64 bits. x-session names one of those who ask from there (both at most 64 characters; longer ones
-    count as none). Addresses share the queue fairly, and so do the sessions of each; an address may fill a part of the
-    queue, and a session a part of that.
+    Metadata that every call accepts: x-request-id, at most 64 characters from [A-Za-z0-9._-], joins the log lines of
+    both services; other values are replaced. x-client is the address of the caller's own client, as a gateway passes it
+    on; it is trusted from authenticated callers and without TLS, otherwise the caller's address counts (IPv6: its /64).
+    x-session distinguishes clients at one address. Both have at most 64 characters; longer ones are ignored. Addresses
+    share the queue fairly, and so do the sessions of each; both are limited to a part of it.
     """
 
     @staticmethod

@@ -65,7 +65,7 @@ async def tiers(server: dict[str, Any], gateway: dict[str, Any], age_s: float = 
 
 def changes(logged: list[Any]) -> int:
     """How often a tier took changed files into use."""
-    return len([entry for entry in logged if entry["event"] == "changed files are in use"])
+    return len([entry for entry in logged if entry["event"] == "files reloaded"])
 
 
 async def ready(web: httpx.AsyncClient) -> None:
@@ -230,7 +230,7 @@ async def test_files_that_stop_making_sense_change_nothing(tmp_path: Path, logge
             (ours / "ca.pem").unlink()
             await load.more(100)
         assert load.failures == []
-    reasons = [entry["reason"] for entry in logged if entry["event"].startswith("changed files can't be used")]
+    reasons = [entry["reason"] for entry in logged if entry["event"].startswith("reload failed")]
     assert any("NEXTTOKEN_TLS_KEY" in reason for reason in reasons)
     assert any("NEXTTOKEN_TLS_CA" in reason for reason in reasons)
 

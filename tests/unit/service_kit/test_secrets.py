@@ -47,25 +47,25 @@ def fault(read: Callable[[], object]) -> str:
     [
         ({"tls_cert": "none.pem", "tls_key": "server.key"}, "NEXTTOKEN_TLS_CERT='{}/none.pem': No such file"),
         ({"tls_cert": ".", "tls_key": "server.key"}, "NEXTTOKEN_TLS_CERT='{}/.': Is a directory"),
-        ({"tls_cert": "garbage", "tls_key": "server.key"}, "NEXTTOKEN_TLS_CERT='{}/garbage': holds no certificate"),
+        ({"tls_cert": "garbage", "tls_key": "server.key"}, "NEXTTOKEN_TLS_CERT='{}/garbage': not a PEM certificate"),
         (
             {"tls_cert": "server.key", "tls_key": "server.key"},
-            "NEXTTOKEN_TLS_CERT='{}/server.key': holds no certificate",
+            "NEXTTOKEN_TLS_CERT='{}/server.key': not a PEM certificate",
         ),
-        ({"tls_cert": "server.pem", "tls_key": "client.key"}, "NEXTTOKEN_TLS_KEY='{}/client.key': is not the key of"),
+        ({"tls_cert": "server.pem", "tls_key": "client.key"}, "NEXTTOKEN_TLS_KEY='{}/client.key': does not match"),
         (
             {"tls_cert": "server.pem", "tls_key": "server.pem"},
-            "NEXTTOKEN_TLS_KEY='{}/server.pem': holds no private key",
+            "NEXTTOKEN_TLS_KEY='{}/server.pem': not an unencrypted PEM private key",
         ),
         (
             {"tls_cert": "server.pem", "tls_key": "locked.key"},
-            "NEXTTOKEN_TLS_KEY='{}/locked.key': holds no private key",
+            "NEXTTOKEN_TLS_KEY='{}/locked.key': not an unencrypted PEM private key",
         ),
         ({"tls_cert": "server.pem"}, "NEXTTOKEN_TLS_CERT and NEXTTOKEN_TLS_KEY must be set together"),
         ({"tls_client_ca": "ca.pem"}, "NEXTTOKEN_TLS_CLIENT_CA requires NEXTTOKEN_TLS_CERT"),
         (
             {"tls_cert": "server.pem", "tls_key": "server.key", "tls_client_ca": "empty"},
-            "NEXTTOKEN_TLS_CLIENT_CA='{}/empty': holds no certificate",
+            "NEXTTOKEN_TLS_CLIENT_CA='{}/empty': not a PEM certificate",
         ),
     ],
 )
@@ -86,7 +86,7 @@ def test_a_server_that_can_not_be_secured_as_told_does_not_start(
         ),
         (
             {"tls_ca": "ca.pem", "tls_client_cert": "client.pem", "tls_client_key": "server.key"},
-            "NEXTTOKEN_TLS_CLIENT_KEY='{}/server.key': is not the key of the certificate in NEXTTOKEN_TLS_CLIENT_CERT",
+            "NEXTTOKEN_TLS_CLIENT_KEY='{}/server.key': does not match the certificate in NEXTTOKEN_TLS_CLIENT_CERT",
         ),
         ({"tls_client_cert": "client.pem", "tls_client_key": "client.key"}, "NEXTTOKEN_TLS_CA is not set"),
     ],
@@ -155,7 +155,7 @@ def test_a_token_that_is_none_is_refused_without_being_told(folder: Path, given:
 
 
 def test_a_token_comes_from_one_place(folder: Path) -> None:
-    assert "set one of them" in fault(lambda: bearer.read(SECRET, str(folder / "short")))
+    assert "set only one" in fault(lambda: bearer.read(SECRET, str(folder / "short")))
     assert bearer.read("", "") is None
 
 
@@ -241,7 +241,7 @@ def test_files_that_vanish_between_two_reads_are_said_to_have_changed(
 
     monkeypatch.setattr(tls, "content", read)
     pair = ("tls_cert", str(folder / "server.pem")), ("tls_key", str(folder / "server.key"))
-    assert "changed while it was read" in fault(lambda: tls.read_identity(*pair))
+    assert "changed while being read" in fault(lambda: tls.read_identity(*pair))
 
 
 def test_the_search_for_the_cause_asks_nobody_for_a_pass_phrase(folder: Path) -> None:

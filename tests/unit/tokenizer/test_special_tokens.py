@@ -99,14 +99,14 @@ class TestRefused:
             ("{", "can't be read"),
             ("[" * 100_000, "can't be read"),
             ('{"a": ' * 50_000, "can't be read"),
-            ("[]", "is not a JSON object but a list"),
-            ('"x"', "is not a JSON object but a text"),
-            ("7", "is not a JSON object but a number"),
-            ({"bos_token": ["<s>"]}, "bos_token must be the name of a token, not a list"),
-            ({"eos_token": 2}, "eos_token must be the name of a token, not a number"),
-            ({"pad_token": {}}, "pad_token must be the name of a token, not an object without a name"),
-            ({"pad_token": {"content": {"content": "<s>"}}}, "pad_token must be the name of a token"),
-            ({"unk_token": {"content": None}}, "unk_token must be the name of a token"),
+            ("[]", "is not a JSON object"),
+            ('"x"', "is not a JSON object"),
+            ("7", "is not a JSON object"),
+            ({"bos_token": ["<s>"]}, "bos_token must be a token's name, not a list"),
+            ({"eos_token": 2}, "eos_token must be a token's name, not a number"),
+            ({"pad_token": {}}, "pad_token must be a token's name, not an object without content"),
+            ({"pad_token": {"content": {"content": "<s>"}}}, "pad_token must be a token's name"),
+            ({"unk_token": {"content": None}}, "unk_token must be a token's name"),
         ],
     )
     def test_beside_it(self, tmp_path: Path, file: str, content: Any, reason: str) -> None:
@@ -119,7 +119,7 @@ class TestRefused:
     def test_a_flag_that_is_none(self, tmp_path: Path) -> None:
         write(tmp_path, built("byte_level"), tokenizer_config={"add_bos_token": "yes"})
         with pytest.raises(
-            LoadFailed, match=r"tokenizer_config\.json: add_bos_token must be true or false, not a text"
+            LoadFailed, match=r"tokenizer_config\.json: add_bos_token must be true or false, not a string"
         ):
             ModelTokenizer.load(tmp_path)
 

@@ -41,7 +41,7 @@ REFUSED = [
     (decoders.Sequence([decoders.Fuse(), decoders.Strip(" ", 0, 1)]), "Strip at the end of the whole text"),
     (
         decoders.Sequence([decoders.Fuse(), decoders.Strip(" ", 1, 0), decoders.Replace("a", "b")]),
-        "Replace after a Strip",
+        "Replace after Strip",
     ),
     (decoders.Sequence([decoders.ByteLevel(), decoders.BPEDecoder()]), "BPEDecoder"),
 ]

@@ -94,7 +94,7 @@ class TestRows:
         vocabulary = ModelTokenizer.load(tmp_path)
         vocabulary.check_rows(vocabulary.size)
         vocabulary.check_rows(vocabulary.size + 500)
-        with pytest.raises(LoadFailed, match=r"more tokens than the model: '.+' is 699, and the model has 699"):
+        with pytest.raises(LoadFailed, match=r"more tokens than the model: '.+' has the id 699, .* size is 699"):
             vocabulary.check_rows(vocabulary.size - 1)
 
     def test_so_is_text_added_later(self, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ class TestRows:
         rows = tokenizer.get_vocab_size()
         tokenizer.add_tokens(["naïve café"])
         write(tmp_path, tokenizer)
-        with pytest.raises(LoadFailed, match=f"'naïve café' is {rows}"):
+        with pytest.raises(LoadFailed, match=f"'naïve café' has the id {rows}"):
             ModelTokenizer.load(tmp_path).check_rows(rows)
 
     def test_so_is_what_stands_in_front(self, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ class TestRows:
         rows = tokenizer.get_vocab_size()
         tokenizer.add_special_tokens(["<|begin|>"])
         write(tmp_path, tokenizer, tokenizer_config={"bos_token": "<|begin|>", "add_bos_token": True})
-        with pytest.raises(LoadFailed, match=rf"'<\|begin\|>' is {rows}"):
+        with pytest.raises(LoadFailed, match=rf"'<\|begin\|>' has the id {rows}"):
             ModelTokenizer.load(tmp_path).check_rows(rows)
 
     def test_a_mark_beyond_them_is_let_be(self, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ class TestRows:
         vocabulary.check_rows(rows)
         ids = vocabulary.encode("a<image_soft_token>b")
         assert max(ids) == rows
-        assert vocabulary.beyond(ids, rows).startswith("holds <image_soft_token>, a special token")
+        assert vocabulary.beyond(ids, rows).startswith("contains <image_soft_token>, a special token")
 
     def test_ids_between_tokens_and_past_them_are_no_token(self, tmp_path: Path) -> None:
         described = json.loads(built("byte_level").to_str())

@@ -216,7 +216,7 @@ def test_text_that_looks_like_byte_signs_is_not_taken_for_bytes(folders: dict[st
 
 
 def test_half_a_surrogate_pair_in_a_text_is_refused(vocabularies: dict[str, ModelTokenizer]) -> None:
-    with pytest.raises(InvalidField, match="character 2 is half a surrogate pair") as refused:
+    with pytest.raises(InvalidField, match="character 2 is an unpaired surrogate") as refused:
         vocabularies["byte_bpe"].encode("ab\ud83d")
     assert refused.value.field == "text"
 

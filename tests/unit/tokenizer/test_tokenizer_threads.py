@@ -22,7 +22,7 @@ def test_a_long_text_stops_no_other_thread() -> None:
 
     thread = threading.Thread(target=other)
     thread.start()
-    ids = words.read(LONG)
+    ids = words.encode(LONG)
     over.set()
     thread.join()
     assert len(ids) > 400_000
