@@ -190,9 +190,7 @@ def assemble(settings: Settings, fetch: Fetch = bring_files, load: Load | None =
     """The server as the settings describe it."""
     address_limit = max(1, int(settings.queue_limit * settings.client_share))
     session_limit = max(1, int(address_limit * settings.client_share))
-    scheduler = Scheduler(
-        settings.queue_limit, settings.batch_size, settings.batch_tokens, address_limit, session_limit
-    )
+    scheduler = Scheduler(settings.queue_limit, settings.batch_size, address_limit, session_limit)
     others = len({settings.model, *settings.models} - {bundled.NAME})
     shares = divide(min(settings.cache_mb << 20, (memory.available() or settings.cache_mb << 21) // 2), others)
     kept: LogitsCache[Any] = LogitsCache(shares.distributions)

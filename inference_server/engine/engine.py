@@ -83,8 +83,7 @@ class Engine:
         self._scheduler = scheduler
         self._reader = Executor(model, cache, min(settings.step_tokens, settings.batch_tokens), settings.step_ms / 1000)
         self._max_text_bytes = settings.max_text_bytes
-        ragged = model.runner is not None
-        self._top_k_lane = Lane(f"{name} top-k", self._answer, batched=model.batches or ragged, padded=not ragged)
+        self._top_k_lane = Lane(f"{name} top-k", self._answer, batched=model.runner is not None)
         self._lookahead = min(settings.lookahead, self.facts.vocab_size)
         if self._lookahead:
             scheduler.when_idle(lambda: self._reader.look_ahead(self._likeliest))

@@ -155,10 +155,10 @@ class Executor:
                 self._go_on(self._model.states, reading)
             return
         if runner is None:
-            self._compute_whole(missing)
+            self._compute_whole(missing[0])
             return
         if self._unstored(runner, missing[0]):  # its turn; beside others that take many steps it would wait for good
-            self._compute_whole(missing[:1])
+            self._compute_whole(missing[0])
             return
         parts = [(each, self._open(runner, each)) for each in missing if not self._unstored(runner, each)]
         chosen = choose(parts, self._pace.tokens)
@@ -176,7 +176,7 @@ class Executor:
         elif rows is None and len(chosen) > 1:
             self._compute([chosen[0][0]])
         elif rows is None:
-            self._compute_whole([chosen[0][0]])
+            self._compute_whole(chosen[0][0])
         else:
             size = sum(len(part.token_ids) for _, part in chosen)
             if size > len(chosen):  # clicks alone are no measure of longer parts
@@ -220,11 +220,10 @@ class Executor:
             runner.close(held)
         return guessed
 
-    def _compute_whole(self, readings: Sequence[Reading]) -> None:
-        for reading, row in zip(readings, self._model.last_logits([each.ids for each in readings]), strict=True):
-            reading.computed = len(reading.ids)
-            self.computed_tokens += len(reading.ids)
-            self._keep(reading, row)
+    def _compute_whole(self, reading: Reading) -> None:
+        reading.computed = len(reading.ids)
+        self.computed_tokens += len(reading.ids)
+        self._keep(reading, self._model.last_logits(reading.ids))
 
     def _keep(self, reading: Reading, logits: Any) -> None:
         reading.logits = logits

@@ -21,7 +21,6 @@ from inference_server.models import checkpoint, unread_tensors
 from inference_server.runtime import architecture, meta_model, model_probe, weight_loader
 from inference_server.runtime.capability import build_runner
 from inference_server.runtime.hf_cache import HFCache, build_hf_cache
-from inference_server.runtime.model_probe import Positions
 from inference_server.runtime.model_runner import ModelRunner
 from inference_server.sampling import log_partition
 
@@ -41,12 +40,11 @@ class Model:
         rotations = {str(getattr(part, "rope_type", "")) for part in network.modules()}
         self._by_length = any(kind in rotation for kind in BY_LENGTH for rotation in rotations)
         self.context_limit = context_limit
-        self.positions = Positions.ALL
+        self.selects_rows = False  # whether it computes logits only at the positions it is asked for
         self.rounding = 0.0  # how far two neighbouring numbers around 1 lie apart in its logits; set by each pass
-        self.batches = False  # whether prompts of different lengths may share a forward pass, padded
         self.runner: ModelRunner | None = None  # where keys and values are kept; None: this model fits none
         self.states: HFCache | None = None  # where there is no runner: its own caches, if it goes on from them
-        self.vocab_size = len(self.last_logits([[0]])[0])
+        self.vocab_size = len(self.last_logits([0]))
 
     @classmethod
     def load(cls, folder: Path, device: str, stored_bytes: int = 0) -> "Model":
@@ -81,9 +79,7 @@ class Model:
             if model.vocab_size >= log_partition.MANY:
                 log_partition.compiled()
             if model.runner is None and not model._by_length:
-                last_only = model.positions is not Positions.ALL
-                model.states = build_hf_cache(network, stored_bytes, last_only=last_only)
-            model.batches = model.batches and not model._by_length and not (model.runner or model.states)
+                model.states = build_hf_cache(network, stored_bytes, last_only=model.selects_rows)
         except Exception as error:
             if isinstance(error, LoadFailed):
                 raise
@@ -107,20 +103,9 @@ class Model:
         )
 
     @torch.inference_mode()
-    def last_logits(self, prompts: Sequence[Sequence[int]]) -> list[Tensor]:
-        """For each prompt of at least one token, the (V,) logits after its last token, in one pass where that is safe.
-
-        Whole prompts, whatever is stored, and nothing is stored. Rows are padded on the right: in a causal model no
-        earlier position can see what stands there.
-        """
-        if len(prompts) > 1 and not self.batches:
-            return [self.last_logits([prompt])[0] for prompt in prompts]
-        longest = max(len(prompt) for prompt in prompts)
-        ids = torch.tensor([[*prompt, *[prompt[-1]] * (longest - len(prompt))] for prompt in prompts])
-        last = torch.tensor([[len(prompt) - 1] for prompt in prompts])
-        mask = torch.arange(longest) <= last
-        rows = self._forward(ids, last, None if mask.all() else mask.long())[:, 0]
-        return [row.clone() for row in rows]  # so that a row kept does not keep its batch
+    def last_logits(self, token_ids: Sequence[int]) -> Tensor:
+        """The (V,) logits after a prompt of at least one token, computed whole: no cache is read or written."""
+        return self._forward(token_ids, torch.tensor([len(token_ids) - 1]))[0].clone()  # without the other rows
 
     @torch.inference_mode()
     def map_logits(self, describe: Callable[[int, Tensor], Sequence[T]], token_ids: Sequence[int]) -> list[T]:
@@ -128,36 +113,25 @@ class Model:
 
         At most LOGITS_BYTES of logits are held at once, unless the architecture computes every position anyway.
         """
-        step = max(1, LOGITS_BYTES // (4 * self.vocab_size)) if self.positions is not Positions.ALL else len(token_ids)
-        ids = torch.tensor([token_ids])
+        step = max(1, LOGITS_BYTES // (4 * self.vocab_size)) if self.selects_rows else len(token_ids)
         described = list[T]()
         with self._body_computed_once():
             for first in range(0, len(token_ids), step):
                 wanted = torch.arange(first, min(first + step, len(token_ids)))
-                described += describe(first, self._forward(ids, wanted[None])[0])
+                described += describe(first, self._forward(token_ids, wanted))
         return described
 
-    def _forward(self, ids: Tensor, wanted: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(B, T) ids, (B, n) positions and (B, T) padding mask to (B, n, V) float32 logits on the CPU."""
-        distinct = wanted.unique()
-        asked = {"input_ids": ids}
-        if mask is not None and "attention_mask" in self._takes:
-            asked["attention_mask"] = mask
-        if self.positions is Positions.PER_ROW:
-            asked["logits_to_keep"] = wanted
-        elif self.positions is Positions.SHARED:
-            asked["logits_to_keep"] = distinct
-        given: dict[str, Any] = {name: value.to(self._device) for name, value in asked.items()}
+    def _forward(self, token_ids: Sequence[int], wanted: Tensor) -> Tensor:
+        """The (n, V) float32 logits at (n,) positions of a prompt, on the CPU."""
+        given: dict[str, Any] = {"input_ids": torch.tensor([token_ids], device=self._device)}
+        if self.selects_rows:
+            given["logits_to_keep"] = wanted.to(self._device)
         if "use_cache" in self._takes:
             given["use_cache"] = False
-        with contextlib.nullcontext() if self.runner is None else self.runner.storing_nothing(ids.shape[1]):
-            logits: Tensor = self._network(**given).logits
+        with contextlib.nullcontext() if self.runner is None else self.runner.storing_nothing(len(token_ids)):
+            logits: Tensor = self._network(**given).logits[0]
         self.rounding = torch.finfo(logits.dtype).eps
-        if self.positions is Positions.ALL:
-            logits = logits.take_along_dim(wanted[..., None].to(self._device), 1)
-        elif self.positions is Positions.SHARED:
-            logits = logits.take_along_dim(torch.searchsorted(distinct, wanted)[..., None].to(self._device), 1)
-        return logits.float().cpu()
+        return (logits if self.selects_rows else logits[wanted.to(self._device)]).float().cpu()
 
     @contextlib.contextmanager
     def _body_computed_once(self) -> Iterator[None]:

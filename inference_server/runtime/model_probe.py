@@ -1,11 +1,10 @@
 """What a freshly loaded model may be trusted with, found out by asking it. Knows no torch beyond its tensors.
 
-No table of architectures says which of them ignore padding or honour `logits_to_keep`; a few short passes do.
+No table of architectures says which of them honour `logits_to_keep`; a few short passes do.
 """
 
 import re
 from collections.abc import Callable, Sequence
-from enum import Enum
 from typing import Any, Protocol
 
 import structlog
@@ -21,40 +20,31 @@ SEES_AHEAD = 0.1  # relative difference of logits that rounding can't explain in
 logger = structlog.get_logger()
 
 
-class Positions(Enum):
-    """How an architecture lets us name the positions whose logits we want."""
-
-    PER_ROW = "a (batch, n) tensor of positions"
-    SHARED = "one tensor of positions for all rows"
-    ALL = "not at all: it computes every position"
-
-
 class Probed(Protocol):
     """The parts of a model that a trial uses and sets."""
 
     context_limit: int
     vocab_size: int
-    positions: Positions
-    batches: bool
+    selects_rows: bool
 
     @property
     def rounding(self) -> float:
         """How far two neighbouring numbers around 1 lie apart in the logits it gives."""
         ...
 
-    def last_logits(self, prompts: Sequence[Sequence[int]]) -> list[Any]: ...
+    def last_logits(self, token_ids: Sequence[int]) -> Any: ...
 
     def map_logits(self, describe: Callable[[int, Any], Sequence[Any]], token_ids: Sequence[int]) -> list[Any]: ...
 
 
 def run(model: Probed) -> None:
-    """Sets `positions` and `batches` to the fastest ways that lead to the same numbers as a prompt computed alone.
+    """Sets `selects_rows` where that gives the same numbers as computing every position.
 
     Raises LoadFailed where a token changes what the model says of those before it, or its logits are no numbers.
     """
     ids = [1 + 5 * i % max(1, min(model.vocab_size, 100) - 1) for i in range(max(LENGTHS))][: model.context_limit]
     prompts = [ids[:length] for length in LENGTHS if length <= len(ids)] or [ids]
-    alone = [model.last_logits([prompt])[0] for prompt in prompts]
+    alone = [model.last_logits(prompt) for prompt in prompts]
     every = model.map_logits(_copied, ids)
     for row in (*alone, *every):
         if not bool(row.isfinite().all()):
@@ -67,17 +57,14 @@ def run(model: Probed) -> None:
             raise LoadFailed("not a causal LM: later tokens change what it says of earlier ones")
     step = model.rounding * max(float(row.abs().max()) for row in alone)  # from the largest logit to the next number
     most = max(SAME_PROBABILITY, step)
-    for model.positions in (Positions.PER_ROW, Positions.SHARED, Positions.ALL):
-        if model.positions is Positions.ALL or _agree(
-            model.positions.value,
-            [*every, every[-1]],
-            lambda: [*model.map_logits(_copied, ids), *model.last_logits([ids])],  # all of them, and fewer than all
-            most,
-        ):
-            break
-    model.batches = True
-    model.batches = _agree("batching", alone, lambda: model.last_logits(prompts), most)
-    logger.debug("model tried out", positions=model.positions.name, batches=model.batches)
+    model.selects_rows = True
+    model.selects_rows = _agree(
+        "logits_to_keep",
+        [*every, every[-1]],
+        lambda: [*model.map_logits(_copied, ids), model.last_logits(ids)],  # all of them, and fewer than all
+        most,
+    )
+    logger.debug("model tried out", selects_rows=model.selects_rows)
 
 
 def longest(network: Any, stated: int) -> int:

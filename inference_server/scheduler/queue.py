@@ -30,7 +30,6 @@ class Lane(Generic[Q, A]):
     name: str
     compute: Callable[[Sequence[Q]], Sequence[A | None]]
     batched: bool  # whether several jobs may share a call of compute
-    padded: bool = True  # whether they then cost as much as if all were as long as the longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +108,13 @@ class TurnQueue:
         own.remove(job)
         return True
 
-    def take(self, batch_size: int, batch_tokens: int) -> list[Job[Any, Any]]:
+    def take(self, batch_size: int) -> list[Job[Any, Any]]:
         """The next batch, out of the line. Its addresses go behind the others, and so do its sessions in each.
 
         They keep that place until the next batch, though nothing of theirs waits: what goes on comes back by then.
         """
         self._forget_the_empty()
-        batch = pick(list(self), batch_size, batch_tokens)
+        batch = pick(list(self), batch_size)
         for job in batch:
             self.remove(job)
         clients = [job.slot.client for job in batch]
@@ -177,34 +176,22 @@ class Queue:
         """Takes a job out; says whether it was there."""
         return self._new.remove(job) or self._begun.remove(job)
 
-    def take(self, batch_size: int, batch_tokens: int) -> list[Job[Any, Any]]:
+    def take(self, batch_size: int) -> list[Job[Any, Any]]:
         """The next batch, out of the queue; empty where nothing waits."""
         line, other = (self._new, self._begun) if self._turn is self._new else (self._begun, self._new)
         line = line if len(line) else other
         if not len(line):
             return []
         self._turn = self._begun if line is self._new else self._new
-        return line.take(batch_size, batch_tokens)
+        return line.take(batch_size)
 
 
-def pick(waiting: Sequence[Job[Any, Any]], batch_size: int, batch_tokens: int) -> list[Job[Any, Any]]:
-    """The next batch: the first job, and in order those of its lane that fit beside it.
-
-    A batch holds at most `batch_size` jobs, and where its lane pads at most `batch_tokens` tokens, padding included;
-    the first job goes whatever its length.
-    """
+def pick(waiting: Sequence[Job[Any, Any]], batch_size: int) -> list[Job[Any, Any]]:
+    """The next batch: the first job, and where its lane is batched those of its lane in order, up to `batch_size`."""
     first = waiting[0]
-    batch, longest = [first], first.tokens
     if not first.lane.batched:
-        return batch
-    for job in itertools.islice(waiting, 1, None):
-        if len(batch) == batch_size:
-            break
-        fits = not job.lane.padded or max(longest, job.tokens) * (len(batch) + 1) <= batch_tokens
-        if job.lane is first.lane and fits:
-            batch.append(job)
-            longest = max(longest, job.tokens)
-    return batch
+        return [first]
+    return [job for job in waiting if job.lane is first.lane][:batch_size]
 
 
 def call_soon(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *arguments: object) -> None:

@@ -47,7 +47,6 @@ class Scheduler:
         self,
         queue_limit: int,
         batch_size: int,
-        batch_tokens: int,
         address_limit: int | None = None,
         session_limit: int | None = None,
         quiet_s: float = QUIET_S,
@@ -60,7 +59,6 @@ class Scheduler:
         address_limit = queue_limit if address_limit is None else address_limit
         self._gate = Admission(queue_limit, address_limit, address_limit if session_limit is None else session_limit)
         self._batch_size = batch_size
-        self._batch_tokens = batch_tokens
         self._mean_s = FIRST_GUESS_S
         self._expired = self._failed = 0  # so far
         self._batch_sizes: Counter[int] = Counter()
@@ -226,7 +224,7 @@ class Scheduler:
                 if wait_s := self._gathering.wait_s(self._waiting.new, self._waiting.begun, now):
                     self._changed.wait(wait_s)
                     continue
-                if batch := self._waiting.take(self._batch_size, self._batch_tokens):
+                if batch := self._waiting.take(self._batch_size):
                     self.progress.begin()
                     return batch
                 spare = self._spare_left and self._spare and not self._stopping

@@ -1,5 +1,5 @@
 """Small models of every architecture with every tokenizer, and in the shapes that published ones have, each built once
-and loaded as the server loads it."""
+and loaded as the server loads it, caches included."""
 
 import asyncio
 import shutil
@@ -29,9 +29,12 @@ from models.shipped import PADDING, SHAPES, Shape
 __all__ = ["PADDING", "Cell"]
 
 
+CACHE_BYTES = 1 << 20
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One architecture with one tokenizer: our engine, which keeps no results, and plain transformers beside it."""
+    """One architecture with one tokenizer: our engine, with its caches, and plain transformers beside it."""
 
     architecture: str
     kind: str
@@ -56,6 +59,20 @@ class Cell:
             logits: Tensor = self.network(input_ids=torch.tensor([token_ids])).logits[0].float()
         return logits
 
+    def forget(self) -> None:
+        """Empties the engine's caches."""
+        reader = self.engine._reader
+        reader._kept = LogitsCache(CACHE_BYTES)
+        if (runner := reader._model.runner) is not None:
+            for table in reader._ahead.clear():
+                runner.close(table)
+            runner.tree.clear()
+            assert runner.pool.used == 0
+        if (states := reader._model.states) is not None:
+            for key in [*states._kept]:
+                states._drop(key)
+            assert states.held_bytes == 0
+
     async def together(self, ask: Callable[[], Sequence[Any]]) -> list[Any]:
         """The answers of coroutines whose requests all wait when the worker becomes free."""
         free = threading.Event()
@@ -77,7 +94,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def scheduler() -> Iterator[Scheduler]:
-    scheduler = Scheduler(queue_limit=64, batch_size=16, batch_tokens=4096)
+    scheduler = Scheduler(queue_limit=64, batch_size=16)
     yield scheduler
     asyncio.run(scheduler.close(grace_s=5))
 
@@ -101,7 +118,9 @@ def cell(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Call
         shape = shape_of(kind)
         architectures.build(architecture, words.size + shape.padding, folder)
         shape.finish(folder)
-        loaded = engine.load(f"{architecture} {kind}", folder, scheduler, LogitsCache(0), 0, Settings(device="cpu"))
+        loaded = engine.load(
+            f"{architecture} {kind}", folder, scheduler, LogitsCache(CACHE_BYTES), CACHE_BYTES, Settings(device="cpu")
+        )
         network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
         own = Tokenizer.from_file(str(folder / "tokenizer.json"))
         return Cell(architecture, kind, loaded, words, network, scheduler, own)

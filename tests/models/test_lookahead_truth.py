@@ -19,7 +19,8 @@ from inference_server.settings import Settings
 from inference_server.tokenizer.tokenizer import ModelTokenizer
 from models import architectures, tokenizers
 from models.conftest import PADDING, Cell
-from models.test_paths import PROMPT, UNFIT, asked
+from models.test_paths import PROMPT, asked
+from models.test_truth import UNFIT
 
 STORED = 1 << 20
 COUNT = 5

@@ -14,7 +14,6 @@ import transformers
 
 from inference_server.cpu import dtype as dtype_module
 from inference_server.engine import engine
-from inference_server.engine.engine import Engine
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.messages import ScoreQuery, TopKAnswer, TopKQuery
 from inference_server.scheduler.scheduler import Scheduler
@@ -23,11 +22,10 @@ from inference_server.tokenizer.tokenizer import ModelTokenizer
 from models import architectures, tokenizers
 from models.architectures import ARCHITECTURES
 from models.conftest import PADDING, Cell
-from models.test_truth import assert_answers, assert_true
+from models.test_truth import UNFIT, assert_answers, assert_true
 
 STORED = 1 << 18
 STEP = 7
-UNFIT = {"bloom", "falcon", "falcon_alibi", "mamba", "rwkv", "phi3_longrope"}  # no ragged pass
 ALONE = {"phi3_longrope"}  # of those, whose whole prompts are computed each time
 ENDS = {"mamba", "rwkv"}  # of those, what goes on from where a prompt ended, and from nowhere else
 PROMPT = tuple(random.Random(5).choices(range(5, 250), k=40))
@@ -65,18 +63,6 @@ async def asked(at: Cell, ids: Sequence[int], temperature: float = 1.0) -> TopKA
     return answer
 
 
-def forget(of: Engine) -> None:
-    """Everything kept is gone."""
-    of._reader._kept = LogitsCache(STORED)
-    if (runner := of._reader._model.runner) is not None:
-        runner.tree.clear()
-        assert runner.pool.used == 0
-    if (states := of._reader._model.states) is not None:
-        for key in [*states._kept]:
-            states._drop(key)
-        assert states.held_bytes == 0
-
-
 def stores(at: Cell) -> bool:
     fits = at.engine._reader._model.runner is not None
     assert fits == (at.architecture not in UNFIT)
@@ -86,7 +72,7 @@ def stores(at: Cell) -> bool:
 @each
 async def test_what_is_kept_is_not_computed_again(keep: Keep, architecture: str) -> None:
     at = keep(architecture)
-    forget(at.engine)
+    at.forget()
     stores(at)
     alone, ends = architecture in ALONE, architecture in ENDS
     assert (at.engine._reader._model.states is None) == (alone or architecture not in UNFIT)
@@ -109,7 +95,7 @@ async def test_what_is_kept_is_not_computed_again(keep: Keep, architecture: str)
 @each
 async def test_many_in_one_batch_after_kept_and_new_beginnings(keep: Keep, architecture: str) -> None:
     at = keep(architecture)
-    forget(at.engine)
+    at.forget()
     await asked(at, PROMPT[:21])
     prompts = [(*PROMPT[:21], 9), (*PROMPT[:21], 9, 9), (*PROMPT[:10], 6), PROMPT[::-1], PROMPT[3:17], (11,), (12,)]
     await at.together(lambda: [asked(at, ids) for ids in prompts])
@@ -139,7 +125,7 @@ async def test_after_eviction(keep: Keep, architecture: str) -> None:
 @each
 async def test_after_callers_left(keep: Keep, architecture: str) -> None:
     at = keep(architecture)
-    forget(at.engine)
+    at.forget()
     calls = [asyncio.create_task(at.engine.top_k(TopKQuery(token_ids=PROMPT[:n]), None)) for n in (40, 33, 5)]
     await asyncio.sleep(0)
     for call in calls[:2]:
@@ -157,7 +143,7 @@ async def test_after_callers_left(keep: Keep, architecture: str) -> None:
 @pytest.mark.parametrize("kept", [0, 20, 40])
 async def test_scores_in_steps(keep: Keep, architecture: str, kept: int) -> None:
     at = keep(architecture)
-    forget(at.engine)
+    at.forget()
     if kept:
         await asked(at, PROMPT[:kept])
     score = await at.engine.score(ScoreQuery(token_ids=PROMPT, top_k=2), None)

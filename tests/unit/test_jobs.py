@@ -1,5 +1,6 @@
 """Which waiting jobs make a batch and who goes first, as tables; and when a slot is free again."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,50 +14,37 @@ from inference_server.scheduler.queue import Job, Lane, Queue, pick
 LANES = {
     "a": Lane[Any, Any]("a", lambda queries: queries, batched=True),
     "b": Lane[Any, Any]("b", lambda queries: queries, batched=True),
-    "ragged": Lane[Any, Any]("ragged", lambda queries: queries, batched=True, padded=False),
     "alone": Lane[Any, Any]("alone", lambda queries: queries, batched=False),
 }
 
 
-def jobs(waiting: list[tuple[str, int]]) -> list[Job[Any, Any]]:
-    return [Job(LANES[lane], at, tokens, None, Permit(lambda: None)) for at, (lane, tokens) in enumerate(waiting)]
+def jobs(waiting: Sequence[str]) -> list[Job[Any, Any]]:
+    return [Job(LANES[lane], at, 1, None, Permit(lambda: None)) for at, lane in enumerate(waiting)]
 
 
 @pytest.mark.parametrize(
-    ("waiting", "size", "tokens", "picked"),
+    ("waiting", "size", "picked"),
     [
-        ([("a", 5)], 8, 100, [0]),
-        ([("a", 5), ("a", 5), ("a", 5)], 8, 100, [0, 1, 2]),
-        ([("a", 5), ("a", 5), ("a", 5)], 2, 100, [0, 1]),
-        ([("a", 5), ("b", 5), ("a", 5)], 8, 100, [0, 2]),  # of the oldest one's lane
-        ([("b", 5), ("a", 5), ("a", 5)], 8, 100, [0]),  # first in, first out between lanes
-        ([("alone", 5), ("alone", 5)], 8, 100, [0]),
-        ([("a", 500), ("a", 5)], 8, 100, [0]),  # the oldest goes whatever its length
-        ([("a", 10), ("a", 60), ("a", 10)], 8, 100, [0, 2]),  # 2 * 60 would not fit
-        ([("a", 10), ("a", 50), ("a", 10)], 8, 100, [0, 1]),  # padding counts: 3 * 50 would not fit
-        ([("a", 50), ("a", 1), ("a", 1)], 8, 100, [0, 1]),
-        ([("a", 33), ("a", 33), ("a", 33), ("a", 1)], 8, 100, [0, 1, 2]),
-        ([("ragged", 500), ("ragged", 5), ("ragged", 60)], 8, 100, [0, 1, 2]),  # nothing is padded
+        ("a", 8, [0]),
+        ("aaa", 8, [0, 1, 2]),
+        ("aaa", 2, [0, 1]),
+        ("aba", 8, [0, 2]),  # of the oldest one's lane
+        ("baa", 8, [0]),  # first in, first out between lanes
+        ("baab", 2, [0, 3]),
+        (["alone", "alone"], 8, [0]),
     ],
 )
-async def test_batches(waiting: list[tuple[str, int]], size: int, tokens: int, picked: list[int]) -> None:
-    assert [job.query for job in pick(jobs(waiting), size, tokens)] == picked
+async def test_batches(waiting: Sequence[str], size: int, picked: list[int]) -> None:
+    assert [job.query for job in pick(jobs(waiting), size)] == picked
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from(list(LANES)), st.integers(1, 50)), min_size=1, max_size=30),
-    st.integers(1, 10),
-    st.integers(1, 200),
-)
-async def test_a_batch_starts_with_the_oldest_and_stays_in_its_limits(
-    waiting: list[tuple[str, int]], size: int, tokens: int
-) -> None:
+@given(st.lists(st.sampled_from(list(LANES)), min_size=1, max_size=30), st.integers(1, 10))
+async def test_a_batch_starts_with_the_oldest_and_stays_in_its_limits(waiting: list[str], size: int) -> None:
     queue = jobs(waiting)
-    batch = pick(queue, size, tokens)
+    batch = pick(queue, size)
     assert batch[0] is queue[0]
     assert len({job.lane for job in batch}) == 1
     assert len(batch) <= size
-    assert len(batch) == 1 or not batch[0].lane.padded or max(job.tokens for job in batch) * len(batch) <= tokens
     assert [job.query for job in batch] == sorted(job.query for job in batch)
 
 
@@ -74,8 +62,8 @@ async def test_those_that_go_on_and_those_not_begun_take_turns(
     begun: list[str], new: list[str], size: int, order: list[list[str]]
 ) -> None:
     queue = Queue()
-    older = [(f"b{at}", job) for at, job in enumerate(jobs([(lane, 1) for lane in begun]))]
-    newer = [(f"n{at}", job) for at, job in enumerate(jobs([(lane, 1) for lane in new]))]
+    older = [(f"b{at}", job) for at, job in enumerate(jobs(begun))]
+    newer = [(f"n{at}", job) for at, job in enumerate(jobs(new))]
     for _, job in reversed(older):  # whoever went on first: those who came first go first
         job.began = 1.0
         queue.add(job)
@@ -83,8 +71,8 @@ async def test_those_that_go_on_and_those_not_begun_take_turns(
         queue.add(job)
     names = {job: name for name, job in (*older, *newer)}
     assert len(queue) == len(names)
-    assert [[names[job] for job in queue.take(size, 100)] for _ in order] == order
-    assert queue.take(size, 100) == []
+    assert [[names[job] for job in queue.take(size)] for _ in order] == order
+    assert queue.take(size) == []
 
 
 @pytest.mark.parametrize(
@@ -103,7 +91,7 @@ async def test_clients_take_turns(clients: str, size: int, order: list[list[int]
     queue = Queue()
     for at, client in enumerate(clients):
         queue.add(Job(LANES["a"], at, 1, None, Permit(lambda: None, Client(client))))
-    assert [[job.query for job in queue.take(size, 100)] for _ in order] == order
+    assert [[job.query for job in queue.take(size)] for _ in order] == order
     assert not len(queue)
 
 
@@ -122,7 +110,7 @@ async def test_addresses_take_turns_and_the_sessions_of_each(clients: str, size:
     queue = Queue()
     for at, client in enumerate(clients.split()):
         queue.add(Job(LANES["a"], at, 1, None, Permit(lambda: None, Client(client[0], client[1:]))))
-    assert [[job.query for job in queue.take(size, 100)] for _ in order] == order
+    assert [[job.query for job in queue.take(size)] for _ in order] == order
     assert not len(queue)
 
 
@@ -131,7 +119,7 @@ async def test_an_address_of_many_sessions_is_served_no_more_than_one_of_few(cli
     queue, served = Queue(), list[str]()
     for at, client in enumerate(clients):
         queue.add(Job(LANES["a"], at, 1, None, Permit(lambda: None, Client(client[0], client[1:]))))
-    while batch := queue.take(size, 100):
+    while batch := queue.take(size):
         served += [job.slot.client.address for job in batch]
         left = {name for name in "abc" if served.count(name) < sum(client[0] == name for client in clients)}
         counts = [served.count(name) for name in left]
@@ -147,7 +135,7 @@ async def test_who_goes_on_leads_by_turns() -> None:
         job.began = 1.0
         queue.add(job)
     for _ in range(6):
-        batch = queue.take(8, 100)
+        batch = queue.take(8)
         assert len(batch) == 4
         leaders.append(batch[0].slot.client.address)
         for job in batch:
@@ -161,7 +149,7 @@ async def test_nobody_waits_for_more_than_one_of_each_other_client(clients: list
     for at, client in enumerate(clients):
         queue.add(Job(LANES["a"], at, 1, None, Permit(lambda: None, Client(client))))
     served: list[str] = []
-    while batch := queue.take(size, 100):
+    while batch := queue.take(size):
         served += [job.slot.client.address for job in batch]
         left = {client for client in clients if served.count(client) < clients.count(client)}
         counts = [served.count(client) for client in left]
@@ -171,7 +159,7 @@ async def test_nobody_waits_for_more_than_one_of_each_other_client(clients: list
 
 async def test_a_job_is_taken_out_wherever_it_waits() -> None:
     queue = Queue()
-    new, begun = jobs([("a", 1), ("a", 1)])
+    new, begun = jobs("aa")
     begun.began = 1.0
     for job in (new, begun):
         queue.add(job)

@@ -158,7 +158,7 @@ async def test_after_the_end_nothing_is_taken(scheduler: Scheduler, bench: Bench
 
 def test_a_loop_that_is_gone_disturbs_nobody() -> None:
     """An answer for a closed loop is dropped, and the worker serves the next loop."""
-    scheduler = Scheduler(queue_limit=8, batch_size=4, batch_tokens=100)
+    scheduler = Scheduler(queue_limit=8, batch_size=4)
     bench = Bench(scheduler)
 
     async def leave() -> None:

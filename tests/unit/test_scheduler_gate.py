@@ -28,7 +28,7 @@ async def test_a_full_gate_refuses_and_says_when_to_come_back(scheduler: Schedul
 
 async def test_an_answered_caller_finds_its_slot_free() -> None:
     """Also at once, and with a single slot: or a polite client would be refused now and then."""
-    scheduler = Scheduler(queue_limit=1, batch_size=4, batch_tokens=100)
+    scheduler = Scheduler(queue_limit=1, batch_size=4)
     bench = Bench(scheduler)
     bench.free = True
     for i in range(300):
@@ -42,7 +42,7 @@ async def test_an_answered_caller_finds_its_slot_free() -> None:
 @pytest.mark.parametrize("limit", [1, 3, 8])
 async def test_the_longer_the_queue_the_later_to_come_back(limit: int) -> None:
     """As long as a job takes, for each one in flight; and a share is free once each client had a turn."""
-    scheduler = Scheduler(queue_limit=limit, batch_size=4, batch_tokens=100)
+    scheduler = Scheduler(queue_limit=limit, batch_size=4)
     scheduler._mean_s = 2.0
     bench = Bench(scheduler)
     tasks = [await bench.occupied(), *(bench.begin("x") for _ in range(limit - 1))]
@@ -57,7 +57,7 @@ async def test_the_longer_the_queue_the_later_to_come_back(limit: int) -> None:
 
 
 async def test_one_address_fills_its_part_whatever_sessions_it_names_and_others_still_come_in() -> None:
-    scheduler = Scheduler(queue_limit=8, batch_size=4, batch_tokens=100, address_limit=3, session_limit=2)
+    scheduler = Scheduler(queue_limit=8, batch_size=4, address_limit=3, session_limit=2)
     scheduler._mean_s = 2.0
     bench = Bench(scheduler)
     greedy = [Client("greedy", f"session {i}") for i in range(4)]
@@ -77,7 +77,7 @@ async def test_one_address_fills_its_part_whatever_sessions_it_names_and_others_
 
 
 async def test_one_session_fills_its_part_and_others_of_its_address_still_come_in() -> None:
-    scheduler = Scheduler(queue_limit=8, batch_size=4, batch_tokens=100, address_limit=5, session_limit=2)
+    scheduler = Scheduler(queue_limit=8, batch_size=4, address_limit=5, session_limit=2)
     scheduler._mean_s = 2.0
     bench = Bench(scheduler)
     greedy = Client("school", "greedy")

@@ -139,7 +139,7 @@ async def test_spare_time_is_used_when_nothing_waits(scheduler: Scheduler, bench
 
 async def test_spare_work_leaves_answers_a_while_of_quiet() -> None:
     """So they are on their way before the machine is busy again, and who asks again at once need not wait."""
-    scheduler = Scheduler(16, 4, 100, quiet_s=3600.0)
+    scheduler = Scheduler(16, 4, quiet_s=3600.0)
     bench, begun = Bench(scheduler), threading.Event()
     bench.free = True
 
