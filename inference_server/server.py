@@ -61,8 +61,8 @@ class InferenceServer:
         self.scheduler = scheduler
         self.port = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.readiness = Readiness(registry, scheduler.progress, settings.ready_when, settings.stall_s)
-        self.metrics = Metrics(Current(registry, self.readiness, self.gauges))
+        self.readiness = Readiness(registry, scheduler.watchdog, settings.ready_when, settings.stall_s)
+        self.metrics = Metrics(Current(registry, self.readiness, self.stats))
         self.monitor = AdminServer(self.readiness, self.metrics)
         self._health = Health()
         self._certificates = auth.certificates(settings)
@@ -110,10 +110,10 @@ class InferenceServer:
         await asyncio.gather(self.scheduler.close(grace_s), self._grpc.stop(grace_s + LAST_WORDS_S))
         self.monitor.stop()
 
-    def gauges(self) -> ServerStats:
+    def stats(self) -> ServerStats:
         """What the server counts of itself, as it is now; from any thread."""
         tasks = len(asyncio.all_tasks(self._loop)) if self._loop else 0
-        return ServerStats(self.scheduler.gauges, self.kept.gauges, self.registry.gauges(), tasks)
+        return ServerStats(self.scheduler.stats, self.kept.stats, self.registry.stats(), tasks)
 
     def _listen(self) -> int:
         host = self.settings.grpc_host

@@ -38,7 +38,7 @@ class LogitsCache(Generic[V]):
         self._steady = threading.Lock()  # while it is counted anew, nothing changes
 
     @property
-    def gauges(self) -> LogitsCacheStats:
+    def stats(self) -> LogitsCacheStats:
         """What is counted, from any thread."""
         with self._steady:
             found = sum(_cost(key, value) for key, value in self._held.items())

@@ -66,7 +66,7 @@ class Engine(Protocol):
     def facts(self) -> ModelFacts: ...
 
     @property
-    def gauges(self) -> ModelStats: ...
+    def stats(self) -> ModelStats: ...
 
     async def top_k(self, query: TopKQuery, deadline: float | None, client: Client = NOBODY) -> TopKAnswer: ...
 
@@ -147,9 +147,9 @@ class Registry:
             raise errors.ModelNotReady(str(status))
         return status.name, self._engines[status.name]
 
-    def gauges(self) -> dict[str, ModelStats]:
+    def stats(self) -> dict[str, ModelStats]:
         """What each model that is ready counts, by name."""
-        return {name: engine.gauges for name, engine in list(self._engines.items())}
+        return {name: engine.stats for name, engine in list(self._engines.items())}
 
     def retry(self, name: str) -> ModelStatus:
         """Queues a model that failed; leaves one in any other state alone. Returns its status.

@@ -88,14 +88,14 @@ class Metrics:
 class Current:
     """What the server counts of itself, read when Prometheus asks."""
 
-    def __init__(self, registry: Registry, readiness: Readiness, gauges: Callable[[], ServerStats]) -> None:
+    def __init__(self, registry: Registry, readiness: Readiness, stats: Callable[[], ServerStats]) -> None:
         self._models = registry
         self._readiness = readiness
-        self._gauges = gauges
+        self._stats = stats
 
     def collect(self) -> Iterator[Metric]:
         """Each number now."""
-        now = self._gauges()
+        now = self._stats()
         yield _gauge("ready", "1 where requests can be answered, else 0.", not self._readiness.not_ready())
         yield _gauge(
             "still_seconds", "How long the model thread has had work and made no step.", self._readiness.still_s

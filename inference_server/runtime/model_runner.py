@@ -84,7 +84,7 @@ class ModelRunner:
         return isinstance(self._step, GraphRunner)
 
     @property
-    def gauges(self) -> KVCacheStats:
+    def stats(self) -> KVCacheStats:
         """What is counted, from any thread."""
         tree, pool = self.tree, self.pool
         return KVCacheStats(
@@ -176,8 +176,8 @@ class ModelRunner:
         return longer
 
     @contextmanager
-    def storing_nothing(self, tokens: int) -> Iterator[None]:
-        """Within, the model itself computes one whole prompt of that many tokens."""
+    def uncached(self, tokens: int) -> Iterator[None]:
+        """Within, the model itself computes a whole prompt of that many tokens; no block is read or written."""
         prompt = [0] * tokens  # its length alone matters
         with running(Pass(Batch([Segment(BlockTable(pages=[0]), prompt)], tokens, self._model.device), None)):
             yield

@@ -16,7 +16,8 @@ from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.kvcache.radix_cache import RadixCache
 from inference_server.runtime.executor import Executor
 from inference_server.runtime.model import Model
-from inference_server.sequence import Ids, Reading
+from inference_server.scheduler import worker
+from inference_server.sequence import Ids, Sequence
 
 FEW, MANY = 200, 20_000
 ASKED = 100
@@ -39,11 +40,11 @@ class Prompts:
 
 def step(executor: Executor, ids: Ids) -> float:
     """Milliseconds of one prompt's step."""
-    reading = Reading(ids)
+    sequence = Sequence[Any](ids, executor, lambda _, rows: rows)
     began = time.perf_counter()
-    executor.step([reading])
+    worker.step([sequence])
     took_ms = (time.perf_counter() - began) * 1e3
-    assert reading.logits is not None
+    assert sequence.done
     return took_ms
 
 
@@ -66,7 +67,7 @@ def executor_among(stored: int, prompts: Prompts) -> Executor:
     for _ in range(stored):
         store(runner.tree, prompts())
     assert not runner.tree.evicted_pages  # or fewer are stored than it says
-    return Executor(model, LogitsCache[Any](KEPT_BYTES), 512, 0.3)
+    return Executor("bundled", model, LogitsCache[Any](KEPT_BYTES), 512, 0.3)
 
 
 def tree_among(stored: int, prompts: Prompts) -> RadixCache:

@@ -84,19 +84,19 @@ async def test_a_client_that_floods_is_refused_while_others_are_served() -> None
     ):
         stub = stub_of(channel)
         await ready(stub, "bundled")
-        before = server.gauges()
+        before = server.stats()
         async with busy(server.scheduler):
             flood = [asyncio.ensure_future(ask(stub, f"flood {i}", "10.0.0.7")) for i in range(3)]
             await until(lambda: server.scheduler.in_flight == 4)
             failed = await failure(ask(stub, "flood again", "10.0.0.7"))
             assert failed.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert "3 requests from this address" in (failed.details() or "")
+            assert "this address is at its limit (3 requests" in (failed.details() or "")
             assert int(trailers(failed.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
             other = asyncio.ensure_future(ask(stub, "other", "10.0.0.8"))
-            await until(lambda: server.gauges().queue.waiting == 4)
-            assert server.gauges().queue.clients == 5
+            await until(lambda: server.stats().queue.waiting == 4)
+            assert server.stats().queue.clients == 5
         assert [len((await call).candidates) for call in (*flood, other)] == [1] * 4
-        after = server.gauges()
+        after = server.stats()
     assert after.queue.refused - before.queue.refused == 1
     assert sum(after.queue.batch_sizes.values()) > sum(before.queue.batch_sizes.values())
     (name,) = after.models

@@ -15,11 +15,12 @@ import torch
 import transformers
 from tokenizers import Tokenizer
 from torch import Tensor
+from workers import FakeExecutor
 
 from inference_server.engine import engine
 from inference_server.engine.engine import Engine
 from inference_server.kvcache.logits_cache import LogitsCache
-from inference_server.scheduler.queue import Lane
+from inference_server.runtime.paged_backend import PagedBackend
 from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
 from inference_server.tokenizer.tokenizer import ModelTokenizer
@@ -61,24 +62,24 @@ class Cell:
 
     def forget(self) -> None:
         """Empties the engine's caches."""
-        reader = self.engine._reader
-        reader._kept = LogitsCache(CACHE_BYTES)
-        if (runner := reader._model.runner) is not None:
-            for table in reader._ahead.clear():
-                runner.close(table)
-            runner.tree.clear()
-            assert runner.pool.used == 0
-        if (states := reader._model.states) is not None:
-            for key in [*states._kept]:
-                states._drop(key)
-            assert states.held_bytes == 0
+        executor = self.engine.executor
+        executor.cache = LogitsCache(CACHE_BYTES)
+        if isinstance(executor.backend, PagedBackend):
+            for table in executor.backend.prefetcher.clear():
+                executor.backend.runner.close(table)
+            executor.backend.runner.tree.clear()
+            assert executor.backend.runner.pool.used == 0
+        if (cache := executor.model.hf_cache) is not None:
+            for key in [*cache._entries]:
+                cache._drop(key)
+            assert cache.used_bytes == 0
 
     async def together(self, ask: Callable[[], Sequence[Any]]) -> list[Any]:
         """The answers of coroutines whose requests all wait when the worker becomes free."""
         free = threading.Event()
-        gate: Lane[None, bool] = Lane("gate", lambda queries: [free.wait(30) for _ in queries], batched=False)
-        with self.scheduler.admit() as slot:
-            held = asyncio.create_task(self.scheduler.run(slot, gate, None, 1, None))
+        gate = FakeExecutor("gate", lambda prompts: [free.wait(30)])
+        with self.scheduler.admit() as permit:
+            held = asyncio.create_task(self.scheduler.run(gate.sequence(0, permit)))
             asked = [asyncio.create_task(coroutine) for coroutine in ask()]
             await asyncio.sleep(0)  # each runs up to its place in the queue
             free.set()

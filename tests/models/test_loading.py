@@ -15,7 +15,7 @@ import transformers
 from inference_server.cpu import dtype as dtype_module
 from inference_server.errors import LoadFailed
 from inference_server.host import memory
-from inference_server.runtime import model_probe, weight_loader
+from inference_server.runtime import weight_loader
 from inference_server.runtime.model import Model
 from models import architectures
 
@@ -181,7 +181,7 @@ def test_an_allocation_that_fails_is_told_as_such(sound: Path, monkeypatch: pyte
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there(sound: Path) -> None:
-    with pytest.raises(LoadFailed, match="no cuda device is to be seen here; set NEXTTOKEN_DEVICE to auto or cpu"):
+    with pytest.raises(LoadFailed, match="CUDA is not available on this machine; set NEXTTOKEN_DEVICE to auto or cpu"):
         Model.load(sound, "cuda")
     assert Model.load(sound, "auto").facts.device in ("cpu", "mps")
 
@@ -208,12 +208,12 @@ def test_half_weights_are_computed_in_float32(sound: Path, tmp_path: Path, dtype
     reference = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
     with torch.inference_mode():
         expected = reference(torch.tensor([IDS])).logits[0, -1]
-    torch.testing.assert_close(model.last_logits(IDS), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(model.whole_pass.last_logits(IDS), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_weights_in_several_files(folder: Path, sound: Path) -> None:
     shard(folder)
-    found, expected = (Model.load(where, "cpu").last_logits(IDS) for where in (folder, sound))
+    found, expected = (Model.load(where, "cpu").whole_pass.last_logits(IDS) for where in (folder, sound))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -239,7 +239,7 @@ def test_the_context_limit(tmp_path: Path, architecture: str, tokenizer: float |
     architectures.build(architecture, 300, tmp_path)
     if tokenizer is not None:
         (tmp_path / "tokenizer_config.json").write_text(json.dumps({"model_max_length": tokenizer}))
-    assert Model.load(tmp_path, "cpu").context_limit == limit
+    assert Model.load(tmp_path, "cpu").capabilities.context_limit == limit
 
 
 @pytest.mark.parametrize("selects_rows", [True, False])
@@ -251,12 +251,12 @@ def test_however_positions_may_be_named_the_logits_are_the_same(sound: Path, sel
         return plain(input_ids=input_ids, attention_mask=attention_mask)
 
     network.forward = plain if selects_rows else every
-    model = Model(network, torch.device("cpu"), 64)
-    model_probe.run(model)
-    assert model.selects_rows == selects_rows
+    model = Model.build(network, torch.device("cpu"), 64, 0)
+    assert model.capabilities.selects_rows == selects_rows
     for prompt in (IDS, IDS[:2], [9, 8, 7, 6, 5, 4]):
         with torch.inference_mode():
             expected = plain(torch.tensor([prompt])).logits[0]
-        torch.testing.assert_close(model.last_logits(prompt), expected[-1], atol=1e-5, rtol=1e-5)
-        found = torch.stack(model.map_logits(lambda _, rows: [*rows.clone()], prompt))
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(model.whole_pass.last_logits(prompt), expected[-1], atol=1e-5, rtol=1e-5)
+        found = list[torch.Tensor]()
+        model.whole_pass.each_logits(prompt, found.append)
+        torch.testing.assert_close(torch.cat(found), expected, atol=1e-5, rtol=1e-5)

@@ -12,8 +12,11 @@ from calls import until
 
 from inference_server.engine import engine
 from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.kvcache.radix_cache import BlockTable
 from inference_server.messages import TopKAnswer
 from inference_server.runtime.model_runner import ModelRunner
+from inference_server.runtime.paged_backend import PagedBackend
+from inference_server.runtime.prefetch import Prefetcher
 from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
 from inference_server.tokenizer.tokenizer import ModelTokenizer
@@ -50,16 +53,21 @@ def ahead(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Ahe
 
 
 def runner_of(at: Cell) -> ModelRunner:
-    runner = at.engine._reader._model.runner
+    runner = at.engine.executor.model.runner
     assert runner is not None
     return runner
+
+
+def prefetcher_of(at: Cell) -> Prefetcher[BlockTable]:
+    assert isinstance(at.engine.executor.backend, PagedBackend)
+    return at.engine.executor.backend.prefetcher
 
 
 async def thought(at: Cell, ids: Sequence[int]) -> TopKAnswer:
     """An answer, and time enough to look ahead of it."""
     answer = await asked(at, ids)
     best = answer.candidates[0].token.token_id
-    await until(lambda: at.engine._reader._ahead.behind((*ids, best)) is not None)
+    await until(lambda: prefetcher_of(at).behind((*ids, best)) is not None)
     return answer
 
 
@@ -95,7 +103,7 @@ async def test_off_is_off(ahead: Callable[..., Cell]) -> None:
     at = ahead("llama", lookahead=0)
     answer = await asked(at, PROMPT[:20])
     await asked(at, PROMPT[::-1])
-    assert len(at.engine._reader._ahead) == 0
+    assert len(prefetcher_of(at)) == 0
     assert not (await asked(at, (*PROMPT[:20], answer.candidates[0].token.token_id))).lookahead_hit
 
 
@@ -104,7 +112,7 @@ async def test_nothing_is_looked_for_beyond_the_context(ahead: Ahead) -> None:
     full = [5 + i for i in range(at.engine.facts.context_limit)]
     await asked(at, full)
     await asked(at, PROMPT[:3])
-    assert all(len(plan) < len(full) for plan in at.engine._reader._ahead._plans)
+    assert all(len(plan) < len(full) for plan in prefetcher_of(at)._prompts)
 
 
 @pytest.mark.parametrize("pages", [2, 3, 4, 6])
@@ -129,7 +137,7 @@ async def test_nothing_is_held_once_all_guesses_are_dropped(ahead: Ahead) -> Non
     for start in range(5):
         await thought(at, PROMPT[start : start + 18])
     runner = runner_of(at)
-    for held in at.engine._reader._ahead.clear():
+    for held in prefetcher_of(at).clear():
         runner.close(held)
     assert runner.pool.used == runner.tree.pages
     runner.tree.clear()

@@ -64,7 +64,7 @@ async def asked(at: Cell, ids: Sequence[int], temperature: float = 1.0) -> TopKA
 
 
 def stores(at: Cell) -> bool:
-    fits = at.engine._reader._model.runner is not None
+    fits = at.engine.executor.model.runner is not None
     assert fits == (at.architecture not in UNFIT)
     return fits
 
@@ -75,7 +75,7 @@ async def test_what_is_kept_is_not_computed_again(keep: Keep, architecture: str)
     at.forget()
     stores(at)
     alone, ends = architecture in ALONE, architecture in ENDS
-    assert (at.engine._reader._model.states is None) == (alone or architecture not in UNFIT)
+    assert (at.engine.executor.model.hf_cache is None) == (alone or architecture not in UNFIT)
     cases = [
         (PROMPT[:30], 0, "cold, in steps"),
         ((*PROMPT[:30], 9), 30, "one token appended"),
@@ -105,7 +105,7 @@ async def test_many_in_one_batch_after_kept_and_new_beginnings(keep: Keep, archi
 async def test_after_eviction(keep: Keep, architecture: str) -> None:
     """More prompts than fit, their distributions forgotten: whatever is left is right."""
     at = keep(architecture)
-    runner = at.engine._reader._model.runner
+    runner = at.engine.executor.model.runner
     draw = random.Random(1)
     evicted = runner.tree.evicted_pages if runner else 0
     for round_number in range(60):
@@ -115,9 +115,9 @@ async def test_after_eviction(keep: Keep, architecture: str) -> None:
             await asked(at, ids) if round_number % 6 == 0 else await at.engine.top_k(TopKQuery(token_ids=ids), None)
         )
         assert answer.cached_tokens < len(ids)
-        at.engine._reader._kept = LogitsCache(STORED)
+        at.engine.executor.cache = LogitsCache(STORED)
     if runner is not None:
-        assert runner.gauges.bytes <= STORED
+        assert runner.stats.bytes <= STORED
         assert runner.tree.pages == runner.pool.used
         assert runner.tree.evicted_pages > evicted
 
@@ -135,7 +135,7 @@ async def test_after_callers_left(keep: Keep, architecture: str) -> None:
             await call
     await asked(at, PROMPT)
     await asked(at, PROMPT[:33])
-    runner = at.engine._reader._model.runner
+    runner = at.engine.executor.model.runner
     assert runner is None or runner.pool.used == runner.tree.pages  # nothing is held
 
 
@@ -161,7 +161,7 @@ async def test_a_store_too_small_for_a_prompt_still_answers(
     tmp_path: Path, scheduler: Scheduler, keep: Keep, architecture: str, pages: int
 ) -> None:
     at = keep(architecture)
-    runner = at.engine._reader._model.runner
+    runner = at.engine.executor.model.runner
     assert runner is not None
     tokenizers.build("byte_bpe", tmp_path)
     architectures.build(architecture, at.vocabulary.size + PADDING, tmp_path)
@@ -177,7 +177,7 @@ async def test_a_store_too_small_for_a_prompt_still_answers(
     score = await loaded.score(ScoreQuery(token_ids=PROMPT), None)
     for token, row in zip(score.tokens[1:], at.plain(PROMPT[:-1]), strict=True):
         assert_true(token.candidate, row, 1.0)
-    used = loaded._reader._model.runner
+    used = loaded.executor.model.runner
     assert used is not None
     assert used.pool.used == used.tree.pages <= pages
 
@@ -196,9 +196,9 @@ async def test_room_for_hardly_a_cache_of_a_models_own_still_answers(
     for ids in (PROMPT, PROMPT[:33], (*PROMPT, 9), PROMPT[::-1]):
         await asked(small, ids)
     await small.together(lambda: [asked(small, ids) for ids in (PROMPT, PROMPT[::-1], PROMPT[:5], PROMPT[5:])])
-    states = loaded._reader._model.states
+    states = loaded.executor.model.hf_cache
     assert states is not None
-    assert states.held_bytes <= stored_bytes
+    assert states.used_bytes <= stored_bytes
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from inference_server.attention.batch import Segment
 from inference_server.messages import Candidate, ScoreQuery, TopKAnswer, TopKQuery
-from inference_server.runtime import executor as executor_module
-from inference_server.runtime import model as model_module
+from inference_server.runtime import whole_pass
 from inference_server.runtime.model_runner import ModelRunner
 from models.architectures import ARCHITECTURES
 from models.conftest import Cell
@@ -126,8 +125,7 @@ async def test_every_token_of_a_text(
 ) -> None:
     at = cell(architecture, kind)
     at.forget()
-    for module in (model_module, executor_module):
-        monkeypatch.setattr(module, "LOGITS_BYTES", 3 * 4 * at.engine.facts.vocab_size)  # three positions at a time
+    monkeypatch.setattr(whole_pass, "LOGITS_BYTES", 3 * 4 * at.engine.facts.vocab_size)  # three positions at a time
     ids = at.ids(TEXTS[2])
     logits = at.plain(ids[:-1])
     answer = await at.engine.score(ScoreQuery(text=TEXTS[2], top_k=3), None)

@@ -92,11 +92,11 @@ def test_what_is_counted() -> None:
     assert [cache.get("a", ids) is not None for ids in ((1,), (2,), (2,))] == [False, True, True]
     assert cache.get("a", (2,), counted=False)
     assert not cache.get("a", (1,), counted=False)
-    assert cache.gauges == LogitsCacheStats(
+    assert cache.stats == LogitsCacheStats(
         hits=2, misses=1, evictions=1, entries=1, bytes=ONE, limit_bytes=ONE, stray_bytes=0
     )
     cache.held_bytes += 7
-    assert cache.gauges.stray_bytes == 7
+    assert cache.stats.stray_bytes == 7
 
 
 @given(
@@ -110,7 +110,7 @@ def test_it_never_holds_more_than_its_limit_and_counts_exactly(limit: int, puts:
         cache.put(owner, (i,), Value(nbytes))
         latest[owner, i] = nbytes
         assert cache.held_bytes <= limit
-        assert cache.gauges.stray_bytes == 0
+        assert cache.stats.stray_bytes == 0
     held = {(owner, i): value for owner in "ab" for i in range(1, 7) if (value := cache.get(owner, (i,)))}
     assert len(cache) == len(held)
     assert cache.held_bytes == sum(cost_of((i,), value.nbytes) for (_, i), value in held.items())
