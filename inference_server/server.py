@@ -54,9 +54,11 @@ class InferenceServer:
     settings name don't fit.
     """
 
-    def __init__(self, settings: Settings, registry: Registry, scheduler: Scheduler, kept: LogitsCache[Any]) -> None:
+    def __init__(
+        self, settings: Settings, registry: Registry, scheduler: Scheduler, logits_cache: LogitsCache[Any]
+    ) -> None:
         self.settings = settings
-        self.kept = kept
+        self.logits_cache = logits_cache
         self.registry = registry
         self.scheduler = scheduler
         self.port = 0
@@ -113,7 +115,7 @@ class InferenceServer:
     def stats(self) -> ServerStats:
         """What the server counts of itself, as it is now; from any thread."""
         tasks = len(asyncio.all_tasks(self._loop)) if self._loop else 0
-        return ServerStats(self.scheduler.stats, self.kept.stats, self.registry.stats(), tasks)
+        return ServerStats(self.scheduler.stats, self.logits_cache.stats, self.registry.stats(), tasks)
 
     def _listen(self) -> int:
         host = self.settings.grpc_host

@@ -1,6 +1,6 @@
-"""What the server counts of itself, as plain values for whoever reports them. Knows nobody.
+"""The server's statistics, as plain values.
 
-Fields whose words say "so far" only ever grow, from the start of the process; the others hold at one moment.
+Fields described with "so far" are totals since the process started; the others hold at one moment.
 """
 
 from collections.abc import Mapping
@@ -9,88 +9,88 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """The scheduler: who is in flight, what waits, and what was computed together."""
+    """Of the scheduler."""
 
     in_flight: int
-    """Requests admitted and not yet answered, those computed now and those still read included."""
+    """Requests admitted and not yet answered."""
     limit: int
     """The most that may be in flight."""
     clients: int
-    """Clients that have a request in flight."""
+    """Clients with a request in flight."""
     waiting: int
-    """Requests that wait for the worker thread: the depth of the queue."""
+    """Requests waiting for the worker thread: the depth of the queue."""
     refused: int
-    """Requests refused because the queue or their client's share was full, so far."""
+    """Requests refused because the queue or their client's share of it was full, so far."""
     expired: int
     """Requests whose deadline passed or whose caller left before they were computed, so far."""
     failed: int
-    """Requests that ended in a fault of the forward pass, so far."""
+    """Requests whose forward pass failed, so far."""
     batch_sizes: Mapping[int, int]
-    """How many batches of each size were computed, so far."""
+    """Batches by size, so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogitsCacheStats:
-    """The distributions kept, of all models together."""
+    """Of the logits cache that all models share."""
 
     hits: int
-    """Prompts asked for whose distribution was there, so far."""
+    """Prompts whose logits were cached, so far."""
     misses: int
-    """Prompts asked for that had to be computed, so far."""
+    """Prompts that had to be computed, so far."""
     evictions: int
-    """Distributions given up for newer ones, so far."""
+    """Logits evicted, so far."""
     entries: int
     bytes: int
     limit_bytes: int
     stray_bytes: int
-    """What is counted beyond the entries there are: 0, or there is a fault in the counting."""
+    """Bytes counted beyond those of the entries: 0, or the counting is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class KVCacheStats:
-    """One model's stored keys and values; or its own caches, whose size is counted in pages of a byte."""
+    """Of one model's KV blocks, or of its own caches, counted as blocks of one byte."""
 
     hit_tokens: int
-    """Tokens found stored and so not computed again, so far."""
-    evicted_pages: int
-    """Pages, or whole caches, given up for newer ones, so far."""
-    used_pages: int
-    pages: int
+    """Tokens found in the cache, so far."""
+    evicted_blocks: int
+    """Blocks, or whole caches, evicted, so far."""
+    used_blocks: int
+    blocks: int
     """The most that may be used."""
-    page_bytes: int
+    block_bytes: int
     open_prompts: int
-    """Prompts whose pages can't be given up: those of a step under way, and those looked ahead of."""
+    """Prompts whose blocks can't be evicted: those of the current step, and prefetched ones."""
     stray_holds: int
-    """Holds on pages beyond those of the stored prefixes and the open prompts: 0 between two steps, or pages leak."""
+    """References to blocks beyond those of cached prefixes and open prompts: 0 between two steps, or blocks leak."""
 
     @property
     def bytes(self) -> int:
-        """Of the pages that hold something."""
-        return self.used_pages * self.page_bytes
+        """Of the blocks in use."""
+        return self.used_blocks * self.block_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class ModelStats:
-    """One loaded model."""
+    """Of one loaded model."""
 
     prompts: int
     """Prompts answered, so far."""
-    lookahead_hits: int
-    """Of those, the ones whose distribution was computed before anybody asked, so far."""
-    lookahead_passes: int
-    """Passes made ahead of anybody asking, so far."""
+    prefetch_hits: int
+    """Of those, the ones whose logits had been prefetched, so far."""
+    prefetch_passes: int
+    """Prefetch passes, so far."""
     computed_tokens: int
-    """Tokens that went through the model for a request, so far."""
-    store: KVCacheStats | None
-    """None where nothing of a prompt can be kept but its distribution."""
+    """Tokens computed for requests, so far."""
+    kv_cache: KVCacheStats | None
+    """None if the model has no cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerStats:
-    """All of it at one moment; `models` holds those that are ready, by name."""
+    """Everything, at one moment; `models` has those that are ready, by name."""
 
     queue: QueueStats
-    kept: LogitsCacheStats
+    logits_cache: LogitsCacheStats
     models: Mapping[str, ModelStats]
     tasks: int
-    """Tasks of the event loop."""
+    """Of the event loop."""

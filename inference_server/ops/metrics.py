@@ -103,7 +103,7 @@ class Current:
         yield _gauge("tasks", "Tasks of the event loop: calls, watches, and what runs beside them.", now.tasks)
         yield self._states()
         yield from _queue(now.queue)
-        yield from _kept(now.kept)
+        yield from _kept(now.logits_cache)
         yield from _models(now.models)
 
     def _states(self) -> Metric:
@@ -148,17 +148,17 @@ def _kept(kept: LogitsCacheStats) -> Iterator[Metric]:
 
 
 def _models(models: Mapping[str, ModelStats]) -> Iterator[Metric]:
-    stores = {name: of.store for name, of in models.items() if of.store is not None}
+    stores = {name: of.kv_cache for name, of in models.items() if of.kv_cache is not None}
     yield _counter("prompts", "Prompts answered.", {name: of.prompts for name, of in models.items()})
     yield _counter(
         "lookahead_hits",
         "Prompts answered from what was computed before anybody asked.",
-        {name: of.lookahead_hits for name, of in models.items()},
+        {name: of.prefetch_hits for name, of in models.items()},
     )
     yield _counter(
         "lookahead_passes",
         "Passes ahead of anybody asking.",
-        {name: of.lookahead_passes for name, of in models.items()},
+        {name: of.prefetch_passes for name, of in models.items()},
     )
     yield _counter(
         "computed_tokens",
@@ -166,7 +166,9 @@ def _models(models: Mapping[str, ModelStats]) -> Iterator[Metric]:
         {name: of.computed_tokens for name, of in models.items()},
     )
     yield _gauge("kv_cache_bytes", "Memory of stored keys and values.", {n: s.bytes for n, s in stores.items()})
-    yield _gauge("kv_cache_limit_bytes", "The most it may be.", {n: s.pages * s.page_bytes for n, s in stores.items()})
+    yield _gauge(
+        "kv_cache_limit_bytes", "The most it may be.", {n: s.blocks * s.block_bytes for n, s in stores.items()}
+    )
     yield _gauge(
         "kv_cache_open_prompts",
         "Prompts whose pages can't be given up: those computed now, and those looked ahead of (16 at most).",
@@ -183,7 +185,7 @@ def _models(models: Mapping[str, ModelStats]) -> Iterator[Metric]:
     yield _counter(
         "kv_cache_evicted_pages",
         "Pages, or a model's own caches, given up for newer ones.",
-        {n: s.evicted_pages for n, s in stores.items()},
+        {n: s.evicted_blocks for n, s in stores.items()},
     )
 
 

@@ -1,4 +1,4 @@
-"""Prompts that go on from where they were: transformers' own caches, for models that fit no ragged pass.
+"""Prompts that go on from where they were: transformers' own caches, for models that fit no paged pass.
 
 What such a cache holds (keys and values, a window of them, a recurrent state) is the model's business; it is copied
 whole before a prompt goes on from it, and cut back to a shorter one where it can be. Knows models; knows no requests.
@@ -65,9 +65,9 @@ class HFCache:
         return KVCacheStats(
             self.hit_tokens,
             self.evicted,
-            used_pages=self.used_bytes,
-            pages=self.limit_bytes,
-            page_bytes=1,
+            used_blocks=self.used_bytes,
+            blocks=self.limit_bytes,
+            block_bytes=1,
             open_prompts=0,
             stray_holds=stray,
         )

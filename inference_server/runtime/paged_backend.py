@@ -115,7 +115,7 @@ class PagedBackend:
     def _run(self, batch: list[tuple[Sequence[Any], int]], receive: Receive) -> bool:
         """One pass; says whether the cache had room for it."""
         segments = [self._segment(sequence, count) for sequence, count in batch]
-        ends = [len(segment.stored) + len(segment.token_ids) for segment in segments]
+        ends = [len(segment.table) + len(segment.token_ids) for segment in segments]
         try:
             rows = self.runner.run(segments)
         except CacheFull:

@@ -102,7 +102,7 @@ async def test_a_client_that_floods_is_refused_while_others_are_served() -> None
     (name,) = after.models
     assert after.models[name].prompts - before.models[name].prompts == 4
     assert after.models[name].computed_tokens > 0
-    assert after.kept.misses - before.kept.misses == 4
-    store = after.models[name].store
+    assert after.logits_cache.misses - before.logits_cache.misses == 4
+    store = after.models[name].kv_cache
     assert store is not None
-    assert 0 < store.bytes <= store.pages * store.page_bytes
+    assert 0 < store.bytes <= store.blocks * store.block_bytes

@@ -54,8 +54,8 @@ def poisoned(request: pytest.FixtureRequest, at: Cell) -> Iterator[None]:
 def nothing_held(at: Cell) -> None:
     runner = at.engine.executor.model.runner
     assert runner is not None
-    assert runner.pool.used == runner.tree.pages
-    assert runner.pool.holds == runner.tree.pages
+    assert runner.pool.used == runner.tree.blocks
+    assert runner.pool.total_references == runner.tree.blocks
 
 
 async def ask(at: Cell, ids: Sequence[int]) -> None:

@@ -74,7 +74,7 @@ async def thought(at: Cell, ids: Sequence[int]) -> TopKAnswer:
 @each
 async def test_clicks_on_shown_bars(ahead: Ahead, architecture: str) -> None:
     at = ahead(architecture)
-    ids = PROMPT[:14]  # across the end of a page
+    ids = PROMPT[:14]  # across the end of a block
     for click in (0, 4, 2, 1):
         answer = await thought(at, ids)
         assert answer.lookahead_hit == (ids != PROMPT[:14])
@@ -115,21 +115,21 @@ async def test_nothing_is_looked_for_beyond_the_context(ahead: Ahead) -> None:
     assert all(len(plan) < len(full) for plan in prefetcher_of(at)._prompts)
 
 
-@pytest.mark.parametrize("pages", [2, 3, 4, 6])
-async def test_what_is_guessed_gives_way_to_what_is_asked(ahead: Callable[..., Cell], pages: int) -> None:
+@pytest.mark.parametrize("blocks", [2, 3, 4, 6])
+async def test_what_is_guessed_gives_way_to_what_is_asked(ahead: Callable[..., Cell], blocks: int) -> None:
     """In a store that guesses fill, every real request is answered, from the store where it fits."""
     at = ahead("llama")
-    size = runner_of(at).store.page_bytes
-    at = ahead("llama", stored_bytes=pages * size)
+    size = runner_of(at).store.block_bytes
+    at = ahead("llama", stored_bytes=blocks * size)
     for start in range(12):
         ids = PROMPT[start : start + 20]
         answer = await asked(at, ids)
         if start % 3:
             await asyncio.sleep(0.005)
         await asked(at, (*ids, answer.candidates[start % 4].token.token_id))
-    longest = (*PROMPT, *PROMPT)[: 16 * pages]
+    longest = (*PROMPT, *PROMPT)[: 16 * blocks]
     await asked(at, longest[:60])
-    assert runner_of(at).pool.used <= pages
+    assert runner_of(at).pool.used <= blocks
 
 
 async def test_nothing_is_held_once_all_guesses_are_dropped(ahead: Ahead) -> None:
@@ -139,6 +139,6 @@ async def test_nothing_is_held_once_all_guesses_are_dropped(ahead: Ahead) -> Non
     runner = runner_of(at)
     for held in prefetcher_of(at).clear():
         runner.close(held)
-    assert runner.pool.used == runner.tree.pages
+    assert runner.pool.used == runner.tree.blocks
     runner.tree.clear()
     assert runner.pool.used == 0

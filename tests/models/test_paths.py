@@ -107,7 +107,7 @@ async def test_after_eviction(keep: Keep, architecture: str) -> None:
     at = keep(architecture)
     runner = at.engine.executor.model.runner
     draw = random.Random(1)
-    evicted = runner.tree.evicted_pages if runner else 0
+    evicted = runner.tree.evicted_blocks if runner else 0
     for round_number in range(60):
         start = draw.choice([PROMPT[:25], PROMPT[:18], ()])
         ids = (*start, *draw.choices(range(5, 250), k=draw.randint(20, 35)))
@@ -118,8 +118,8 @@ async def test_after_eviction(keep: Keep, architecture: str) -> None:
         at.engine.executor.cache = LogitsCache(STORED)
     if runner is not None:
         assert runner.stats.bytes <= STORED
-        assert runner.tree.pages == runner.pool.used
-        assert runner.tree.evicted_pages > evicted
+        assert runner.tree.blocks == runner.pool.used
+        assert runner.tree.evicted_blocks > evicted
 
 
 @each
@@ -136,7 +136,7 @@ async def test_after_callers_left(keep: Keep, architecture: str) -> None:
     await asked(at, PROMPT)
     await asked(at, PROMPT[:33])
     runner = at.engine.executor.model.runner
-    assert runner is None or runner.pool.used == runner.tree.pages  # nothing is held
+    assert runner is None or runner.pool.used == runner.tree.blocks  # nothing is held
 
 
 @each
@@ -156,16 +156,16 @@ async def test_scores_in_steps(keep: Keep, architecture: str, kept: int) -> None
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama", "mistral_sliding", "gemma2", "mixtral"])
-@pytest.mark.parametrize("pages", [1, 2, 3])
+@pytest.mark.parametrize("blocks", [1, 2, 3])
 async def test_a_store_too_small_for_a_prompt_still_answers(
-    tmp_path: Path, scheduler: Scheduler, keep: Keep, architecture: str, pages: int
+    tmp_path: Path, scheduler: Scheduler, keep: Keep, architecture: str, blocks: int
 ) -> None:
     at = keep(architecture)
     runner = at.engine.executor.model.runner
     assert runner is not None
     tokenizers.build("byte_bpe", tmp_path)
     architectures.build(architecture, at.vocabulary.size + PADDING, tmp_path)
-    stored_bytes = pages * runner.store.page_bytes
+    stored_bytes = blocks * runner.store.block_bytes
     settings = Settings(device="cpu", step_tokens=STEP, lookahead=0)
     loaded = engine.load("small store", tmp_path, scheduler, LogitsCache(0), stored_bytes, settings)
     small = Cell(architecture, "byte_bpe", loaded, at.vocabulary, at.network, scheduler)
@@ -179,7 +179,7 @@ async def test_a_store_too_small_for_a_prompt_still_answers(
         assert_true(token.candidate, row, 1.0)
     used = loaded.executor.model.runner
     assert used is not None
-    assert used.pool.used == used.tree.pages <= pages
+    assert used.pool.used == used.tree.blocks <= blocks
 
 
 @pytest.mark.parametrize("architecture", ["bloom", "mamba"])

@@ -20,13 +20,13 @@ MakeModel = Callable[[int], Model]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
-    """A small model with a store of so many pages."""
+    """A small model with a store of so many blocks."""
     folder: Path = tmp_path_factory.mktemp("reader")
     architectures.build("llama", VOCABULARY, folder)
     runner = Model.load(folder, "cpu", 1 << 20).runner
     assert runner is not None
-    page_bytes = runner.store.page_bytes
-    return lambda pages: Model.load(folder, "cpu", pages * page_bytes)
+    block_bytes = runner.store.block_bytes
+    return lambda blocks: Model.load(folder, "cpu", blocks * block_bytes)
 
 
 def reader_of(model: Model) -> Executor:

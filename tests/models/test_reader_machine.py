@@ -28,7 +28,7 @@ from models import architectures
 
 VOCABULARY = 60
 CLIENTS = 4
-PAGES = 9
+BLOCKS = 9
 DISTRIBUTIONS = 12
 LONGEST = 45
 STEP = 10
@@ -59,10 +59,10 @@ class Clients(RuleBasedStateMachine):
     def teardown(self) -> None:
         for held in self.prefetcher.clear():
             self.runner.close(held)
-        assert self.runner.pool.used == self.runner.tree.pages
+        assert self.runner.pool.used == self.runner.tree.blocks
         self.runner.tree.clear()
         assert self.runner.pool.used == 0
-        assert self.runner.pool.free == PAGES
+        assert self.runner.pool.free == BLOCKS
 
     @rule(client=clients, typed=st.lists(tokens, min_size=1, max_size=LONGEST))
     def types(self, client: int, typed: list[int]) -> None:
@@ -115,13 +115,13 @@ class Clients(RuleBasedStateMachine):
     def what_is_counted_is_what_is_held(self) -> None:
         pool, tree = self.runner.pool, self.runner.tree
         plans = [found.handle for found in self.prefetcher._prompts.values() if found is not None]
-        assert pool.used == tree.pages + sum(len(held.extras) for held in plans)
-        references = pool.holds
-        assert references == tree.pages + sum(len(held.extras) + len(held.pages) for held in plans)
-        assert self.runner.stats.bytes == pool.used * bytes_of_a_page(self.runner.store)
-        assert self.kept.held_bytes <= self.kept.limit_bytes
-        assert self.kept.held_bytes == sum(
-            value.untyped_storage().nbytes() + sys.getsizeof(ids) for (_, ids), value in self.kept._held.items()
+        assert pool.used == tree.blocks + sum(len(held.alternative_blocks) for held in plans)
+        references = pool.total_references
+        assert references == tree.blocks + sum(len(held.alternative_blocks) + len(held.blocks) for held in plans)
+        assert self.runner.stats.bytes == pool.used * bytes_of_a_block(self.runner.store)
+        assert self.kept.used_bytes <= self.kept.limit_bytes
+        assert self.kept.used_bytes == sum(
+            value.untyped_storage().nbytes() + sys.getsizeof(ids) for (_, ids), value in self.kept._entries.items()
         )
 
     def turn(self, client: int, prompt: tuple[int, ...]) -> None:
@@ -130,10 +130,10 @@ class Clients(RuleBasedStateMachine):
         self.asked[client] = Sequence(prompt, self.reader, lambda _, rows: [rows[0]])
 
 
-def bytes_of_a_page(store: KVBlocks) -> int:
+def bytes_of_a_block(store: KVBlocks) -> int:
     """Of the storage that its layers really took, each piece of it counted once."""
     pieces = [tensor.untyped_storage() for tensor in (*store.keys, *store.values)]
-    return sum({piece.data_ptr(): piece.nbytes() for piece in pieces}.values()) // PAGES
+    return sum({piece.data_ptr(): piece.nbytes() for piece in pieces}.values()) // BLOCKS
 
 
 @cache
@@ -151,19 +151,19 @@ def same(logits: Tensor, expected: Tensor) -> None:
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> type[Clients]:
     folder: Path = tmp_path_factory.mktemp("machine")
     architectures.build(request.param, VOCABULARY, folder)
-    page_bytes = runner_page_bytes(folder)
+    block_bytes = runner_block_bytes(folder)
 
     class Here(Clients):
-        model = Model.load(folder, "cpu", PAGES * page_bytes)
+        model = Model.load(folder, "cpu", BLOCKS * block_bytes)
         network = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
 
     return Here
 
 
-def runner_page_bytes(folder: Path) -> int:
+def runner_block_bytes(folder: Path) -> int:
     runner = Model.load(folder, "cpu", 1 << 20).runner
     assert runner is not None
-    return runner.store.page_bytes
+    return runner.store.block_bytes
 
 
 def test_whatever_clients_do(machine: type[Clients]) -> None:

@@ -1,4 +1,4 @@
-"""Models that fit no ragged pass go on from their own caches: with the numbers of a whole pass, and within a bound."""
+"""Models that fit no paged pass go on from their own caches: with the numbers of a whole pass, and within a bound."""
 
 import copy
 import random
@@ -123,7 +123,7 @@ def test_what_is_counted_is_what_is_held(known: Known) -> None:
         pieces |= {each.untyped_storage().data_ptr(): each.untyped_storage().nbytes() for each in tensors}
     assert states.used_bytes == sum(pieces.values()) + sum(sys.getsizeof(key) for key in states._entries)
     stats = states.stats
-    assert (stats.bytes, stats.pages * stats.page_bytes) == (states.used_bytes, LIMIT)
+    assert (stats.bytes, stats.blocks * stats.block_bytes) == (states.used_bytes, LIMIT)
     assert stats.stray_holds == 0
 
 
