@@ -1,38 +1,169 @@
-"""Prompts on their way through a model, as plain values: what is asked of each, and how far it is."""
+"""One prompt from admission to answer: what is asked of it, how far it is computed, and who waits for it."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+import contextlib
+import contextvars
+import threading
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
+
+from inference_server.messages import NOBODY, Client
 
 Ids = tuple[int, ...]
 T = TypeVar("T")
 
 
+class Permit:
+    """Permission of one client to be in flight. Its holders share it; the last one to release it frees it."""
+
+    def __init__(self, free: Callable[[], None] = lambda: None, client: Client = NOBODY) -> None:
+        self.client = client
+        self._free = free
+        self._holders = 1
+        self._lock = threading.Lock()
+
+    def hold(self) -> None:
+        """Adds a holder."""
+        with self._lock:
+            self._holders += 1
+
+    def release(self) -> None:
+        """Removes a holder."""
+        with self._lock:
+            self._holders -= 1
+            free = self._holders == 0
+        if free:
+            self._free()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most tokens that one step of a model may compute: of prompts together, or of one score."""
+
+    prefill_tokens: int
+    score_tokens: int
+
+
+class Executor(Protocol):
+    """Computes one model's sequences step by step, on the worker thread."""
+
+    @property
+    def name(self) -> str:
+        """The model's, for logs."""
+        ...
+
+    @property
+    def batched(self) -> bool:
+        """Whether several sequences may share a step."""
+        ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def match(self, sequences: "list[Sequence[Any]]") -> "list[Sequence[Any]]":
+        """Answers what the caches can answer. Returns the rest, each prompt once, with `num_cached_tokens` set."""
+        ...
+
+    def execute(self, batch: "list[tuple[Sequence[Any], int]]") -> None:
+        """Computes up to that many tokens of each matched sequence; those with all their logits are then `done`."""
+        ...
+
+    def release(self) -> None:
+        """Ends the step: unpins what `match` found."""
+        ...
+
+
 @dataclass(eq=False, slots=True)
-class Reading:
-    """A prompt on its way through the model; done once it has logits."""
+class Sequence(Generic[T]):
+    """A prompt and what becomes of it.
 
-    ids: Ids
-    logits: Any = None
-    cached_tokens: int | None = None
-    """How many tokens were not computed for it; None until it is done."""
-    looked_ahead: bool = False
-    """Whether its logits were there before anybody asked."""
-    computed: int = 0
-
-
-@dataclass(eq=False, slots=True)
-class Scoring(Generic[T]):
-    """A prompt all of whose tokens tell something.
-
-    `describe` is called with a place and the logits (n, V) after the n tokens from there on, in order.
+    `describe` turns rows of logits (n, V) into n outputs: the one after the last token, or with `every_row`, in order
+    and in as many calls as it takes, those after each token.
     """
 
-    ids: Ids
-    describe: Callable[[int, Any], Sequence[T]]
-    told: list[T] = field(default_factory=list)
-    computed: int = 0
+    token_ids: Ids
+    executor: Executor
+    describe: "Callable[[Sequence[T], Any], Iterable[T]]"
+    permit: Permit = field(default_factory=Permit)
+    deadline: float | None = None
+    """In time.monotonic() seconds; None: no deadline."""
+    every_row: bool = False
+    prefetch: bool = True
+    """Whether one of its likely next tokens may be asked for next."""
+
+    outputs: list[T] = field(default_factory=list)
+    num_cached_tokens: int = 0
+    """How many of its first tokens the next step finds in the cache."""
+    num_computed_tokens: int = 0
+    """How many tokens were computed for it; more than it has where some were evicted in between."""
+    single_pass: bool = False
+    """Whether all of it must be computed in one pass."""
+    prefetched: bool = False
+    """Whether its logits were computed before anyone asked."""
+
+    arrived: float = field(default_factory=time.monotonic)
+    began: float | None = None
+    """When its first step began."""
+    compute_s: float = 0.0
+    """How long its steps took."""
+    share_s: float = 0.0
+    """Of that, its share among the sequences of each step."""
+    left: bool = False
+    """Whether its caller has stopped waiting."""
+    future: "asyncio.Future[None] | None" = None
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+
+    @property
+    def remaining(self) -> int:
+        """Tokens to compute before its next logits are all there; evicted ones of a score come first, by themselves."""
+        described = len(self.outputs)
+        evicted = self.every_row and self.num_cached_tokens < described
+        return (described if evicted else len(self.token_ids)) - self.num_cached_tokens
 
     @property
     def done(self) -> bool:
-        return len(self.told) == len(self.ids)
+        return len(self.outputs) == (len(self.token_ids) if self.every_row else 1)
+
+    @property
+    def num_reused_tokens(self) -> int:
+        """How many of its tokens did not have to be computed."""
+        return max(0, len(self.token_ids) - self.num_computed_tokens)
+
+    @property
+    def queue_s(self) -> float:
+        """How long it waited for its first step."""
+        return 0.0 if self.began is None else self.began - self.arrived
+
+    def receive(self, rows: Any) -> None:
+        """Describes its next rows of logits."""
+        self.outputs.extend(self.describe(self, rows))
+
+    def wanted(self, now: float) -> bool:
+        """Whether anyone still waits for it."""
+        return not self.left and (self.deadline is None or now < self.deadline)
+
+    def finish(self, error: Exception | None = None) -> None:
+        """Releases the permit and wakes the caller, from any thread.
+
+        In this order, so that a caller with an answer may ask again at once.
+        """
+        self.permit.release()
+        if self.future is not None:
+            call_soon(self.future.get_loop(), _settle, self.future, error)
+
+
+def _settle(future: "asyncio.Future[None]", error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+
+
+def call_soon(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *arguments: object) -> None:
+    """Calls on an event loop's thread, from any thread; does nothing if the loop is closed."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(call, *arguments)

@@ -60,7 +60,7 @@ class InferenceServer:
         self.scheduler = scheduler
         self.port = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.readiness = Readiness(registry, scheduler.progress, settings.ready_when, settings.stall_s)
+        self.readiness = Readiness(registry, scheduler.watchdog, settings.ready_when, settings.stall_s)
         self.metrics = Metrics(StatsCollector(registry, self.readiness, self.stats))
         self.admin = AdminServer(self.readiness, self.metrics)
         self._health = Health()
@@ -112,7 +112,7 @@ class InferenceServer:
     def stats(self) -> ServerStats:
         """Thread-safe."""
         tasks = len(asyncio.all_tasks(self._loop)) if self._loop else 0
-        return ServerStats(self.scheduler.gauges, self.logits_cache.gauges, self.registry.stats(), tasks)
+        return ServerStats(self.scheduler.stats, self.logits_cache.stats, self.registry.stats(), tasks)
 
     def _listen(self) -> int:
         host = self.settings.grpc_host
@@ -189,9 +189,7 @@ def assemble(settings: Settings, fetch: Fetch = fetch_model, load: Load | None =
     """The server for these settings; tests pass their own `fetch` and `load`."""
     address_limit = max(1, int(settings.queue_limit * settings.client_share))
     session_limit = max(1, int(address_limit * settings.client_share))
-    scheduler = Scheduler(
-        settings.queue_limit, settings.batch_size, settings.batch_tokens, address_limit, session_limit
-    )
+    scheduler = Scheduler(settings.queue_limit, settings.batch_size, address_limit, session_limit)
     others = len({settings.model, *settings.models} - {bundled.NAME})
     shares = divide(min(settings.cache_mb << 20, (memory.available() or settings.cache_mb << 21) // 2), others)
     cache: LogitsCache[Any] = LogitsCache(shares.distributions)

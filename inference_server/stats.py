@@ -56,38 +56,38 @@ class LogitsCacheStats:
 
 @dataclass(frozen=True, slots=True)
 class KVCacheStats:
-    """One model's cached keys and values; whole caches of models that manage their own count in pages of one byte."""
+    """One model's cached keys and values; whole caches of models that manage their own count in blocks of one byte."""
 
     hit_tokens: Annotated[int, Counter("kv_cache_hit_tokens", "Prompt tokens found in the cache.")]
-    evicted_pages: Annotated[
-        int, Counter("kv_cache_evicted_pages", "Pages evicted, or whole caches a model manages itself.")
+    evicted_blocks: Annotated[
+        int, Counter("kv_cache_evicted_pages", "Blocks evicted, or whole caches a model manages itself.")
     ]
-    used_pages: int
-    pages: int
+    used_blocks: int
+    blocks: int
     """Maximum."""
-    page_bytes: int
+    block_bytes: int
     open_prompts: Annotated[
         int,
         Gauge(
             "kv_cache_open_prompts",
-            "Prompts whose pages can't be evicted: in the current step or prefetched (at most 16).",
+            "Prompts whose blocks can't be evicted: in the current step or prefetched (at most 16).",
         ),
     ]
     stray_holds: Annotated[
         int,
         Gauge(
             "kv_cache_stray_holds",
-            "Accounting check: page references without an owner. 0 whenever nothing is computed.",
+            "Accounting check: block references without an owner. 0 whenever nothing is computed.",
         ),
     ]
 
     @property
     def bytes(self) -> int:
-        return self.used_pages * self.page_bytes
+        return self.used_blocks * self.block_bytes
 
     @property
     def limit_bytes(self) -> int:
-        return self.pages * self.page_bytes
+        return self.blocks * self.block_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +95,10 @@ class ModelStats:
     """One loaded model's."""
 
     prompts: Annotated[int, Counter("prompts", "Prompts answered.")]
-    lookahead_hits: Annotated[int, Counter("lookahead_hits", "Prompts answered from a prefetched distribution.")]
-    lookahead_passes: Annotated[int, Counter("lookahead_passes", "Prefetch passes.")]
+    prefetch_hits: Annotated[int, Counter("lookahead_hits", "Prompts answered from a prefetched distribution.")]
+    prefetch_passes: Annotated[int, Counter("lookahead_passes", "Prefetch passes.")]
     computed_tokens: Annotated[int, Counter("computed_tokens", "Tokens computed for requests.")]
-    store: KVCacheStats | None
+    kv_cache: KVCacheStats | None
     """None for models whose keys and values can't be cached."""
 
 

@@ -1,7 +1,7 @@
 """Attention over a batch of prompts of different lengths, for unmodified transformers models.
 
-The packed new tokens of all prompts arrive as one row; each span attends to its own stored keys and values. The batch
-in flight is found per thread, so models running in several threads don't meet.
+The new tokens of all prompts arrive packed as one row; each span attends to its own cached keys and values. The pass in
+flight is thread-local, so models may run in several threads.
 """
 
 import threading
@@ -17,7 +17,7 @@ from transformers import AttentionInterface
 from inference_server.attention.batch import Batch
 from inference_server.kvcache.kv_blocks import KVBlocks, LayerShape
 
-IMPLEMENTATION = "ragged"
+IMPLEMENTATION = "nexttoken_paged"
 _IGNORED = {
     "dropout",
     "position_ids",
@@ -30,7 +30,7 @@ _IGNORED = {
 
 
 class UnsupportedAttentionError(Exception):
-    """The model asks its attention for something this one doesn't do."""
+    """The model needs something of its attention that this one doesn't support."""
 
 
 class Rows(Protocol):
@@ -39,7 +39,7 @@ class Rows(Protocol):
     def attend(
         self, batch: Batch, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
     ) -> Tensor:
-        """As Pass.attend, keys and values stored."""
+        """As Pass.attend, caching keys and values."""
         ...
 
 
@@ -61,14 +61,14 @@ class Attending(Protocol):
 
 
 class Pass:
-    """A forward pass of any batch: what it reads, and where it stores."""
+    """A forward pass of any batch."""
 
     def __init__(self, batch: Batch, store: KVBlocks | None, rows: "Rows | None" = None) -> None:
-        """`rows` attends where there is a faster way."""
+        """`rows` is used where it can be. Without a `store`, nothing is cached."""
         self.batch = batch
         self.rows = rows
         self.store = store
-        self.shapes: dict[int, LayerShape] = {}  # filled instead of storing when there is no store yet
+        self.shapes: dict[int, LayerShape] = {}  # of the layers, recorded if there is no store
         self.dtype = torch.float32
 
     def attend(
@@ -89,18 +89,18 @@ class Pass:
             self.shapes[layer] = LayerShape(key.shape[0], key.shape[2], value.shape[2], window)
             self.dtype = key.dtype
         else:
-            rows = batch.kept_rows
-            kept = (each.transpose(0, 1) if rows is None else each.transpose(0, 1)[rows] for each in (key, value))
-            store.write(layer, batch.kept_pages, batch.kept_slots, *kept)
+            rows = batch.write_rows
+            new = (each.transpose(0, 1) if rows is None else each.transpose(0, 1)[rows] for each in (key, value))
+            store.write(layer, batch.write_blocks, batch.write_slots, *new)
         output = query.new_empty(query.shape[1], query.shape[0], value.shape[2])
         for index, span in enumerate(batch.spans):
             here = slice(span.start, span.start + span.count)
             keys, values = key[:, here], value[:, here]
             if span.prefix and store is not None and span.alternatives:
-                stored = store.read(layer, span.pages, span.prefix)
-                keys, values = torch.cat((stored[0], keys), 1), torch.cat((stored[1], values), 1)
+                cached = store.read(layer, span.blocks, span.prefix)
+                keys, values = torch.cat((cached[0], keys), 1), torch.cat((cached[1], values), 1)
             elif span.prefix and store is not None:
-                keys, values = store.read(layer, span.pages, span.prefix + span.count)
+                keys, values = store.read(layer, span.blocks, span.prefix + span.count)
             causal = cap is None and span.causal(window)
             mask = None if causal else batch.mask(index, window, query.dtype)
             mixed = attention(query[None, :, here], keys[None], values[None], mask, scaling, cap, causal=causal)
@@ -117,7 +117,7 @@ _current = _Current()
 
 @contextmanager
 def running(work: Attending) -> Iterator[None]:
-    """Makes `work` what this thread's attention sees."""
+    """Makes `work` this thread's pass in flight."""
     _current.value = work
     try:
         yield
@@ -125,7 +125,7 @@ def running(work: Attending) -> Iterator[None]:
         _current.value = None
 
 
-def ragged_attention(
+def paged_attention(
     module: nn.Module,
     query: Tensor,
     key: Tensor,
@@ -136,15 +136,15 @@ def ragged_attention(
     softcap: float | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
-    """What models call. Raises UnsupportedAttentionError for an argument that would change its result."""
+    """The function that models call. Raises UnsupportedAttentionError for arguments that would change the result."""
     work = _current.value
     if work is None:
-        raise RuntimeError("This is a bug: ragged attention outside a pass.")
+        raise RuntimeError("This is a bug: paged attention outside a pass.")
     changing = [
         name for name, given in others.items() if given is not None and given is not False and name not in _IGNORED
     ]
     if attention_mask is not None or changing or query.shape[0] != 1 or not getattr(module, "is_causal", True):
-        raise UnsupportedAttentionError(f"attention with {', '.join(changing) or 'a mask of its own'}")
+        raise UnsupportedAttentionError(f"attention with {', '.join(changing) or 'its own mask'}")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     layer = module.layer_idx
     if not isinstance(layer, int):
@@ -162,9 +162,9 @@ def attention(
     *,
     causal: bool = False,
 ) -> Tensor:
-    """(prompts, heads, new, width) against (prompts, key heads, all, width); `cap` bounds the scores smoothly.
+    """(prompts, heads, new, width) against (prompts, key heads, all, width). `mask` is added to the scores.
 
-    `mask` is added to the scores.
+    `cap` limits the scores with a tanh.
     """
     share = query.shape[1] // keys.shape[1]
     if cap is None:
@@ -179,4 +179,4 @@ def attention(
     return torch.matmul(scores.softmax(-1, dtype=torch.float32).to(values.dtype), values)
 
 
-AttentionInterface.register(IMPLEMENTATION, ragged_attention)
+AttentionInterface.register(IMPLEMENTATION, paged_attention)

@@ -12,7 +12,7 @@ from inference_server.attention.batch import ABREAST, Batch
 from inference_server.cpu.kernels import decoder as d
 from inference_server.cpu.kernels.attention import scratch_of
 from inference_server.cpu.kernels.tiles import LANES
-from inference_server.cpu.kernels.vectors import PAGE
+from inference_server.cpu.kernels.vectors import BLOCK
 from inference_server.cpu.paged_attention import UNBOUNDED
 from inference_server.cpu.weight_only_linear import KINDS, WeightOnlyLinear
 from inference_server.kvcache.kv_blocks import KVBlocks
@@ -33,7 +33,7 @@ class FusedDecoder:
         self._store = store
         self._kept: list[Any] = []  # what the tables point into
         config = model.config
-        if type(model).__name__ not in FAMILIES or store.page_tokens != PAGE:
+        if type(model).__name__ not in FAMILIES or store.block_size != BLOCK:
             raise UnfusableError("another architecture")
         layers = list(model.model.layers)
         width = layers[0].self_attn.head_dim
@@ -48,7 +48,7 @@ class FusedDecoder:
         head[d.LAYERS], head[d.HIDDEN], head[d.WIDTH] = len(layers), config.hidden_size, width
         head[d.HEADS], head[d.GROUPS] = config.num_attention_heads, config.num_key_value_heads
         head[d.INNER], head[d.VOCABULARY] = config.intermediate_size, model.lm_head.out_features
-        head[d.PAGE_STEP] = store.page_step
+        head[d.BLOCK_STEP] = store.block_step
         epsilon, scaling = config.rms_norm_eps, layers[0].self_attn.scaling
         head[d.FLOATS] = self._keep(np.array([epsilon, scaling], dtype=np.float32))
         head[d.FINAL_NORM] = self._address(model.model.norm.weight)
@@ -72,10 +72,10 @@ class FusedDecoder:
         cosines, sines = self._model.model.rotary_emb(states[None], torch.tensor([batch.positions]))
         cosines, sines = cosines[0].contiguous(), sines[0].contiguous()
         logits = torch.empty(len(answers), int(head[d.VOCABULARY]))
-        (row_table, pages), blocks = batch.rows, batch.blocks
-        head[d.ROWS], head[d.BLOCKS], head[d.ANSWERS] = rows, len(blocks), len(answers)
-        head[d.ROW_TABLE], head[d.PAGE_LIST] = row_table.ctypes.data, pages.ctypes.data
-        head[d.BLOCK_TABLE], head[d.ANSWER_LIST] = blocks.ctypes.data, answers.ctypes.data
+        (row_table, blocks), tiles = batch.rows, batch.tiles
+        head[d.ROWS], head[d.TILES], head[d.ANSWERS] = rows, len(tiles), len(answers)
+        head[d.ROW_TABLE], head[d.BLOCK_LIST] = row_table.ctypes.data, blocks.ctypes.data
+        head[d.TILE_TABLE], head[d.ANSWER_LIST] = tiles.ctypes.data, answers.ctypes.data
         head[d.COSINES], head[d.SINES] = cosines.data_ptr(), sines.data_ptr()
         head[d.STATES], head[d.LOGITS] = states.data_ptr(), logits.data_ptr()
         self._make_room(rows, batch.longest)

@@ -1,4 +1,4 @@
-"""What a request may ask, as pure functions. Each raises InvalidField, naming the fault and what is allowed."""
+"""Limits on a request, as pure functions. Each raises InvalidField, which names the fault and what is allowed."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from inference_server.messages import (
 
 
 def check_top_k(query: TopKQuery, vocab_size: int, max_text_bytes: int) -> None:
-    """Everything about a TopKQuery that needs no tokenizer."""
+    """All of a TopKQuery that can be checked without the tokenizer."""
     check_prompt(query.text, query.token_ids, vocab_size, max_text_bytes)
     check_count("top_k", query.top_k, 1, MAX_TOP_K, vocab_size)
     if not 0 <= query.temperature <= MAX_TEMPERATURE:  # false for NaN
@@ -35,13 +35,13 @@ def check_top_k(query: TopKQuery, vocab_size: int, max_text_bytes: int) -> None:
 
 
 def check_score(query: ScoreQuery, vocab_size: int, max_text_bytes: int) -> None:
-    """Everything about a ScoreQuery that needs no tokenizer."""
+    """All of a ScoreQuery that can be checked without the tokenizer."""
     check_prompt(query.text, query.token_ids, vocab_size, max_text_bytes)
     check_count("top_k", query.top_k, 0, MAX_ALTERNATIVES, vocab_size)
 
 
 def check_prompt(text: str | None, token_ids: Sequence[int] | None, vocab_size: int, max_text_bytes: int) -> None:
-    """Exactly one of both, its text real and of bounded size, its ids in the vocabulary."""
+    """Exactly one of text and ids; the text valid and not too large, the ids in the vocabulary."""
     if (text is None) == (token_ids is None):
         raise InvalidField(
             "text", f"exactly one of text and token_ids must be given, got {'none' if text is None else 'both'}"
@@ -52,9 +52,7 @@ def check_prompt(text: str | None, token_ids: Sequence[int] | None, vocab_size: 
         try:
             size = len(text.encode())
         except UnicodeEncodeError as error:
-            raise InvalidField(
-                "text", f"holds half a surrogate pair at index {error.start}, which is no character"
-            ) from error
+            raise InvalidField("text", f"contains an unpaired surrogate at index {error.start}") from error
         if size > max_text_bytes:
             raise InvalidField("text", f"must be at most {max_text_bytes:,} bytes of UTF-8, got {size:,}")
 
@@ -75,8 +73,8 @@ def check_ids(field: str, token_ids: Sequence[int], vocab_size: int) -> None:
 
 
 def check_length(field: str, count: int, context_limit: int) -> None:
-    """A prompt the model can read whole."""
+    """A prompt within the context window."""
     if count > context_limit:
         raise InvalidField(
-            field, f"must be at most {context_limit:,} tokens, which is all this model reads, got {count:,}; shorten it"
+            field, f"{count:,} tokens; this model's context window is {context_limit:,}. Shorten the text."
         )

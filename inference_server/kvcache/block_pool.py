@@ -1,21 +1,21 @@
-"""Numbered pages of token slots: who holds them and which slots are taken. Knows no torch, nor what a page stores."""
+"""KV blocks by number: which are free, who refers to them, and which of their slots are taken."""
 
 from collections.abc import Sequence
 
 
 class CacheFull(Exception):
-    """No page is free and none may be evicted: everything held is in use."""
+    """Every block is in use; none is free or can be evicted."""
 
 
 class BlockPool:
-    """Pages of `page_tokens` slots each, known by their numbers, with reference counts.
+    """Reference-counted blocks of `block_size` slots each.
 
-    A slot is claimed once and never changes while its page lives, so any number of holders may read the slots claimed
-    before they came, and one of them may go on in place as long as nobody has claimed the next slot.
+    A slot is claimed once and does not change while its block is in use. So any number of sequences may read the slots
+    claimed before they came, and one of them may go on in the same block as long as the next slot is unclaimed.
     """
 
-    def __init__(self, numbers: Sequence[int], page_tokens: int) -> None:
-        self.page_tokens = page_tokens
+    def __init__(self, numbers: Sequence[int], block_size: int) -> None:
+        self.block_size = block_size
         self.total = len(numbers)
         self._free = list(reversed(numbers))
         self._references = dict.fromkeys(numbers, 0)
@@ -29,35 +29,36 @@ class BlockPool:
     def free(self) -> int:
         return len(self._free)
 
-    def take(self) -> int:
-        """An empty page, referenced once. Raises CacheFull."""
+    def allocate(self) -> int:
+        """An empty block with one reference. Raises CacheFull."""
         if not self._free:
-            raise CacheFull(f"all {self.total} pages are in use")
-        page = self._free.pop()
-        self._references[page] = 1
-        self._claimed[page] = 0
-        return page
+            raise CacheFull(f"all {self.total} blocks are in use")
+        block = self._free.pop()
+        self._references[block] = 1
+        self._claimed[block] = 0
+        return block
 
-    def hold(self, page: int) -> None:
-        self._references[page] += 1
+    def retain(self, block: int) -> None:
+        """Adds a reference."""
+        self._references[block] += 1
 
-    def release(self, page: int) -> None:
-        """Gives one reference back; the last one frees the page."""
-        self._references[page] -= 1
-        if self._references[page] == 0:
-            self._free.append(page)
+    def release(self, block: int) -> None:
+        """Removes a reference; the last one frees the block."""
+        self._references[block] -= 1
+        if self._references[block] == 0:
+            self._free.append(block)
 
     @property
-    def holds(self) -> int:
-        """References to all pages."""
+    def total_references(self) -> int:
+        """To all blocks."""
         return sum(self._references.values())
 
-    def references(self, page: int) -> int:
-        return self._references[page]
+    def references(self, block: int) -> int:
+        return self._references[block]
 
-    def claim(self, page: int, start: int, count: int) -> bool:
-        """Claims `count` slots from `start` if `start` is the page's first unclaimed one; says whether it did."""
-        if self._claimed[page] != start:
+    def claim(self, block: int, start: int, count: int) -> bool:
+        """Claims `count` slots from `start` if that is the block's first unclaimed slot; says whether it did."""
+        if self._claimed[block] != start:
             return False
-        self._claimed[page] = start + count
+        self._claimed[block] = start + count
         return True

@@ -1,4 +1,4 @@
-"""Which prompts' results are still held, what they cost, and which go first. Knows no torch."""
+"""A bounded cache of prompts' logits."""
 
 import sys
 import threading
@@ -22,72 +22,71 @@ Key = tuple[Hashable, bytes]
 
 
 class LogitsCache(Generic[V]):
-    """Values by owner and exact token ids, the least recently used forgotten first; one thread's, shared by owners.
+    """Values by owner and exact token ids; the least recently used are evicted first. Used by one thread.
 
-    `held_bytes` counts values and the ids they are kept under and never passes `limit_bytes`; a value too large to be
-    held at all is not kept.
+    `used_bytes` counts values and their keys and never exceeds `limit_bytes`; a value too large for that is not cached.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
-        self.held_bytes = 0
+        self.used_bytes = 0
         self.hits = 0
         self.misses = 0
         self.evictions = 0
-        self._held: OrderedDict[Key, V] = OrderedDict()
-        self._steady = threading.Lock()  # while it is counted anew, nothing changes
+        self._entries: OrderedDict[Key, V] = OrderedDict()
+        self._lock = threading.Lock()  # nothing changes while `stats` counts
 
     @property
-    def gauges(self) -> LogitsCacheStats:
-        """What is counted, from any thread."""
-        with self._steady:
-            found = sum(_cost(key, value) for key, value in self._held.items())
+    def stats(self) -> LogitsCacheStats:
+        """From any thread."""
+        with self._lock:
+            found = sum(_cost(key, value) for key, value in self._entries.items())
             return LogitsCacheStats(
                 self.hits,
                 self.misses,
                 self.evictions,
                 len(self),
-                self.held_bytes,
+                self.used_bytes,
                 self.limit_bytes,
-                self.held_bytes - found,
+                self.used_bytes - found,
             )
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._entries)
 
     def get(self, owner: Hashable, token_ids: Sequence[int], counted: bool = True) -> V | None:
-        """The value kept for these ids, which becomes the most recently used; None where there is none.
+        """The value for these ids, which becomes the most recently used; None if there is none.
 
-        `counted` look-ups are hits or misses; others, such as a second one for the same request, are neither.
+        Only `counted` look-ups are hits or misses: not, for instance, a second one for the same request.
         """
         key = _key(owner, token_ids)
-        value = self._held.get(key)
+        value = self._entries.get(key)
         if value is None:
             self.misses += counted
             return None
         self.hits += counted
-        with self._steady:
-            self._held.move_to_end(key)
+        with self._lock:
+            self._entries.move_to_end(key)
         return value
 
     def put(self, owner: Hashable, token_ids: Sequence[int], value: V) -> None:
-        """Keeps a value, in place of any other for these ids, at the cost of the least recently used ones."""
+        """Caches a value, in place of any other for these ids, evicting the least recently used ones if needed."""
         key = _key(owner, token_ids)
         cost = _cost(key, value)
-        with self._steady:
+        with self._lock:
             self._drop(key)
             if cost > self.limit_bytes:
                 return
-            while self.held_bytes + cost > self.limit_bytes:
-                self._drop(next(iter(self._held)))
+            while self.used_bytes + cost > self.limit_bytes:
+                self._drop(next(iter(self._entries)))
                 self.evictions += 1
-            self._held[key] = value
-            self.held_bytes += cost
+            self._entries[key] = value
+            self.used_bytes += cost
 
     def _drop(self, key: Key) -> None:
-        value = self._held.pop(key, None)
+        value = self._entries.pop(key, None)
         if value is not None:
-            self.held_bytes -= _cost(key, value)
+            self.used_bytes -= _cost(key, value)
 
 
 def _key(owner: Hashable, token_ids: Sequence[int]) -> Key:

@@ -1,4 +1,4 @@
-"""What may follow in one place, found by the tokens that it begins with. Knows no pages."""
+"""The children of one node of the radix cache, by their tokens."""
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ Tokens = tuple[int, ...]
 
 
 class Siblings(Generic[V]):
-    """Values by their tokens, of which none are empty. Finding one takes as long among ten as among ten thousand."""
+    """Values by their tokens, none of which are empty; looked up by binary search."""
 
     __slots__ = ("_order", "_values")
 
     def __init__(self) -> None:
         self._values: dict[Tokens, V] = {}
-        self._order: list[Tokens] = []  # sorted: whatever begins alike lies side by side
+        self._order: list[Tokens] = []  # sorted, so those that begin alike are neighbours
 
     def __len__(self) -> int:
         return len(self._order)
@@ -28,19 +28,19 @@ class Siblings(Generic[V]):
         return self._values.get(tokens)
 
     def add(self, tokens: Tokens, value: V) -> None:
-        """Puts a value in place; its tokens are new here."""
+        """Adds a value whose tokens are not here yet."""
         insort(self._order, tokens)
         self._values[tokens] = value
 
     def remove(self, tokens: Tokens) -> None:
-        """Takes a value out. Raises KeyError where there is none of these tokens."""
+        """Removes the value of these tokens. Raises KeyError if there is none."""
         del self._values[tokens]
         del self._order[bisect_left(self._order, tokens)]
 
     def closest(self, tokens: Tokens) -> tuple[V | None, int]:
-        """The value that shares the most first tokens with these, and how many; None where none shares the first.
+        """The value that shares the longest prefix with these tokens, and its length; None if none shares the first.
 
-        Sorted, it stands right before or right behind them.
+        In sorted order it is right before or right after them.
         """
         if (exact := self._values.get(tokens)) is not None:
             return exact, len(tokens)

@@ -66,7 +66,7 @@ class Engine(Protocol):
     def facts(self) -> ModelFacts: ...
 
     @property
-    def gauges(self) -> ModelStats: ...
+    def stats(self) -> ModelStats: ...
 
     async def top_k(self, query: TopKQuery, deadline: float | None, client: Client = NOBODY) -> TopKAnswer: ...
 
@@ -149,7 +149,7 @@ class Registry:
 
     def stats(self) -> dict[str, ModelStats]:
         """The statistics of the ready models."""
-        return {name: engine.gauges for name, engine in list(self._engines.items())}
+        return {name: engine.stats for name, engine in list(self._engines.items())}
 
     def retry(self, name: str) -> ModelStatus:
         """Queues a failed model again; does nothing in other states. Returns the status.

@@ -80,7 +80,7 @@ class StatsCollector:
     def collect(self) -> Iterator[Metric]:
         now = self._read()
         models = [((name,), model) for name, model in now.models.items()]
-        caches = [(name, model.store) for name, model in models if model.store is not None]
+        caches = [(name, model.kv_cache) for name, model in models if model.kv_cache is not None]
         yield _gauge("ready", "1 if requests can be answered, else 0.", [((), not self._readiness.not_ready())])
         yield _gauge(
             "still_seconds", "Seconds the model thread has had work without finishing a step.",

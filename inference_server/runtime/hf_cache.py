@@ -1,4 +1,4 @@
-"""Prompts that go on from where they were: transformers' own caches, for models that fit no ragged pass.
+"""Prompts that go on from where they were: transformers' own caches, for models that fit no paged pass.
 
 What such a cache holds (keys and values, a window of them, a recurrent state) is the model's business; it is copied
 whole before a prompt goes on from it, and cut back to a shorter one where it can be. Knows models; knows no requests.
@@ -40,7 +40,7 @@ class CacheEntry:
 class HFCache:
     """Caches by the tokens they are of, the least recently used dropped first. One thread at a time.
 
-    `held_bytes` counts the storage of all their tensors and the ids, and never passes `limit_bytes`.
+    `used_bytes` counts the storage of all their tensors and the ids, and never passes `limit_bytes`.
     """
 
     def __init__(self, network: Any, name: str, limit_bytes: int, *, last_only: bool = False) -> None:
@@ -50,31 +50,31 @@ class HFCache:
         self.cuts = True
         """Whether a cache can be cut back to any shorter prompt."""
         self.limit_bytes = limit_bytes
-        self.held_bytes = 0
+        self.used_bytes = 0
         self.hit_tokens = 0
         self.evicted = 0  # caches
         self._network = network
         self._name = name
         self._asked = {"logits_to_keep": 1} if last_only else {}
-        self._kept: OrderedDict[bytes, CacheEntry] = OrderedDict()
+        self._entries: OrderedDict[bytes, CacheEntry] = OrderedDict()
 
     @property
-    def gauges(self) -> KVCacheStats:
+    def stats(self) -> KVCacheStats:
         """What is counted, from any thread."""
-        stray = self.held_bytes - sum(kept.nbytes for kept in list(self._kept.values()))
+        stray = self.used_bytes - sum(entry.nbytes for entry in list(self._entries.values()))
         return KVCacheStats(
             self.hit_tokens,
             self.evicted,
-            used_pages=self.held_bytes,
-            pages=self.limit_bytes,
-            page_bytes=1,
+            used_blocks=self.used_bytes,
+            blocks=self.limit_bytes,
+            block_bytes=1,
             open_prompts=0,
             stray_holds=stray,
         )
 
     @torch.inference_mode()
     def advance(self, token_ids: Sequence[int], most: int) -> tuple[int, Tensor | None]:
-        """Computes up to `most` tokens of a prompt beyond what is kept of it, or all where it can't go on by several.
+        """Computes up to `most` tokens of a prompt beyond what is cached of it, or all where it can't go on by several.
 
         How many it computed, and the (V,) float32 logits after the prompt once it has got there.
         """
@@ -92,26 +92,35 @@ class HFCache:
         self._keep(_key(token_ids[:stop]), cache, end)
         return stop - done, logits if end else None
 
-    def _resume(self, token_ids: Sequence[int]) -> tuple[int, Any]:
-        """How many first tokens are computed already, not all of them, and a cache of those to go on from."""
+    def match(self, token_ids: Sequence[int]) -> int:
+        """How many first tokens of a prompt are cached, at most all but the last."""
+        return self._find(token_ids)[1]
+
+    def _find(self, token_ids: Sequence[int]) -> tuple[bytes | None, int]:
+        """The cache that shares the most first tokens with a prompt, not all of them, and how many it shares."""
         key, found, most = _key(token_ids[:-1]), None, 0
         least = 1 if self.chunks else max(1, len(token_ids) - FEW)
-        for other in self._kept:
+        for other in self._entries:
             shared = _shared(key, other) if self.cuts else len(other) if key.startswith(other) else 0
             if shared > most or (shared == most and shared == len(other)):
                 found, most = other, shared
         count = most // WIDTH
-        if found is None or count < least:
+        return (None, 0) if found is None or count < least else (found, count)
+
+    def _resume(self, token_ids: Sequence[int]) -> tuple[int, Any]:
+        """How many first tokens are computed already, and a cache of those to continue from."""
+        found, count = self._find(token_ids)
+        if found is None:
             return 0, None
-        kept, whole = self._kept[found], most == len(found)
-        self._kept.move_to_end(found)
-        if whole and (self.cuts or not kept.end):  # what it becomes can stand for it
+        entry, whole = self._entries[found], count * WIDTH == len(found)
+        self._entries.move_to_end(found)
+        if whole and (self.cuts or not entry.end):  # it can be cut back, or nobody goes back to it
             return count, self._drop(found).cache
-        cache = copy.deepcopy(kept.cache)
+        cache = copy.deepcopy(entry.cache)
         if not whole:
             try:
                 cache.crop(count - len(found) // WIDTH)
-            except RuntimeError:  # a window has moved on: what it left can't come back
+            except RuntimeError:  # a sliding window has moved on
                 self.cuts = False
                 return self._resume(token_ids)
         return count, cache
@@ -123,21 +132,21 @@ class HFCache:
         return output.logits[0, -1].float().cpu().clone(), getattr(output, self._name)
 
     def _keep(self, key: bytes, cache: Any, end: bool) -> None:
-        if key in self._kept:
+        if key in self._entries:
             self._drop(key)
         cost = sum({each.data_ptr(): each.nbytes() for each in _storages(cache)}.values()) + sys.getsizeof(key)
         if cost > self.limit_bytes:
             return
-        while self.held_bytes + cost > self.limit_bytes:
-            self._drop(next(iter(self._kept)))
+        while self.used_bytes + cost > self.limit_bytes:
+            self._drop(next(iter(self._entries)))
             self.evicted += 1
-        self._kept[key] = CacheEntry(cache, cost, end)
-        self.held_bytes += cost
+        self._entries[key] = CacheEntry(cache, cost, end)
+        self.used_bytes += cost
 
     def _drop(self, key: bytes) -> CacheEntry:
-        kept = self._kept.pop(key)
-        self.held_bytes -= kept.nbytes
-        return kept
+        entry = self._entries.pop(key)
+        self.used_bytes -= entry.nbytes
+        return entry
 
 
 WIDTH = array("i").itemsize

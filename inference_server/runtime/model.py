@@ -1,14 +1,12 @@
-"""A causal language model: loading its weights, its device and dtype, its forward passes. Knows no requests.
+"""Loading a causal language model: its weights, device and dtype, what it can do, and how its prompts are computed.
 
 On a CPU arithmetic is float32, and large models keep their weights in the 16 bits of their checkpoint. On a GPU both
-are what the checkpoint holds. Logits leave here as float32 rows on the CPU.
+are as in the checkpoint.
 """
 
-import contextlib
-import inspect
-from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,39 +19,31 @@ from inference_server.models import checkpoint, unread_tensors
 from inference_server.runtime import architecture, meta_model, model_probe, weight_loader
 from inference_server.runtime.capability import build_runner
 from inference_server.runtime.hf_cache import HFCache, build_hf_cache
-from inference_server.runtime.model_probe import Positions
+from inference_server.runtime.model_probe import Capabilities
 from inference_server.runtime.model_runner import ModelRunner
+from inference_server.runtime.whole_pass import WholePass, no_context
 from inference_server.sampling import log_partition
 
-BY_LENGTH = ("dynamic", "longrope")  # rotary embeddings that a batch's longest row decides for all of it
-LOGITS_BYTES = 64 * 2**20  # of logits held at once while scoring a text
 
-T = TypeVar("T")
-
-
+@dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A loaded network. Its forward passes belong to one thread at a time."""
+    """A loaded network and the ways to compute its prompts. Its passes belong to one thread at a time."""
 
-    def __init__(self, network: Any, device: torch.device, context_limit: int) -> None:
-        self._network = network
-        self._device = device
-        self._takes = inspect.signature(network.forward).parameters
-        rotations = {str(getattr(part, "rope_type", "")) for part in network.modules()}
-        self._by_length = any(kind in rotation for kind in BY_LENGTH for rotation in rotations)
-        self.context_limit = context_limit
-        self.positions = Positions.ALL
-        self.rounding = 0.0  # how far two neighbouring numbers around 1 lie apart in its logits; set by each pass
-        self.batches = False  # whether prompts of different lengths may share a forward pass, padded
-        self.runner: ModelRunner | None = None  # where keys and values are kept; None: this model fits none
-        self.states: HFCache | None = None  # where there is no runner: its own caches, if it goes on from them
-        self.vocab_size = len(self.last_logits([[0]])[0])
+    network: Any
+    device: torch.device
+    capabilities: Capabilities
+    whole_pass: WholePass
+    runner: ModelRunner | None
+    """Passes over cached blocks; None if the architecture does not fit them."""
+    hf_cache: HFCache | None
+    """Without a runner: the network's own caches; None if it can't continue from them."""
 
     @classmethod
-    def load(cls, folder: Path, device: str, stored_bytes: int = 0) -> "Model":
+    def load(cls, folder: Path, device: str, cache_bytes: int = 0) -> "Model":
         """Reads a local folder: safetensors only, no code of its own, nothing fetched.
 
-        `device` is auto, cpu, cuda or mps; keys and values take at most `stored_bytes`, of a GPU's memory at most half
-        of what the weights leave, and with too few for any none are kept. Raises LoadFailed with a reason for people.
+        `device` is auto, cpu, cuda or mps. The cache takes at most `cache_bytes`, and at most half of what the weights
+        leave of a GPU's memory; with too few for a single block there is none. Raises LoadFailed.
         """
         place = _device(device)
         torch.set_num_threads(min(torch.get_num_threads(), cpu_quota.allowed() or torch.get_num_threads()))
@@ -72,119 +62,53 @@ class Model:
             network = weight_loader.read(folder, config, dtype).to(place)
             if compiled:
                 network = weight_loader.held(network, folder, config, plan)
-            stated = checkpoint.context_limit(network.config.get_text_config(), folder)
-            model = cls(network, place, model_probe.longest(network, stated))
-            model_probe.run(model)
-            if place.type == "cuda":
-                stored_bytes = min(stored_bytes, torch.cuda.mem_get_info(place)[0] // 2)
-            model.runner = build_runner(network, stored_bytes, compiled=compiled)
-            if model.vocab_size >= log_partition.MANY:
-                log_partition.compiled()
-            if model.runner is None and not model._by_length:
-                last_only = model.positions is not Positions.ALL
-                model.states = build_hf_cache(network, stored_bytes, last_only=last_only)
-            model.batches = model.batches and not model._by_length and not (model.runner or model.states)
+            stated_limit = checkpoint.context_limit(network.config.get_text_config(), folder)
+            return cls.build(network, place, stated_limit, cache_bytes, compiled=compiled)
         except Exception as error:
             if isinstance(error, LoadFailed):
                 raise
             if weight_loader.is_out_of_memory(error):
                 raise LoadFailed(weight_loader.out_of_memory(needed)) from error
             raise LoadFailed(f"transformers can't load it: {architecture.one_line(error)}") from error
-        return model
+
+    @classmethod
+    def build(
+        cls, network: Any, device: torch.device, stated_limit: int, cache_bytes: int, *, compiled: bool = True
+    ) -> "Model":
+        """Finds out what a network can do, and the fastest way to compute its prompts. Raises LoadFailed."""
+        capabilities = model_probe.probe(network, device, stated_limit)
+        if device.type == "cuda":
+            cache_bytes = min(cache_bytes, torch.cuda.mem_get_info(device)[0] // 2)
+        runner = build_runner(network, cache_bytes, compiled=compiled)
+        hf_cache = None
+        if runner is None and capabilities.continues:
+            hf_cache = build_hf_cache(network, cache_bytes, last_only=capabilities.selects_rows)
+        if capabilities.vocab_size >= log_partition.MANY:
+            log_partition.compiled()
+        context = no_context if runner is None else runner.uncached
+        whole_pass = WholePass(
+            network, device, selects_rows=capabilities.selects_rows, vocab_size=capabilities.vocab_size, context=context
+        )
+        return cls(network, device, capabilities, whole_pass, runner, hf_cache)
 
     @property
     def facts(self) -> ModelFacts:
-        """What is known of it."""
-        shared = {each.data_ptr(): each.numel() for each in self._network.parameters()}
-        largest = max(self._network.parameters(), key=Tensor.numel)
+        """What callers may know of it."""
+        shared = {each.data_ptr(): each.numel() for each in self.network.parameters()}
+        largest = max(self.network.parameters(), key=Tensor.numel)
         return ModelFacts(
             parameters=sum(shared.values()),
-            device=str(self._device),
+            device=str(self.device),
             dtype=str(largest.dtype).removeprefix("torch."),
-            vocab_size=self.vocab_size,
-            context_limit=self.context_limit,
-            architecture=type(self._network).__name__,
+            vocab_size=self.capabilities.vocab_size,
+            context_limit=self.capabilities.context_limit,
+            architecture=type(self.network).__name__,
         )
-
-    @torch.inference_mode()
-    def last_logits(self, prompts: Sequence[Sequence[int]]) -> list[Tensor]:
-        """For each prompt of at least one token, the (V,) logits after its last token, in one pass where that is safe.
-
-        Whole prompts, whatever is stored, and nothing is stored. Rows are padded on the right: in a causal model no
-        earlier position can see what stands there.
-        """
-        if len(prompts) > 1 and not self.batches:
-            return [self.last_logits([prompt])[0] for prompt in prompts]
-        longest = max(len(prompt) for prompt in prompts)
-        ids = torch.tensor([[*prompt, *[prompt[-1]] * (longest - len(prompt))] for prompt in prompts])
-        last = torch.tensor([[len(prompt) - 1] for prompt in prompts])
-        mask = torch.arange(longest) <= last
-        rows = self._forward(ids, last, None if mask.all() else mask.long())[:, 0]
-        return [row.clone() for row in rows]  # so that a row kept does not keep its batch
-
-    @torch.inference_mode()
-    def map_logits(self, describe: Callable[[int, Tensor], Sequence[T]], token_ids: Sequence[int]) -> list[T]:
-        """What `describe` says of a place and the logits (n, V) after the n tokens from there on, all of them computed.
-
-        At most LOGITS_BYTES of logits are held at once, unless the architecture computes every position anyway.
-        """
-        step = max(1, LOGITS_BYTES // (4 * self.vocab_size)) if self.positions is not Positions.ALL else len(token_ids)
-        ids = torch.tensor([token_ids])
-        described = list[T]()
-        with self._body_computed_once():
-            for first in range(0, len(token_ids), step):
-                wanted = torch.arange(first, min(first + step, len(token_ids)))
-                described += describe(first, self._forward(ids, wanted[None])[0])
-        return described
-
-    def _forward(self, ids: Tensor, wanted: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(B, T) ids, (B, n) positions and (B, T) padding mask to (B, n, V) float32 logits on the CPU."""
-        distinct = wanted.unique()
-        asked = {"input_ids": ids}
-        if mask is not None and "attention_mask" in self._takes:
-            asked["attention_mask"] = mask
-        if self.positions is Positions.PER_ROW:
-            asked["logits_to_keep"] = wanted
-        elif self.positions is Positions.SHARED:
-            asked["logits_to_keep"] = distinct
-        given: dict[str, Any] = {name: value.to(self._device) for name, value in asked.items()}
-        if "use_cache" in self._takes:
-            given["use_cache"] = False
-        with contextlib.nullcontext() if self.runner is None else self.runner.storing_nothing(ids.shape[1]):
-            logits: Tensor = self._network(**given).logits
-        self.rounding = torch.finfo(logits.dtype).eps
-        if self.positions is Positions.ALL:
-            logits = logits.take_along_dim(wanted[..., None].to(self._device), 1)
-        elif self.positions is Positions.SHARED:
-            logits = logits.take_along_dim(torch.searchsorted(distinct, wanted)[..., None].to(self._device), 1)
-        return logits.float().cpu()
-
-    @contextlib.contextmanager
-    def _body_computed_once(self) -> Iterator[None]:
-        """Within, the layers below the head run once, and later passes with other positions only run the head."""
-        body = getattr(self._network, self._network.base_model_prefix, None)
-        if not isinstance(body, torch.nn.Module):
-            yield
-            return
-        compute, replaced, kept = body.forward, vars(body).get("forward"), list[Any]()
-
-        def forward(*args: Any, **kwargs: Any) -> Any:
-            if not kept:
-                kept.append(compute(*args, **kwargs))
-            return kept[0]
-
-        body.forward = forward
-        try:
-            yield
-        finally:
-            del body.forward
-            if replaced is not None:
-                body.forward = replaced
 
 
 def _device(asked: str) -> torch.device:
     usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     name = next(name for name, usable_here in usable.items() if usable_here) if asked == "auto" else asked
     if not usable[name]:
-        raise LoadFailed(f"no {name} device is to be seen here; set NEXTTOKEN_DEVICE to auto or cpu")
+        raise LoadFailed(f"{name.upper()} is not available on this machine; set NEXTTOKEN_DEVICE to auto or cpu")
     return torch.device(name, 0) if name == "cuda" else torch.device(name)

@@ -1,4 +1,4 @@
-"""Forward passes over stored prompts: what the worker thread calls. Knows models and storage; knows no requests."""
+"""Forward passes over cached prompts."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from inference_server.attention.batch import Batch, Segment
 from inference_server.attention.paged_attention import Pass, Rows, running
 from inference_server.gpu.cuda_graph import free_bytes, recorder
-from inference_server.gpu.graph_runner import GraphRunner, spare_pages
+from inference_server.gpu.graph_runner import GraphRunner, spare_blocks
 from inference_server.kvcache.block_pool import BlockPool
 from inference_server.kvcache.kv_blocks import KVBlocks, Layout, TokenKVBlocks, whole_runs
 from inference_server.kvcache.radix_cache import BlockTable, RadixCache
@@ -28,12 +28,12 @@ class DecodeStep(Protocol):
         ...
 
     def run(self, batch: Batch) -> Tensor:
-        """As the pass layer by layer: logits (rows, vocabulary), keys and values stored."""
+        """Logits (rows, vocabulary) as from the pass layer by layer; caches keys and values."""
         ...
 
 
 class ModelRunner:
-    """All new tokens of all prompts in one pass, over paged storage shared by prefix. One thread at a time."""
+    """All new tokens of all prompts in one pass, over blocks shared by prefix. One thread at a time."""
 
     def __init__(
         self,
@@ -43,30 +43,29 @@ class ModelRunner:
         *,
         compiled: bool = False,
         fused: bool = False,
-        fixed: bool = False,
+        graphs: bool = False,
     ) -> None:
-        """`model` has the ragged attention set. Storage takes at most `cache_bytes`. Raises ValueError if too few.
+        """`model` uses the paged attention. Blocks take at most `cache_bytes`. Raises ValueError if that is too few.
 
-        `compiled` takes compiled attention for batches of single tokens, `fused` one compiled pass for few of them;
-        both are for CPUs. `fixed` takes steps of fixed shapes, which a GPU records. Raises an exception of any kind
-        where those don't fit.
+        `compiled` uses compiled attention, `fused` one compiled pass for steps of few tokens; both are for CPUs.
+        `graphs` uses steps of fixed shapes, captured on a GPU. Raises an exception of any kind if these don't fit.
         """
         self._model = model
-        page_bytes, page_tokens = layout.page_bytes, layout.page_tokens
-        spare = spare_pages(page_tokens) if fixed else 0
-        pages = whole_runs(cache_bytes // page_bytes - spare)
-        if pages < 1:
-            raise ValueError(f"{cache_bytes} bytes of cache hold no page of {page_bytes} bytes")
-        self.store = (TokenKVBlocks if fixed else KVBlocks)(layout, pages + spare, model.device)
-        self.pool = BlockPool(self.store.numbers[:pages], page_tokens)
-        self.tree = RadixCache(self.pool, self.store.copy_page)
+        block_bytes, block_size = layout.block_bytes, layout.block_size
+        spare = spare_blocks(block_size) if graphs else 0
+        blocks = whole_runs(cache_bytes // block_bytes - spare)
+        if blocks < 1:
+            raise ValueError(f"{cache_bytes} bytes of cache hold no block of {block_bytes} bytes")
+        self.store = (TokenKVBlocks if graphs else KVBlocks)(layout, blocks + spare, model.device)
+        self.pool = BlockPool(self.store.numbers[:blocks], block_size)
+        self.tree = RadixCache(self.pool, self.store.copy_block)
         self._rows = _row_attention(self.store) if compiled else None
         self._step: DecodeStep | None = None
         if fused:
             self._step = _fused_step(model, self.store)
         elif isinstance(self.store, TokenKVBlocks):
             free = partial(free_bytes, model.device)
-            self._step = GraphRunner(model, self.store, pages, recorder(model.device), free)
+            self._step = GraphRunner(model, self.store, blocks, recorder(model.device), free)
 
     @property
     def compiled(self) -> bool:
@@ -76,50 +75,50 @@ class ModelRunner:
     @property
     def fused(self) -> bool:
         """Whether steps of few tokens take the compiled pass."""
-        return self._step is not None and not self.fixed
+        return self._step is not None and not self.uses_graphs
 
     @property
-    def fixed(self) -> bool:
-        """Whether steps of few tokens take fixed shapes."""
+    def uses_graphs(self) -> bool:
+        """Whether steps of few tokens take graphs shapes."""
         return isinstance(self._step, GraphRunner)
 
     @property
-    def gauges(self) -> KVCacheStats:
-        """What is counted, from any thread."""
+    def stats(self) -> KVCacheStats:
+        """From any thread."""
         tree, pool = self.tree, self.pool
         return KVCacheStats(
             tree.hit_tokens,
-            tree.evicted_pages,
+            tree.evicted_blocks,
             pool.used,
             pool.total,
-            self.store.page_bytes,
+            self.store.block_bytes,
             tree.open_prompts,
             tree.stray_holds,
         )
 
     @property
     def capacity(self) -> int:
-        """The most tokens that can be stored."""
-        return self.pool.total * self.pool.page_tokens
+        """The most tokens that can be cached."""
+        return self.pool.total * self.pool.block_size
 
     def open(self, token_ids: Sequence[int]) -> BlockTable:
-        """A handle on the longest stored prefix of `token_ids`; to be closed."""
-        return self.tree.open(token_ids)
+        """The longest cached prefix of `token_ids`, pinned until closed."""
+        return self.tree.match_prefix(token_ids)
 
-    def close(self, stored: BlockTable) -> None:
-        """Lets the prompt's storage be evicted when its turn comes."""
-        self.tree.close(stored)
+    def close(self, table: BlockTable) -> None:
+        """Unpins a prompt, so that it can be evicted."""
+        self.tree.close(table)
 
     def prepare(self) -> None:
-        """Does what would make the first requests wait."""
+        """Does at load what would slow down the first requests."""
         if isinstance(self._step, GraphRunner):
             self._step.prepare()
 
     def run(self, segments: Sequence[Segment]) -> Tensor:
-        """Logits (rows of all segments in order, vocabulary) in float32, on the CPU; what they follow is then stored.
+        """Logits (rows of all segments in order, vocabulary) in float32, on the CPU; the new tokens are then cached.
 
-        Each segment needs a handle of its own and at least one token. Raises CacheFull before computing when the new
-        tokens have no room; after any exception the handles are as they were, or can be closed.
+        Each segment needs its own block table and at least one token. Raises CacheFull before computing anything; after
+        any exception the tables can be used again or closed.
         """
         logits = self.compute(segments).cpu()
         rows = logits.split([segment.rows for segment in segments])
@@ -130,56 +129,56 @@ class ModelRunner:
         """As `run`, on the model's device, whose work nothing here waits for; `settle` has to follow."""
         for segment in segments:
             if not segment.alternatives:
-                self.tree.reserve(segment.stored, len(segment.token_ids))
+                self.tree.allocate(segment.table, len(segment.token_ids))
             elif segment.keep:
-                self.tree.reserve_alternatives(segment.stored, segment.token_ids)
-        batch = Batch(segments, self.pool.page_tokens, self._model.device)
+                self.tree.allocate_alternatives(segment.table, segment.token_ids)
+        batch = Batch(segments, self.pool.block_size, self._model.device)
         if self._step is not None and self._step.fits(batch):
             return self._step.run(batch)
         with running(Pass(batch, self.store, self._rows)):
             return forward(self._model, batch.token_ids, batch.positions, batch.logit_rows)
 
     def settle(self, segments: Sequence[Segment], broken: Sequence[bool]) -> None:
-        """Stores the tokens of segments that were computed, but for those whose logits are broken by a NaN."""
-        for segment, lost in zip(segments, broken, strict=True):
-            if lost:
+        """Makes computed tokens available to others, except those of segments whose logits have a NaN."""
+        for segment, has_nan in zip(segments, broken, strict=True):
+            if has_nan:
                 self._forget(segment)
             elif not segment.alternatives:
-                self.tree.commit(segment.stored, segment.token_ids)
+                self.tree.insert(segment.table, segment.token_ids)
             elif segment.keep:
-                segment.stored.alternatives = list(segment.token_ids)
+                segment.table.alternatives = list(segment.token_ids)
 
     def _forget(self, segment: Segment) -> None:
-        """Leaves nothing of tokens that gave no numbers: even those before the first bad one may have none stored."""
-        pages, first = (
-            (segment.stored.extras, 0) if segment.alternatives else (segment.stored.pages, len(segment.stored))
-        )
-        places = range(first, first + len(segment.token_ids) if segment.keep or not segment.alternatives else first)
-        for place in places:
-            self.store.clear_slot((pages[place // self.pool.page_tokens], place % self.pool.page_tokens))
+        """Clears tokens of a pass that gave NaN; any of them may have NaN in its keys or values."""
+        table, size = segment.table, self.pool.block_size
+        blocks, first = (table.alternative_blocks, 0) if segment.alternatives else (table.blocks, len(table))
+        written = len(segment.token_ids) if segment.keep or not segment.alternatives else 0
+        for at in range(first, first + written):
+            self.store.clear_slot((blocks[at // size], at % size))
 
-    def adopt(self, stored: BlockTable, token_id: int) -> BlockTable | None:
-        """A new handle on the prompt followed by a kept alternative, nothing computed; None if it isn't kept."""
-        if token_id not in stored.alternatives:
+    def adopt(self, table: BlockTable, token_id: int) -> BlockTable | None:
+        """The prompt extended by one of its alternatives, without computing anything; None if it isn't one of them."""
+        if token_id not in table.alternatives:
             return None
-        size = self.pool.page_tokens
-        place = stored.alternatives.index(token_id)
-        longer = self.tree.fork(stored)
+        size = self.pool.block_size
+        at = table.alternatives.index(token_id)
+        longer = self.tree.fork(table)
         try:
-            self.tree.reserve(longer, 1)
+            self.tree.allocate(longer, 1)
         except Exception:
             self.tree.close(longer)
             raise
-        last = len(stored)
-        self.store.copy_slot((stored.extras[place // size], place % size), (longer.pages[last // size], last % size))
-        self.tree.commit(longer, [token_id])
+        last = len(table)
+        source = table.alternative_blocks[at // size], at % size
+        self.store.copy_slot(source, (longer.blocks[last // size], last % size))
+        self.tree.insert(longer, [token_id])
         return longer
 
     @contextmanager
-    def storing_nothing(self, tokens: int) -> Iterator[None]:
-        """Within, the model itself computes one whole prompt of that many tokens."""
-        prompt = [0] * tokens  # its length alone matters
-        with running(Pass(Batch([Segment(BlockTable(pages=[0]), prompt)], tokens, self._model.device), None)):
+    def uncached(self, tokens: int) -> Iterator[None]:
+        """Within, the model itself computes a whole prompt of that many tokens; no block is read or written."""
+        prompt = [0] * tokens  # only its length matters
+        with running(Pass(Batch([Segment(BlockTable(blocks=[0]), prompt)], tokens, self._model.device), None)):
             yield
 
 

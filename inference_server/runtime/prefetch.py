@@ -1,4 +1,4 @@
-"""Which prompts are worth looking ahead of, and what is ready behind them. Knows neither torch nor threads."""
+"""Which answered prompts get a prefetch of their likely next tokens, and which have one. Knows no tensors."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -9,58 +9,55 @@ from inference_server.sequence import Ids
 
 H = TypeVar("H")
 
-MOST = 16  # prompts looked ahead of at a time
+MAX_PROMPTS = 16
 
 
-@dataclass(eq=False, slots=True)
-class PrefetchPlan(Generic[H]):
-    """A prompt that was answered, and once looked ahead of, its likeliest next tokens and what holds them."""
+@dataclass(frozen=True, slots=True)
+class Prefetched(Generic[H]):
+    """A prompt's likely next tokens, and the handle on what was computed of them."""
 
-    ids: Ids
-    choices: Sequence[int] = ()
-    held: H | None = None
+    choices: Sequence[int]
+    handle: H
 
 
 class Prefetcher(Generic[H]):
-    """The newest prompts that were answered. What is dropped is handed back, for its holder to let go."""
+    """The most recently answered prompts. Handles of those it drops are returned, for the caller to close."""
 
     def __init__(self) -> None:
-        self._plans: OrderedDict[Ids, PrefetchPlan[H]] = OrderedDict()
+        self._prompts: OrderedDict[Ids, Prefetched[H] | None] = OrderedDict()  # None: still to do
 
     def __len__(self) -> int:
-        return len(self._plans)
+        return len(self._prompts)
 
     def expect(self, ids: Ids) -> list[H]:
-        """A prompt was answered: it comes first. Those it grew from or shrank to, if still to do, are abandoned."""
-        for other in [plan.ids for plan in self._plans.values() if plan.held is None]:
+        """A prompt was answered: it comes first. Those still to do that it extends or shortens are dropped."""
+        for other in [other for other, found in self._prompts.items() if found is None]:
             shorter = min(len(other), len(ids))
             if other[:shorter] == ids[:shorter]:
-                del self._plans[other]
-        self._plans.setdefault(ids, PrefetchPlan(ids))
-        self._plans.move_to_end(ids)
-        dropped = [self._plans.popitem(last=False)[1] for _ in range(len(self._plans) - MOST)]
-        return [plan.held for plan in dropped if plan.held is not None]
+                del self._prompts[other]
+        self._prompts.setdefault(ids, None)
+        self._prompts.move_to_end(ids)
+        dropped = [self._prompts.popitem(last=False)[1] for _ in range(len(self._prompts) - MAX_PROMPTS)]
+        return [found.handle for found in dropped if found is not None]
 
-    def next(self) -> PrefetchPlan[H] | None:
-        """The newest prompt that is still to be looked ahead of."""
-        return next((plan for plan in reversed(self._plans.values()) if plan.held is None), None)
+    def next(self) -> Ids | None:
+        """Removes the newest prompt that is still to do."""
+        ids = next((ids for ids, found in reversed(self._prompts.items()) if found is None), None)
+        if ids is not None:
+            del self._prompts[ids]
+        return ids
 
-    def ready(self, plan: PrefetchPlan[H], choices: Sequence[int], held: H) -> None:
-        """A prompt taken off with `drop` was looked ahead of, and is now the newest."""
-        plan.choices, plan.held = choices, held
-        self._plans[plan.ids] = plan
+    def ready(self, ids: Ids, choices: Sequence[int], handle: H) -> None:
+        """A prompt's next tokens were computed; it is now the newest."""
+        self._prompts[ids] = Prefetched(choices, handle)
 
     def behind(self, ids: Ids) -> H | None:
-        """What holds the last token of a prompt, where it was looked ahead of."""
-        plan = self._plans.get(ids[:-1])
-        return plan.held if plan is not None and ids[-1] in plan.choices else None
-
-    def drop(self, plan: PrefetchPlan[H]) -> None:
-        """Gives up on a prompt that is still to do."""
-        self._plans.pop(plan.ids, None)
+        """The handle on a prompt's last token, if it was prefetched."""
+        found = self._prompts.get(ids[:-1])
+        return found.handle if found is not None and ids[-1] in found.choices else None
 
     def clear(self) -> list[H]:
         """Drops everything."""
-        held = [plan.held for plan in self._plans.values() if plan.held is not None]
-        self._plans.clear()
-        return held
+        handles = [found.handle for found in self._prompts.values() if found is not None]
+        self._prompts.clear()
+        return handles

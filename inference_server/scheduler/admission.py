@@ -1,4 +1,4 @@
-"""Who may be in flight: so many requests in all, and a part of them from one address. Starts no thread."""
+"""How many requests may be in flight: in all, per address, and per session of an address."""
 
 import contextlib
 import threading
@@ -6,43 +6,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from inference_server.errors import Overloaded, Stopping
-from inference_server.messages import NOBODY, Client
+from inference_server.messages import Client
+from inference_server.sequence import Permit
 
-RETRY_AFTER_S = (0.1, 60.0)  # what a refused caller may be told, at least and at most
+RETRY_AFTER_S = (0.1, 60.0)  # the shortest and the longest wait that a refused caller is told
 
 STOPPING = "the server is stopping; try again in a moment"
 
 
-class Permit:
-    """Permission of one client to be in flight. Its holders share it; the last one to let go frees it."""
-
-    def __init__(self, free: Callable[[], None], client: Client = NOBODY) -> None:
-        self.client = client
-        self._free = free
-        self._holders = 1
-        self._lock = threading.Lock()
-
-    def hold(self) -> None:
-        """Adds a holder."""
-        with self._lock:
-            self._holders += 1
-
-    def release(self) -> None:
-        """Removes a holder."""
-        with self._lock:
-            self._holders -= 1
-            free = self._holders == 0
-        if free:
-            self._free()
-
-
 class Admission:
-    """Counts who is in flight, from any thread, and refuses who comes too many."""
+    """Counts requests in flight and refuses those beyond a limit; from any thread."""
 
     def __init__(self, limit: int, address_limit: int, session_limit: int) -> None:
-        """At most `limit` slots at a time, `address_limit` of one address and `session_limit` of a session there.
+        """At most `limit` permits at a time, `address_limit` per address and `session_limit` per session of one.
 
-        Requests that name no session are bounded by their address alone.
+        Requests without a session are bounded by their address alone.
         """
         self.limit = limit
         self.address_limit = address_limit
@@ -61,16 +39,16 @@ class Admission:
 
     @property
     def clients(self) -> int:
-        """How many clients have something in flight."""
+        """Clients with a request in flight."""
         with self._lock:
             return sum(map(len, self._addresses.values()))
 
     @contextlib.contextmanager
     def admit(self, client: Client, turn_s: float) -> Iterator[Permit]:
-        """A slot for one request; `turn_s` is how long a request computes, of late.
+        """A permit for one request; `turn_s` is how long a request computes, of late.
 
-        Raises Overloaded when all are taken, or the address's or session's part of them, saying when one should be
-        free; Stopping after stop.
+        Raises Overloaded if all are taken, or the address's or session's share of them, with the time to retry after;
+        Stopping after stop.
         """
         with self._lock:
             if self._stopping:
@@ -80,14 +58,14 @@ class Admission:
                 raise full
             self._addresses.setdefault(client.address, Counter())[client.session] += 1
             self._total += 1
-        slot = Permit(lambda: self._leave(client), client)
+        permit = Permit(lambda: self._leave(client), client)
         try:
-            yield slot
+            yield permit
         finally:
-            slot.release()
+            permit.release()
 
     def stop(self, on_empty: Callable[[], object]) -> None:
-        """Admits nobody from now on; calls once nobody is in flight, at once or on whatever thread frees the last."""
+        """Admits nobody from now on; calls `on_empty` once nothing is in flight, on whatever thread that happens."""
         with self._lock:
             self._stopping = True
             empty = not self._total
@@ -96,21 +74,21 @@ class Admission:
             on_empty()
 
     def _full(self, client: Client, turn_s: float) -> Overloaded | None:
-        """Why there is no slot for a client now; None where there is one.
+        """Why a client can't be admitted now; None if it can.
 
-        Addresses take turns, and the sessions of each: after one request of each address, one of its own is done.
+        Addresses take turns, and so do the sessions of each: one of a client's own requests is done after one request
+        of each address.
         """
         here = self._addresses.get(client.address, Counter[str]())
         if self._total >= self.limit:
-            words = f"{self._total} requests are in flight, as many as may be; try again later"
+            words = f"server at capacity ({self._total} requests in flight); retry later"
             return Overloaded(words, _bounded(turn_s * self._total))
         if here.total() >= self.address_limit:
-            words = f"{here.total()} requests from this address are in flight, as many as one may have"
-            return Overloaded(f"{words}; wait for their answers", _bounded(turn_s * len(self._addresses)))
+            words = f"this address is at its limit ({here.total()} requests in flight); wait for their answers"
+            return Overloaded(words, _bounded(turn_s * len(self._addresses)))
         if client.session and here[client.session] >= self.session_limit:
-            words = f"{here[client.session]} requests of this session are in flight, as many as one may have"
-            wait_s = turn_s * len(self._addresses) * len(here)
-            return Overloaded(f"{words}; wait for their answers", _bounded(wait_s))
+            words = f"this session is at its limit ({here[client.session]} requests in flight); wait for their answers"
+            return Overloaded(words, _bounded(turn_s * len(self._addresses) * len(here)))
         return None
 
     def _leave(self, client: Client) -> None:

@@ -1,287 +1,153 @@
-"""What waits, and what runs next on the one thread that owns the models. Knows neither torch nor gRPC.
+"""The way of a request through the server's threads. Knows neither torch nor gRPC.
 
-A request first takes a `Permit` (or is refused), may use the helper thread with it, then waits as a `Job` in its
-model's `Lane`. Whenever the worker is free it takes the job whose turn it is and the jobs of the same lane that fit
-beside it. A job that is not finished after its turn goes back to the queue. Jobs that have begun and new ones take
-turns; within both, addresses do, and within an address its sessions. A permit is free again once its request and every
-thread working for it are done.
+It takes a `Permit` (or is refused), may use the helper thread, then waits as a `Sequence` for the worker. Its permit is
+free again once the request and every thread working for it are done.
 """
 
 import asyncio
 import contextlib
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
-import structlog
-
-from inference_server.errors import ComputeFailed, DeadlineExpired, ServingError, Stopping
+from inference_server.errors import DeadlineExpired, Stopping
 from inference_server.messages import NOBODY, Client
-from inference_server.scheduler.admission import STOPPING, Admission, Permit
-from inference_server.scheduler.batch_window import BatchWindow
-from inference_server.scheduler.queue import EXPIRED, A, Job, Lane, Outcome, Q, Queue, before, call_soon
+from inference_server.scheduler.admission import STOPPING, Admission
 from inference_server.scheduler.watchdog import Watchdog
+from inference_server.scheduler.worker import EXPIRED, Worker
+from inference_server.sequence import Permit, Sequence, call_soon
 from inference_server.stats import QueueStats
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
-FIRST_GUESS_S = 0.1  # of a job's time, until one is done
-RECENT = 0.2  # weight of the newest job in the mean time of a job
-
-QUIET_S = 0.02  # after an answer, for it to arrive undisturbed, and for a program to ask again
-LEAST_END_S = 0.5  # for the worker to end in, however short the grace
-
-FAILED = "the model failed on this prompt; the server's log says why"
-
-logger = structlog.get_logger()
+QUIET_S = 0.02  # between an answer and idle work: the answer goes out undisturbed, and its caller may ask again
+MIN_JOIN_S = 0.5  # the worker's time to end, however short the grace period
 
 
 class Scheduler:
-    """The gate, the queue and the worker thread that all models of a server share."""
+    """Admission, the queue and the worker thread, shared by all models of a server."""
 
     def __init__(
         self,
         queue_limit: int,
         batch_size: int,
-        batch_tokens: int,
         address_limit: int | None = None,
         session_limit: int | None = None,
         quiet_s: float = QUIET_S,
     ) -> None:
-        """At most `queue_limit` requests are in flight, so many of one address and of a session there (None: all).
+        """At most `queue_limit` requests are in flight, so many per address and per session of one (None: all).
 
-        Work in idle time begins `quiet_s` seconds after the last answer.
+        Idle work starts `quiet_s` seconds after the last step.
         """
-        self.progress = Watchdog()
         address_limit = queue_limit if address_limit is None else address_limit
-        self._gate = Admission(queue_limit, address_limit, address_limit if session_limit is None else session_limit)
-        self._batch_size = batch_size
-        self._batch_tokens = batch_tokens
-        self._mean_s = FIRST_GUESS_S
-        self._expired = self._failed = 0  # so far
-        self._batch_sizes: Counter[int] = Counter()
-        self._stopping = False
-        self._ended = False
-        self._waiting = Queue()
-        self._gathering = BatchWindow(batch_size)
-        self._changed = threading.Condition()  # guards the queue and its end
-        self._spare: list[Callable[[], bool]] = []
-        self._spare_left = False  # whether spare work may have something to do
-        self._quiet_s = quiet_s
-        self._quiet_until = 0.0
+        self._admission = Admission(
+            queue_limit, address_limit, address_limit if session_limit is None else session_limit
+        )
+        self._worker = Worker(batch_size, quiet_s)
         self._helper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="helper")
-        # A daemon: a forward pass that outlasts the grace period must not keep the process alive.
-        self._worker = threading.Thread(target=self._work, name="models", daemon=True)
-        self._worker.start()
+
+    @property
+    def watchdog(self) -> Watchdog:
+        """Of the worker."""
+        return self._worker.watchdog
 
     @property
     def in_flight(self) -> int:
-        """Requests that hold a slot."""
-        return self._gate.in_flight
+        """Requests that hold a permit."""
+        return self._admission.in_flight
 
     @property
-    def gauges(self) -> QueueStats:
-        """What is counted, from any thread."""
+    def stats(self) -> QueueStats:
+        """From any thread."""
         return QueueStats(
-            in_flight=self._gate.in_flight,
-            limit=self._gate.limit,
-            clients=self._gate.clients,
-            waiting=len(self._waiting),
-            refused=self._gate.refused,
-            expired=self._expired,
-            failed=self._failed,
-            batch_sizes=dict(self._batch_sizes),
+            in_flight=self._admission.in_flight,
+            limit=self._admission.limit,
+            clients=self._admission.clients,
+            waiting=self._worker.waiting,
+            refused=self._admission.refused,
+            expired=self._worker.expired,
+            failed=self._worker.failed,
+            batch_sizes=dict(self._worker.batch_sizes),
         )
 
     @contextlib.contextmanager
     def admit(self, client: Client = NOBODY) -> Iterator[Permit]:
-        """A slot for one request of a client.
+        """A permit for one request of a client.
 
-        Raises Overloaded when all are taken or the client's part is, Stopping after close.
+        Raises Overloaded if all are taken or the client's share is, Stopping after close.
         """
-        with self._gate.admit(client, self._mean_s) as slot:
-            yield slot
+        with self._admission.admit(client, self._worker.mean_s) as permit:
+            yield permit
 
     async def aside(
-        self, slot: Permit, deadline: float | None, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+        self, permit: Permit, deadline: float | None, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Runs other slow work, such as reading a long text, on a helper thread.
+        """Runs other slow work, such as encoding a long text, on a helper thread.
 
-        Raises DeadlineExpired at the deadline (time.monotonic seconds), Stopping where the work has not begun by the
-        end of a close's grace, and whatever the work raises.
+        Raises DeadlineExpired at the deadline (time.monotonic seconds), Stopping if the work has not begun by the end
+        of close's grace period, and whatever the work raises.
         """
-        slot.hold()
+        permit.hold()
         try:
             running = self._helper.submit(work, *args, **kwargs)
         except RuntimeError as closed:
-            slot.release()
+            permit.release()
             raise Stopping(STOPPING) from closed
-        running.add_done_callback(lambda _: slot.release())
+        running.add_done_callback(lambda _: permit.release())
         try:
             return await before(deadline, asyncio.wrap_future(running))
         except asyncio.CancelledError:
             caller = asyncio.current_task()
-            if running.cancelled() and caller is not None and not caller.cancelling():  # the close's doing
+            if running.cancelled() and caller is not None and not caller.cancelling():  # cancelled by close
                 raise Stopping(STOPPING) from None
             raise
 
-    async def run(self, slot: Permit, lane: Lane[Q, A], query: Q, tokens: int, deadline: float | None) -> Outcome[A]:
-        """Waits for a query's turn and its answer; `tokens` is what it adds to a batch.
+    async def run(self, sequence: Sequence[Any]) -> None:
+        """Returns once a sequence is done.
 
-        Raises DeadlineExpired at the deadline (time.monotonic seconds), Stopping at the end of a close's grace, and
-        ComputeFailed where `lane.compute` fails for this query alone.
+        Raises DeadlineExpired at its deadline, Stopping at the end of close's grace period, and ComputeFailed if the
+        model fails on this sequence alone.
         """
-        job = Job(lane, query, tokens, deadline, slot)
-        slot.hold()
-        with self._changed:
-            if self._ended:
-                slot.release()
-                raise Stopping(STOPPING)
-            self._waiting.add(job)
-            self.progress.wait()
-            self._changed.notify()
+        sequence.future = asyncio.get_running_loop().create_future()
+        self._worker.add(sequence)
         try:
-            return await before(deadline, job.future)
+            await before(sequence.deadline, sequence.future)
         finally:
-            self._abandon(job)
+            self._worker.abandon(sequence)
 
     def when_idle(self, work: Callable[[], bool]) -> None:
-        """Has the worker take a step of other work when nothing came for a while, until it returns that there was none.
-
-        After each batch it is asked again. Whatever it raises ends only that step.
-        """
-        with self._changed:
-            self._spare.append(work)
+        """As Worker.when_idle."""
+        self._worker.when_idle(work)
 
     async def close(self, grace_s: float) -> bool:
-        """Admits nobody from now on, lets requests in flight finish for `grace_s` seconds, and ends the threads.
+        """Refuses new requests, lets those in flight finish for `grace_s` seconds, then ends the threads.
 
-        What still waits then gets Stopping. Says whether all was done in time; where it is not, the worker may still
-        be inside a forward pass that nothing can interrupt, be it one that nobody waits for.
+        Those still waiting get Stopping. Says whether everything was done in time; if not, the worker may still be in a
+        forward pass that nothing can interrupt.
         """
         loop = asyncio.get_running_loop()
         idle, end = asyncio.Event(), time.monotonic() + grace_s
-        with self._changed:
-            self._stopping = True
-        self._gate.stop(lambda: call_soon(loop, idle.set))
+        self._worker.stop_idle_work()
+        self._admission.stop(lambda: call_soon(loop, idle.set))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(idle.wait(), grace_s)
-        with self._changed:
-            self._ended = True
-            left = list(self._waiting)
-            self._waiting = Queue()
-            self._changed.notify()
-        for job in left:
-            job.finish(Stopping(STOPPING))
+        self._worker.end()
         self._helper.shutdown(wait=False, cancel_futures=True)
         if not idle.is_set():
             return False
-        await asyncio.to_thread(self._worker.join, max(LEAST_END_S, end - time.monotonic()))
-        return not self._worker.is_alive()
-
-    def _abandon(self, job: Job[Any, Any]) -> None:
-        """After a request stopped waiting: takes its job out of the queue, unless the worker has it or had it."""
-        with self._changed:
-            job.left = True
-            if not self._waiting.remove(job):
-                return
-            self._expired += 1
-        job.slot.release()
-
-    def _work(self) -> None:
-        """The worker thread: batch after batch, until closed."""
-        while (batch := self._next_batch()) is not None:
-            if batch:
-                self._spare_left = True
-                self._compute(batch)
-                self._quiet_until = time.monotonic() + self._quiet_s
-            else:
-                self._spare_left = self._do_spare()
-            with self._changed:
-                self.progress.end(more=len(self._waiting) > 0)
-
-    def _do_spare(self) -> bool:
-        """One step of work that nobody waits for; says whether there may be more."""
-        for work in self._spare:
-            try:
-                if work():
-                    return True
-            except BaseException as error:
-                logger.error("work in idle time failed", exc_info=error)
-        return False
-
-    def _next_batch(self) -> list[Job[Any, Any]] | None:
-        """Waits for work; empty when spare work may be done meanwhile, None when there will be none."""
-        with self._changed:
-            while not self._ended:
-                now = time.monotonic()
-                for late in [job for job in self._waiting if not job.wanted(now)]:
-                    self._waiting.remove(late)
-                    self._expired += 1
-                    late.finish(DeadlineExpired(EXPIRED))
-                if wait_s := self._gathering.wait_s(self._waiting.new, self._waiting.begun, now):
-                    self._changed.wait(wait_s)
-                    continue
-                if batch := self._waiting.take(self._batch_size, self._batch_tokens):
-                    self.progress.begin()
-                    return batch
-                spare = self._spare_left and self._spare and not self._stopping
-                if spare and now >= self._quiet_until:
-                    self.progress.begin()
-                    return []
-                self.progress.end(more=False)
-                self._changed.wait(self._quiet_until - now if spare else None)
-        return None
-
-    def _compute(self, batch: Sequence[Job[Any, Any]]) -> None:
-        """Answers a batch; where it fails as a whole, each job alone, so that only the guilty ones fail."""
-        started = time.monotonic()
-        try:
-            answers = batch[0].lane.compute([job.query for job in batch])
-            answered = list(zip(batch, answers, strict=True))
-        except BaseException as error:  # a panic in a native library is no Exception, and must not end the thread
-            if len(batch) == 1:
-                self._failed += 1
-                batch[0].context.run(_fail, batch[0], error)
-                return
-            logger.warning("batch failed, its requests go one by one", lane=batch[0].lane.name, error=repr(error)[:300])
-            for job in batch:
-                if job.wanted(time.monotonic()):
-                    self.progress.begin()
-                    self._compute([job])
-                else:
-                    self._expired += 1
-                    job.finish(DeadlineExpired(EXPIRED))
-            return
-        now = time.monotonic()
-        spent = now - started
-        self._batch_sizes[len(batch)] += 1
-        with self._changed:
-            self._gathering.answered(sum(each is not None for each in answers), self._waiting.new, spent, now)
-        for job, answer in answered:
-            job.began = started if job.began is None else job.began
-            job.computed_s += spent
-            job.share_s += spent / len(batch)
-            if answer is None:
-                self._go_on(job)
-            else:
-                self._mean_s += RECENT * (job.share_s - self._mean_s)
-                job.finish(Outcome(answer, job.began - job.arrived, job.computed_s))
-
-    def _go_on(self, job: Job[Any, Any]) -> None:
-        """Puts a job that is not done back into the queue, if anybody still waits for it."""
-        with self._changed:
-            if not job.left and not self._ended:
-                self._waiting.add(job)
-                return
-        job.finish(Stopping(STOPPING))
+        return await asyncio.to_thread(self._worker.join, max(MIN_JOIN_S, end - time.monotonic()))
 
 
-def _fail(job: Job[Any, Any], error: BaseException) -> None:
-    """Logs why a job failed, in the words of its request's context, and tells the caller what it may know."""
-    logger.error("computing failed", lane=job.lane.name, tokens=job.tokens, exc_info=error)
-    job.finish(error if isinstance(error, ServingError) else ComputeFailed(FAILED))
+async def before(deadline: float | None, answer: Awaitable[T]) -> T:
+    """Awaits; raises DeadlineExpired at the deadline."""
+    if deadline is None:
+        return await answer
+    try:
+        async with asyncio.timeout(max(0.0, deadline - time.monotonic())) as timeout:
+            return await answer
+    except TimeoutError:
+        if timeout.expired():
+            raise DeadlineExpired(EXPIRED) from None
+        raise

@@ -30,7 +30,7 @@ def build(folder: Path) -> Path:
 
 def load(folder: Path) -> None:
     """Makes a folder an engine, which nobody asks anything."""
-    scheduler = Scheduler(queue_limit=1, batch_size=1, batch_tokens=100)
+    scheduler = Scheduler(queue_limit=1, batch_size=1)
     try:
         engine.load("hostile", folder, scheduler, LogitsCache(0), 0, Settings(device="cpu"))
     finally:

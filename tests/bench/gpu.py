@@ -38,7 +38,7 @@ def measure(
     copied_bytes: int = COPIED_BYTES,
 ) -> dict[str, float]:
     """All figures of this benchmark; prints them as a table. Raises ArithmeticError where numbers differ."""
-    recorded, layered = (_runner(_load(folder, device), stored_bytes, fixed=fixed) for fixed in (True, False))
+    recorded, layered = (_runner(_load(folder, device), stored_bytes, graphs=graphs) for graphs in (True, False))
     plain = _load(folder, device)
     weights = sum(each.numel() * each.itemsize for each in plain.parameters())
     vocabulary = plain.config.vocab_size
@@ -82,9 +82,9 @@ def _load(folder: Path, device: torch.device) -> Any:
     return model.eval().to(device)
 
 
-def _runner(model: Any, stored_bytes: int, *, fixed: bool) -> ModelRunner:
-    runner = build_runner(model, stored_bytes, compiled=False, fixed=fixed)
-    if runner is None or runner.fixed != fixed:
+def _runner(model: Any, stored_bytes: int, *, graphs: bool) -> ModelRunner:
+    runner = build_runner(model, stored_bytes, compiled=False, graphs=graphs)
+    if runner is None or runner.uses_graphs != graphs:
         raise ArithmeticError("no step of fixed shapes gives the numbers of plain transformers; the log says why")
     return runner
 

@@ -16,13 +16,14 @@ from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.kvcache.radix_cache import RadixCache
 from inference_server.runtime.executor import Executor
 from inference_server.runtime.model import Model
-from inference_server.sequence import Ids, Reading
+from inference_server.scheduler import worker
+from inference_server.sequence import Ids, Sequence
 
 FEW, MANY = 200, 20_000
 ASKED = 100
 TOKENS = 12
 FIRST = 1
-STORE_BYTES = 4 << 30  # taken from the system as pages are written
+STORE_BYTES = 4 << 30  # taken from the system as blocks are written
 KEPT_BYTES = 64 << 20
 VOCABULARY = 2_000
 
@@ -39,21 +40,21 @@ class Prompts:
 
 def step(executor: Executor, ids: Ids) -> float:
     """Milliseconds of one prompt's step."""
-    reading = Reading(ids)
+    sequence = Sequence[Any](ids, executor, lambda _, rows: rows)
     began = time.perf_counter()
-    executor.step([reading])
+    worker.step([sequence])
     took_ms = (time.perf_counter() - began) * 1e3
-    assert reading.logits is not None
+    assert sequence.done
     return took_ms
 
 
 def store(tree: RadixCache, ids: Ids) -> float:
     """Microseconds that finding and storing a prompt takes of the tree alone."""
     began = time.perf_counter()
-    held = tree.open(ids)
+    held = tree.match_prefix(ids)
     at = len(held)
-    tree.reserve(held, len(ids) - at)
-    tree.commit(held, ids[at:])
+    tree.allocate(held, len(ids) - at)
+    tree.insert(held, ids[at:])
     tree.close(held)
     return (time.perf_counter() - began) * 1e6
 
@@ -65,12 +66,12 @@ def executor_among(stored: int, prompts: Prompts) -> Executor:
     assert runner is not None
     for _ in range(stored):
         store(runner.tree, prompts())
-    assert not runner.tree.evicted_pages  # or fewer are stored than it says
-    return Executor(model, LogitsCache[Any](KEPT_BYTES), 512, 0.3)
+    assert not runner.tree.evicted_blocks  # or fewer are stored than it says
+    return Executor("bundled", model, LogitsCache[Any](KEPT_BYTES), 512, 0.3)
 
 
 def tree_among(stored: int, prompts: Prompts) -> RadixCache:
-    """A tree with so many prompts stored, over pages that hold nothing."""
+    """A tree with so many prompts stored, over blocks that hold nothing."""
     tree = RadixCache(BlockPool(range(stored + 2 * ASKED), 16), lambda source, target: None)
     for _ in range(stored):
         store(tree, prompts())

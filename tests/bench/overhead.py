@@ -37,7 +37,7 @@ async def timed(call: Callable[[], Awaitable[object]]) -> float:
 async def sequential(url: str) -> dict[str, float]:
     """p50 and p99 of both sides, call by call in turns."""
     settings = Settings(model="bundled")
-    scheduler = Scheduler(settings.queue_limit, settings.batch_size, settings.batch_tokens)
+    scheduler = Scheduler(settings.queue_limit, settings.batch_size)
     loaded = engine.load("bundled", FOLDER, scheduler, LogitsCache(256 << 20), 256 << 20, settings)
     query = TopKQuery(text="Once upon a time")
     async with aiohttp.ClientSession() as session:

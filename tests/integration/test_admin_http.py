@@ -102,7 +102,7 @@ async def test_a_stuck_model_turns_readiness_off_until_it_moves() -> None:
         await until_health(here.channel, SERVING)
         engine: Any = here.server.registry.engine("bundled")[1]
         assert isinstance(engine, engines.Engine)
-        network: Any = engine._reader._model._network
+        network: Any = engine.executor.model.network
         stuck = network.get_input_embeddings().register_forward_pre_hook(lambda *_: gate.wait(PATIENCE_S) and None)
         asking = asyncio.ensure_future(here.stub.TopK(pb.TopKRequest(text="Once upon"), timeout=PATIENCE_S))
         watch = await until_health(here.channel, NOT_SERVING)
@@ -122,7 +122,7 @@ async def test_a_stuck_model_turns_readiness_off_until_it_moves() -> None:
 async def test_work_that_takes_many_steps_is_not_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     async with monitored(fake=False, stall_s=PATIENCE_S) as here:
         await ready(here.stub, "bundled")
-        progress = here.server.scheduler.progress
+        progress = here.server.scheduler.watchdog
         seen: list[float] = []
         end = progress.end
 
@@ -162,7 +162,7 @@ async def test_the_queue_is_seen_while_it_is_long() -> None:
         await ready(here.stub, "bundled")
         async with busy(here.server.scheduler):
             waiting = [asyncio.ensure_future(here.stub.TopK(pb.TopKRequest(text=text))) for text in ("one", "two")]
-            await until(lambda: here.server.scheduler.gauges.waiting == 2)
+            await until(lambda: here.server.scheduler.stats.waiting == 2)
             text = await metrics(here)
             assert [sample(text, name) for name in ("queue_depth", "requests_in_flight", "queue_limit")] == [2, 3, 9]
         await asyncio.gather(*waiting)

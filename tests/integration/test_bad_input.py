@@ -101,8 +101,8 @@ TOP_K_ROWS: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"text": "a", "draws": [0.5] * 1001}, "draws", "at most 1,000"),
     *(({"token_ids": pb.TokenIds(ids=[1, bad])}, "token_ids", "ids from 0 to") for bad in (-1, HUGE)),
-    ({"token_ids": pb.TokenIds(ids=[1] * 513)}, "token_ids", "at most 512 tokens"),
-    ({"text": "one two three " * 1000}, "text", "at most 512 tokens"),
+    ({"token_ids": pb.TokenIds(ids=[1] * 513)}, "token_ids", "context window is 512"),
+    ({"text": "one two three " * 1000}, "text", "context window is 512"),
     ({"text": "a" * (MAX_TEXT_BYTES + 1)}, "text", "at most 20,000 bytes"),
     ({"text": "é" * (MAX_TEXT_BYTES // 2 + 1)}, "text", "got 20,002"),
 ]
@@ -111,7 +111,7 @@ SCORE_ROWS: list[tuple[dict[str, Any], str, str]] = [
     ({}, "text", "exactly one of text and token_ids must be given"),
     *(({"text": "a", "top_k": bad}, "top_k", "from 0 to 100") for bad in (-1, 101, HUGE)),
     ({"token_ids": pb.TokenIds(ids=[-1])}, "token_ids", "ids from 0 to"),
-    ({"token_ids": pb.TokenIds(ids=[1] * 513)}, "token_ids", "at most 512 tokens"),
+    ({"token_ids": pb.TokenIds(ids=[1] * 513)}, "token_ids", "context window is 512"),
 ]
 
 

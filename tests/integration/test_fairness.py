@@ -90,7 +90,7 @@ async def test_a_client_that_floods_is_refused_while_others_are_served() -> None
             await until(lambda: server.scheduler.in_flight == 4)
             failed = await failure(ask(stub, "flood again", "10.0.0.7"))
             assert failed.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert "3 requests from this address" in (failed.details() or "")
+            assert "this address is at its limit (3 requests" in (failed.details() or "")
             assert int(trailers(failed.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
             other = asyncio.ensure_future(ask(stub, "other", "10.0.0.8"))
             await until(lambda: server.stats().queue.waiting == 4)
@@ -103,6 +103,6 @@ async def test_a_client_that_floods_is_refused_while_others_are_served() -> None
     assert after.models[name].prompts - before.models[name].prompts == 4
     assert after.models[name].computed_tokens > 0
     assert after.logits_cache.misses - before.logits_cache.misses == 4
-    store = after.models[name].store
+    store = after.models[name].kv_cache
     assert store is not None
-    assert 0 < store.bytes <= store.pages * store.page_bytes
+    assert 0 < store.bytes <= store.blocks * store.block_bytes

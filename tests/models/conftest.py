@@ -1,5 +1,5 @@
 """Small models of every architecture with every tokenizer, and in the shapes that published ones have, each built once
-and loaded as the server loads it."""
+and loaded as the server loads it, caches included."""
 
 import asyncio
 import shutil
@@ -15,11 +15,12 @@ import torch
 import transformers
 from tokenizers import Tokenizer
 from torch import Tensor
+from workers import FakeExecutor
 
 from inference_server.engine import engine
 from inference_server.engine.engine import Engine
 from inference_server.kvcache.logits_cache import LogitsCache
-from inference_server.scheduler.queue import Lane
+from inference_server.runtime.paged_backend import PagedBackend
 from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
 from inference_server.tokenizer.tokenizer import ModelTokenizer
@@ -29,9 +30,12 @@ from models.shipped import PADDING, SHAPES, Shape
 __all__ = ["PADDING", "Cell"]
 
 
+CACHE_BYTES = 1 << 20
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One architecture with one tokenizer: our engine, which keeps no results, and plain transformers beside it."""
+    """One architecture with one tokenizer: our engine, with its caches, and plain transformers beside it."""
 
     architecture: str
     kind: str
@@ -56,12 +60,26 @@ class Cell:
             logits: Tensor = self.network(input_ids=torch.tensor([token_ids])).logits[0].float()
         return logits
 
+    def forget(self) -> None:
+        """Empties the engine's caches."""
+        executor = self.engine.executor
+        executor.cache = LogitsCache(CACHE_BYTES)
+        if isinstance(executor.backend, PagedBackend):
+            for table in executor.backend.prefetcher.clear():
+                executor.backend.runner.close(table)
+            executor.backend.runner.tree.clear()
+            assert executor.backend.runner.pool.used == 0
+        if (cache := executor.model.hf_cache) is not None:
+            for key in [*cache._entries]:
+                cache._drop(key)
+            assert cache.used_bytes == 0
+
     async def together(self, ask: Callable[[], Sequence[Any]]) -> list[Any]:
         """The answers of coroutines whose requests all wait when the worker becomes free."""
         free = threading.Event()
-        gate: Lane[None, bool] = Lane("gate", lambda queries: [free.wait(30) for _ in queries], batched=False)
-        with self.scheduler.admit() as slot:
-            held = asyncio.create_task(self.scheduler.run(slot, gate, None, 1, None))
+        gate = FakeExecutor("gate", lambda prompts: [free.wait(30)])
+        with self.scheduler.admit() as permit:
+            held = asyncio.create_task(self.scheduler.run(gate.sequence(0, permit)))
             asked = [asyncio.create_task(coroutine) for coroutine in ask()]
             await asyncio.sleep(0)  # each runs up to its place in the queue
             free.set()
@@ -76,7 +94,7 @@ def no_progress_bars() -> None:
 
 @pytest.fixture(scope="session")
 def scheduler() -> Iterator[Scheduler]:
-    scheduler = Scheduler(queue_limit=64, batch_size=16, batch_tokens=4096)
+    scheduler = Scheduler(queue_limit=64, batch_size=16)
     yield scheduler
     asyncio.run(scheduler.close(grace_s=5))
 
@@ -100,7 +118,9 @@ def cell(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Call
         shape = shape_of(kind)
         architectures.build(architecture, words.size + shape.padding, folder)
         shape.finish(folder)
-        loaded = engine.load(f"{architecture} {kind}", folder, scheduler, LogitsCache(0), 0, Settings(device="cpu"))
+        loaded = engine.load(
+            f"{architecture} {kind}", folder, scheduler, LogitsCache(CACHE_BYTES), CACHE_BYTES, Settings(device="cpu")
+        )
         network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
         own = Tokenizer.from_file(str(folder / "tokenizer.json"))
         return Cell(architecture, kind, loaded, words, network, scheduler, own)

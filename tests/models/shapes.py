@@ -21,7 +21,7 @@ _GROUPED = {**_DEEP, "num_key_value_heads": 2}
 _WINDOWED = {**_GROUPED, "head_dim": 16, "sliding_window": 8}
 _NARROW = {**_COMMON, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 
-RAGGED: dict[str, tuple[str, dict[str, Any]]] = {
+PAGED: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("LlamaConfig", _GROUPED),
     "llama-tied-biased": (
         "LlamaConfig",
@@ -75,7 +75,7 @@ PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
 
 def build(name: str) -> PreTrainedModel:
     """The named architecture with its own random weights, in float32."""
-    kind, settings = {**RAGGED, **PLAIN}[name]
+    kind, settings = {**PAGED, **PLAIN}[name]
     config = getattr(transformers, kind)(**settings)
     torch.manual_seed(7)
     from_config: Callable[..., PreTrainedModel] = transformers.AutoModelForCausalLM.from_config

@@ -92,7 +92,7 @@ def test_the_longest_prompt_is_one_that_the_network_can_place(
         tmp_path
     )
     model = Model.load(tmp_path, "cpu")
-    assert model.context_limit == limit
-    assert len(model.last_logits([[7] * limit])) == 1
+    assert model.capabilities.context_limit == limit
+    assert len(model.whole_pass.last_logits([7] * limit)) == 300
     with pytest.raises((IndexError, RuntimeError)):
-        model.last_logits([[7] * (limit + 1)])
+        model.whole_pass.last_logits([7] * (limit + 1))

@@ -9,7 +9,8 @@ import pytest
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.runtime.executor import Executor
 from inference_server.runtime.model import Model
-from inference_server.sequence import Reading, Scoring
+from inference_server.scheduler.worker import step
+from inference_server.sequence import Sequence
 from models import architectures
 
 VOCABULARY = 60
@@ -19,17 +20,22 @@ MakeModel = Callable[[int], Model]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
-    """A small model with a store of so many pages."""
+    """A small model with a store of so many blocks."""
     folder: Path = tmp_path_factory.mktemp("reader")
     architectures.build("llama", VOCABULARY, folder)
     runner = Model.load(folder, "cpu", 1 << 20).runner
     assert runner is not None
-    page_bytes = runner.store.page_bytes
-    return lambda pages: Model.load(folder, "cpu", pages * page_bytes)
+    block_bytes = runner.store.block_bytes
+    return lambda blocks: Model.load(folder, "cpu", blocks * block_bytes)
 
 
 def reader_of(model: Model) -> Executor:
-    return Executor(model, LogitsCache[Any](1 << 20), STEP, step_s=60.0)
+    return Executor("reader", model, LogitsCache[Any](1 << 20), STEP, step_s=60.0)
+
+
+def asking(reader: Executor, ids: tuple[int, ...]) -> Sequence[Any]:
+    """For the logits after a prompt."""
+    return Sequence(ids, reader, lambda _, rows: [rows[0]])
 
 
 def prompt(first: int, length: int) -> tuple[int, ...]:
@@ -41,27 +47,34 @@ def test_a_prompt_longer_than_the_store_is_answered_in_its_turn(model: MakeModel
     small = model(2)
     assert small.runner is not None
     reader = reader_of(small)
-    other, long = Reading(prompt(1, 30)), Reading(prompt(2, small.runner.capacity + 1))
-    reader.step([other, long])
-    assert (other.computed, long.logits) == (STEP, None)
-    reader.step([long, other])
-    assert (other.computed, long.computed) == (STEP, len(long.ids))
-    assert long.logits is not None
+    other, long = asking(reader, prompt(1, 30)), asking(reader, prompt(2, small.runner.capacity + 1))
+    step([other, long])
+    assert (other.num_computed_tokens, long.num_computed_tokens) == (STEP, 0)
+    step([long, other])
+    assert (other.num_computed_tokens, long.num_computed_tokens) == (STEP, len(long.token_ids))
+    assert long.done
+    assert not other.done
 
 
 def test_a_score_has_room_where_all_is_held_for_guesses(model: MakeModel) -> None:
     small = model(4)
     assert small.runner is not None
-    reader, asked = reader_of(small), Reading(prompt(1, 40))
-    while asked.logits is None:
-        reader.step([asked])
-    reader.expect(asked.ids)
-    assert reader.look_ahead(lambda _: range(5, 15))
+    reader = reader_of(small)
+    asked = asking(reader, prompt(1, 40))
+    while not asked.done:
+        step([asked])
+    assert reader.prefetch(lambda _: range(5, 15))
     assert small.runner.pool.free == 0
-    scoring = Scoring(prompt(2, 40), lambda at, logits: range(at, at + len(logits)))
+    score = Sequence(
+        prompt(2, 40),
+        reader,
+        lambda sequence, rows: range(len(sequence.outputs), len(sequence.outputs) + len(rows)),
+        every_row=True,
+    )
     for done in range(STEP, 41, STEP):
-        reader.step_score(scoring)
-        assert scoring.told == [*range(done)]
+        step([score])
+        assert score.outputs == [*range(done)]
+    assert score.done
 
 
 def test_looking_ahead_holds_nothing_where_what_it_found_is_not_kept(
@@ -69,14 +82,13 @@ def test_looking_ahead_holds_nothing_where_what_it_found_is_not_kept(
 ) -> None:
     small = model(4)
     assert small.runner is not None
-    reader, asked = reader_of(small), Reading(prompt(1, STEP))
-    reader.step([asked])
-    reader.expect(asked.ids)
+    reader = reader_of(small)
+    step([asking(reader, prompt(1, STEP))])
 
     def full(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(reader._kept, "put", full)
+    monkeypatch.setattr(reader.cache, "put", full)
     with pytest.raises(MemoryError):
-        reader.look_ahead(lambda _: range(5, 15))
-    assert small.runner.gauges.open_prompts == 0
+        reader.prefetch(lambda _: range(5, 15))
+    assert small.runner.stats.open_prompts == 0

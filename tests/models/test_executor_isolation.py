@@ -46,16 +46,16 @@ def poisoned(request: pytest.FixtureRequest, at: Cell) -> Iterator[None]:
         if (given[0] == POISON).any():
             raise request.param
 
-    hook = at.engine._reader._model._network.get_input_embeddings().register_forward_pre_hook(fail)
+    hook = at.engine.executor.model.network.get_input_embeddings().register_forward_pre_hook(fail)
     yield
     hook.remove()
 
 
 def nothing_held(at: Cell) -> None:
-    runner = at.engine._reader._model.runner
+    runner = at.engine.executor.model.runner
     assert runner is not None
-    assert runner.pool.used == runner.tree.pages
-    assert runner.pool.holds == runner.tree.pages
+    assert runner.pool.used == runner.tree.blocks
+    assert runner.pool.total_references == runner.tree.blocks
 
 
 async def ask(at: Cell, ids: Sequence[int]) -> None:
@@ -70,7 +70,7 @@ async def test_only_the_poisonous_prompt_fails(at: Cell, place: int) -> None:
     draw = [5 + (place * 31 + i * 7) % 60 for i in range(60)]
     bad = [*draw[:place], POISON, *draw[place:20]]
     good = [draw[20:25], draw[25:50], draw[3:4], [*draw[:2], 9]]
-    before = at.scheduler.gauges.failed
+    before = at.scheduler.stats.failed
 
     async def fails() -> None:
         with pytest.raises(ComputeFailed):
@@ -79,7 +79,7 @@ async def test_only_the_poisonous_prompt_fails(at: Cell, place: int) -> None:
     with structlog.testing.capture_logs() as logs:
         await at.together(lambda: [ask(at, good[0]), fails(), *(ask(at, ids) for ids in good[1:])])
     assert [entry["tokens"] for entry in logs if entry["log_level"] == "error"] == [len(bad)]
-    assert at.scheduler.gauges.failed == before + 1
+    assert at.scheduler.stats.failed == before + 1
     nothing_held(at)
     await ask(at, good[0])
 
@@ -93,7 +93,7 @@ async def test_a_poisonous_text_fails_to_be_scored_and_others_are_not_held_up(at
 
 
 async def test_a_prompt_too_late_or_left_is_computed_no_further(at: Cell) -> None:
-    before = at.engine.gauges.computed_tokens
+    before = at.engine.stats.computed_tokens
 
     async def late() -> None:
         with pytest.raises(DeadlineExpired):
@@ -107,5 +107,5 @@ async def test_a_prompt_too_late_or_left_is_computed_no_further(at: Cell) -> Non
             await task
 
     await at.together(lambda: [late(), left(), ask(at, [7, 7])])
-    assert at.engine.gauges.computed_tokens == before + 2
+    assert at.engine.stats.computed_tokens == before + 2
     nothing_held(at)

@@ -3,7 +3,8 @@ plain transformers, and what is counted is what is held."""
 
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from collections.abc import Sequence as Items
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,14 @@ from inference_server.kvcache.kv_blocks import KVBlocks
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.runtime.executor import Executor
 from inference_server.runtime.model import Model
-from inference_server.sequence import Reading
+from inference_server.runtime.paged_backend import PagedBackend
+from inference_server.scheduler.worker import step
+from inference_server.sequence import Sequence
 from models import architectures
 
 VOCABULARY = 60
 CLIENTS = 4
-PAGES = 9
+BLOCKS = 9
 DISTRIBUTIONS = 12
 LONGEST = 45
 STEP = 10
@@ -47,17 +50,19 @@ class Clients(RuleBasedStateMachine):
         runner.tree.clear()
         self.runner = runner
         self.kept: LogitsCache[Any] = LogitsCache(DISTRIBUTIONS * (VOCABULARY * 4 + 200))
-        self.reader = Executor(self.model, self.kept, STEP, step_s=60.0)
+        self.reader = Executor("machine", self.model, self.kept, STEP, step_s=60.0)
+        assert isinstance(self.reader.backend, PagedBackend)
+        self.prefetcher = self.reader.backend.prefetcher
         self.prompts: list[tuple[int, ...]] = [(1,)] * CLIENTS
-        self.asked: dict[int, Reading] = {}
+        self.asked: dict[int, Sequence[Tensor]] = {}
 
     def teardown(self) -> None:
-        for held in self.reader._ahead.clear():
+        for held in self.prefetcher.clear():
             self.runner.close(held)
-        assert self.runner.pool.used == self.runner.tree.pages
+        assert self.runner.pool.used == self.runner.tree.blocks
         self.runner.tree.clear()
         assert self.runner.pool.used == 0
-        assert self.runner.pool.free == PAGES
+        assert self.runner.pool.free == BLOCKS
 
     @rule(client=clients, typed=st.lists(tokens, min_size=1, max_size=LONGEST))
     def types(self, client: int, typed: list[int]) -> None:
@@ -89,47 +94,46 @@ class Clients(RuleBasedStateMachine):
     @rule(who=st.sets(clients, min_size=1))
     def steps(self, who: set[int]) -> None:
         """Some of what waits is taken further, together."""
-        readings = {client: self.asked[client] for client in sorted(who) if client in self.asked}
-        self.reader.step(list(readings.values()))
-        for client, reading in readings.items():
-            if reading.logits is not None:
-                same(reading.logits, plain(self.network, reading.ids))
-                assert reading.cached_tokens is not None
-                assert 0 <= reading.cached_tokens <= len(reading.ids)
-                self.reader.expect(reading.ids)
+        sequences = {client: self.asked[client] for client in sorted(who) if client in self.asked}
+        if not sequences:
+            return
+        step([*sequences.values()])
+        for client, sequence in sequences.items():
+            if sequence.done:
+                same(sequence.outputs[0], plain(self.network, sequence.token_ids))
                 del self.asked[client]
 
     @rule(count=st.integers(1, 20), first=st.integers(0, 5))
     def time_passes(self, count: int, first: int) -> None:
-        self.reader.look_ahead(lambda _: [*range(first, first + count)])
+        self.reader.prefetch(lambda _: [*range(first, first + count)])
 
     @rule()
     def distributions_are_forgotten(self) -> None:
-        self.kept = self.reader._kept = LogitsCache(self.kept.limit_bytes)
+        self.kept = self.reader.cache = LogitsCache(self.kept.limit_bytes)
 
     @invariant()
     def what_is_counted_is_what_is_held(self) -> None:
         pool, tree = self.runner.pool, self.runner.tree
-        plans = [plan.held for plan in self.reader._ahead._plans.values() if plan.held is not None]
-        assert pool.used == tree.pages + sum(len(held.extras) for held in plans)
-        references = pool.holds
-        assert references == tree.pages + sum(len(held.extras) + len(held.pages) for held in plans)
-        assert self.runner.gauges.bytes == pool.used * bytes_of_a_page(self.runner.store)
-        assert self.kept.held_bytes <= self.kept.limit_bytes
-        assert self.kept.held_bytes == sum(
-            value.untyped_storage().nbytes() + sys.getsizeof(ids) for (_, ids), value in self.kept._held.items()
+        plans = [found.handle for found in self.prefetcher._prompts.values() if found is not None]
+        assert pool.used == tree.blocks + sum(len(held.alternative_blocks) for held in plans)
+        references = pool.total_references
+        assert references == tree.blocks + sum(len(held.alternative_blocks) + len(held.blocks) for held in plans)
+        assert self.runner.stats.bytes == pool.used * bytes_of_a_block(self.runner.store)
+        assert self.kept.used_bytes <= self.kept.limit_bytes
+        assert self.kept.used_bytes == sum(
+            value.untyped_storage().nbytes() + sys.getsizeof(ids) for (_, ids), value in self.kept._entries.items()
         )
 
     def turn(self, client: int, prompt: tuple[int, ...]) -> None:
         """A client looks at another prompt; what it asked before is of no use any more."""
         self.prompts[client] = prompt
-        self.asked[client] = Reading(prompt)
+        self.asked[client] = Sequence(prompt, self.reader, lambda _, rows: [rows[0]])
 
 
-def bytes_of_a_page(store: KVBlocks) -> int:
+def bytes_of_a_block(store: KVBlocks) -> int:
     """Of the storage that its layers really took, each piece of it counted once."""
     pieces = [tensor.untyped_storage() for tensor in (*store.keys, *store.values)]
-    return sum({piece.data_ptr(): piece.nbytes() for piece in pieces}.values()) // PAGES
+    return sum({piece.data_ptr(): piece.nbytes() for piece in pieces}.values()) // BLOCKS
 
 
 @cache
@@ -147,19 +151,19 @@ def same(logits: Tensor, expected: Tensor) -> None:
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> type[Clients]:
     folder: Path = tmp_path_factory.mktemp("machine")
     architectures.build(request.param, VOCABULARY, folder)
-    page_bytes = runner_page_bytes(folder)
+    block_bytes = runner_block_bytes(folder)
 
     class Here(Clients):
-        model = Model.load(folder, "cpu", PAGES * page_bytes)
+        model = Model.load(folder, "cpu", BLOCKS * block_bytes)
         network = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
 
     return Here
 
 
-def runner_page_bytes(folder: Path) -> int:
+def runner_block_bytes(folder: Path) -> int:
     runner = Model.load(folder, "cpu", 1 << 20).runner
     assert runner is not None
-    return runner.store.page_bytes
+    return runner.store.block_bytes
 
 
 def test_whatever_clients_do(machine: type[Clients]) -> None:
@@ -196,7 +200,7 @@ def test_a_long_life_leaks_nothing(machine: type[Clients], turns: int) -> None:
     def token() -> int:
         return draw.randint(0, 5)
 
-    def prompt() -> Sequence[int]:
+    def prompt() -> Items[int]:
         return [token() for _ in range(draw.randint(1, LONGEST))]
 
     for _ in range(turns):  # a move and a step each

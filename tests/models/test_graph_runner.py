@@ -15,13 +15,13 @@ from torch import Tensor
 from inference_server.attention.batch import Batch, Segment
 from inference_server.gpu import graph_runner
 from inference_server.gpu.cuda_graph import Work, free_bytes, repeated
-from inference_server.gpu.graph_runner import PAGES, PREPARED, GraphRunner
+from inference_server.gpu.graph_runner import BLOCKS, PREPARED, GraphRunner
 from inference_server.kvcache.block_pool import CacheFull
 from inference_server.kvcache.radix_cache import BlockTable
 from inference_server.runtime import capability
 from inference_server.runtime.capability import build_runner
 from inference_server.runtime.model_runner import ModelRunner
-from models.shapes import RAGGED, VOCABULARY, build
+from models.shapes import PAGED, VOCABULARY, build
 
 Known = tuple[ModelRunner, Callable[[Sequence[int]], Tensor]]
 """A runner, and the probabilities after a prompt as plain transformers gives them."""
@@ -36,9 +36,9 @@ def one_thread() -> None:
 
 
 def fixed_runner(model: Any) -> ModelRunner:
-    runner = build_runner(model, CACHE_BYTES, fixed=True)
+    runner = build_runner(model, CACHE_BYTES, graphs=True)
     assert runner is not None
-    assert runner.fixed
+    assert runner.uses_graphs
     return runner
 
 
@@ -48,7 +48,7 @@ def step_of(runner: ModelRunner) -> GraphRunner:
 
 
 def set_ragged(model: Any) -> Any:
-    capability._set_ragged(model)
+    capability._set_paged(model)
     return model
 
 
@@ -74,7 +74,7 @@ def llama() -> Known:
 
 
 def test_what_is_recorded_at_load(llama: Known) -> None:
-    assert step_of(llama[0]).shapes == [(rows, PAGES[0]) for rows in PREPARED]
+    assert step_of(llama[0]).shapes == [(rows, BLOCKS[0]) for rows in PREPARED]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 9, 10, 16, 17, 32, 33])
@@ -103,7 +103,7 @@ def test_answers_outlive_the_next_step(llama: Known) -> None:
 def test_padding_and_what_is_not_kept_touch_no_prompt(
     llama: Known,
 ) -> None:
-    """Three rows in a shape of four, nothing stored: every page that a prompt could use stays as it was."""
+    """Three rows in a shape of four, nothing stored: every block that a prompt could use stays as it was."""
     runner, _ = llama
     handles = kept(runner, [PROMPT[:31], PROMPT[40:57]])
     before = [tensor[: runner.pool.total].clone() for tensor in (*runner.store.keys, *runner.store.values)]
@@ -113,15 +113,15 @@ def test_padding_and_what_is_not_kept_touch_no_prompt(
 
 
 def test_all_pages_but_the_spare_ones_hold_prompts() -> None:
-    """The bound in bytes includes the spare pages, and a full store is as right as an empty one."""
+    """The bound in bytes includes the spare blocks, and a full store is as right as an empty one."""
     model = build("llama")
     plain: Any = copy.deepcopy(model)
     runner = fixed_runner(model)
-    spare = graph_runner.spare_pages(16)
-    assert (runner.pool.total + spare) * runner.store.page_bytes <= CACHE_BYTES
+    spare = graph_runner.spare_blocks(16)
+    assert (runner.pool.total + spare) * runner.store.block_bytes <= CACHE_BYTES
     assert len(runner.store.keys[0]) == runner.pool.total + spare
     layout = capability._layout(model, PROMPT[:20], 16)
-    runner = ModelRunner(model, layout, (6 + spare) * runner.store.page_bytes, fixed=True)
+    runner = ModelRunner(model, layout, (6 + spare) * runner.store.block_bytes, graphs=True)
     handles = kept(runner, [PROMPT[:47], PROMPT[50:97]])
     logits = runner.run([Segment(handle, [8]) for handle in handles])
     with torch.inference_mode():
@@ -133,7 +133,7 @@ def test_all_pages_but_the_spare_ones_hold_prompts() -> None:
 
 
 def test_longer_prompts_take_more_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph_runner, "PAGES", (2, 8))
+    monkeypatch.setattr(graph_runner, "BLOCKS", (2, 8))
     model = build("qwen2")
     plain: Any = copy.deepcopy(model)
     runner = fixed_runner(model)
@@ -144,14 +144,14 @@ def test_longer_prompts_take_more_pages(monkeypatch: pytest.MonkeyPatch) -> None
             wanted = plain(torch.tensor([[*PROMPT[:length], 8]]), use_cache=False).logits[0, -1]
         torch.testing.assert_close(row, wanted, atol=1e-4, rtol=1e-4)
         runner.close(handle)
-    assert {pages for _, pages in step_of(runner).shapes} == {2, 8}
+    assert {blocks for _, blocks in step_of(runner).shapes} == {2, 8}
 
 
 def test_shapes_that_would_gather_too_much_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     model = build("llama")
     runner = fixed_runner(model)
     handles = kept(runner, [PROMPT[:20], PROMPT[5:30], PROMPT[9:12]])
-    monkeypatch.setattr(graph_runner, "MOST_BYTES", 2 * (PAGES[0] + 1) * runner.store.layer_bytes)
+    monkeypatch.setattr(graph_runner, "MOST_BYTES", 2 * (BLOCKS[0] + 1) * runner.store.layer_bytes)
     segments = [Segment(handle, [9], alternatives=True) for handle in handles]
     fits = [step_of(runner).fits(Batch(segments[:count], 16)) for count in (1, 2, 3)]
     assert fits == [True, True, False]
@@ -177,7 +177,7 @@ def test_what_cannot_be_recorded_runs_layer_by_layer(record: Callable[[Work], Wo
     with structlog.testing.capture_logs() as logs:
         logits = [runner.run([Segment(handle, [9], alternatives=True)]) for _ in range(3)]
     assert [line["event"] for line in logs] == ["steps of this shape run layer by layer"], "told once"
-    assert (logs[0]["rows"], logs[0]["pages"]) == (1, PAGES[0])
+    assert (logs[0]["rows"], logs[0]["blocks"]) == (1, BLOCKS[0])
     for each in logits:
         torch.testing.assert_close(each[0].softmax(-1), llama[1]([*PROMPT[:20], 9]), atol=1e-4, rtol=0)
 
@@ -186,10 +186,10 @@ def test_no_more_is_recorded_than_memory_allows() -> None:
     """The shapes that fit beside what is spared are, one after the other; a larger one, and its successors, run on."""
     runner = fixed_runner(build("llama"))
     step = step_of(runner)
-    left, asked = [graph_runner.SPARED_BYTES + 2 * step._bytes((4, PAGES[0]))], list[int]()
+    left, asked = [graph_runner.SPARED_BYTES + 2 * step._bytes((4, BLOCKS[0]))], list[int]()
 
     def recording(work: Work) -> Work:
-        left[0] -= step._bytes((2, PAGES[0]))
+        left[0] -= step._bytes((2, BLOCKS[0]))
         return repeated(work)
 
     def free() -> int:
@@ -199,7 +199,7 @@ def test_no_more_is_recorded_than_memory_allows() -> None:
     step._record, step._free, step._ready = recording, free, {}
     with structlog.testing.capture_logs() as logs:
         runner.prepare()
-    assert step.shapes == [(1, PAGES[0]), (2, PAGES[0]), (4, PAGES[0])]
+    assert step.shapes == [(1, BLOCKS[0]), (2, BLOCKS[0]), (4, BLOCKS[0])]
     assert [(line["event"], line["rows"]) for line in logs] == [
         ("steps of this shape run layer by layer", rows) for rows in (8, 16)
     ]
@@ -226,7 +226,7 @@ def test_repeated_work_gives_one_tensor_anew() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("name", RAGGED)
+@pytest.mark.parametrize("name", PAGED)
 def test_sixteen_bits_are_as_true_as_the_models_own_pass(name: str, dtype: torch.dtype) -> None:
     """Where arithmetic has 16 bits: nearly as close to float32 as plain transformers in the same bits."""
     model: Any = build(name)
@@ -246,7 +246,7 @@ def test_sixteen_bits_are_as_true_as_the_models_own_pass(name: str, dtype: torch
 
 
 @pytest.mark.parametrize("fixed", [False, True])
-@pytest.mark.parametrize("name", RAGGED)
+@pytest.mark.parametrize("name", PAGED)
 def test_everything_is_where_the_model_computes(name: str, fixed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a device that is no CPU: torch's own one without numbers, which refuses tensors of another and any look at
     what was computed. So nothing in a pass waits for the device, as a recorded step must not."""
@@ -254,7 +254,7 @@ def test_everything_is_where_the_model_computes(name: str, fixed: bool, monkeypa
     layout = capability._layout(set_ragged(model), PROMPT[:20], 16)
     model.config.pad_token_id = None  # GPT-2 looks whether a prompt is padded, though not while it is recorded
     monkeypatch.setattr(graph_runner, "_difference", lambda wanted, found: 0.0)
-    runner = ModelRunner(model.to("meta"), layout, CACHE_BYTES, fixed=fixed)
+    runner = ModelRunner(model.to("meta"), layout, CACHE_BYTES, graphs=fixed)
     handle, other = runner.open(PROMPT[:20]), runner.open([4])
     runs = [
         [Segment(handle, PROMPT[:20]), Segment(other, [4])],
@@ -268,4 +268,4 @@ def test_everything_is_where_the_model_computes(name: str, fixed: bool, monkeypa
         assert logits.device.type == "meta"
         assert logits.shape == (sum(segment.rows for segment in segments), VOCABULARY)
     assert runner.adopt(handle, 3) is not None
-    assert not fixed or step_of(runner).shapes == [(2, PAGES[0]), (16, PAGES[0])]
+    assert not fixed or step_of(runner).shapes == [(2, BLOCKS[0]), (16, BLOCKS[0])]

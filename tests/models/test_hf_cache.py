@@ -1,4 +1,4 @@
-"""Models that fit no ragged pass go on from their own caches: with the numbers of a whole pass, and within a bound."""
+"""Models that fit no paged pass go on from their own caches: with the numbers of a whole pass, and within a bound."""
 
 import copy
 import random
@@ -44,9 +44,9 @@ def known(request: pytest.FixtureRequest) -> Known:
 
 
 def clear(states: HFCache) -> None:
-    for key in [*states._kept]:
+    for key in [*states._entries]:
         states._drop(key)
-    assert states.held_bytes == 0
+    assert states.used_bytes == 0
     states.limit_bytes = LIMIT
 
 
@@ -58,8 +58,8 @@ def ask(known: Known, ids: Sequence[int], most: int = 10) -> list[int]:
         count, logits = states.advance(ids, most)
         steps.append(count)
         assert len(steps) < LONGEST
-        held = sum(kept.nbytes for kept in states._kept.values())
-        assert held == states.held_bytes <= states.limit_bytes
+        held = sum(kept.nbytes for kept in states._entries.values())
+        assert held == states.used_bytes <= states.limit_bytes
     assert float((logits.softmax(0) - after(tuple(ids))).abs().max()) < 1e-4
     return steps
 
@@ -74,7 +74,7 @@ def test_an_appended_token_costs_one_and_an_undone_one_none_of_the_others(known:
     clear(states)
     prompt = random.Random(2).choices(range(3, VOCABULARY), k=32)
     assert ask(known, prompt) == ([32] if name in SINGLY else [10, 10, 10, 2])
-    assert len(states._kept) == 1, "a step's own cache goes on in the next one's"
+    assert len(states._entries) == 1, "a step's own cache goes on in the next one's"
     for longer in ([*prompt, 5], [*prompt, 5, 6], [*prompt, 7], [*prompt, 5, 8], [*prompt, 9]):
         assert ask(known, longer) == [1], "undone and done otherwise, too"
     assert ask(known, [*prompt, 9, 4, 4, 4]) == [3]
@@ -117,14 +117,14 @@ def test_what_is_counted_is_what_is_held(known: Known) -> None:
     for _ in range(5):
         ask(known, draw.choices(range(3, VOCABULARY), k=draw.randint(1, 40)))
     pieces = dict[int, int]()
-    for kept in states._kept.values():
+    for kept in states._entries.values():
         layers = kept.cache.layers
         tensors = [each for layer in layers for part in vars(layer).values() for each in parts(part)]
         pieces |= {each.untyped_storage().data_ptr(): each.untyped_storage().nbytes() for each in tensors}
-    assert states.held_bytes == sum(pieces.values()) + sum(sys.getsizeof(key) for key in states._kept)
-    gauges = states.gauges
-    assert (gauges.bytes, gauges.pages * gauges.page_bytes) == (states.held_bytes, LIMIT)
-    assert gauges.stray_holds == 0
+    assert states.used_bytes == sum(pieces.values()) + sum(sys.getsizeof(key) for key in states._entries)
+    stats = states.stats
+    assert (stats.bytes, stats.blocks * stats.block_bytes) == (states.used_bytes, LIMIT)
+    assert stats.stray_holds == 0
 
 
 def parts(of: Any) -> list[Tensor]:

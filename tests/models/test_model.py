@@ -15,9 +15,8 @@ import transformers
 from inference_server.cpu import dtype as dtype_module
 from inference_server.errors import LoadFailed
 from inference_server.host import memory
-from inference_server.runtime import model_probe, weight_loader
+from inference_server.runtime import weight_loader
 from inference_server.runtime.model import Model
-from inference_server.runtime.model_probe import Positions
 from models import architectures
 
 IDS = [5, 6, 7, 11]
@@ -185,7 +184,7 @@ def test_an_allocation_that_fails_is_told_as_such(sound: Path, monkeypatch: pyte
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there(sound: Path) -> None:
-    with pytest.raises(LoadFailed, match="no cuda device is to be seen here; set NEXTTOKEN_DEVICE to auto or cpu"):
+    with pytest.raises(LoadFailed, match="CUDA is not available on this machine; set NEXTTOKEN_DEVICE to auto or cpu"):
         Model.load(sound, "cuda")
     assert Model.load(sound, "auto").facts.device in ("cpu", "mps")
 
@@ -212,12 +211,12 @@ def test_half_weights_are_computed_in_float32(sound: Path, tmp_path: Path, dtype
     reference = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
     with torch.inference_mode():
         expected = reference(torch.tensor([IDS])).logits[0, -1]
-    torch.testing.assert_close(model.last_logits([IDS])[0], expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(model.whole_pass.last_logits(IDS), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_weights_in_several_files(folder: Path, sound: Path) -> None:
     shard(folder)
-    found, expected = (Model.load(where, "cpu").last_logits([IDS])[0] for where in (folder, sound))
+    found, expected = (Model.load(where, "cpu").whole_pass.last_logits(IDS) for where in (folder, sound))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -243,49 +242,24 @@ def test_the_context_limit(tmp_path: Path, architecture: str, tokenizer: float |
     architectures.build(architecture, 300, tmp_path)
     if tokenizer is not None:
         (tmp_path / "tokenizer_config.json").write_text(json.dumps({"model_max_length": tokenizer}))
-    assert Model.load(tmp_path, "cpu").context_limit == limit
+    assert Model.load(tmp_path, "cpu").capabilities.context_limit == limit
 
 
-def test_a_network_that_sees_its_padding_is_run_alone(sound: Path) -> None:
-    """The trial finds it out; the answers stay those of each prompt by itself."""
+@pytest.mark.parametrize("selects_rows", [True, False])
+def test_however_positions_may_be_named_the_logits_are_the_same(sound: Path, selects_rows: bool) -> None:
     network = transformers.AutoModelForCausalLM.from_pretrained(sound).eval()
     plain = network.forward
-
-    def leaky(input_ids: torch.Tensor, attention_mask: Any = None, logits_to_keep: Any = 0, **rest: Any) -> Any:
-        found = plain(input_ids=input_ids, logits_to_keep=logits_to_keep, **rest)
-        found.logits = found.logits + 0.01 * input_ids.float().mean(1)[:, None, None] * (len(input_ids) > 1)
-        return found
-
-    network.forward = leaky
-    model = Model(network, torch.device("cpu"), 64)
-    model_probe.run(model)
-    assert not model.batches
-    prompts = [IDS, IDS[:2]]
-    for together, prompt in zip(model.last_logits(prompts), prompts, strict=True):
-        assert torch.equal(together, model.last_logits([prompt])[0])
-
-
-@pytest.mark.parametrize("understands", Positions)
-def test_however_positions_may_be_named_the_logits_are_the_same(sound: Path, understands: Positions) -> None:
-    network = transformers.AutoModelForCausalLM.from_pretrained(sound).eval()
-    plain = network.forward
-
-    def shared(input_ids: torch.Tensor, attention_mask: Any = None, logits_to_keep: Any = 0) -> Any:
-        if isinstance(logits_to_keep, torch.Tensor) and logits_to_keep.ndim != 1:
-            raise ValueError("one tensor for all rows, please")
-        return plain(input_ids=input_ids, attention_mask=attention_mask, logits_to_keep=logits_to_keep)
 
     def every(input_ids: torch.Tensor, attention_mask: Any = None, **ignored: Any) -> Any:
         return plain(input_ids=input_ids, attention_mask=attention_mask)
 
-    network.forward = {Positions.PER_ROW: plain, Positions.SHARED: shared, Positions.ALL: every}[understands]
-    model = Model(network, torch.device("cpu"), 64)
-    model_probe.run(model)
-    assert (model.positions, model.batches) == (understands, True)
-    prompts = [IDS, IDS[:2], [9, 8, 7, 6, 5, 4]]
-    with torch.inference_mode():
-        expected = [plain(torch.tensor([prompt])).logits[0] for prompt in prompts]
-    for found, logits in zip(model.last_logits(prompts), expected, strict=True):
-        torch.testing.assert_close(found, logits[-1], atol=1e-5, rtol=1e-5)
-    for found, row in zip(model.map_logits(lambda _, rows: [*rows.clone()], prompts[2]), expected[2], strict=True):
-        torch.testing.assert_close(found, row, atol=1e-5, rtol=1e-5)
+    network.forward = plain if selects_rows else every
+    model = Model.build(network, torch.device("cpu"), 64, 0)
+    assert model.capabilities.selects_rows == selects_rows
+    for prompt in (IDS, IDS[:2], [9, 8, 7, 6, 5, 4]):
+        with torch.inference_mode():
+            expected = plain(torch.tensor([prompt])).logits[0]
+        torch.testing.assert_close(model.whole_pass.last_logits(prompt), expected[-1], atol=1e-5, rtol=1e-5)
+        found = list[torch.Tensor]()
+        model.whole_pass.each_logits(prompt, found.append)
+        torch.testing.assert_close(torch.cat(found), expected, atol=1e-5, rtol=1e-5)

@@ -14,7 +14,7 @@ from inference_server.kvcache.radix_cache import BlockTable
 from inference_server.runtime.capability import build_runner
 from inference_server.runtime.model_runner import ModelRunner
 from models import architectures
-from models.shapes import PLAIN, RAGGED, VOCABULARY, build
+from models.shapes import PAGED, PLAIN, VOCABULARY, build
 
 CACHE_BYTES = 1 << 20
 PROMPT = [int(token) for token in torch.randint(3, VOCABULARY, (70,), generator=torch.Generator().manual_seed(1))]
@@ -26,7 +26,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(params=[(name, fixed) for name in RAGGED for fixed in (False, True)], ids=str, scope="module")
+@pytest.fixture(params=[(name, fixed) for name in PAGED for fixed in (False, True)], ids=str, scope="module")
 def pair(request: pytest.FixtureRequest) -> tuple[str, ModelRunner, Reference]:
     """A runner, with and without steps of fixed shapes, and what its model gives plainly: (tokens, vocabulary)
     probabilities after each token."""
@@ -42,9 +42,9 @@ def pair(request: pytest.FixtureRequest) -> tuple[str, ModelRunner, Reference]:
                 held[key] = plain(torch.tensor([key]), use_cache=False).logits[0].softmax(-1)
         return held[key]
 
-    runner = build_runner(model, CACHE_BYTES, fixed=fixed)
+    runner = build_runner(model, CACHE_BYTES, graphs=fixed)
     assert runner is not None
-    assert runner.fixed == fixed
+    assert runner.uses_graphs == fixed
     return name, runner, reference
 
 
@@ -61,7 +61,7 @@ def whole(runner: ModelRunner, token_ids: Sequence[int]) -> tuple[BlockTable, Te
 def test_path_chosen(pair: tuple[str, ModelRunner, Reference]) -> None:
     name, runner, reference = pair
     fills = name != "qwen3" or architectures.HEAD_DIM["head_dim"] % LANES == 0
-    assert runner.fixed or runner.compiled == fills, "compiled where heads fill a register"
+    assert runner.uses_graphs or runner.compiled == fills, "compiled where heads fill a register"
     assert reference(PROMPT).amax(-1).mean() > 5 / VOCABULARY, "a flat distribution proves nothing"
 
 
@@ -103,7 +103,7 @@ def test_chunks_with_all_rows(pair: tuple[str, ModelRunner, Reference]) -> None:
     runner.close(stored)
 
 
-def test_ragged_batch(pair: tuple[str, ModelRunner, Reference]) -> None:
+def test_paged_batch(pair: tuple[str, ModelRunner, Reference]) -> None:
     """Single tokens, chunks, alternatives and cold prompts together."""
     _, runner, reference = pair
     prompts = [PROMPT[:20], PROMPT[:21], [*PROMPT[:18], 4, 4], PROMPT[5:60], [11]]

@@ -14,7 +14,6 @@ import transformers
 
 from inference_server.cpu import dtype as dtype_module
 from inference_server.engine import engine
-from inference_server.engine.engine import Engine
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.messages import ScoreQuery, TopKAnswer, TopKQuery
 from inference_server.scheduler.scheduler import Scheduler
@@ -23,11 +22,10 @@ from inference_server.tokenizer.tokenizer import ModelTokenizer
 from models import architectures, tokenizers
 from models.architectures import ARCHITECTURES
 from models.conftest import PADDING, Cell
-from models.test_truth import assert_answers, assert_true
+from models.test_truth import UNFIT, assert_answers, assert_true
 
 STORED = 1 << 18
 STEP = 7
-UNFIT = {"bloom", "falcon", "falcon_alibi", "mamba", "rwkv", "phi3_longrope"}  # no ragged pass
 ALONE = {"phi3_longrope"}  # of those, whose whole prompts are computed each time
 ENDS = {"mamba", "rwkv"}  # of those, what goes on from where a prompt ended, and from nowhere else
 PROMPT = tuple(random.Random(5).choices(range(5, 250), k=40))
@@ -65,20 +63,8 @@ async def asked(at: Cell, ids: Sequence[int], temperature: float = 1.0) -> TopKA
     return answer
 
 
-def forget(of: Engine) -> None:
-    """Everything kept is gone."""
-    of._reader._kept = LogitsCache(STORED)
-    if (runner := of._reader._model.runner) is not None:
-        runner.tree.clear()
-        assert runner.pool.used == 0
-    if (states := of._reader._model.states) is not None:
-        for key in [*states._kept]:
-            states._drop(key)
-        assert states.held_bytes == 0
-
-
 def stores(at: Cell) -> bool:
-    fits = at.engine._reader._model.runner is not None
+    fits = at.engine.executor.model.runner is not None
     assert fits == (at.architecture not in UNFIT)
     return fits
 
@@ -86,10 +72,10 @@ def stores(at: Cell) -> bool:
 @each
 async def test_what_is_kept_is_not_computed_again(keep: Keep, architecture: str) -> None:
     at = keep(architecture)
-    forget(at.engine)
+    at.forget()
     stores(at)
     alone, ends = architecture in ALONE, architecture in ENDS
-    assert (at.engine._reader._model.states is None) == (alone or architecture not in UNFIT)
+    assert (at.engine.executor.model.hf_cache is None) == (alone or architecture not in UNFIT)
     cases = [
         (PROMPT[:30], 0, "cold, in steps"),
         ((*PROMPT[:30], 9), 30, "one token appended"),
@@ -109,7 +95,7 @@ async def test_what_is_kept_is_not_computed_again(keep: Keep, architecture: str)
 @each
 async def test_many_in_one_batch_after_kept_and_new_beginnings(keep: Keep, architecture: str) -> None:
     at = keep(architecture)
-    forget(at.engine)
+    at.forget()
     await asked(at, PROMPT[:21])
     prompts = [(*PROMPT[:21], 9), (*PROMPT[:21], 9, 9), (*PROMPT[:10], 6), PROMPT[::-1], PROMPT[3:17], (11,), (12,)]
     await at.together(lambda: [asked(at, ids) for ids in prompts])
@@ -119,9 +105,9 @@ async def test_many_in_one_batch_after_kept_and_new_beginnings(keep: Keep, archi
 async def test_after_eviction(keep: Keep, architecture: str) -> None:
     """More prompts than fit, their distributions forgotten: whatever is left is right."""
     at = keep(architecture)
-    runner = at.engine._reader._model.runner
+    runner = at.engine.executor.model.runner
     draw = random.Random(1)
-    evicted = runner.tree.evicted_pages if runner else 0
+    evicted = runner.tree.evicted_blocks if runner else 0
     for round_number in range(60):
         start = draw.choice([PROMPT[:25], PROMPT[:18], ()])
         ids = (*start, *draw.choices(range(5, 250), k=draw.randint(20, 35)))
@@ -129,17 +115,17 @@ async def test_after_eviction(keep: Keep, architecture: str) -> None:
             await asked(at, ids) if round_number % 6 == 0 else await at.engine.top_k(TopKQuery(token_ids=ids), None)
         )
         assert answer.cached_tokens < len(ids)
-        at.engine._reader._kept = LogitsCache(STORED)
+        at.engine.executor.cache = LogitsCache(STORED)
     if runner is not None:
-        assert runner.gauges.bytes <= STORED
-        assert runner.tree.pages == runner.pool.used
-        assert runner.tree.evicted_pages > evicted
+        assert runner.stats.bytes <= STORED
+        assert runner.tree.blocks == runner.pool.used
+        assert runner.tree.evicted_blocks > evicted
 
 
 @each
 async def test_after_callers_left(keep: Keep, architecture: str) -> None:
     at = keep(architecture)
-    forget(at.engine)
+    at.forget()
     calls = [asyncio.create_task(at.engine.top_k(TopKQuery(token_ids=PROMPT[:n]), None)) for n in (40, 33, 5)]
     await asyncio.sleep(0)
     for call in calls[:2]:
@@ -149,15 +135,15 @@ async def test_after_callers_left(keep: Keep, architecture: str) -> None:
             await call
     await asked(at, PROMPT)
     await asked(at, PROMPT[:33])
-    runner = at.engine._reader._model.runner
-    assert runner is None or runner.pool.used == runner.tree.pages  # nothing is held
+    runner = at.engine.executor.model.runner
+    assert runner is None or runner.pool.used == runner.tree.blocks  # nothing is held
 
 
 @each
 @pytest.mark.parametrize("kept", [0, 20, 40])
 async def test_scores_in_steps(keep: Keep, architecture: str, kept: int) -> None:
     at = keep(architecture)
-    forget(at.engine)
+    at.forget()
     if kept:
         await asked(at, PROMPT[:kept])
     score = await at.engine.score(ScoreQuery(token_ids=PROMPT, top_k=2), None)
@@ -170,16 +156,16 @@ async def test_scores_in_steps(keep: Keep, architecture: str, kept: int) -> None
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama", "mistral_sliding", "gemma2", "mixtral"])
-@pytest.mark.parametrize("pages", [1, 2, 3])
+@pytest.mark.parametrize("blocks", [1, 2, 3])
 async def test_a_store_too_small_for_a_prompt_still_answers(
-    tmp_path: Path, scheduler: Scheduler, keep: Keep, architecture: str, pages: int
+    tmp_path: Path, scheduler: Scheduler, keep: Keep, architecture: str, blocks: int
 ) -> None:
     at = keep(architecture)
-    runner = at.engine._reader._model.runner
+    runner = at.engine.executor.model.runner
     assert runner is not None
     tokenizers.build("byte_bpe", tmp_path)
     architectures.build(architecture, at.vocabulary.size + PADDING, tmp_path)
-    stored_bytes = pages * runner.store.page_bytes
+    stored_bytes = blocks * runner.store.block_bytes
     settings = Settings(device="cpu", step_tokens=STEP, lookahead=0)
     loaded = engine.load("small store", tmp_path, scheduler, LogitsCache(0), stored_bytes, settings)
     small = Cell(architecture, "byte_bpe", loaded, at.vocabulary, at.network, scheduler)
@@ -191,9 +177,9 @@ async def test_a_store_too_small_for_a_prompt_still_answers(
     score = await loaded.score(ScoreQuery(token_ids=PROMPT), None)
     for token, row in zip(score.tokens[1:], at.plain(PROMPT[:-1]), strict=True):
         assert_true(token.candidate, row, 1.0)
-    used = loaded._reader._model.runner
+    used = loaded.executor.model.runner
     assert used is not None
-    assert used.pool.used == used.tree.pages <= pages
+    assert used.pool.used == used.tree.blocks <= blocks
 
 
 @pytest.mark.parametrize("architecture", ["bloom", "mamba"])
@@ -210,9 +196,9 @@ async def test_room_for_hardly_a_cache_of_a_models_own_still_answers(
     for ids in (PROMPT, PROMPT[:33], (*PROMPT, 9), PROMPT[::-1]):
         await asked(small, ids)
     await small.together(lambda: [asked(small, ids) for ids in (PROMPT, PROMPT[::-1], PROMPT[:5], PROMPT[5:])])
-    states = loaded._reader._model.states
+    states = loaded.executor.model.hf_cache
     assert states is not None
-    assert states.held_bytes <= stored_bytes
+    assert states.used_bytes <= stored_bytes
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_a_way_that_lacks_a_package_is_refused_before_the_weights_are_read(folde
 
 
 def logits(model: Model) -> Tensor:
-    return model.last_logits([IDS])[0]
+    return model.whole_pass.last_logits(IDS)
 
 
 LEFTOVERS: dict[str, Tensors] = {

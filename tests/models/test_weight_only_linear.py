@@ -14,7 +14,7 @@ from inference_server.attention.batch import Segment
 from inference_server.cpu import weight_only_linear
 from inference_server.runtime.capability import build_runner
 from inference_server.runtime.model_runner import ModelRunner
-from models.shapes import RAGGED, VOCABULARY, build
+from models.shapes import PAGED, VOCABULARY, build
 
 PROMPT = [int(token) for token in torch.randint(3, VOCABULARY, (60,), generator=torch.Generator().manual_seed(2))]
 FUSED: dict[str, dict[str, Any]] = {
@@ -85,7 +85,7 @@ def test_weights_are_not_copied() -> None:
 @pytest.fixture(params=[(kind, dtype) for kind in FUSED for dtype in (torch.bfloat16, torch.float32)], ids=str)
 def fused(request: pytest.FixtureRequest) -> tuple[ModelRunner, Reference]:
     kind, dtype = request.param
-    shape = {**RAGGED["qwen3"][1], "hidden_size": 48, "head_dim": 16, "intermediate_size": 72, **FUSED[kind]}
+    shape = {**PAGED["qwen3"][1], "hidden_size": 48, "head_dim": 16, "intermediate_size": 72, **FUSED[kind]}
     torch.manual_seed(3)
     from_config: Callable[..., Any] = transformers.AutoModelForCausalLM.from_config
     model = from_config(getattr(transformers, kind)(**shape))
@@ -102,7 +102,7 @@ def fused(request: pytest.FixtureRequest) -> tuple[ModelRunner, Reference]:
 
 
 def test_fused_steps(fused: tuple[ModelRunner, Reference]) -> None:
-    """Single tokens of several prompts, alternatives and adoption, at page borders and beyond a window."""
+    """Single tokens of several prompts, alternatives and adoption, at block borders and beyond a window."""
     runner, reference = fused
     prompts = [PROMPT[:length] for length in (1, 15, 16, 17, 33, 60)]
     handles = [runner.open(prompt) for prompt in prompts]

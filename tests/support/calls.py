@@ -12,8 +12,8 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from servers import PATIENCE_S
+from workers import FakeExecutor
 
-from inference_server.scheduler.queue import Lane
 from inference_server.scheduler.scheduler import Scheduler
 
 
@@ -61,18 +61,17 @@ async def until_health(channel: grpc.aio.Channel, status: int) -> Any:
 
 @contextlib.asynccontextmanager
 async def busy(scheduler: Scheduler, work: Callable[[], Any] = lambda: None) -> AsyncIterator[None]:
-    """Keeps a server's worker thread doing some work again and again; it takes one slot."""
+    """Keeps a server's worker thread doing some work again and again; it takes one permit."""
     begun, free = threading.Event(), threading.Event()
 
-    def compute(queries: Any) -> list[bool]:
+    def compute(prompts: list[Any]) -> list[bool]:
         begun.set()
         while not free.wait(0.01):
             work()
         return [True]
 
-    lane: Lane[Any, bool] = Lane("busy", compute, batched=False)
-    with scheduler.admit() as slot:
-        held = asyncio.create_task(scheduler.run(slot, lane, None, 1, None))
+    with scheduler.admit() as permit:
+        held = asyncio.create_task(scheduler.run(FakeExecutor("busy", compute).sequence(0, permit)))
         try:
             await until(begun.is_set)
             yield

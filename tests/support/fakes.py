@@ -40,7 +40,7 @@ class FakeEngine:
     finished: int = 0
 
     @property
-    def gauges(self) -> ModelStats:
+    def stats(self) -> ModelStats:
         return ModelStats(self.finished, 0, 0, 0, None)
 
     async def top_k(

@@ -1,32 +1,64 @@
-"""Lanes for tests of the scheduler, whose every step the test decides.
+"""Executors for tests of the scheduler, whose every step the test decides.
 
 `Bench` computes nothing until told, `Steps` takes many turns; both remember what they were asked."""
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from inference_server.errors import InvalidField
 from inference_server.messages import NOBODY, Client
-from inference_server.scheduler.queue import Lane, Outcome
 from inference_server.scheduler.scheduler import Scheduler
+from inference_server.sequence import Limits, Permit, Sequence
 
 PATIENCE_S = 20.0  # bounds a wait for something that must happen; no test depends on its value
 
 
-class Bench:
-    """A lane for str queries, answered in capitals; those that hold `bad` fail, alone or with others."""
+class FakeExecutor:
+    """Has no cache, and computes every sequence of a step by calling `compute` with what stands for their prompts."""
+
+    def __init__(self, name: str, compute: Callable[[list[Any]], list[Any]], batched: bool = True) -> None:
+        """`compute` answers prompts in order; with None, one that goes on."""
+        self.name = name
+        self.batched = batched
+        self.limits = Limits(100, 100)
+        self._compute = compute
+
+    def sequence(self, prompt: Any, permit: Permit | None = None, deadline: float | None = None) -> Sequence[Any]:
+        """A sequence of one token, which stands for any prompt."""
+
+        def describe(_: Sequence[Any], answer: Any) -> list[Any]:
+            return [answer]
+
+        return Sequence((prompt,), self, describe, permit or Permit(), deadline)
+
+    def match(self, sequences: list[Sequence[Any]]) -> list[Sequence[Any]]:
+        return sequences
+
+    def execute(self, batch: list[tuple[Sequence[Any], int]]) -> None:
+        answers = self._compute([sequence.token_ids[0] for sequence, _ in batch])
+        for (sequence, _), answer in zip(batch, answers, strict=True):
+            if answer is not None:
+                sequence.receive(answer)
+
+    def release(self) -> None:
+        pass
+
+
+class Bench(FakeExecutor):
+    """A model for str prompts, answered in capitals; those that hold `bad` fail, alone or with others."""
 
     def __init__(self, scheduler: Scheduler, name: str = "bench", batched: bool = True) -> None:
+        super().__init__(name, self._answers, batched)
         self.scheduler = scheduler
-        self.lane: Lane[str, str] = Lane(name, self._compute, batched)
         self.batches: list[list[str]] = []
         self.entered = threading.Semaphore(0)
         self._permits = threading.Semaphore(0)
         self.free = False  # whether it computes without permits
 
-    def _compute(self, queries: Sequence[str]) -> list[str]:
-        self.batches.append(list(queries))
+    def _answers(self, queries: list[str]) -> list[str]:
+        self.batches.append(queries)
         self.entered.release()
         if not self.free:
             assert self._permits.acquire(timeout=PATIENCE_S)
@@ -47,46 +79,50 @@ class Bench:
         """Returns once one more computation has begun."""
         assert await asyncio.to_thread(self.entered.acquire, timeout=PATIENCE_S)
 
-    async def ask(
-        self, query: str, tokens: int = 1, deadline: float | None = None, client: Client = NOBODY
-    ) -> Outcome[str]:
-        with self.scheduler.admit(client) as slot:
-            return await self.scheduler.run(slot, self.lane, query, tokens, deadline)
+    async def ask(self, query: str, deadline: float | None = None, client: Client = NOBODY) -> Sequence[str]:
+        """A sequence, once it is done."""
+        with self.scheduler.admit(client) as permit:
+            sequence = self.sequence(query, permit, deadline)
+            await self.scheduler.run(sequence)
+        return sequence
 
     def begin(
-        self, query: str, tokens: int = 1, deadline: float | None = None, client: Client = NOBODY
-    ) -> "asyncio.Task[Outcome[str]]":
-        return asyncio.create_task(self.ask(query, tokens, deadline, client))
+        self, query: str, deadline: float | None = None, client: Client = NOBODY
+    ) -> "asyncio.Task[Sequence[str]]":
+        return asyncio.create_task(self.ask(query, deadline, client))
 
-    async def occupied(self, client: Client = NOBODY) -> "asyncio.Task[Outcome[str]]":
+    async def occupied(self, client: Client = NOBODY) -> "asyncio.Task[Sequence[str]]":
         """A request that the worker is busy with until permitted."""
         task = self.begin("first", client=client)
         await self.computing()
         return task
 
 
-class Steps:
-    """A lane whose queries are numbers of steps; remembers the batches of each step."""
+class Steps(FakeExecutor):
+    """A model whose prompts are how many steps they take; remembers the steps left at each step."""
 
     def __init__(self, scheduler: Scheduler) -> None:
+        super().__init__("steps", self._answers)
         self.scheduler = scheduler
-        self.lane: Lane[list[int], str] = Lane("steps", self._compute, batched=True)
         self.batches: list[list[int]] = []
         self.hold: threading.Event | None = None
 
-    def _compute(self, queries: Sequence[list[int]]) -> list[str | None]:
-        self.batches.append([query[0] for query in queries])
+    def _answers(self, left: list[list[int]]) -> list[str | None]:
+        self.batches.append([each[0] for each in left])
         if self.hold is not None:
             assert self.hold.wait(PATIENCE_S)
-        for query in queries:
-            if query[0] == 13:
+        for each in left:
+            if each[0] == 13:
                 raise ValueError("bad step")
-            query[0] -= 1
-        return [None if query[0] else "done" for query in queries]
+            each[0] -= 1
+        return [None if each[0] else "done" for each in left]
 
-    async def ask(self, steps: int) -> Outcome[str]:
-        with self.scheduler.admit() as slot:
-            return await self.scheduler.run(slot, self.lane, [steps], 1, None)
+    async def ask(self, steps: int) -> Sequence[str]:
+        """A sequence, once it is done."""
+        with self.scheduler.admit() as permit:
+            sequence = self.sequence([steps], permit)
+            await self.scheduler.run(sequence)
+        return sequence
 
 
 class Spare:
@@ -116,5 +152,5 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def answers(*tasks: Awaitable[Outcome[str]]) -> list[str]:
-    return [(await task).answer for task in tasks]
+async def answers(*tasks: Awaitable[Sequence[str]]) -> list[str]:
+    return [(await task).outputs[0] for task in tasks]

@@ -23,7 +23,8 @@ TIERS = {
         ("kvcache",),
         ("models",),
         ("host",),
-        ("sequence", "messages", "stats", "errors", "settings"),
+        ("sequence",),
+        ("messages", "stats", "errors", "settings"),
     ),
     "web_gateway": (
         ("__main__",),

@@ -6,10 +6,10 @@ import numpy as np
 from numba import njit
 
 from inference_server.cpu.kernels.team import here, size
-from inference_server.cpu.kernels.vectors import PAGE, exponential, floats, highest, page_mix, page_scores
+from inference_server.cpu.kernels.vectors import BLOCK, block_mix, block_scores, exponential, floats, highest
 
-ROW = 3  # per new token: index into the page list, position, slot or -1
-BLOCK = 3  # per block: first new token, number of tokens, whether they are alternatives
+ROW = 3  # numbers that describe a new token: where its blocks are listed, its position, its slot or -1
+TILE = 3  # numbers that describe a tile: its first new token, how many, and whether they are alternatives
 
 
 @njit(nogil=True)
@@ -19,54 +19,54 @@ def tasks(count: int) -> tuple[int, int]:
 
 
 @njit(nogil=True)
-def turn(task: int, last: int, rows: int, blocks: int, groups: int) -> tuple[int, int, int]:
-    """The block, first key head and number of heads to process from a task on, up to task `last`.
+def turn(task: int, last: int, rows: int, tiles: int, groups: int) -> tuple[int, int, int]:
+    """What begins with a task of tiles · groups: a tile, its first key head, and how many heads, up to task `last`.
 
-    If each block is one token of a separate prompt, it takes its heads together, since they are adjacent in a page.
-    Blocks of the same prompt take one head at a time and find its pages in cache.
+    Where each tile is one token of a prompt of its own, its heads follow one another: in a block they lie side by side.
+    Tiles of one prompt take them one by one, and find the blocks of each still near.
     """
-    if blocks == rows:
+    if tiles == rows:
         g = task % groups
         return task // groups, g, min(groups - g, last - task)
-    return task % blocks, task // blocks, 1
+    return task % tiles, task // tiles, 1
 
 
-_scores_of_1, _scores_of_2, _scores_of_3, _scores_of_4 = (page_scores(queries) for queries in range(1, 5))
-_mix_of_1, _mix_of_2, _mix_of_3, _mix_of_4 = (page_mix(queries) for queries in range(1, 5))
+_scores_of_1, _scores_of_2, _scores_of_3, _scores_of_4 = (block_scores(queries) for queries in range(1, 5))
+_mix_of_1, _mix_of_2, _mix_of_3, _mix_of_4 = (block_mix(queries) for queries in range(1, 5))
 
 
 @njit(nogil=True)
-def _scores(query: int, page: int, queries: int, width: int, scores: int, stride: int, following: int) -> None:
-    """Scores of any number of queries, four at a time."""
+def _scores(query: int, block: int, queries: int, width: int, scores: int, stride: int, following: int) -> None:
+    """Scores of any number of queries, up to four at a time."""
     q = 0
     while q < queries:
         left, at, to = queries - q, query + q * width * 4, scores + q * stride * 4
         if left == 3:
-            _scores_of_3(at, page, width, to, stride, following)
+            _scores_of_3(at, block, width, to, stride, following)
         elif left == 2:
-            _scores_of_2(at, page, width, to, stride, following)
+            _scores_of_2(at, block, width, to, stride, following)
         elif left == 1:
-            _scores_of_1(at, page, width, to, stride, following)
+            _scores_of_1(at, block, width, to, stride, following)
         else:
-            _scores_of_4(at, page, width, to, stride, following)
+            _scores_of_4(at, block, width, to, stride, following)
         q += 4
 
 
 @njit(nogil=True)
 def _mix(
-    weights: int, stride: int, page: int, queries: int, width: int, count: int, mixed: int, following: int
+    weights: int, stride: int, block: int, queries: int, width: int, count: int, mixed: int, following: int
 ) -> None:
     q = 0
     while q < queries:
         left, at, to = queries - q, weights + q * stride * 4, mixed + q * width * 4
         if left == 3:
-            _mix_of_3(at, stride, page, width, count, to, following)
+            _mix_of_3(at, stride, block, width, count, to, following)
         elif left == 2:
-            _mix_of_2(at, stride, page, width, count, to, following)
+            _mix_of_2(at, stride, block, width, count, to, following)
         elif left == 1:
-            _mix_of_1(at, stride, page, width, count, to, following)
+            _mix_of_1(at, stride, block, width, count, to, following)
         else:
-            _mix_of_4(at, stride, page, width, count, to, following)
+            _mix_of_4(at, stride, block, width, count, to, following)
         q += 4
 
 
@@ -86,25 +86,25 @@ def _soften(address: int, count: int, scaling: Any) -> None:
 
 @njit(nogil=True)
 def store(
-    key: int, value: int, key_width: int, value_width: int, keys: int, values: int, page_step: int, slot: int
+    key: int, value: int, key_width: int, value_width: int, keys: int, values: int, block_step: int, slot: int
 ) -> None:
-    """Writes a new token's key and value to its slot. `keys`, `values` and `page_step` as in attend."""
-    own, stored = floats(key, key_width), floats(keys + slot // PAGE * page_step, key_width * PAGE)
+    """Copies one new token's key and value into its slot. `keys`, `values` and `block_step` as in attend."""
+    own, stored = floats(key, key_width), floats(keys + slot // BLOCK * block_step, key_width * BLOCK)
     for d in range(key_width):
-        stored[d * PAGE + slot % PAGE] = own[d]
+        stored[d * BLOCK + slot % BLOCK] = own[d]
     own = floats(value, value_width)
-    stored = floats(values + slot // PAGE * page_step + slot % PAGE * value_width * 4, value_width)
+    stored = floats(values + slot // BLOCK * block_step + slot % BLOCK * value_width * 4, value_width)
     for d in range(value_width):
         stored[d] = own[d]
 
 
 def stride_of(position: int) -> int:
-    """Scratch floats per query of a block whose last token is at `position`."""
-    return (position // PAGE + 2) * PAGE
+    """How many numbers attend needs for each query of a tile whose last token is at a position."""
+    return (position // BLOCK + 2) * BLOCK
 
 
 def scratch_of(heads: int, share: int, abreast: int, longest: int) -> int:
-    """Scratch floats for any result of `turn`, with blocks of at most `abreast` tokens up to a position."""
+    """How many numbers attend needs for whatever turn gives, tiles of at most `abreast` tokens up to a position."""
     return max(heads, abreast * share) * stride_of(longest)
 
 
@@ -126,42 +126,42 @@ def attend(
     value_width: int,
     keys: int,
     values: int,
-    page_step: int,
-    pages: Any,
+    block_step: int,
+    blocks: Any,
     position: int,
     apart: int,
     window: int,
     scaling: float,
     scratch: int,
 ) -> None:
-    """Attention of a block of `count` new tokens for `many` key heads, each shared by `share` query heads.
+    """A tile of `count` new tokens of a prompt, for `many` key heads, each used by `share` queries of a token.
 
-    query, key, value, output: addresses for the first token and head; the next token is `heads` or `groups` heads
-    further. keys, values: this key head's part of page 0, followed by the next head's; `page_step` is the distance to
-    the next page. pages: the prompt's. position: the first token's. The other tokens follow it, with their keys and
-    values stored, or with `apart` are alternatives at the same position, whose keys and values are not in the pages.
-    window: sliding window in tokens, the token itself included. scratch: stride_of floats for each of count · many ·
-    share queries.
+    query, key, value and output: those of the first token and first head; the next token's are `heads` or `groups`
+    heads further. `keys` and `values`: that key head's part of block 0, followed by the next head's; `block_step`:
+    bytes to the same part of block 1, and so on. `blocks` hold the prompt. `position` is the first token's; each other
+    token follows the one before, with its key and value cached, or with `apart` is an alternative to it, whose own are
+    not in the blocks. Only the last `window` tokens count, itself included. `scratch` has as many numbers as stride_of
+    says for each of count · many · share queries.
     """
     last = position if apart else position + count - 1
     stride, queries = _stride(last), many * share
-    key_bytes, value_bytes = key_width * PAGE * 4, value_width * PAGE * 4
-    first_page = max(0, position + 1 - window) // PAGE
-    last_page = (last + PAGE - 1) // PAGE if apart else last // PAGE + 1
-    for index in range(first_page, last_page):
-        next_page = keys + pages[min(index + 1, last_page - 1)] * page_step
-        if index + 1 == last_page:
-            next_page = values + pages[first_page] * page_step
+    key_bytes, value_bytes = key_width * BLOCK * 4, value_width * BLOCK * 4
+    first_block = max(0, position + 1 - window) // BLOCK
+    last_block = (last + BLOCK - 1) // BLOCK if apart else last // BLOCK + 1
+    for index in range(first_block, last_block):
+        next_block = keys + blocks[min(index + 1, last_block - 1)] * block_step
+        if index + 1 == last_block:
+            next_block = values + blocks[first_block] * block_step
         for g in range(many):
-            page = keys + pages[index] * page_step + g * key_bytes
-            following = page + key_bytes if g + 1 < many else next_page
+            block = keys + blocks[index] * block_step + g * key_bytes
+            following = block + key_bytes if g + 1 < many else next_block
             for i in range(count):
                 at = position if apart else position + i
-                if (index + 1) * PAGE > at + 1 - window and index * PAGE <= at:
+                if (index + 1) * BLOCK > at + 1 - window and index * BLOCK <= at:
                     own, scores = query + (i * heads + g * share) * key_width * 4, i * queries + g * share
-                    to = scratch + (scores * stride + index * PAGE) * 4
-                    _scores(own, page, share, key_width, to, stride, following)
-                    following = page
+                    to = scratch + (scores * stride + index * BLOCK) * 4
+                    _scores(own, block, share, key_width, to, stride, following)
+                    following = block
     for i in range(count):
         at = position if apart else position + i
         first = max(0, at + 1 - window)
@@ -177,22 +177,22 @@ def attend(
                     total += own_query[d] * own_key[d]
                 scores[at] = total
             _soften(scratch + ((i * queries + h) * stride + first) * 4, at + 1 - first, scaling)
-            for j in range(first // PAGE * PAGE, first):
+            for j in range(first // BLOCK * BLOCK, first):
                 scores[j] = np.float32(0)
             own_value = floats(value + own * value_width * 4, value_width)
             weight = scores[at] if apart else np.float32(0)
             for d in range(value_width):
                 mixed[d] = weight * own_value[d]
-    for index in range(first_page, last_page):
-        next_page = values + pages[min(index + 1, last_page - 1)] * page_step
+    for index in range(first_block, last_block):
+        next_block = values + blocks[min(index + 1, last_block - 1)] * block_step
         for g in range(many):
-            page = values + pages[index] * page_step + g * value_bytes
-            following = page + value_bytes if g + 1 < many else next_page
+            block = values + blocks[index] * block_step + g * value_bytes
+            following = block + value_bytes if g + 1 < many else next_block
             for i in range(count):
                 at = position if apart else position + i
-                seen = min(PAGE, at + 1 - apart - index * PAGE)
-                if (index + 1) * PAGE > at + 1 - window and seen > 0:
-                    weights = scratch + ((i * queries + g * share) * stride + index * PAGE) * 4
+                seen = min(BLOCK, at + 1 - apart - index * BLOCK)
+                if (index + 1) * BLOCK > at + 1 - window and seen > 0:
+                    weights = scratch + ((i * queries + g * share) * stride + index * BLOCK) * 4
                     mixed_rows = output + (i * heads + g * share) * value_width * 4
-                    _mix(weights, stride, page, share, value_width, seen, mixed_rows, following)
-                    following = page
+                    _mix(weights, stride, block, share, value_width, seen, mixed_rows, following)
+                    following = block

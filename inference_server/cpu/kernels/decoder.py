@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numba import carray, njit
 
-from inference_server.cpu.kernels.attention import BLOCK, ROW, attend, store, tasks, turn
+from inference_server.cpu.kernels.attention import ROW, TILE, attend, store, tasks, turn
 from inference_server.cpu.kernels.product import bounds, product
 from inference_server.cpu.kernels.team import SOURCES, Body, here, meet
 from inference_server.cpu.kernels.tiles import BFLOAT16, FLOAT16, FLOAT32
-from inference_server.cpu.kernels.vectors import PAGE, exponential, floats, integers
+from inference_server.cpu.kernels.vectors import BLOCK, exponential, floats, integers
 
 # table header: counts and addresses of one pass
 (
-    ROWS, BLOCKS, ANSWERS, LAYERS, HIDDEN, HEADS, GROUPS, WIDTH, INNER, VOCABULARY, PAGE_STEP, ROW_TABLE, BLOCK_TABLE,
-    ANSWER_LIST, PAGE_LIST, COSINES, SINES, STATES, QUERIES, KEYS, VALUES, MIXED, GATE, UP, NORMED, NORMED_STEP,
+    ROWS, TILES, ANSWERS, LAYERS, HIDDEN, HEADS, GROUPS, WIDTH, INNER, VOCABULARY, BLOCK_STEP, ROW_TABLE, TILE_TABLE,
+    ANSWER_LIST, BLOCK_LIST, COSINES, SINES, STATES, QUERIES, KEYS, VALUES, MIXED, GATE, UP, NORMED, NORMED_STEP,
     SCRATCH, SCRATCH_STEP, LOGITS, FLOATS, FINAL_NORM, OUTPUT_WEIGHT, LAYER_TABLE, HEAD_SIZE,
 ) = range(34)  # fmt: skip
 # one layer's entries; address 0: absent
@@ -85,7 +85,7 @@ def _gate(gate: int, up: int, rows: int, count: int, first: int, last: int) -> N
 def _rotate_and_store(table: Any, layer: Any, row_table: Any) -> None:
     """Applies rotary embeddings to new queries and keys, and stores new keys and values."""
     rows, heads, groups, width = table[ROWS], table[HEADS], table[GROUPS], table[WIDTH]
-    share, inside = heads // groups, width * PAGE * 4
+    share, inside = heads // groups, width * BLOCK * 4
     epsilon = floats(table[FLOATS], 2)[0]
     first_task, last_task = tasks(rows * groups)
     for task in range(first_task, last_task):
@@ -103,28 +103,28 @@ def _rotate_and_store(table: Any, layer: Any, row_table: Any) -> None:
         slot = row_table[m * ROW + 2]
         if slot >= 0:
             keys, values = layer[L_KEY_STORE] + g * inside, layer[L_VALUE_STORE] + g * inside
-            store(key, value, width, width, keys, values, table[PAGE_STEP], slot)
+            store(key, value, width, width, keys, values, table[BLOCK_STEP], slot)
 
 
 @njit(nogil=True)
 def _attention(table: Any, layer: Any, row_table: Any) -> None:
-    blocks, heads, groups, width = table[BLOCKS], table[HEADS], table[GROUPS], table[WIDTH]
-    share, inside = heads // groups, width * PAGE * 4
-    block_table, scaling = integers(table[BLOCK_TABLE], blocks * BLOCK), floats(table[FLOATS], 2)[1]
+    tiles, heads, groups, width = table[TILES], table[HEADS], table[GROUPS], table[WIDTH]
+    share, inside = heads // groups, width * BLOCK * 4
+    tile_table, scaling = integers(table[TILE_TABLE], tiles * TILE), floats(table[FLOATS], 2)[1]
     scratch = table[SCRATCH] + here() * table[SCRATCH_STEP]
-    task, last_task = tasks(blocks * groups)
+    task, last_task = tasks(tiles * groups)
     while task < last_task:
-        index, g, many = turn(task, last_task, table[ROWS], blocks, groups)
+        index, g, many = turn(task, last_task, table[ROWS], tiles, groups)
         task += many
-        block = index * BLOCK
-        m, count, apart = block_table[block], block_table[block + 1], block_table[block + 2]
+        tile = index * TILE
+        m, count, apart = tile_table[tile], tile_table[tile + 1], tile_table[tile + 2]
         first, position = row_table[m * ROW], row_table[m * ROW + 1]
-        pages = integers(table[PAGE_LIST] + first * 8, (position + count) // PAGE + 1)
+        blocks = integers(table[BLOCK_LIST] + first * 8, (position + count) // BLOCK + 1)
         head, row = (m * heads + g * share) * width * 4, (m * groups + g) * width * 4
         attend(
             table[QUERIES] + head, table[KEYS] + row, table[VALUES] + row, table[MIXED] + head, count, share, heads,
             groups, many, width, width, layer[L_KEY_STORE] + g * inside, layer[L_VALUE_STORE] + g * inside,
-            table[PAGE_STEP], pages, position, apart, layer[L_WINDOW], scaling, scratch,
+            table[BLOCK_STEP], blocks, position, apart, layer[L_WINDOW], scaling, scratch,
         )  # fmt: skip
 
 

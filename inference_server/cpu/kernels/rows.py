@@ -5,13 +5,13 @@ from typing import Any
 
 from numba import carray, njit
 
-from inference_server.cpu.kernels.attention import BLOCK, ROW, attend, store, tasks, turn
+from inference_server.cpu.kernels.attention import ROW, TILE, attend, store, tasks, turn
 from inference_server.cpu.kernels.team import SOURCES, Body, here, meet
-from inference_server.cpu.kernels.vectors import PAGE, floats, integers
+from inference_server.cpu.kernels.vectors import BLOCK, floats, integers
 
 (
-    ROWS, HEADS, GROUPS, KEY_WIDTH, VALUE_WIDTH, QUERIES, KEYS, VALUES, KEY_STORE, VALUE_STORE, ROW_TABLE, PAGE_LIST,
-    SCALING, WINDOW, SCRATCH, SCRATCH_STEP, OUTPUT, PAGE_STEP, BLOCKS, BLOCK_TABLE, SIZE,
+    ROWS, HEADS, GROUPS, KEY_WIDTH, VALUE_WIDTH, QUERIES, KEYS, VALUES, KEY_STORE, VALUE_STORE, ROW_TABLE, BLOCK_LIST,
+    SCALING, WINDOW, SCRATCH, SCRATCH_STEP, OUTPUT, BLOCK_STEP, TILES, TILE_TABLE, SIZE,
 ) = range(21)  # fmt: skip
 
 
@@ -21,8 +21,8 @@ def _attend(pointer: Any) -> None:
     groups, key_width, value_width = table[GROUPS], table[KEY_WIDTH], table[VALUE_WIDTH]
     share = table[HEADS] // groups
     row_table, scaling = integers(table[ROW_TABLE], table[ROWS] * ROW), floats(table[SCALING], 1)[0]
-    key_bytes, value_bytes = key_width * PAGE * 4, value_width * PAGE * 4
-    block_table = integers(table[BLOCK_TABLE], table[BLOCKS] * BLOCK)
+    key_bytes, value_bytes = key_width * BLOCK * 4, value_width * BLOCK * 4
+    tile_table = integers(table[TILE_TABLE], table[TILES] * TILE)
     scratch = table[SCRATCH] + here() * table[SCRATCH_STEP]
     first_task, last_task = tasks(table[ROWS] * groups)
     for task in range(first_task, last_task):
@@ -31,23 +31,23 @@ def _attend(pointer: Any) -> None:
         if slot >= 0:
             store(
                 table[KEYS] + row * key_width * 4, table[VALUES] + row * value_width * 4, key_width, value_width,
-                table[KEY_STORE] + g * key_bytes, table[VALUE_STORE] + g * value_bytes, table[PAGE_STEP], slot,
+                table[KEY_STORE] + g * key_bytes, table[VALUE_STORE] + g * value_bytes, table[BLOCK_STEP], slot,
             )  # fmt: skip
     meet()
-    task, last_task = tasks(table[BLOCKS] * groups)
+    task, last_task = tasks(table[TILES] * groups)
     while task < last_task:
-        index, g, many = turn(task, last_task, table[ROWS], table[BLOCKS], groups)
+        index, g, many = turn(task, last_task, table[ROWS], table[TILES], groups)
         task += many
-        block = index * BLOCK
-        m, count, apart = block_table[block], block_table[block + 1], block_table[block + 2]
+        tile = index * TILE
+        m, count, apart = tile_table[tile], tile_table[tile + 1], tile_table[tile + 2]
         first, position = row_table[m * ROW], row_table[m * ROW + 1]
-        pages = integers(table[PAGE_LIST] + first * 8, (position + count) // PAGE + 1)
+        blocks = integers(table[BLOCK_LIST] + first * 8, (position + count) // BLOCK + 1)
         row, head = m * groups + g, m * table[HEADS] + g * share
         attend(
             table[QUERIES] + head * key_width * 4, table[KEYS] + row * key_width * 4,
             table[VALUES] + row * value_width * 4, table[OUTPUT] + head * value_width * 4, count, share, table[HEADS],
             groups, many, key_width, value_width, table[KEY_STORE] + g * key_bytes,
-            table[VALUE_STORE] + g * value_bytes, table[PAGE_STEP], pages, position, apart, table[WINDOW], scaling,
+            table[VALUE_STORE] + g * value_bytes, table[BLOCK_STEP], blocks, position, apart, table[WINDOW], scaling,
             scratch,
         )  # fmt: skip
 

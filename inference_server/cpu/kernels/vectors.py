@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from inference_server.cpu.kernels.tiles import LANES, _at, _call, _load, _multiply_add, _number, _vector, prefetch
 
-PAGE = 16  # tokens in a page
+BLOCK = 16  # tokens in a block
 _FLOAT = ir.FloatType()
 _ABREAST = 4  # vectors of a value per iteration
 
@@ -119,16 +119,16 @@ def _store(builder: Any, value: Any, address: Any) -> None:
 
 
 @cache
-def page_scores(queries: int) -> Callable[..., None]:
-    """A numba-callable (query, keys, width, scores, stride, next): scores[q, j] = query q · key j of a page.
+def block_scores(queries: int) -> Callable[..., None]:
+    """A numba-callable (query, keys, width, scores, stride, next): scores[q, j] = query q · key j of a block.
 
-    Keys are transposed (width, PAGE), queries contiguous; width is a multiple of 4, stride in floats. Prefetches the
-    page at `next`.
+    The block's keys lie transposed (width, BLOCK), the queries one after another; width divides by 4, stride counts
+    numbers. Memory is asked for the block at `next` meanwhile.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         query, keys, width, scores, stride, following = arguments
-        parts = PAGE // LANES
+        parts = BLOCK // LANES
         chains = 4 if queries == 1 else 2
         zero = ir.Constant(_vector(_FLOAT, LANES), [0.0] * LANES)
         sums = [
@@ -139,8 +139,8 @@ def page_scores(queries: int) -> Callable[..., None]:
         with cgutils.for_range_slice(builder, _number(0), width, _number(chains)) as (start, _):
             for c in range(chains):
                 d = builder.add(start, _number(c))
-                row = _at(builder, keys, d, 4 * PAGE)
-                prefetch(builder, _at(builder, following, d, 4 * PAGE))
+                row = _at(builder, keys, d, 4 * BLOCK)
+                prefetch(builder, _at(builder, following, d, 4 * BLOCK))
                 vectors = [
                     _load(builder, builder.add(row, _number(4 * LANES * part)), _FLOAT, LANES) for part in range(parts)
                 ]
@@ -166,10 +166,10 @@ def page_scores(queries: int) -> Callable[..., None]:
 
 
 @cache
-def page_mix(queries: int) -> Callable[..., None]:
+def block_mix(queries: int) -> Callable[..., None]:
     """A numba-callable (weights, stride, values, width, count, mixed, next): mixed[q] += Σ weights[q, j] · value j.
 
-    Over a page's first `count` values (PAGE, width); width is a multiple of LANES. Prefetches the page at `next`.
+    Over a block's first `count` values (BLOCK, width); width divides by LANES; `next` as above.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

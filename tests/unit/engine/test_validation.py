@@ -59,7 +59,7 @@ def test_what_is_allowed(fields: dict[str, Any]) -> None:
         ({"token_ids": (1,)}, "text: exactly one of text and token_ids must be given, got both"),
         ({"text": "a" * 101}, "text: must be at most 100 bytes of UTF-8, got 101"),
         ({"text": "é" * 51}, "text: must be at most 100 bytes of UTF-8, got 102"),
-        ({"text": "ab\ud800c"}, "text: holds half a surrogate pair at index 2, which is no character"),
+        ({"text": "ab\ud800c"}, "text: contains an unpaired surrogate at index 2"),
         ({"text": None, "token_ids": (1, -1)}, "token_ids: must be ids from 0 to 4,999, got -1 at index 1"),
         ({"text": None, "token_ids": (VOCAB,)}, "token_ids: must be ids from 0 to 4,999, got 5,000 at index 0"),
         ({"top_k": 0}, "top_k: must be from 1 to 1,000, got 0"),
@@ -119,7 +119,7 @@ def test_what_a_score_refuses(fields: dict[str, Any], message: str) -> None:
 
 def test_a_prompt_too_long_is_told_both_numbers() -> None:
     check_length("text", 512, 512)
-    with pytest.raises(InvalidField, match=r"text: must be at most 512 tokens.*got 1,513; shorten it"):
+    with pytest.raises(InvalidField, match=r"text: 1,513 tokens; this model's context window is 512"):
         check_length("text", 1513, 512)
 
 

@@ -21,7 +21,7 @@ def cost_of(token_ids: tuple[int, ...], nbytes: int) -> int:
     """What an empty cache says such an entry costs."""
     cache = LogitsCache[Value](1 << 40)
     cache.put("any", token_ids, Value(nbytes))
-    return cache.held_bytes
+    return cache.used_bytes
 
 
 ONE = cost_of((1,), 100)
@@ -55,14 +55,14 @@ def test_one_large_value_displaces_several() -> None:
     assert len(cache) == 2
     assert cache.get("a", (4,))
     assert cache.get("b", (9,))
-    assert cache.held_bytes == 4 * ONE
+    assert cache.used_bytes == 4 * ONE
 
 
 @pytest.mark.parametrize("limit", [0, 1, ONE - 1])
 def test_what_does_not_fit_is_not_kept_and_displaces_nothing(limit: int) -> None:
     cache = LogitsCache[Value](limit)
     cache.put("a", (1,), Value(100))
-    assert (len(cache), cache.held_bytes, cache.evictions) == (0, 0, 0)
+    assert (len(cache), cache.used_bytes, cache.evictions) == (0, 0, 0)
     small = LogitsCache[Value](ONE)
     small.put("a", (1,), Value(100))
     small.put("a", (2,), Value(101))
@@ -75,10 +75,10 @@ def test_a_value_put_again_is_replaced() -> None:
     newer = Value(90)
     cache.put("a", (1,), newer)
     assert cache.get("a", (1,)) is newer
-    assert (len(cache), cache.held_bytes) == (1, ONE - 10)
+    assert (len(cache), cache.used_bytes) == (1, ONE - 10)
     cache.put("a", (1,), Value(10 * ONE))  # too large: the old one is no longer true, and goes
     assert cache.get("a", (1,)) is None
-    assert cache.held_bytes == 0
+    assert cache.used_bytes == 0
 
 
 def test_long_prompts_cost_more() -> None:
@@ -92,11 +92,11 @@ def test_what_is_counted() -> None:
     assert [cache.get("a", ids) is not None for ids in ((1,), (2,), (2,))] == [False, True, True]
     assert cache.get("a", (2,), counted=False)
     assert not cache.get("a", (1,), counted=False)
-    assert cache.gauges == LogitsCacheStats(
+    assert cache.stats == LogitsCacheStats(
         hits=2, misses=1, evictions=1, entries=1, bytes=ONE, limit_bytes=ONE, stray_bytes=0
     )
-    cache.held_bytes += 7
-    assert cache.gauges.stray_bytes == 7
+    cache.used_bytes += 7
+    assert cache.stats.stray_bytes == 7
 
 
 @given(
@@ -109,9 +109,9 @@ def test_it_never_holds_more_than_its_limit_and_counts_exactly(limit: int, puts:
     for owner, i, nbytes in puts:
         cache.put(owner, (i,), Value(nbytes))
         latest[owner, i] = nbytes
-        assert cache.held_bytes <= limit
-        assert cache.gauges.stray_bytes == 0
+        assert cache.used_bytes <= limit
+        assert cache.stats.stray_bytes == 0
     held = {(owner, i): value for owner in "ab" for i in range(1, 7) if (value := cache.get(owner, (i,)))}
     assert len(cache) == len(held)
-    assert cache.held_bytes == sum(cost_of((i,), value.nbytes) for (_, i), value in held.items())
+    assert cache.used_bytes == sum(cost_of((i,), value.nbytes) for (_, i), value in held.items())
     assert all(latest[key] == value.nbytes for key, value in held.items())

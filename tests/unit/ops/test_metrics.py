@@ -27,7 +27,7 @@ def exported() -> dict[str, str]:
     registry = Registry("bundled", (), fakes.fetch, lambda name, folder: fakes.FakeEngine())
     readiness = Readiness(registry, Watchdog(), "any", 1.0)
     store = KVCacheStats(1, 1, 1, 1, 1, 1, 1)
-    model = ModelStats(prompts=1, lookahead_hits=1, lookahead_passes=1, computed_tokens=1, store=store)
+    model = ModelStats(prompts=1, prefetch_hits=1, prefetch_passes=1, computed_tokens=1, kv_cache=store)
     queue, kept = QueueStats(1, 1, 1, 1, 1, 1, 1, {1: 1, 3: 2}), LogitsCacheStats(1, 1, 1, 1, 1, 1, 1)
     now = ServerStats(queue, kept, {"bundled": model}, 1)
     served = inference_server.ops.metrics.Metrics(

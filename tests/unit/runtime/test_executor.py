@@ -1,10 +1,32 @@
-"""What a step computes of the prompts that wait, as a table."""
+"""What a step computes of the sequences that wait, as a table."""
+
+from typing import Any
 
 import pytest
+from workers import FakeExecutor
 
-from inference_server.attention.batch import Segment
-from inference_server.kvcache.radix_cache import BlockTable
-from inference_server.runtime.executor import choose
+from inference_server.scheduler.schedule import schedule
+from inference_server.sequence import Limits, Sequence
+
+LIMITS = Limits(prefill_tokens=100, score_tokens=40)
+EXECUTOR = FakeExecutor("any", list)
+
+
+def prompt(remaining: int, cached: int = 10) -> Sequence[Any]:
+    """With so many tokens in the cache and so many more to compute."""
+    return Sequence(tuple(range(cached + remaining)), EXECUTOR, lambda _, rows: rows, num_cached_tokens=cached)
+
+
+def whole(size: int) -> Sequence[Any]:
+    """A prompt that needs a pass of its own."""
+    return Sequence(tuple(range(size)), EXECUTOR, lambda _, rows: rows, single_pass=True)
+
+
+def score(size: int, described: int, cached: int) -> Sequence[Any]:
+    outputs = list(range(described))
+    return Sequence(
+        tuple(range(size)), EXECUTOR, lambda _, rows: rows, every_row=True, outputs=outputs, num_cached_tokens=cached
+    )
 
 
 @pytest.mark.parametrize(
@@ -24,11 +46,27 @@ from inference_server.runtime.executor import choose
         ([400, 500], {0: 100}),
     ],
 )
-def test_what_a_step_computes(lengths: list[int], counts: dict[int, int]) -> None:
-    parts = [(at, Segment(BlockTable(), range(length))) for at, length in enumerate(lengths)]
-    assert {at: len(part.token_ids) for at, part in choose(parts, 100)} == counts
+def test_prompts_share_a_step(lengths: list[int], counts: dict[int, int]) -> None:
+    matched = [prompt(length) for length in lengths]
+    assert {matched.index(sequence): count for sequence, count in schedule(matched, LIMITS)} == counts
+
+
+@pytest.mark.parametrize(
+    ("matched", "counts"),
+    [
+        ([whole(500), prompt(1)], {0: 500}),  # in its turn it goes alone
+        ([prompt(30), whole(500), prompt(20)], {0: 30, 2: 20}),
+        ([prompt(30), whole(500), prompt(1)], {2: 1}),
+        ([score(90, 0, 0)], {0: 40}),
+        ([score(90, 80, 80)], {0: 10}),
+        ([score(90, 80, 50)], {0: 30}),  # evicted tokens come first, by themselves
+        ([score(90, 80, 20)], {0: 40}),
+    ],
+)
+def test_what_goes_alone(matched: list[Sequence[Any]], counts: dict[int, int]) -> None:
+    assert {matched.index(sequence): count for sequence, count in schedule(matched, LIMITS)} == counts
 
 
 def test_a_step_of_one_token_still_goes_on() -> None:
-    parts = [(at, Segment(BlockTable(), range(5))) for at in range(2)]
-    assert [(at, len(part.token_ids)) for at, part in choose(parts, 1)] == [(0, 1)]
+    matched = [prompt(5), prompt(5)]
+    assert schedule(matched, Limits(1, 1)) == [(matched[0], 1)]

@@ -2,18 +2,15 @@
 
 import pytest
 
-from inference_server.runtime.prefetch import MOST, Prefetcher
+from inference_server.runtime.prefetch import MAX_PROMPTS, Prefetcher
 from inference_server.sequence import Ids
 
 
 def done(ahead: Prefetcher[str], ids: Ids, choices: tuple[int, ...]) -> None:
     """Answers a prompt and looks ahead of it."""
     assert ahead.expect(ids) == []
-    plan = ahead.next()
-    assert plan is not None
-    assert plan.ids == ids
-    ahead.drop(plan)
-    ahead.ready(plan, choices, f"held {ids}")
+    assert ahead.next() == ids
+    ahead.ready(ids, choices, f"held {ids}")
 
 
 @pytest.mark.parametrize(
@@ -31,12 +28,11 @@ def done(ahead: Prefetcher[str], ids: Ids, choices: tuple[int, ...]) -> None:
 )
 def test_what_is_to_do(answered: list[Ids], to_do: list[Ids]) -> None:
     ahead = Prefetcher[str]()
-    for ids in answered:
-        ahead.expect(ids)
+    for each in answered:
+        ahead.expect(each)
     found = []
-    while (plan := ahead.next()) is not None:
-        found.append(plan.ids)
-        ahead.drop(plan)
+    while (ids := ahead.next()) is not None:
+        found.append(ids)
     assert found == to_do
     assert len(ahead) == 0
 
@@ -58,9 +54,9 @@ def test_what_is_ready_stays_through_clicks_and_undos() -> None:
 
 def test_the_oldest_gives_way() -> None:
     ahead = Prefetcher[str]()
-    for first in range(MOST):
+    for first in range(MAX_PROMPTS):
         done(ahead, (first,), (9,))
     assert ahead.expect((0,)) == []
     assert ahead.expect((100,)) == ["held (1,)"]
     assert ahead.expect((101,)) == ["held (2,)"]
-    assert len(ahead) == MOST
+    assert len(ahead) == MAX_PROMPTS

@@ -10,7 +10,7 @@ from inference_server.scheduler.scheduler import Scheduler
 
 @pytest.fixture
 async def scheduler() -> AsyncIterator[Scheduler]:
-    scheduler = Scheduler(queue_limit=8, batch_size=4, batch_tokens=100)
+    scheduler = Scheduler(queue_limit=8, batch_size=4)
     yield scheduler
     await scheduler.close(grace_s=PATIENCE_S)
 

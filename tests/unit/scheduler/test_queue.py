@@ -1,63 +1,67 @@
-"""Which waiting jobs make a batch and who goes first, as tables; and when a slot is free again."""
+"""Which waiting sequences may share a step and who goes first, as tables; and when a permit is free again."""
 
+from collections.abc import Sequence as Items
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from workers import FakeExecutor
 
 from inference_server.messages import Client
-from inference_server.scheduler.admission import Permit
-from inference_server.scheduler.queue import Job, Lane, Queue, pick
+from inference_server.scheduler.queue import Queue
+from inference_server.scheduler.schedule import candidates
+from inference_server.sequence import Permit, Sequence
 
-LANES = {
-    "a": Lane[Any, Any]("a", lambda queries: queries, batched=True),
-    "b": Lane[Any, Any]("b", lambda queries: queries, batched=True),
-    "ragged": Lane[Any, Any]("ragged", lambda queries: queries, batched=True, padded=False),
-    "alone": Lane[Any, Any]("alone", lambda queries: queries, batched=False),
+EXECUTORS = {
+    "a": FakeExecutor("a", list),
+    "b": FakeExecutor("b", list),
+    "alone": FakeExecutor("alone", list, batched=False),
 }
 
 
-def jobs(waiting: list[tuple[str, int]]) -> list[Job[Any, Any]]:
-    return [Job(LANES[lane], at, tokens, None, Permit(lambda: None)) for at, (lane, tokens) in enumerate(waiting)]
+def sequences(waiting: Items[str]) -> list[Sequence[Any]]:
+    """Of those executors, each with its place as its prompt; "score" is one of the first executor."""
+    made = [EXECUTORS[name if name in EXECUTORS else "a"].sequence(at) for at, name in enumerate(waiting)]
+    for sequence, name in zip(made, waiting, strict=True):
+        sequence.every_row = name == "score"
+    return made
+
+
+def of(client: Client, at: int = 0) -> Sequence[Any]:
+    return EXECUTORS["a"].sequence(at, Permit(lambda: None, client))
+
+
+def places(taken: list[Sequence[Any]]) -> list[int]:
+    return [sequence.token_ids[0] for sequence in taken]
 
 
 @pytest.mark.parametrize(
-    ("waiting", "size", "tokens", "picked"),
+    ("waiting", "size", "picked"),
     [
-        ([("a", 5)], 8, 100, [0]),
-        ([("a", 5), ("a", 5), ("a", 5)], 8, 100, [0, 1, 2]),
-        ([("a", 5), ("a", 5), ("a", 5)], 2, 100, [0, 1]),
-        ([("a", 5), ("b", 5), ("a", 5)], 8, 100, [0, 2]),  # of the oldest one's lane
-        ([("b", 5), ("a", 5), ("a", 5)], 8, 100, [0]),  # first in, first out between lanes
-        ([("alone", 5), ("alone", 5)], 8, 100, [0]),
-        ([("a", 500), ("a", 5)], 8, 100, [0]),  # the oldest goes whatever its length
-        ([("a", 10), ("a", 60), ("a", 10)], 8, 100, [0, 2]),  # 2 * 60 would not fit
-        ([("a", 10), ("a", 50), ("a", 10)], 8, 100, [0, 1]),  # padding counts: 3 * 50 would not fit
-        ([("a", 50), ("a", 1), ("a", 1)], 8, 100, [0, 1]),
-        ([("a", 33), ("a", 33), ("a", 33), ("a", 1)], 8, 100, [0, 1, 2]),
-        ([("ragged", 500), ("ragged", 5), ("ragged", 60)], 8, 100, [0, 1, 2]),  # nothing is padded
+        ("a", 8, [0]),
+        ("aaa", 8, [0, 1, 2]),
+        ("aaa", 2, [0, 1]),
+        ("aba", 8, [0, 2]),  # of the oldest one's model
+        ("baa", 8, [0]),  # first in, first out between models
+        ("baab", 2, [0, 3]),
+        (["alone", "alone"], 8, [0]),
+        (["score", "a", "score"], 8, [0]),
+        (["a", "score", "a"], 8, [0, 2]),
     ],
 )
-async def test_batches(waiting: list[tuple[str, int]], size: int, tokens: int, picked: list[int]) -> None:
-    assert [job.query for job in pick(jobs(waiting), size, tokens)] == picked
+async def test_batches(waiting: Items[str], size: int, picked: list[int]) -> None:
+    assert places(candidates(sequences(waiting), size)) == picked
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from(list(LANES)), st.integers(1, 50)), min_size=1, max_size=30),
-    st.integers(1, 10),
-    st.integers(1, 200),
-)
-async def test_a_batch_starts_with_the_oldest_and_stays_in_its_limits(
-    waiting: list[tuple[str, int]], size: int, tokens: int
-) -> None:
-    queue = jobs(waiting)
-    batch = pick(queue, size, tokens)
+@given(st.lists(st.sampled_from(list(EXECUTORS)), min_size=1, max_size=30), st.integers(1, 10))
+async def test_a_batch_starts_with_the_oldest_and_stays_in_its_limits(waiting: list[str], size: int) -> None:
+    queue = sequences(waiting)
+    batch = candidates(queue, size)
     assert batch[0] is queue[0]
-    assert len({job.lane for job in batch}) == 1
+    assert len({sequence.executor for sequence in batch}) == 1
     assert len(batch) <= size
-    assert len(batch) == 1 or not batch[0].lane.padded or max(job.tokens for job in batch) * len(batch) <= tokens
-    assert [job.query for job in batch] == sorted(job.query for job in batch)
+    assert places(batch) == sorted(places(batch))
 
 
 @pytest.mark.parametrize(
@@ -74,17 +78,17 @@ async def test_those_that_go_on_and_those_not_begun_take_turns(
     begun: list[str], new: list[str], size: int, order: list[list[str]]
 ) -> None:
     queue = Queue()
-    older = [(f"b{at}", job) for at, job in enumerate(jobs([(lane, 1) for lane in begun]))]
-    newer = [(f"n{at}", job) for at, job in enumerate(jobs([(lane, 1) for lane in new]))]
-    for _, job in reversed(older):  # whoever went on first: those who came first go first
-        job.began = 1.0
-        queue.add(job)
-    for _, job in newer:
-        queue.add(job)
-    names = {job: name for name, job in (*older, *newer)}
+    older = [(f"b{at}", sequence) for at, sequence in enumerate(sequences(begun))]
+    newer = [(f"n{at}", sequence) for at, sequence in enumerate(sequences(new))]
+    for _, sequence in reversed(older):  # whoever went on first: those who came first go first
+        sequence.began = 1.0
+        queue.add(sequence)
+    for _, sequence in newer:
+        queue.add(sequence)
+    names = {sequence: name for name, sequence in (*older, *newer)}
     assert len(queue) == len(names)
-    assert [[names[job] for job in queue.take(size, 100)] for _ in order] == order
-    assert queue.take(size, 100) == []
+    assert [[names[sequence] for sequence in queue.take(size)] for _ in order] == order
+    assert queue.take(size) == []
 
 
 @pytest.mark.parametrize(
@@ -102,8 +106,8 @@ async def test_those_that_go_on_and_those_not_begun_take_turns(
 async def test_clients_take_turns(clients: str, size: int, order: list[list[int]]) -> None:
     queue = Queue()
     for at, client in enumerate(clients):
-        queue.add(Job(LANES["a"], at, 1, None, Permit(lambda: None, Client(client))))
-    assert [[job.query for job in queue.take(size, 100)] for _ in order] == order
+        queue.add(of(Client(client), at))
+    assert [places(queue.take(size)) for _ in order] == order
     assert not len(queue)
 
 
@@ -121,8 +125,8 @@ async def test_clients_take_turns(clients: str, size: int, order: list[list[int]
 async def test_addresses_take_turns_and_the_sessions_of_each(clients: str, size: int, order: list[list[int]]) -> None:
     queue = Queue()
     for at, client in enumerate(clients.split()):
-        queue.add(Job(LANES["a"], at, 1, None, Permit(lambda: None, Client(client[0], client[1:]))))
-    assert [[job.query for job in queue.take(size, 100)] for _ in order] == order
+        queue.add(of(Client(client[0], client[1:]), at))
+    assert [places(queue.take(size)) for _ in order] == order
     assert not len(queue)
 
 
@@ -130,9 +134,9 @@ async def test_addresses_take_turns_and_the_sessions_of_each(clients: str, size:
 async def test_an_address_of_many_sessions_is_served_no_more_than_one_of_few(clients: list[str], size: int) -> None:
     queue, served = Queue(), list[str]()
     for at, client in enumerate(clients):
-        queue.add(Job(LANES["a"], at, 1, None, Permit(lambda: None, Client(client[0], client[1:]))))
-    while batch := queue.take(size, 100):
-        served += [job.slot.client.address for job in batch]
+        queue.add(of(Client(client[0], client[1:]), at))
+    while batch := queue.take(size):
+        served += [sequence.permit.client.address for sequence in batch]
         left = {name for name in "abc" if served.count(name) < sum(client[0] == name for client in clients)}
         counts = [served.count(name) for name in left]
         assert not counts or max(counts) - min(counts) <= 2
@@ -143,15 +147,15 @@ async def test_who_goes_on_leads_by_turns() -> None:
     """Prompts of several steps, all of which fit beside each other: no client's goes first each time."""
     queue, leaders = Queue(), []
     for at, client in enumerate("aabc"):
-        job = Job(LANES["a"], at, 1, None, Permit(lambda: None, Client(client)))
-        job.began = 1.0
-        queue.add(job)
+        sequence = of(Client(client), at)
+        sequence.began = 1.0
+        queue.add(sequence)
     for _ in range(6):
-        batch = queue.take(8, 100)
+        batch = queue.take(8)
         assert len(batch) == 4
-        leaders.append(batch[0].slot.client.address)
-        for job in batch:
-            queue.add(job)
+        leaders.append(batch[0].permit.client.address)
+        for sequence in batch:
+            queue.add(sequence)
     assert leaders == [*"abcabc"]
 
 
@@ -159,34 +163,34 @@ async def test_who_goes_on_leads_by_turns() -> None:
 async def test_nobody_waits_for_more_than_one_of_each_other_client(clients: list[str], size: int) -> None:
     queue = Queue()
     for at, client in enumerate(clients):
-        queue.add(Job(LANES["a"], at, 1, None, Permit(lambda: None, Client(client))))
+        queue.add(of(Client(client), at))
     served: list[str] = []
-    while batch := queue.take(size, 100):
-        served += [job.slot.client.address for job in batch]
+    while batch := queue.take(size):
+        served += [sequence.permit.client.address for sequence in batch]
         left = {client for client in clients if served.count(client) < clients.count(client)}
         counts = [served.count(client) for client in left]
         assert not counts or max(counts) - min(counts) <= 2
     assert sorted(served) == sorted(clients)
 
 
-async def test_a_job_is_taken_out_wherever_it_waits() -> None:
+async def test_a_sequence_is_taken_out_wherever_it_waits() -> None:
     queue = Queue()
-    new, begun = jobs([("a", 1), ("a", 1)])
+    new, begun = sequences("aa")
     begun.began = 1.0
-    for job in (new, begun):
-        queue.add(job)
+    for sequence in (new, begun):
+        queue.add(sequence)
     assert list(queue) == [new, begun]
-    assert [queue.remove(job) for job in (begun, new, new)] == [True, True, False]
+    assert [queue.remove(sequence) for sequence in (begun, new, new)] == [True, True, False]
     assert not len(queue)
 
 
-def test_a_slot_is_free_when_its_last_holder_lets_go() -> None:
+def test_a_permit_is_free_when_its_last_holder_lets_go() -> None:
     freed: list[bool] = []
-    slot = Permit(lambda: freed.append(True))
-    slot.hold()
-    slot.hold()
-    slot.release()
-    slot.release()
+    permit = Permit(lambda: freed.append(True))
+    permit.hold()
+    permit.hold()
+    permit.release()
+    permit.release()
     assert not freed
-    slot.release()
+    permit.release()
     assert freed == [True]

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -12,8 +12,8 @@ from workers import PATIENCE_S, Bench, Steps, answers, settled, until
 from inference_server.errors import ComputeFailed
 from inference_server.messages import Client
 from inference_server.scheduler import batch_window
-from inference_server.scheduler.queue import Outcome
 from inference_server.scheduler.scheduler import Scheduler
+from inference_server.sequence import Sequence
 
 
 async def test_what_waits_together_is_computed_together_in_order(bench: Bench) -> None:
@@ -25,14 +25,14 @@ async def test_what_waits_together_is_computed_together_in_order(bench: Bench) -
     assert bench.batches == [["first"], ["a", "b", "c", "d"], ["e"]]
 
 
-async def test_lanes_take_turns_by_arrival(scheduler: Scheduler, bench: Bench) -> None:
+async def test_models_take_turns_by_arrival(scheduler: Scheduler, bench: Bench) -> None:
     other = Bench(scheduler, "other")
     order: list[Any] = []
     bench.free = other.free = True
     first = await Bench.occupied(blocked := Bench(scheduler, "blocked"))
     tasks = [bench.begin("a1"), other.begin("b1"), bench.begin("a2"), other.begin("b2")]
     for task in tasks:
-        task.add_done_callback(lambda done: order.append(done.result().answer))
+        task.add_done_callback(lambda done: order.append(done.result().outputs[0]))
     await settled()
     blocked.permit()
     await answers(first, *tasks)
@@ -74,7 +74,7 @@ async def test_the_loop_runs_on_while_the_worker_computes(bench: Bench) -> None:
 async def test_a_job_goes_on_until_it_is_done(scheduler: Scheduler) -> None:
     steps = Steps(scheduler)
     outcome = await steps.ask(3)
-    assert outcome.answer == "done"
+    assert outcome.outputs == ["done"]
     assert steps.batches == [[3], [2], [1]]
     assert scheduler.in_flight == 0
 
@@ -139,7 +139,7 @@ async def test_spare_time_is_used_when_nothing_waits(scheduler: Scheduler, bench
 
 async def test_spare_work_leaves_answers_a_while_of_quiet() -> None:
     """So they are on their way before the machine is busy again, and who asks again at once need not wait."""
-    scheduler = Scheduler(16, 4, 100, quiet_s=3600.0)
+    scheduler = Scheduler(16, 4, quiet_s=3600.0)
     bench, begun = Bench(scheduler), threading.Event()
     bench.free = True
 
@@ -149,7 +149,7 @@ async def test_spare_work_leaves_answers_a_while_of_quiet() -> None:
 
     scheduler.when_idle(spare)
     for query in "ab":
-        assert (await bench.ask(query)).answer == query.upper()
+        assert (await bench.ask(query)).outputs == [query.upper()]
         assert not await asyncio.to_thread(begun.wait, 0.1)
     assert await scheduler.close(PATIENCE_S)
 
@@ -164,13 +164,13 @@ async def test_spare_work_that_fails_hurts_nobody(scheduler: Scheduler, bench: B
     bench.free = True
     scheduler.when_idle(spare)
     with structlog.testing.capture_logs() as logs:
-        assert (await bench.ask("a")).answer == "A"
+        assert (await bench.ask("a")).outputs == ["A"]
         assert await asyncio.to_thread(failed.wait, PATIENCE_S)
-        assert (await bench.ask("b")).answer == "B"
-    assert "work in idle time failed" in [entry["event"] for entry in logs]
+        assert (await bench.ask("b")).outputs == ["B"]
+    assert "idle work failed" in [entry["event"] for entry in logs]
 
 
-async def two_at_work(bench: Bench) -> list["asyncio.Task[Outcome[str]]"]:
+async def two_at_work(bench: Bench) -> list["asyncio.Task[Sequence[str]]"]:
     """Two callers' questions, which the worker computes in one step, until permitted."""
     first = await bench.occupied()
     both = [bench.begin("a1"), bench.begin("b1")]
@@ -180,7 +180,7 @@ async def two_at_work(bench: Bench) -> list["asyncio.Task[Outcome[str]]"]:
     return both
 
 
-async def let_all_go(bench: Bench, tasks: Sequence["asyncio.Task[Outcome[str]]"]) -> None:
+async def let_all_go(bench: Bench, tasks: Iterable["asyncio.Task[Sequence[str]]"]) -> None:
     """The worker computes without permits from now on; returns once the tasks are done."""
     bench.free = True
     bench.permit()

@@ -11,7 +11,6 @@ import structlog
 from workers import PATIENCE_S, Bench, Spare, Steps, answers, settled, until
 
 from inference_server.errors import ComputeFailed, InvalidField, Stopping
-from inference_server.scheduler.queue import Lane
 from inference_server.scheduler.scheduler import Scheduler
 
 
@@ -23,13 +22,13 @@ async def test_only_the_guilty_request_of_a_batch_fails(bench: Bench, poison: st
     bench.free = True
     with structlog.testing.capture_logs() as logs:
         bench.permit()
-        with pytest.raises(ComputeFailed, match="log says why") as failed:
+        with pytest.raises(ComputeFailed, match="see the server's log") as failed:
             await guilty
         assert await answers(first, good, also_good) == ["FIRST", "GOOD", "FINE"]
     assert "secret" not in str(failed.value)
     assert bench.batches == [["first"], ["good", poison, "fine"], ["good"], [poison], ["fine"]]
     assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["computing failed"]
-    assert (await bench.ask("next")).answer == "NEXT"
+    assert (await bench.ask("next")).outputs == ["NEXT"]
 
 
 async def test_who_left_while_a_batch_failed_is_not_computed_again(scheduler: Scheduler, bench: Bench) -> None:
@@ -53,12 +52,6 @@ async def test_a_domain_error_reaches_its_caller_as_it_is(bench: Bench) -> None:
     bench.free = True
     with pytest.raises(InvalidField, match="refused"):
         await bench.ask("refused")
-
-
-async def test_too_few_answers_are_a_failure_and_no_hang(scheduler: Scheduler) -> None:
-    lane: Lane[str, str] = Lane("short", lambda queries: [], batched=True)
-    with scheduler.admit() as slot, pytest.raises(ComputeFailed):
-        await scheduler.run(slot, lane, "q", 1, None)
 
 
 async def test_a_failure_is_logged_under_its_request(bench: Bench) -> None:
@@ -90,15 +83,17 @@ async def test_closing_lets_work_in_flight_finish(scheduler: Scheduler, bench: B
     bench.permit()
     assert await answers(*tasks) == ["FIRST", "WAITS"]
     assert await closing is True
-    assert not scheduler._worker.is_alive()
+    assert scheduler._worker.join(0)
 
 
 async def test_an_admitted_request_may_still_queue_during_the_grace(scheduler: Scheduler, bench: Bench) -> None:
     bench.free = True
-    with scheduler.admit() as slot:
+    with scheduler.admit() as permit:
         closing = asyncio.create_task(scheduler.close(grace_s=PATIENCE_S))
         await settled()
-        assert (await scheduler.run(slot, bench.lane, "read before", 1, None)).answer == "READ BEFORE"
+        sequence = bench.sequence("read before", permit)
+        await scheduler.run(sequence)
+        assert sequence.outputs == ["READ BEFORE"]
     assert await closing is True
 
 
@@ -113,7 +108,7 @@ async def test_after_the_grace_what_waits_is_refused_and_the_thread_ends_with_it
         await waits
     bench.permit()
     assert await answers(running) == ["FIRST"]
-    await asyncio.to_thread(scheduler._worker.join, PATIENCE_S)
+    assert await asyncio.to_thread(scheduler._worker.join, PATIENCE_S)
     assert bench.batches == [["first"]]
     assert await scheduler.close(grace_s=PATIENCE_S) is True  # again is harmless
 
@@ -149,7 +144,7 @@ async def test_after_the_end_nothing_is_taken(scheduler: Scheduler, bench: Bench
         slot = stack.enter_context(scheduler.admit())
         assert await scheduler.close(grace_s=0) is False
         with pytest.raises(Stopping):
-            await scheduler.run(slot, bench.lane, "q", 1, None)
+            await scheduler.run(bench.sequence("q", slot))
         with pytest.raises(Stopping):
             await scheduler.aside(slot, None, str)
         assert scheduler.in_flight == 1
@@ -158,7 +153,7 @@ async def test_after_the_end_nothing_is_taken(scheduler: Scheduler, bench: Bench
 
 def test_a_loop_that_is_gone_disturbs_nobody() -> None:
     """An answer for a closed loop is dropped, and the worker serves the next loop."""
-    scheduler = Scheduler(queue_limit=8, batch_size=4, batch_tokens=100)
+    scheduler = Scheduler(queue_limit=8, batch_size=4)
     bench = Bench(scheduler)
 
     async def leave() -> None:
@@ -170,7 +165,7 @@ def test_a_loop_that_is_gone_disturbs_nobody() -> None:
     bench.permit()
 
     async def come() -> bool:
-        assert (await bench.ask("next")).answer == "NEXT"
+        assert (await bench.ask("next")).outputs == ["NEXT"]
         await until(lambda: scheduler.in_flight == 0)
         return await scheduler.close(grace_s=PATIENCE_S)
 
@@ -194,7 +189,7 @@ async def test_no_spare_work_once_stopping(scheduler: Scheduler, bench: Bench) -
     bench.free = True
     await bench.ask("a")
     assert await scheduler.close(grace_s=PATIENCE_S) is True
-    assert not scheduler._worker.is_alive()
+    assert scheduler._worker.join(0)
 
 
 async def test_spare_work_may_end_in_the_grace_while_the_loop_goes_on(scheduler: Scheduler, bench: Bench) -> None:

@@ -1,0 +1,43 @@
+"""What runs next, decided by pure functions: which sequences share a step, then how many tokens of each."""
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from inference_server.sequence import Limits, Sequence
+
+Batch = list[tuple[Sequence[Any], int]]
+
+
+def candidates(waiting: Iterable[Sequence[Any]], batch_size: int) -> list[Sequence[Any]]:
+    """The first sequence and, in order, those that may share a step with it, `batch_size` in all.
+
+    They are prompts of the same model. A score runs alone, and so does any sequence of a model that can't batch.
+    """
+    waiting = list(waiting)
+    first = waiting[0]
+    if first.every_row or not first.executor.batched:
+        return [first]
+    same = (each for each in waiting if each.executor is first.executor and not each.every_row)
+    return list(islice(same, batch_size))
+
+
+def schedule(matched: list[Sequence[Any]], limits: Limits) -> Batch:
+    """The next step's tokens, once the cache has been searched: single tokens if there are any, else prefill chunks.
+
+    Half of a prefill step is the first sequence's. The rest goes in order, but first to sequences that it finishes.
+    A sequence that needs a pass of its own gets one when it comes first.
+    """
+    first = matched[0]
+    if first.single_pass:
+        return [(first, first.remaining)]
+    if first.every_row:
+        return [(first, min(first.remaining, limits.score_tokens))]
+    parts = [each for each in matched if not each.single_pass]
+    if clicks := [(each, 1) for each in parts if each.remaining == 1]:
+        return clicks
+    step = limits.prefill_tokens
+    counts = [min(first.remaining, -(-step // 2)), *[0] * (len(parts) - 1)]
+    for at in sorted(range(len(parts)), key=lambda at: parts[at].remaining > step):
+        counts[at] += min(parts[at].remaining - counts[at], step - sum(counts))
+    return [(each, count) for each, count in zip(parts, counts, strict=True) if count]
