@@ -28,7 +28,7 @@ async def dropping(serving: bool | None) -> AsyncIterator[str]:
     pb_grpc.add_NextTokenServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]  # generated
     if serving is not None:
         health = Health()
-        health.say(serving, "")
+        health.set_serving(serving, "")
         health_pb2_grpc.add_HealthServicer_to_server(health, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
