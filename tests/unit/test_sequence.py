@@ -1,16 +1,61 @@
-"""Prompts on their way through a model: when they are done."""
+"""Sequences on their way through a model: what is left to compute, and when they are done."""
 
-from inference_server.sequence import Reading, Scoring
+from typing import Any
 
+import pytest
 
-def test_a_score_is_done_once_every_token_is_told() -> None:
-    scoring = Scoring[str]((1, 2), lambda place, logits: [])
-    assert not scoring.done
-    scoring.told.append("a")
-    assert not scoring.done
-    scoring.told.append("b")
-    assert scoring.done
+from inference_server.sequence import Sequence
+
+NOBODYS: Any = None  # no executor
 
 
-def test_two_readings_of_one_prompt_are_two() -> None:
-    assert Reading((1, 2)) != Reading((1, 2))
+def made(ids: tuple[int, ...], every_row: bool = False) -> Sequence[str]:
+    return Sequence(ids, NOBODYS, lambda sequence, rows: rows, every_row=every_row)
+
+
+def test_a_prompt_is_done_with_the_logits_after_its_last_token() -> None:
+    prompt = made((1, 2, 3))
+    assert (prompt.remaining, prompt.done) == (3, False)
+    prompt.num_cached_tokens = 2
+    assert prompt.remaining == 1
+    prompt.receive(["a"])
+    assert prompt.done
+
+
+def test_a_score_is_done_once_every_token_is_described() -> None:
+    score = made((1, 2), every_row=True)
+    score.receive(["a"])
+    assert not score.done
+    score.receive(["b"])
+    assert score.done
+    assert score.outputs == ["a", "b"]
+
+
+@pytest.mark.parametrize(("cached", "remaining"), [(3, 2), (1, 2), (0, 3)])
+def test_what_was_evicted_of_a_score_comes_first(cached: int, remaining: int) -> None:
+    score = made((1, 2, 3, 4, 5), every_row=True)
+    score.receive(["a", "b", "c"])
+    score.num_cached_tokens = cached
+    assert score.remaining == remaining
+
+
+def test_tokens_computed_again_are_not_reused() -> None:
+    prompt = made((1, 2, 3))
+    prompt.num_computed_tokens = 1
+    assert prompt.num_reused_tokens == 2
+    prompt.num_computed_tokens = 5
+    assert prompt.num_reused_tokens == 0
+
+
+def test_two_sequences_of_one_prompt_are_two() -> None:
+    assert made((1, 2)) != made((1, 2))
+
+
+def test_who_left_or_is_late_is_not_wanted() -> None:
+    prompt = made((1,))
+    assert prompt.wanted(now=1.0)
+    prompt.deadline = 2.0
+    assert prompt.wanted(now=1.9)
+    assert not prompt.wanted(now=2.0)
+    prompt.deadline, prompt.left = None, True
+    assert not prompt.wanted(now=1.0)

@@ -7,8 +7,8 @@ from inference_server.attention.batch import ABREAST, Batch, Segment, Span, addi
 from inference_server.kvcache.radix_cache import BlockTable
 
 PAGE = 4
-PROMPT = BlockTable(tokens=[9, 8, 7, 6, 5], pages=[3, 1], alternatives=[40, 41], extras=[6])
-NEW = BlockTable(pages=[2])
+PROMPT = BlockTable(tokens=[9, 8, 7, 6, 5], blocks=[3, 1], alternatives=[40, 41], alternative_blocks=[6])
+NEW = BlockTable(blocks=[2])
 
 
 def batch(*segments: Segment) -> Batch:
@@ -20,11 +20,11 @@ def test_following_tokens_go_on_where_their_prompt_ends() -> None:
     assert both.token_ids == [11, 12, 13, 14, 15]
     assert both.positions == [5, 6, 0, 1, 2]
     assert both.logit_rows == [1, 2, 3, 4]  # after the last of the first prompt, after each of the second
-    assert both.kept_rows is None
-    assert both.kept_pages.tolist() == [1, 1, 2, 2, 2]
-    assert both.kept_slots.tolist() == [1, 2, 0, 1, 2]
+    assert both.write_rows is None
+    assert both.write_blocks.tolist() == [1, 1, 2, 2, 2]
+    assert both.write_slots.tolist() == [1, 2, 0, 1, 2]
     assert [(span.start, span.count, span.prefix) for span in both.spans] == [(0, 2, 5), (2, 3, 0)]
-    assert [span.pages.tolist() for span in both.spans] == [[3, 1], [2]]
+    assert [span.blocks.tolist() for span in both.spans] == [[3, 1], [2]]
     assert both.longest == 6
 
 
@@ -33,8 +33,8 @@ def test_alternatives_stand_side_by_side(keep: bool) -> None:
     both = batch(Segment(PROMPT, [40, 41], alternatives=True, keep=keep), Segment(NEW, [13]))
     assert both.positions == [5, 5, 0]
     assert both.logit_rows == [0, 1, 2]
-    assert both.kept_pages.tolist() == ([6, 6, 2] if keep else [2])  # beside the prompt's own pages, or nowhere
-    assert both.kept_rows is None if keep else both.kept_rows.tolist() == [2]  # type: ignore[union-attr]
+    assert both.write_blocks.tolist() == ([6, 6, 2] if keep else [2])  # beside the prompt's own pages, or nowhere
+    assert both.write_rows is None if keep else both.write_rows.tolist() == [2]  # type: ignore[union-attr]
     assert both.single
 
 
@@ -45,10 +45,10 @@ def test_rows_name_pages_positions_and_places() -> None:
 
 
 def test_new_tokens_walk_pages_a_few_at_a_time() -> None:
-    blocks = batch(
-        Segment(BlockTable(pages=[2, 4]), range(ABREAST + 1)), Segment(PROMPT, [40], alternatives=True)
-    ).blocks
-    assert blocks.tolist() == [[0, ABREAST, 0], [ABREAST, 1, 0], [ABREAST + 1, 1, 1]]
+    tiles = batch(
+        Segment(BlockTable(blocks=[2, 4]), range(ABREAST + 1)), Segment(PROMPT, [40], alternatives=True)
+    ).tiles
+    assert tiles.tolist() == [[0, ABREAST, 0], [ABREAST, 1, 0], [ABREAST + 1, 1, 1]]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from inference_server.attention.batch import Batch, Segment
-from inference_server.attention.paged_attention import Pass, UnsupportedAttentionError, ragged_attention, running
+from inference_server.attention.paged_attention import Pass, UnsupportedAttentionError, paged_attention, running
 from inference_server.kvcache.kv_blocks import KVBlocks, LayerShape, Layout
 from inference_server.kvcache.radix_cache import BlockTable
 
@@ -41,7 +41,7 @@ def plain(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("cap", [None, 1e6])  # so high that it changes nothing
 def test_prompts_of_several_lengths_in_two_steps(cap: float | None) -> None:
-    blocks, tables = store(), [BlockTable(pages=[2, 5]), BlockTable(pages=[0])]
+    blocks, tables = store(), [BlockTable(blocks=[2, 5]), BlockTable(blocks=[0])]
     whole = [drawn(6, seed=1), drawn(3, seed=2)]
     found: list[list[Tensor]] = [[], []]
     for step in ((0, 5), (5, 6)):  # five tokens and one more; the shorter prompt two and one
@@ -61,7 +61,7 @@ def test_prompts_of_several_lengths_in_two_steps(cap: float | None) -> None:
 
 
 def test_without_a_store_it_learns_what_layers_would_keep() -> None:
-    batch = Batch([Segment(BlockTable(pages=[0]), [1, 2])], PAGE)
+    batch = Batch([Segment(BlockTable(blocks=[0]), [1, 2])], PAGE)
     work = Pass(batch, None)
     query, key, value = drawn(2, seed=3)
     torch.testing.assert_close(
@@ -72,7 +72,7 @@ def test_without_a_store_it_learns_what_layers_would_keep() -> None:
 
 def asked(**changed: Any) -> Any:
     query, key, value = (each[None] for each in drawn(2, seed=4))
-    return ragged_attention(SimpleNamespace(layer_idx=0), query, key, value, None, **changed)  # type: ignore[arg-type]
+    return paged_attention(SimpleNamespace(layer_idx=0), query, key, value, None, **changed)  # type: ignore[arg-type]
 
 
 def test_outside_a_pass_there_is_no_answer() -> None:
@@ -82,7 +82,7 @@ def test_outside_a_pass_there_is_no_answer() -> None:
 
 @pytest.mark.parametrize("changed", [{"sinks": torch.zeros(1)}, {"head_mask": torch.zeros(1)}])
 def test_what_would_change_the_numbers_is_refused_by_name(changed: dict[str, Any]) -> None:
-    batch = Batch([Segment(BlockTable(pages=[0]), [1, 2])], PAGE)
+    batch = Batch([Segment(BlockTable(blocks=[0]), [1, 2])], PAGE)
     with running(Pass(batch, None)):
         assert asked(dropout=0.0, use_cache=True)[0].shape == (1, 2, HEADS, WIDTH)
         with pytest.raises(UnsupportedAttentionError, match=next(iter(changed))):

@@ -10,14 +10,14 @@ import torch
 from models.shapes import build
 
 from inference_server.cpu.fused_decoder import FusedDecoder, UnfusableError
-from inference_server.cpu.kernels.vectors import PAGE
+from inference_server.cpu.kernels.vectors import BLOCK
 from inference_server.cpu.weight_only_linear import replace_linears
 from inference_server.kvcache.kv_blocks import KVBlocks, LayerShape, Layout
 
 
-def fused(model: Any, page_tokens: int = PAGE) -> FusedDecoder:
+def fused(model: Any, block_size: int = BLOCK) -> FusedDecoder:
     layers = (LayerShape(2, 16, 16),) * 2
-    return FusedDecoder(model, KVBlocks(Layout(layers, torch.float32, page_tokens), 8, torch.device("cpu")))
+    return FusedDecoder(model, KVBlocks(Layout(layers, torch.float32, block_size), 8, torch.device("cpu")))
 
 
 def test_a_llama_with_its_weights_replaced_is_fused() -> None:
@@ -34,7 +34,7 @@ def test_other_architectures_are_not(name: str) -> None:
 
 def test_nor_is_a_store_with_other_pages() -> None:
     with pytest.raises(UnfusableError):
-        fused(build("llama"), PAGE // 2)
+        fused(build("llama"), BLOCK // 2)
 
 
 def test_nor_are_weights_that_nobody_replaced() -> None:

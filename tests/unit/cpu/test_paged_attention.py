@@ -6,7 +6,7 @@ import torch
 from inference_server.attention.batch import Batch, Segment
 from inference_server.attention.paged_attention import Pass
 from inference_server.cpu.kernels.tiles import LANES
-from inference_server.cpu.kernels.vectors import PAGE
+from inference_server.cpu.kernels.vectors import BLOCK
 from inference_server.cpu.paged_attention import CompiledAttention
 from inference_server.kvcache.kv_blocks import KVBlocks, LayerShape, Layout
 from inference_server.kvcache.radix_cache import BlockTable
@@ -14,32 +14,32 @@ from inference_server.kvcache.radix_cache import BlockTable
 HEADS, KEY_HEADS = 4, 2
 
 
-def store(width: int = LANES, page_tokens: int = PAGE, dtype: torch.dtype = torch.float32) -> KVBlocks:
-    return KVBlocks(Layout((LayerShape(KEY_HEADS, width, width),), dtype, page_tokens), 8, torch.device("cpu"))
+def store(width: int = LANES, block_size: int = BLOCK, dtype: torch.dtype = torch.float32) -> KVBlocks:
+    return KVBlocks(Layout((LayerShape(KEY_HEADS, width, width),), dtype, block_size), 8, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("window", [None, 3])
 def test_the_same_numbers_as_torch(window: int | None) -> None:
     here, there = store(), store()
-    compiled, tables = CompiledAttention(here), [BlockTable(pages=[1, 4]), BlockTable(pages=[6])]
+    compiled, tables = CompiledAttention(here), [BlockTable(blocks=[1, 4]), BlockTable(blocks=[6])]
     generator = torch.Generator().manual_seed(5)
-    for counts in ((PAGE - 1, 3), (4, 1), (1, 1)):  # the first prompt crosses a page in the second
+    for counts in ((BLOCK - 1, 3), (4, 1), (1, 1)):  # the first prompt crosses a page in the second
         segments = [Segment(table, [7] * count) for table, count in zip(tables, counts, strict=True)]
         shapes = [(heads, sum(counts), LANES) for heads in (HEADS, KEY_HEADS, KEY_HEADS)]
         query, key, value = (torch.randn(shape, generator=generator) for shape in shapes)
-        batch = Batch(segments, PAGE)
+        batch = Batch(segments, BLOCK)
         found = compiled.attend(batch, 0, query, key, value, 0.3, window)
-        expected = Pass(Batch(segments, PAGE), there).attend(0, query, key, value, 0.3, window, None)
+        expected = Pass(Batch(segments, BLOCK), there).attend(0, query, key, value, 0.3, window, None)
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
         for table, count in zip(tables, counts, strict=True):
             table.tokens += [7] * count
-    for page, count in ((1, PAGE), (4, 4), (6, 5)):
+    for page, count in ((1, BLOCK), (4, 4), (6, 5)):
         assert torch.equal(here.values[0][page, :, :count], there.values[0][page, :, :count])
         assert torch.equal(here.keys[0][page, :, :, :count], there.keys[0][page, :, :, :count])
 
 
 @pytest.mark.parametrize(
-    "other", [store(page_tokens=PAGE // 2), store(dtype=torch.bfloat16), store(width=LANES - 2)], ids=range(3)
+    "other", [store(block_size=BLOCK // 2), store(dtype=torch.bfloat16), store(width=LANES - 2)], ids=range(3)
 )
 def test_pages_of_another_shape_are_refused(other: KVBlocks) -> None:
     with pytest.raises(ValueError, match="another shape"):
