@@ -1,4 +1,4 @@
-"""The ways of models that know no blocks, step by step: whole prompts, and transformers' own caches."""
+"""Sequences that go on from transformers' own caches, step by step."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from inference_server.runtime.backends import MAX_RECOMPUTED, Backend, HFCacheBackend, WholePassBackend
+from inference_server.runtime.backends import MAX_RECOMPUTED, HFCacheBackend
 from inference_server.runtime.hf_cache import build_hf_cache
 from inference_server.runtime.whole_pass import WholePass
 from inference_server.sequence import Sequence
@@ -47,7 +47,7 @@ def asked(every_row: bool = False) -> Sequence[Tensor]:
     return Sequence(IDS, NOBODYS, lambda _, rows: rows, every_row=every_row)
 
 
-def computed(backend: Backend, sequence: Sequence[Tensor], count: int) -> int:
+def computed(backend: HFCacheBackend, sequence: Sequence[Tensor], count: int) -> int:
     """How many tokens one step took; what it gave is the sequence's."""
     taken = list[int]()
 
@@ -60,15 +60,6 @@ def computed(backend: Backend, sequence: Sequence[Tensor], count: int) -> int:
     backend.execute([(sequence, count)], receive)
     backend.release()
     return sum(taken)
-
-
-@pytest.mark.parametrize("every_row", [False, True])
-def test_a_whole_pass_takes_all_whatever_was_allowed(network: Any, wanted: Tensor, every_row: bool) -> None:
-    sequence = asked(every_row)
-    assert computed(WholePassBackend(whole_pass(network)), sequence, 1) == len(IDS)
-    assert sequence.single_pass
-    assert sequence.done
-    torch.testing.assert_close(torch.stack(sequence.outputs), wanted if every_row else wanted[-1:])
 
 
 def test_a_cache_goes_on_where_the_last_step_ended(network: Any, wanted: Tensor) -> None:

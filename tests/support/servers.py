@@ -20,7 +20,7 @@ from inference_server.server import InferenceServer, assemble, fetch_model
 from inference_server.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 60.0  # bounds a wait for something that must happen; no test depends on its value
+PATIENCE_S = 120.0  # bounds a wait for something that must happen; no test depends on its value
 COMPILING_S = 300.0  # the same for the first start of a large model, which compiles its kernels
 
 

@@ -1,74 +1,62 @@
-"""What a score takes and what it adds up to, on the bundled tokenizer and logits made by hand."""
+"""A score's sequences, and the answer made of their outputs, over logits that say nothing of any token."""
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from workers import FakeExecutor
 
 from inference_server.engine.score import Score
+from inference_server.messages import ScoreAnswer
 from inference_server.models import bundled
 from inference_server.sequence import Sequence
 from inference_server.tokenizer.tokenizer import ModelTokenizer
 
-TOKENIZER = ModelTokenizer.load(bundled.FOLDER)
-CONTEXT = 64
-NOBODYS: Any = None  # no executor
+
+@pytest.fixture(scope="module")
+def tokenizer() -> ModelTokenizer:
+    return ModelTokenizer.load(bundled.FOLDER)
 
 
-def even(rows: int) -> torch.Tensor:
-    """Logits by which every token is as likely as any other."""
-    return torch.zeros(rows, TOKENIZER.size)
-
-
-def run(score: Score) -> list[Any]:
-    """Describes even logits for each of a score's sequences."""
-    outputs = []
+def answered(score: Score, size: int) -> ScoreAnswer:
+    """As if each token had the same probability, told in rows of two."""
+    outputs: list[Any] = []
     for ids, describe, every_row in score.parts():
-        sequence = Sequence(ids, NOBODYS, describe, every_row=every_row)
-        for _ in range(len(ids) if every_row else 1):
-            sequence.receive(even(1))
+        sequence = Sequence(ids, FakeExecutor("any", list), describe, every_row=every_row)
+        rows = torch.zeros(len(ids) if every_row else 1, size)
+        for part in rows.split(2):
+            sequence.receive(part)
         assert sequence.done
         outputs += sequence.outputs
-    return outputs
+    return score.answer(outputs, 512)
 
 
-def test_every_token_counts_by_the_row_before_it() -> None:
-    ids = tuple(TOKENIZER.encode("Once upon a time"))
-    score = Score(ids, TOKENIZER, alternatives=2)
-    answer = score.answer(run(score), CONTEXT)
-    assert [token.candidate.token.token_id for token in answer.tokens] == list(ids)
-    conditioned = [token for token in answer.tokens if not token.unconditioned]
-    assert answer.total_logprob == pytest.approx(-len(conditioned) * math.log(TOKENIZER.size), rel=1e-6)
-    assert answer.perplexity == pytest.approx(TOKENIZER.size, rel=1e-6)
-    assert all(len(token.alternatives) == 2 for token in conditioned)
-    size = sum(len(token.candidate.token.bytes) for token in conditioned if not token.candidate.token.is_special)
-    assert answer.bits_per_byte == pytest.approx(len(conditioned) * math.log2(TOKENIZER.size) / size, rel=1e-6)
+@pytest.mark.parametrize("text", ["The", "The cat sat on the mat"])
+@pytest.mark.parametrize("alternatives", [0, 3])
+def test_a_text_that_nothing_is_known_of(tokenizer: ModelTokenizer, text: str, alternatives: int) -> None:
+    assert tokenizer.begins
+    ids, size = tuple(tokenizer.encode(text)[len(tokenizer.prefix) :]), tokenizer.size
+    answer = answered(Score(ids, tokenizer, alternatives), size)
+    assert [token.candidate.token.token_id for token in answer.tokens] == [*ids]
+    assert not any(token.unconditioned for token in answer.tokens)  # the first follows the mark before texts
+    assert {len(token.alternatives) for token in answer.tokens} == {alternatives}
+    assert answer.total_logprob == pytest.approx(-len(ids) * math.log(size))
+    assert answer.perplexity == pytest.approx(size)
+    assert answer.bits_per_byte == pytest.approx(len(ids) * math.log2(size) / len(text))
 
 
-@pytest.mark.parametrize("ids", [(5,), (5, 6)])
-def test_what_follows_nothing_is_unconditioned(ids: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TOKENIZER, "prefix", [])
-    score = Score(ids, TOKENIZER, alternatives=0)
-    assert len(list(score.parts())) == len(ids) - 1
-    answer = score.answer(run(score), CONTEXT)
-    assert [token.unconditioned for token in answer.tokens] == [True, *[False] * (len(ids) - 1)]
-    assert answer.perplexity == pytest.approx(TOKENIZER.size if len(ids) > 1 else 1.0, rel=1e-6)
+def test_a_first_token_that_nothing_stands_before_has_no_numbers(tokenizer: ModelTokenizer) -> None:
+    bos = tokenizer.bos_id
+    assert bos is not None
+    score = Score((bos, 300), tokenizer, 0)
+    assert [(ids, every_row) for ids, _, every_row in score.parts()] == [((bos,), True)]
+    answer = answered(score, tokenizer.size)
+    assert [token.unconditioned for token in answer.tokens] == [True, False]
+    assert answer.perplexity == pytest.approx(tokenizer.size)
 
 
-def test_the_first_token_follows_bos_where_texts_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TOKENIZER, "prefix", [TOKENIZER.bos_id])
-    assert TOKENIZER.bos_id is not None
-    first, others = Score((5, 6), TOKENIZER, 0).parts()
-    assert (first[0], first[2]) == ((TOKENIZER.bos_id,), False)
-    assert (others[0], others[2]) == ((5,), True)
-    assert [ids for ids, _, _ in Score((TOKENIZER.bos_id, 6), TOKENIZER, 0).parts()] == [(TOKENIZER.bos_id,)]
-
-
-def test_a_loss_beyond_any_number_is_infinite(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TOKENIZER, "prefix", [])
-    score = Score((5, 6), TOKENIZER, 0)
-    (scored,) = run(score)
-    hopeless = replace(scored, candidate=replace(scored.candidate, logprob=-1e9))
-    assert score.answer([hopeless], CONTEXT).perplexity == math.inf
+def test_the_mark_alone_says_nothing(tokenizer: ModelTokenizer) -> None:
+    assert tokenizer.bos_id is not None
+    answer = answered(Score((tokenizer.bos_id,), tokenizer, 0), tokenizer.size)
+    assert (answer.total_logprob, answer.perplexity, answer.bits_per_byte) == (0.0, 1.0, 0.0)
