@@ -52,7 +52,7 @@ def write_score(model: str, answer: messages.ScoreAnswer) -> pb.ScoreResponse:
 
 
 def scored_token_fields(token: messages.ScoredToken) -> dict[str, Any]:
-    """An unconditioned token has no place in a distribution."""
+    """Unconditioned tokens have no rank and no probability."""
     fields = to_fields(token)
     if token.unconditioned:
         fields["candidate"] = {"token": fields["candidate"]["token"]}

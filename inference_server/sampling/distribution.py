@@ -50,7 +50,7 @@ class Distribution:
         Raises ComputeFailed for NaN or plus infinity, or if every token is excluded.
         """
         self._logits: NDArray[np.float32] = logits.numpy()
-        self._highest = float(self._logits.max())  # NaN where any logit is
+        self._highest = float(self._logits.max())  # NaN if any logit is
         if not math.isfinite(self._highest):
             raise ComputeFailed("the model returned NaN or infinite logits; its weights may be corrupt")
         self._below = np.subtract(self._logits, self._highest, dtype=np.float64)

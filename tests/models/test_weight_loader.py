@@ -116,8 +116,8 @@ KINDS: dict[str, tuple[Callable[[Tensors], None], str]] = {
     "int8": (eight_bits, r"_proj\.weight is I8"),
     "gptq": (gptq, r"_proj\.qweight is I32"),
     "bitsandbytes": (nested_bits, r"_proj\.weight is U8"),
-    "scaled floats": (scaled_floats, r"nothing reads model\.layers\.0\.mlp\.down_proj\.weight_scale"),
-    "scales of keys": (keys_and_values, r"nothing reads model\.layers\.0\.self_attn\.k_scale"),
+    "scaled floats": (scaled_floats, r"model\.layers\.0\.mlp\.down_proj\.weight_scale was not read"),
+    "scales of keys": (keys_and_values, r"model\.layers\.0\.self_attn\.k_scale was not read"),
 }
 
 

@@ -12,7 +12,7 @@ from numba import carray, njit
 from inference_server.cpu.kernels.attention import ROW, TILE, attend, store, tasks, turn
 from inference_server.cpu.kernels.product import bounds, product
 from inference_server.cpu.kernels.team import SOURCES, Body, here, meet
-from inference_server.cpu.kernels.tiles import BFLOAT16, FLOAT16, FLOAT32
+from inference_server.cpu.kernels.tiles import KIND_TAGS
 from inference_server.cpu.kernels.vectors import BLOCK, exponential, floats, integers
 
 # table header: counts and addresses of one pass
@@ -185,18 +185,10 @@ def _pass(kind: Any, pointer: Any) -> None:
 @cache
 def decoder_body(kind: int) -> Body:
     """The pass for one weight dtype; the table's FLOATS are epsilon and scaling."""
-    sources = SOURCES
+    sources, tag = SOURCES, KIND_TAGS[kind]
 
-    def of_bfloat16(pointer: Any) -> None:
+    def body(pointer: Any) -> None:
         if sources:
-            _pass(np.int8(0), pointer)
+            _pass(tag, pointer)
 
-    def of_float16(pointer: Any) -> None:
-        if sources:
-            _pass(np.int16(0), pointer)
-
-    def of_float32(pointer: Any) -> None:
-        if sources:
-            _pass(np.int32(0), pointer)
-
-    return Body({BFLOAT16: of_bfloat16, FLOAT16: of_float16, FLOAT32: of_float32}[kind])
+    return Body(body)

@@ -3,11 +3,10 @@
 from functools import cache
 from typing import Any
 
-import numpy as np
 from numba import carray, njit
 
 from inference_server.cpu.kernels.team import SOURCES, Body, here, size
-from inference_server.cpu.kernels.tiles import BFLOAT16, FLOAT16, FLOAT32, LANES, block, bytes_of
+from inference_server.cpu.kernels.tiles import KIND_TAGS, LANES, block, bytes_of
 
 SHARE = 8  # outputs are divided among threads in multiples of this
 MOST = 4  # rows per pass
@@ -86,18 +85,10 @@ def _share(kind: Any, pointer: Any) -> None:
 @cache
 def product_body(kind: int) -> Body:
     """The product across threads. Table: x, rows, w, width, outputs, y, y_stride."""
-    sources = SOURCES
+    sources, tag = SOURCES, KIND_TAGS[kind]
 
-    def of_bfloat16(pointer: Any) -> None:
+    def body(pointer: Any) -> None:
         if sources:
-            _share(np.int8(0), pointer)
+            _share(tag, pointer)
 
-    def of_float16(pointer: Any) -> None:
-        if sources:
-            _share(np.int16(0), pointer)
-
-    def of_float32(pointer: Any) -> None:
-        if sources:
-            _share(np.int32(0), pointer)
-
-    return Body({BFLOAT16: of_bfloat16, FLOAT16: of_float16, FLOAT32: of_float32}[kind])
+    return Body(body)

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import llvmlite.binding
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -16,6 +17,8 @@ from numba.extending import intrinsic
 
 BFLOAT16, FLOAT16, FLOAT32 = 0, 1, 2
 _KIND_TYPES = {types.int8: BFLOAT16, types.int16: FLOAT16, types.int32: FLOAT32}
+KIND_TAGS = {BFLOAT16: np.int8(0), FLOAT16: np.int16(0), FLOAT32: np.int32(0)}
+"""Values whose types select the weight dtype in kernels."""
 _BYTES = {BFLOAT16: 2, FLOAT16: 2, FLOAT32: 4}
 LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
 
@@ -109,13 +112,13 @@ def _block(
             [[cgutils.alloca_once_value(builder, zero) for _ in range(outputs)] for _ in range(rows)]
             for _ in range(depth)
         ]
-        place = cgutils.alloca_once_value(builder, following)
+        target = cgutils.alloca_once_value(builder, following)
         with cgutils.for_range_slice(builder, start, stop, _number(lanes * depth)) as (at, _):
             if ahead and lanes > 1:
-                asked = builder.load(place)
+                address = builder.load(target)
                 for line in range(max(1, depth * outputs * weight_bytes * lanes // _LINE)):
-                    prefetch(builder, builder.add(asked, _number(line * _LINE)))
-                builder.store(builder.add(asked, pace), place)
+                    prefetch(builder, builder.add(address, _number(line * _LINE)))
+                builder.store(builder.add(address, pace), target)
             for d in range(depth):
                 k = builder.add(at, _number(d * lanes))
                 weights = [_widened(builder, _at(builder, each, k, weight_bytes), kind, lanes) for each in w_rows]

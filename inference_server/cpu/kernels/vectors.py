@@ -83,12 +83,12 @@ def _highest_vector(typing: Any, address: Any, vectors: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         start, count = arguments
         lowest = ir.Constant(_vector(_FLOAT, LANES), [float("-inf")] * LANES)
-        held = cgutils.alloca_once_value(builder, lowest)
+        top = cgutils.alloca_once_value(builder, lowest)
         with cgutils.for_range_slice(builder, _number(0), count, _number(1)) as (at, _):
             vector = _load(builder, _at(builder, start, at, 4 * LANES), _FLOAT, LANES)
-            higher = builder.fcmp_ordered(">", vector, builder.load(held))
-            builder.store(builder.select(higher, vector, builder.load(held)), held)
-        return _call(builder, f"llvm.vector.reduce.fmax.v{LANES}f32", _FLOAT, [builder.load(held)], ("nnan",))
+            higher = builder.fcmp_ordered(">", vector, builder.load(top))
+            builder.store(builder.select(higher, vector, builder.load(top)), top)
+        return _call(builder, f"llvm.vector.reduce.fmax.v{LANES}f32", _FLOAT, [builder.load(top)], ("nnan",))
 
     return types.float32(types.intp, types.intp), generate
 
@@ -147,15 +147,15 @@ def block_scores(queries: int) -> Callable[..., None]:
                 for q in range(queries):
                     value = _splat(builder, _load(builder, _at(builder, each[q], d, 4), _FLOAT, 1))
                     for part in range(parts):
-                        held = builder.load(sums[c][q][part])
-                        builder.store(_multiply_add(builder, value, vectors[part], held), sums[c][q][part])
+                        total = builder.load(sums[c][q][part])
+                        builder.store(_multiply_add(builder, value, vectors[part], total), sums[c][q][part])
         for q in range(queries):
-            place = _at(builder, scores, builder.mul(stride, _number(q)), 4)
+            row = _at(builder, scores, builder.mul(stride, _number(q)), 4)
             for part in range(parts):
                 total = builder.load(sums[0][q][part])
                 for c in range(1, chains):
                     total = builder.fadd(total, builder.load(sums[c][q][part]))
-                _store(builder, total, builder.add(place, _number(4 * LANES * part)))
+                _store(builder, total, builder.add(row, _number(4 * LANES * part)))
         return context.get_dummy_value()
 
     @intrinsic
@@ -179,13 +179,13 @@ def block_mix(queries: int) -> Callable[..., None]:
 
         def columns(start: Any, stop: Any, vectors: int) -> None:
             with cgutils.for_range_slice(builder, start, stop, _number(LANES * vectors)) as (d, _):
-                places = [
+                addresses = [
                     [_at(builder, outputs[q], builder.add(d, _number(LANES * v)), 4) for v in range(vectors)]
                     for q in range(queries)
                 ]
                 totals = [
-                    [cgutils.alloca_once_value(builder, _load(builder, place, _FLOAT, LANES)) for place in row]
-                    for row in places
+                    [cgutils.alloca_once_value(builder, _load(builder, address, _FLOAT, LANES)) for address in row]
+                    for row in addresses
                 ]
                 column = _at(builder, values, d, 4)
                 with cgutils.for_range_slice(builder, _number(0), count, _number(1)) as (j, _):
@@ -199,11 +199,11 @@ def block_mix(queries: int) -> Callable[..., None]:
                     for q in range(queries):
                         weight = _splat(builder, _load(builder, _at(builder, each[q], j, 4), _FLOAT, 1))
                         for v in range(vectors):
-                            held = builder.load(totals[q][v])
-                            builder.store(_multiply_add(builder, weight, loaded[v], held), totals[q][v])
+                            total = builder.load(totals[q][v])
+                            builder.store(_multiply_add(builder, weight, loaded[v], total), totals[q][v])
                 for q in range(queries):
                     for v in range(vectors):
-                        _store(builder, builder.load(totals[q][v]), places[q][v])
+                        _store(builder, builder.load(totals[q][v]), addresses[q][v])
 
         whole = builder.sub(width, builder.urem(width, _number(LANES * _ABREAST)))
         columns(_number(0), whole, _ABREAST)
