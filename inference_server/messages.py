@@ -1,4 +1,4 @@
-"""Questions and answers as plain values, shared by the service, the engine and what lies below. Knows nobody."""
+"""Requests and answers as plain values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ MAX_ALTERNATIVES = 100
 
 
 class Client(NamedTuple):
-    """Who asks: an address, and of those who ask from there, which session; empty: it names none."""
+    """Who asks: an address, and the session it names; empty: none."""
 
     address: str = ""
     session: str = ""
@@ -23,7 +23,7 @@ NOBODY = Client()
 
 @dataclass(frozen=True, slots=True)
 class TopKQuery:
-    """A prompt, as text or as token ids (exactly one is not None), and what to say of its next token."""
+    """A prompt, as text or as token ids (exactly one is not None), and what to tell about its next token."""
 
     text: str | None = None
     token_ids: Sequence[int] | None = None
@@ -39,7 +39,7 @@ class TopKQuery:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token: its id, the exact bytes it adds to the text, and whether it is a special token."""
+    """A token: its id, the exact bytes it adds to the text, and whether it is a special token."""
 
     token_id: int
     bytes: bytes
@@ -109,7 +109,7 @@ class TopKAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ScoreQuery:
-    """A text, as text or as token ids (exactly one is not None), and how many alternatives to give at each token."""
+    """A text, as text or as token ids (exactly one is not None), and how many alternatives to list for each token."""
 
     text: str | None = None
     token_ids: Sequence[int] | None = None
@@ -118,7 +118,7 @@ class ScoreQuery:
 
 @dataclass(frozen=True, slots=True)
 class ScoredToken:
-    """A token of a scored text; `candidate` has only its token where nothing stands before it."""
+    """A token of a scored text; if it is unconditioned, only the token of its `candidate` is set."""
 
     candidate: Candidate
     entropy_bits: float
@@ -140,7 +140,7 @@ class ScoreAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What is known of a loaded model."""
+    """Facts about a loaded model."""
 
     parameters: int
     device: str
@@ -154,7 +154,7 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request may ask and how much may be under way; see the contract's message of this name."""
+    """Limits of requests and of work in flight; see the contract's message of this name."""
 
     max_text_bytes: int
     max_prompt_tokens: int
@@ -169,7 +169,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What a server is: versions by name, limits, the default model's name, seconds since it started."""
+    """About a server: versions by name, limits, the default model's name, seconds since it started."""
 
     versions: Mapping[str, str]
     limits: Limits

@@ -1,1 +1,1 @@
-"""One model's questions: validate, encode, schedule, describe."""
+"""One model's requests: validate, encode, schedule, describe."""

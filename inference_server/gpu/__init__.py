@@ -1,1 +1,1 @@
-"""How a GPU computes a step: fixed shapes, CUDA graphs."""
+"""Decode steps on a GPU: fixed shapes, CUDA graphs."""

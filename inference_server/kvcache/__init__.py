@@ -1,1 +1,1 @@
-"""Stored keys, values and logits: blocks, sharing by prefix, eviction."""
+"""Cached keys, values and logits: blocks, sharing by prefix, eviction."""

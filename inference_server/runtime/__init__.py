@@ -1,1 +1,1 @@
-"""Executing a batch: cache look-ups, forward passes, prefetch."""
+"""Computing sequences: cache look-ups, forward passes, prefetch; and loading models."""

@@ -1,7 +1,7 @@
-"""What a model's config.json may ask for, decided before its weights are fetched or opened. Knows no torch.
+"""Checks a model's config.json before its weights are downloaded or opened.
 
 transformers lets a configuration name files, packages and repositories whose code it then runs, and overwrite parts of
-its own classes. Whether that succeeds depends on what is installed; here it is refused by name, wherever it stands.
+its own classes. All of that is refused by name here, whether or not it would work on this machine.
 """
 
 import math
@@ -18,10 +18,10 @@ from inference_server.errors import LoadFailed
 from inference_server.models import checkpoint
 from inference_server.models.safetensors_header import short
 
-MOST = {"layer": 10_000, "layers": 10_000, "labels": 100_000}  # of which transformers makes lists while it reads them
+MOST = {"layer": 10_000, "layers": 10_000, "labels": 100_000}  # transformers builds lists of these while it reads them
 ATTENTION = (None, "eager", "sdpa")
 EXPERTS = (None, "eager", "batched_mm", "grouped_mm")
-ASKED = {  # names of code, and those that are transformers' own and need nothing fetched
+ASKED = {  # names of code, and the values that are transformers' own and download nothing
     **dict.fromkeys(("attn_implementation", "_attn_implementation", "_attn_implementation_internal"), ATTENTION),
     **dict.fromkeys(("experts_implementation", "_experts_implementation", "_experts_implementation_internal"), EXPERTS),
 }
@@ -33,24 +33,21 @@ ELSEWHERE = {
     "use_kernels": "kernels",
     "distributed_config": "a distribution over machines",
 }
-SETTABLE = {  # of the attributes of transformers' class those that are meant to be set
+SETTABLE = {  # attributes of transformers' class that are meant to be set
     *(each.name for each in fields(PreTrainedConfig)),
     *("model_type", "num_labels", "torch_dtype", "name_or_path", "output_attentions", "rope_scaling"),
     *("per_layer_config", "use_return_dict", *ASKED),
 }
-DEQUANTIZED = {"fp8", "mxfp8", "mxfp4"}  # as which they are read here; else transformers would fetch kernels for them
-FETCHING = {"eetq", "fbgemm_fp8", "gguf", "metal", "nvfp4"}  # compute with kernels that transformers fetches
+DEQUANTIZED = {"fp8", "mxfp8", "mxfp4"}  # on loading; otherwise transformers would download kernels for them
+FETCHING = {"eetq", "fbgemm_fp8", "gguf", "metal", "nvfp4"}  # computed with kernels that transformers downloads
 
 
 def check_architecture(config: Mapping[str, Any]) -> None:
-    """Raises LoadFailed where transformers' own code knows no causal language model of this kind, or would run other.
-
-    `config` is what config.json holds.
-    """
+    """Raises LoadFailed unless transformers' own code has this causal LM. `config` is config.json's content."""
     kind = str(config.get("model_type"))
     if kind not in transformers.CONFIG_MAPPING:
         if "auto_map" in config:
-            raise LoadFailed("it needs code of its own (auto_map in config.json), which is never run")
+            raise LoadFailed("it requires custom code (auto_map in config.json), which this server never runs")
         raise LoadFailed(f"transformers {transformers.__version__} does not know its model_type, {short(kind)!r}")
     if transformers.CONFIG_MAPPING[kind] not in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
         raise LoadFailed(f"not a causal LM: transformers knows no next-token head for model_type {kind!r}")
@@ -60,17 +57,17 @@ def check_architecture(config: Mapping[str, Any]) -> None:
 
 
 def configuration(folder: Path) -> PreTrainedConfig:
-    """A folder's configuration as transformers reads it. Raises LoadFailed for one that can't be, or must not be."""
+    """A folder's configuration as transformers reads it. Raises LoadFailed if it can't be read, or must not be."""
     check_architecture(checkpoint.read_json(folder / checkpoint.CONFIG))
     try:
         config: PreTrainedConfig = transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
         text = config.get_text_config(decoder=True)
-    except Exception as error:  # whatever transformers raises for values it can't read
+    except Exception as error:  # whatever transformers raises for bad values
         raise LoadFailed(f"transformers can't read its config.json: {one_line(error)}") from error
     if config.is_encoder_decoder or text.is_encoder_decoder:
-        raise LoadFailed("not a causal LM: an encoder-decoder, whose decoder says nothing without an encoder's input")
+        raise LoadFailed("not a causal LM: an encoder-decoder, whose decoder needs an encoder's input")
     layers = getattr(text, "num_hidden_layers", 1)
     if not isinstance(layers, int) or layers < 1:
         raise LoadFailed(f"config.json says num_hidden_layers: {short(repr(layers))}; a model has at least one")
@@ -86,13 +83,13 @@ def configuration(folder: Path) -> PreTrainedConfig:
 
 
 def guesses_ahead(config: PreTrainedConfig) -> bool:
-    """Whether the weights hold layers that guess several tokens ahead, which transformers leaves aside."""
+    """Whether the weights include multi-token prediction layers, which transformers ignores."""
     described = config.get_text_config(decoder=True).to_dict()
     return any(("nextn" in name or "mtp" in name) and bool(value) for name, value in described.items())
 
 
 def quantizer_of(config: PreTrainedConfig) -> Mapping[str, Any] | None:
-    """How the weights are said to be quantised, as config.json describes it; None: not at all."""
+    """The weights' quantisation as config.json describes it; None: none."""
     for each in (config, config.get_text_config(decoder=True)):
         if (found := getattr(each, "quantization_config", None)) is not None:
             return found if isinstance(found, Mapping) else found.to_dict()
@@ -100,12 +97,12 @@ def quantizer_of(config: PreTrainedConfig) -> Mapping[str, Any] | None:
 
 
 def one_line(error: Exception) -> str:
-    """A library's error, short."""
+    """A library's error, shortened."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def _parts(config: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
-    """A configuration and those within it."""
+    """A configuration and those nested in it."""
     if isinstance(config, Mapping):
         yield config
         for name, value in config.items():
@@ -117,22 +114,22 @@ def _parts(config: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
 
 
 def _check_part(part: Mapping[str, Any]) -> None:
-    """Raises LoadFailed where one configuration names code, or files with a say over what is loaded."""
+    """Raises LoadFailed if a configuration names code, or files that change what is loaded."""
     for name, value in part.items():
         if name in ASKED:
             for each in value.values() if isinstance(value, Mapping) else [value]:
                 if not (each is None or isinstance(each, str)) or each not in ASKED[name]:
                     allowed = ", ".join(filter(None, ASKED[name]))
-                    raise LoadFailed(f"config.json asks for {name} {short(repr(each))}; only {allowed} are run here")
+                    raise LoadFailed(f"config.json asks for {name} {short(repr(each))}; only {allowed} are supported")
         elif name in ELSEWHERE:
             if value is not None:
                 raise LoadFailed(f"config.json names {ELSEWHERE[name]} ({name}), which is not supported")
         elif hasattr(PreTrainedConfig, name) and name not in SETTABLE:
-            raise LoadFailed(f"config.json sets {short(name)}, which is a part of transformers and no setting")
+            raise LoadFailed(f"config.json sets {short(name)}, which is internal to transformers")
 
 
 def _check_numbers(value: Any, name: str = "") -> None:
-    """Raises LoadFailed for counts that no model has, of which lists would be made."""
+    """Raises LoadFailed for impossibly large counts, which transformers would build lists of."""
     if isinstance(value, Mapping):
         for key, each in value.items():
             _check_numbers(each, key)
@@ -142,17 +139,17 @@ def _check_numbers(value: Any, name: str = "") -> None:
     elif isinstance(value, int | float):
         most = MOST.get(name.rpartition("_")[2], math.inf)
         if value > most:
-            raise LoadFailed(f"config.json says {short(name)}: {short(str(value))}; at most {most:,} are read here")
+            raise LoadFailed(f"config.json says {short(name)}: {short(str(value))}; the limit here is {most:,}")
 
 
 def _check_quantizer(config: PreTrainedConfig, text: PreTrainedConfig) -> None:
-    """Raises LoadFailed for weights whose quantiser can't be used here; has the others read as plain numbers."""
+    """Raises LoadFailed if the weights' quantiser can't be used here; others are set to dequantise on loading."""
     described = quantizer_of(config)
     if described is None:
         return
     method = str(described.get("quant_method"))
     if method in FETCHING:
-        raise LoadFailed(f"its weights are quantised ({method}) for kernels that would have to be fetched; {PLAIN}")
+        raise LoadFailed(f"its weights are quantised ({method}) for kernels that would have to be downloaded; {PLAIN}")
     if method not in AUTO_QUANTIZER_MAPPING and not (described.get("load_in_8bit") or described.get("load_in_4bit")):
         raise LoadFailed(
             f"its weights are quantised ({short(method)}) in a way transformers {transformers.__version__} can't read; "
@@ -164,7 +161,7 @@ def _check_quantizer(config: PreTrainedConfig, text: PreTrainedConfig) -> None:
     try:
         quantizer = AutoHfQuantizer.from_config(dict(quantizer_of(config) or {}), pre_quantized=True)
         quantizer.validate_environment(device_map=None, weights_only=True)
-    except Exception as error:  # whatever a quantiser lacks, or finds wrong with its description
+    except Exception as error:  # whatever a quantiser is missing
         raise LoadFailed(f"its weights are quantised ({method}), which can't be read: {one_line(error)}") from error
 
 

@@ -1,7 +1,7 @@
-"""Prompts that go on from where they were: transformers' own caches, for models that fit no paged pass.
+"""transformers' own caches of prompts, for models that can't use the paged pass.
 
-What such a cache holds (keys and values, a window of them, a recurrent state) is the model's business; it is copied
-whole before a prompt goes on from it, and cut back to a shorter one where it can be. Knows models; knows no requests.
+Only the model knows what its cache holds (keys and values, a window of them, a recurrent state). It is copied whole
+before a prompt continues from it, and cropped to a shared prefix if it can be.
 """
 
 import copy
@@ -22,7 +22,7 @@ from inference_server.runtime.capability import Sample, difference, take_sample
 from inference_server.stats import KVCacheStats
 
 NAMES = ("past_key_values", "cache_params", "state")  # what models call their cache
-FEW = 4  # tokens computed one by one, where a model goes on by single tokens only; for more, from the beginning
+FEW = 4  # for models that continue by single tokens only: with more to compute, they start from the beginning
 
 logger = structlog.get_logger(__name__)
 
@@ -34,21 +34,21 @@ class CacheEntry:
     cache: Any
     nbytes: int
     end: bool
-    """Whether a prompt ended there, and not just a step of one."""
+    """Whether a prompt ended there, and not just a chunk of one."""
 
 
 class HFCache:
-    """Caches by the tokens they are of, the least recently used dropped first. One thread at a time.
+    """Caches by token ids; the least recently used are evicted first. One thread at a time.
 
-    `used_bytes` counts the storage of all their tensors and the ids, and never passes `limit_bytes`.
+    `used_bytes` counts the storage of their tensors and the ids, and never exceeds `limit_bytes`.
     """
 
     def __init__(self, network: Any, name: str, limit_bytes: int, *, last_only: bool = False) -> None:
-        """`name` is what the network calls its cache; `last_only`: it can be asked for its last logits alone."""
+        """`name` is the network's name for its cache; `last_only`: it can be asked for its last logits alone."""
         self.chunks = True
-        """Whether a prompt goes on by several tokens in one pass."""
+        """Whether a prompt continues by several tokens in one pass."""
         self.cuts = True
-        """Whether a cache can be cut back to any shorter prompt."""
+        """Whether a cache can be cropped to any prefix."""
         self.limit_bytes = limit_bytes
         self.used_bytes = 0
         self.hit_tokens = 0
@@ -60,7 +60,7 @@ class HFCache:
 
     @property
     def stats(self) -> KVCacheStats:
-        """What is counted, from any thread."""
+        """From any thread."""
         stray = self.used_bytes - sum(entry.nbytes for entry in list(self._entries.values()))
         return KVCacheStats(
             self.hit_tokens,
@@ -74,9 +74,9 @@ class HFCache:
 
     @torch.inference_mode()
     def advance(self, token_ids: Sequence[int], most: int) -> tuple[int, Tensor | None]:
-        """Computes up to `most` tokens of a prompt beyond what is cached of it, or all where it can't go on by several.
+        """Computes up to `most` tokens of a prompt beyond the cached ones; all of them without `chunks`.
 
-        How many it computed, and the (V,) float32 logits after the prompt once it has got there.
+        Returns how many, and the (V,) float32 logits after the prompt once it is done.
         """
         done, cache = self._resume(token_ids)
         self.hit_tokens += done
@@ -164,7 +164,7 @@ def _shared(some: bytes, others: bytes) -> int:
 
 
 def _storages(value: Any) -> Iterator[torch.UntypedStorage]:
-    """Of every tensor within a cache, whatever it is made of."""
+    """Of every tensor in a cache, whatever the cache is made of."""
     if isinstance(value, Tensor):
         yield value.untyped_storage()
         return
@@ -179,7 +179,7 @@ def _storages(value: Any) -> Iterator[torch.UntypedStorage]:
 
 
 def build_hf_cache(network: Any, limit_bytes: int, *, last_only: bool) -> HFCache | None:
-    """How a network goes on from its own caches; None where that does not give its numbers, or there is no room.
+    """A network's own caches; None if it gives other numbers with them, or there is no room.
 
     `last_only`: whether it can be asked for its last logits alone.
     """
@@ -191,20 +191,20 @@ def build_hf_cache(network: Any, limit_bytes: int, *, last_only: bool) -> HFCach
     try:
         with torch.inference_mode():
             _try_out(states, take_sample(network, choices=0))
-    except Exception as fault:  # whatever a model does with a cache, its whole pass is right
-        logger.debug("prompts are computed whole", architecture=type(network).__name__, reason=str(fault)[:200])
+    except Exception as fault:  # whatever it is, the whole pass is right
+        logger.debug("own cache not used", architecture=type(network).__name__, reason=str(fault)[:200])
         return None
     return states
 
 
 def _try_out(states: HFCache, sample: Sample) -> None:
-    """Sets `chunks` and `cuts`. Raises an exception of any kind where even single tokens give other numbers."""
+    """Sets `chunks` and `cuts`. Raises an exception of any kind if even single tokens give other numbers."""
     prompt, wanted = sample.prompt, sample.wanted
     at, back = len(prompt) // 2, len(prompt) // 4
     logits, cache = states._forward(prompt[:at], None)
 
     def right(sizes: Sequence[int], cut: int = 0) -> bool:
-        """Whether parts of such sizes, computed after the cache or less of it, give the numbers of the whole prompt."""
+        """Whether chunks of these sizes give the whole prompt's numbers after the cache, or after less of it."""
         again, first, same = copy.deepcopy(cache), at - cut, True
         if cut:
             again.crop(-cut)
@@ -215,9 +215,9 @@ def _try_out(states: HFCache, sample: Sample) -> None:
         return same
 
     if not (difference(logits, wanted[at - 1]) <= sample.tolerance and right([1] * FEW) and right([1])):
-        raise ArithmeticError("it gives other numbers with its cache")
+        raise ArithmeticError("other numbers with the cache")
     states.chunks = right([len(prompt) - at - 1, 1])
     try:
         states.cuts = right([1, 1], back) and (not states.chunks or right([back, back], back))
-    except Exception:  # a cache that forgets
+    except Exception:  # a cache that can't be cropped
         states.cuts = False

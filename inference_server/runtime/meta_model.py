@@ -1,6 +1,6 @@
-"""The network a configuration describes, without its numbers: what it would take, and whether the weights fit it.
+"""The network that a configuration describes, without its weights: how much memory it needs, and whether weights fit.
 
-Built on torch's meta device, where tensors have shapes and no memory. Knows no values and runs no pass.
+Built on torch's meta device, where tensors have shapes and no memory.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ LEAST_PARTS, MOST_PARTS = 10_000, 500_000
 
 
 class Blueprint:
-    """A network's tensors by name, each once however many modules share it."""
+    """A network's tensors by name, shared ones once."""
 
     def __init__(self, network: Any) -> None:
         tied = set(getattr(network, "all_tied_weights_keys", None) or ())
@@ -36,7 +36,7 @@ class Blueprint:
             name: tensor for name, tensor in network.named_parameters() if name not in tied
         }
         self.whole = {name for name, tensor in network.state_dict().items() if not tensor.is_floating_point()}
-        """The names of those of whole numbers."""
+        """Names of integer tensors."""
         self._buffers = sum(tensor.nbytes for tensor in network.buffers())
 
     @property
@@ -45,7 +45,7 @@ class Blueprint:
         return sum(tensor.numel() for tensor in self.parameters.values())
 
     def bytes_at(self, element_bytes: int) -> int:
-        """Memory for the network with floats of that many bytes."""
+        """Memory for the network if a float takes that many bytes."""
         taken: int = self._buffers
         for tensor in self.parameters.values():
             taken += tensor.numel() * (element_bytes if tensor.is_floating_point() else tensor.itemsize)
@@ -53,7 +53,7 @@ class Blueprint:
 
 
 def draw(config: PreTrainedConfig, weights: Weights) -> Blueprint:
-    """The network of a configuration. Raises LoadFailed where it can't be built, or has far more parts than weights."""
+    """The network of a configuration. Raises LoadFailed if it can't be built, or has far more parts than weights."""
     most = min(max(PARTS_PER_TENSOR * len(weights.tensors), LEAST_PARTS), MOST_PARTS)
     try:
         with (
@@ -65,14 +65,14 @@ def draw(config: PreTrainedConfig, weights: Weights) -> Blueprint:
             plan = Blueprint(transformers.AutoModelForCausalLM.from_config(copy.deepcopy(config)))
     except LoadFailed:
         raise
-    except Exception as error:  # whatever transformers raises for values that make no network
+    except Exception as error:  # whatever transformers raises for bad values
         raise LoadFailed(f"transformers can't build it from its config.json: {architecture.one_line(error)}") from error
     return plan
 
 
 @contextlib.contextmanager
 def at_most(parts: int) -> Iterator[None]:
-    """Within, this thread builds no network of more modules and parameters: one more raises LoadFailed."""
+    """Limits the modules and parameters that this thread may build meanwhile; one more raises LoadFailed."""
     here, built = threading.get_ident(), 0
 
     def count(*_: Any) -> None:
@@ -92,18 +92,18 @@ def at_most(parts: int) -> Iterator[None]:
 
 
 def check_sizes(plan: Blueprint, weights: Weights) -> None:
-    """Raises LoadFailed where plain weights' tensors are not of the network's sizes, or hold far too little."""
+    """Raises LoadFailed if unquantised weights don't have the network's sizes, or are far too few."""
     for name, tensor in plan.parameters.items():
-        held = weights.tensors.get(name)
-        if held is not None and held.elements != tensor.numel():
+        found = weights.tensors.get(name)
+        if found is not None and found.elements != tensor.numel():
             raise LoadFailed(
                 f"config.json does not fit the weights: {short(name)} would be {_size(tensor.shape)}, "
-                f"the file has {_size(held.shape)}"
+                f"the file has {_size(found.shape)}"
             )
     if plan.elements > 2 * weights.elements:
         raise LoadFailed(
             f"config.json does not fit the weights: it describes {plan.elements:,} parameters, "
-            f"the files hold {weights.elements:,}"
+            f"the files have {weights.elements:,}"
         )
 
 

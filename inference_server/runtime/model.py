@@ -61,7 +61,7 @@ class Model:
         try:
             network = weight_loader.read(folder, config, dtype).to(place)
             if compiled:
-                network = weight_loader.held(network, folder, config, plan)
+                network = weight_loader.weight_only(network, folder, config, plan)
             stated_limit = checkpoint.context_limit(network.config.get_text_config(), folder)
             return cls.build(network, place, stated_limit, cache_bytes, compiled=compiled)
         except Exception as error:

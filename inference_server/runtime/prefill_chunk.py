@@ -1,15 +1,15 @@
-"""How many tokens a step may compute, learnt from how long steps take. Knows neither models nor clocks."""
+"""The size of prefill chunks, learnt from how long they take. Has no clock of its own."""
 
-LEAST = 16  # fewer would cost nearly as much: a step reads every weight
-FIRST = 64  # before any step was timed
-AIM = 0.8  # of the time allowed, since a step on a busy machine takes longer than the one before
+LEAST = 16  # fewer cost nearly as much: a step reads every weight
+FIRST = 64  # before any chunk was timed
+AIM = 0.8  # of the time allowed, since steps on a busy machine vary
 
 
 class PrefillChunk:
-    """The size of a step that takes at most about `step_s` seconds."""
+    """The size of a chunk that takes about `step_s` seconds at most."""
 
     def __init__(self, most: int, step_s: float) -> None:
-        """A step is never of more than `most` tokens."""
+        """A chunk never has more than `most` tokens."""
         self._most = most
         self._least = min(LEAST, most)
         self._aim_s = AIM * step_s
@@ -17,14 +17,14 @@ class PrefillChunk:
 
     @property
     def tokens(self) -> int:
-        """The most tokens of the next step."""
+        """The most tokens of the next chunk."""
         return int(self._tokens)
 
     def took(self, tokens: int, seconds: float) -> None:
-        """A step of so many tokens took so long. Steps far from full say nothing of full ones.
+        """A chunk of so many tokens took so long. Chunks far from full are ignored.
 
-        Down at once, but not by more than half, for a step may have been disturbed; up by smaller strides, since a step
-        that is too long is what others wait for.
+        The size goes down at once, but at most by half, for the chunk may have been disturbed; it goes up in smaller
+        steps, since others wait for a chunk that is too long.
         """
         if 2 * tokens >= self._tokens:
             change = self._aim_s / max(seconds, 1e-9)

@@ -1,4 +1,4 @@
-"""A network filled with the numbers of its files, if the memory left allows it. Knows no prompts and runs no pass."""
+"""Reads a network's weights from its files, if there is enough memory."""
 
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ ALLOCATION_FAILED = ("not enough memory", "can't allocate memory", "cannot alloc
 
 
 def read(folder: Path, config: PreTrainedConfig, dtype: torch.dtype) -> Any:
-    """The network in evaluation mode, on the CPU. Raises LoadFailed where its weights and the files' are not the same.
+    """The network in evaluation mode, on the CPU. Raises LoadFailed if its weights don't match the files'.
 
-    What nothing reads is left aside, such as masks that older checkpoints hold, unless it belongs to what is read.
+    Tensors that nothing reads, such as masks in older checkpoints, are ignored, unless they belong to what is read.
     """
     transformers.utils.logging.disable_progress_bar()
     network: Any
@@ -31,11 +31,13 @@ def read(folder: Path, config: PreTrainedConfig, dtype: torch.dtype) -> Any:
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,
-        ignore_mismatched_sizes=True,  # told of below, by name
+        ignore_mismatched_sizes=True,  # reported below, by name
         output_loading_info=True,
-    )  # type: ignore[misc]  # its type says nothing of output_loading_info
-    for name, held, wanted in sorted(found["mismatched_keys"]):
-        raise LoadFailed(f"config.json does not fit the weights: {name} would be {[*wanted]}, the file has {[*held]}")
+    )  # type: ignore[misc]  # its type does not know output_loading_info
+    for name, found_shape, wanted in sorted(found["mismatched_keys"]):
+        raise LoadFailed(
+            f"config.json does not fit the weights: {name} would be {[*wanted]}, the file has {[*found_shape]}"
+        )
     missing = sorted(found["missing_keys"])
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -45,8 +47,8 @@ def read(folder: Path, config: PreTrainedConfig, dtype: torch.dtype) -> Any:
     return network.eval()
 
 
-def held(network: Any, folder: Path, config: PreTrainedConfig, plan: Blueprint) -> Any:
-    """The network computing in float32 with its weights as they are, where its code allows; else widened in memory."""
+def weight_only(network: Any, folder: Path, config: PreTrainedConfig, plan: Blueprint) -> Any:
+    """The network with its weights as in the checkpoint, computing in float32; widened if its code needs that."""
     from inference_server.cpu import autotune  # here, since they need numba
     from inference_server.cpu.weight_only_linear import computes_in_float32, replace_linears
 
@@ -61,18 +63,18 @@ def held(network: Any, folder: Path, config: PreTrainedConfig, plan: Blueprint) 
 
 
 def check_room(needed: int, place: torch.device) -> None:
-    """Raises LoadFailed where so many bytes are not free."""
+    """Raises LoadFailed if that many bytes are not free."""
     free = torch.cuda.mem_get_info(place)[0] if place.type == "cuda" else memory.available()
     if free is not None and needed > free:
         raise LoadFailed(f"{out_of_memory(needed)}, {free / 1e9:.1f} GB are free")
 
 
 def out_of_memory(needed: int) -> str:
-    """How much is needed, in words."""
+    """A message with how much is needed."""
     return f"out of memory: needs about {max(needed / 1e9, 0.1):.1f} GB"
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether it was memory that failed."""
-    words = str(error).lower()  # torch's CPU allocator and the mapping of files have no type of their own for it
+    """Whether an error means a lack of memory."""
+    words = str(error).lower()  # torch's CPU allocator and mmap have no exception type for it
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in words for sign in ALLOCATION_FAILED)

@@ -1,1 +1,1 @@
-"""Admission, queue, batches and the one worker thread."""
+"""Admission, the queue, what runs next, and the one worker thread."""

@@ -106,11 +106,11 @@ FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
     "by layer": ({"per_layer_config": {"0": {"attn_implementation": "e/k"}}}, "asks for attn_implementation"),
     "by another name": (
         {"attribute_map": {"harmless": "_attn_implementation_internal"}, "harmless": "evil/kernel"},
-        "config.json sets attribute_map, which is a part of transformers",
+        "config.json sets attribute_map, which is internal to transformers",
     ),
-    "a method": ({"get_text_config": "x"}, "config.json sets get_text_config, which is a part of transformers"),
-    "its class": ({"__class__": "x"}, "config.json sets __class__, which is a part of transformers"),
-    "its values": ({"__dict__": {}}, "config.json sets __dict__, which is a part of transformers"),
+    "a method": ({"get_text_config": "x"}, "config.json sets get_text_config, which is internal to transformers"),
+    "its class": ({"__class__": "x"}, "config.json sets __class__, which is internal to transformers"),
+    "its values": ({"__dict__": {}}, "config.json sets __dict__, which is internal to transformers"),
     "extra files": ({"extra_files": ["../x.safetensors"]}, "config.json sets extra_files"),
     "weights": ({"transformers_weights": "../x.bin"}, "its own weights file (transformers_weights)"),
     "configurations": ({"configuration_files": ["config.4.0.0.json"]}, "other configuration files"),
@@ -123,7 +123,7 @@ FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
     },
     "a quantiser nobody knows": ({"quantization_config": {"quant_method": "mine"}}, "quantised (mine) in a way"),
     "a quantiser in a list": ({"quantization_config": ["mine"]}, "config.json"),
-    "a type of its own": ({"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}}, "needs code of its own"),
+    "a type of its own": ({"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}}, "requires custom code"),
 }
 
 

@@ -156,7 +156,6 @@ async def test_a_model_without_a_beginning_refuses_an_empty_prompt(real: Any, fi
     failed = await refused(real, real.stub.TopK(pb.TopKRequest(model=real.markless, **fields)))
     assert failed.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert bad_field(failed) == next(iter(fields))
-    assert "none to begin a text with" in (failed.details() or "")
 
 
 async def test_a_message_past_grpcs_limit_is_refused(real: Any) -> None:

@@ -59,7 +59,7 @@ async def test_what_failed_is_told_alike_and_without_folders(both: Any, folders:
     words = {
         "header": "weights file model.safetensors is truncated or corrupt: its header is not a JSON object",
         "config": "transformers can't read its config.json: ",
-        "code": "config.json asks for attn_implementation 'evil/kernel'; only eager, sdpa are run here",
+        "code": "config.json asks for attn_implementation 'evil/kernel'; only eager, sdpa are supported",
         "tokenizer": "",
     }
     for name, start in words.items():

@@ -176,7 +176,7 @@ def test_what_cannot_be_recorded_runs_layer_by_layer(record: Callable[[Work], Wo
     (handle,) = kept(runner, [PROMPT[:20]])
     with structlog.testing.capture_logs() as logs:
         logits = [runner.run([Segment(handle, [9], alternatives=True)]) for _ in range(3)]
-    assert [line["event"] for line in logs] == ["steps of this shape run layer by layer"], "told once"
+    assert [line["event"] for line in logs] == ["step not captured, running layer by layer"], "told once"
     assert (logs[0]["rows"], logs[0]["blocks"]) == (1, BLOCKS[0])
     for each in logits:
         torch.testing.assert_close(each[0].softmax(-1), llama[1]([*PROMPT[:20], 9]), atol=1e-4, rtol=0)
@@ -201,7 +201,7 @@ def test_no_more_is_recorded_than_memory_allows() -> None:
         runner.prepare()
     assert step.shapes == [(1, BLOCKS[0]), (2, BLOCKS[0]), (4, BLOCKS[0])]
     assert [(line["event"], line["rows"]) for line in logs] == [
-        ("steps of this shape run layer by layer", rows) for rows in (8, 16)
+        ("step not captured, running layer by layer", rows) for rows in (8, 16)
     ]
     assert all("MiB are free" in line["reason"] for line in logs)
     count = len(asked)

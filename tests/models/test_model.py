@@ -117,7 +117,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a shard lost": (lose_a_shard, r"weights file model-00002-of-.*\.safetensors is missing"),
     "code of its own": (
         lambda f: reconfigure(f, model_type="mine", auto_map={"AutoConfig": "mine.Config"}),
-        "it needs code of its own .* which is never run",
+        "it requires custom code .* which this server never runs",
     ),
     "unknown type": (lambda f: reconfigure(f, model_type="mine"), "does not know its model_type, 'mine'"),
     "no type": (lambda f: overwrite("config.json", b"{}")(f), "does not know its model_type"),
