@@ -151,40 +151,49 @@ class Worker:
 
     def _step(self, sequences: list[Sequence[Any]]) -> None:
         """One step of sequences of one model. If it fails, each is retried alone, so that only the culprits fail."""
-        started = time.monotonic()
-        try:
-            step(sequences)
-        except BaseException as error:  # a panic in a native library is no Exception, and must not end the thread
-            if len(sequences) == 1:
-                self.failed += 1
-                sequences[0].context.run(_fail, sequences[0], error)
-                return
-            logger.warning(
-                "batch failed, retrying its requests individually",
-                model=sequences[0].executor.name, error=repr(error)[:300],
-            )  # fmt: skip
-            for sequence in sequences:
-                if not sequence.done and sequence.wanted(time.monotonic()):
-                    self.watchdog.begin()
-                    self._step([sequence])
-                elif sequence.done:
+        started, count = time.monotonic(), len(sequences)
+        left = list(sequences)
+
+        def finish_done() -> None:
+            spent_s = time.monotonic() - started
+            for sequence in left:
+                sequence.began = started if sequence.began is None else sequence.began
+                if sequence.done:
+                    spend(sequence, spent_s, count)
                     self._finish(sequence)
-                else:
-                    self._expire(sequence)
+            left[:] = [sequence for sequence in left if not sequence.done]
+
+        try:
+            step(sequences, on_match=finish_done)
+        except BaseException as error:  # a panic in a native library is no Exception, and must not end the thread
+            self._retry(left, error)
             return
         spent_s = time.monotonic() - started
-        self.batch_sizes[len(sequences)] += 1
+        self.batch_sizes[count] += 1
         with self._changed:
             answered = sum(each.done for each in sequences)
             self._window.answered(answered, self._waiting.new, spent_s, started + spent_s)
+        finish_done()
+        for sequence in left:
+            spend(sequence, spent_s, count)
+            self._put_back(sequence)
+
+    def _retry(self, sequences: list[Sequence[Any]], error: BaseException) -> None:
+        """Runs the sequences of a failed step one at a time; fails a single one."""
+        if len(sequences) == 1:
+            self.failed += 1
+            sequences[0].context.run(_fail, sequences[0], error)
+            return
+        model = sequences[0].executor.name if sequences else None
+        logger.warning("batch failed, retrying its requests individually", model=model, error=repr(error)[:300])
         for sequence in sequences:
-            sequence.began = started if sequence.began is None else sequence.began
-            sequence.compute_s += spent_s
-            sequence.share_s += spent_s / len(sequences)
             if sequence.done:
                 self._finish(sequence)
+            elif sequence.wanted(time.monotonic()):
+                self.watchdog.begin()
+                self._step([sequence])
             else:
-                self._put_back(sequence)
+                self._expire(sequence)
 
     def _finish(self, sequence: Sequence[Any]) -> None:
         self.mean_s += RECENT * (sequence.share_s - self.mean_s)
@@ -203,14 +212,22 @@ class Worker:
         sequence.finish(Stopping(STOPPING))
 
 
-def step(sequences: list[Sequence[Any]]) -> None:
-    """Takes sequences of one model a step further."""
+def step(sequences: list[Sequence[Any]], on_match: Callable[[], object] = lambda: None) -> None:
+    """Takes sequences of one model a step further. Calls `on_match` once those answered from the cache are done."""
     executor = sequences[0].executor
     try:
-        if matched := executor.match(sequences):
+        matched = executor.match(sequences)
+        on_match()
+        if matched:
             executor.execute(schedule(matched, executor.limits))
     finally:
         executor.release()
+
+
+def spend(sequence: Sequence[Any], spent_s: float, count: int) -> None:
+    """Accounts for a step that took so long and was shared by `count` sequences."""
+    sequence.compute_s += spent_s
+    sequence.share_s += spent_s / count
 
 
 def _fail(sequence: Sequence[Any], error: BaseException) -> None:

@@ -48,6 +48,33 @@ async def test_who_left_while_a_batch_failed_is_not_computed_again(scheduler: Sc
     await until(lambda: scheduler.in_flight == 0)
 
 
+async def test_an_answer_from_the_cache_does_not_wait_for_the_others_pass(bench: Bench) -> None:
+    first = await bench.occupied()
+    bench.cached = {"known"}
+    new, known = bench.begin("new"), bench.begin("known")
+    await settled()
+    bench.permit()
+    await bench.computing()
+    assert await answers(first, known) == ["FIRST", "KNOWN"]
+    assert not new.done()
+    bench.permit()
+    assert await answers(new) == ["NEW"]
+    assert bench.batches == [["first"], ["new"]]
+
+
+async def test_a_batch_that_fails_leaves_what_the_cache_answered_alone(bench: Bench) -> None:
+    first = await bench.occupied()
+    bench.cached = {"known"}
+    guilty, known = bench.begin("bad"), bench.begin("known")
+    await settled()
+    bench.free = True
+    bench.permit()
+    with pytest.raises(ComputeFailed):
+        await guilty
+    assert await answers(first, known) == ["FIRST", "KNOWN"]
+    assert bench.batches == [["first"], ["bad"]]
+
+
 async def test_a_domain_error_reaches_its_caller_as_it_is(bench: Bench) -> None:
     bench.free = True
     with pytest.raises(InvalidField, match="refused"):
