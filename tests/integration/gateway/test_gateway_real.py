@@ -75,8 +75,8 @@ def test_what_this_model_cannot_take(web: httpx.Client) -> None:
     table: list[tuple[dict[str, Any], str, str]] = [
         ({"token_ids": [size]}, "token_ids", f"from 0 to {size - 1:,}, got {size:,}"),
         ({"text": "hi", "watch_token_ids": [size]}, "watch_token_ids", f"from 0 to {size - 1:,}, got {size:,}"),
-        ({"token_ids": [5] * (limit + 1)}, "token_ids", f"at most {limit:,} tokens"),
-        ({"text": "word " * 5 * limit}, "text", f"at most {limit:,} tokens"),
+        ({"token_ids": [5] * (limit + 1)}, "token_ids", f"context window is {limit:,}"),
+        ({"text": "word " * 5 * limit}, "text", f"context window is {limit:,}"),
         ({"text": "a" * 1_000_001}, "text", "at most 1,000,000 bytes"),
     ]
     for body, field, words in table:
