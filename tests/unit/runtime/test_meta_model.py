@@ -35,7 +35,7 @@ def test_weights_of_its_sizes_fit() -> None:
     name = "model.norm.weight"
     with pytest.raises(LoadFailed, match=rf"{name} would be 64, the file has 2 x 64"):
         meta_model.check_sizes(plan, weights({**shapes, name: (2, 64)}))
-    with pytest.raises(LoadFailed, match="the files hold 64"):
+    with pytest.raises(LoadFailed, match="the files have 64"):
         meta_model.check_sizes(plan, weights({name: (64,)}))
 
 

@@ -27,7 +27,7 @@ def test_held_out_stories_are_the_last_and_are_never_trained_on(stories: Path) -
     training, held_out = corpus.split(corpus.read_stories(stories), 5)
     assert len(training) == 35
     assert [story.split(". ")[0] + "." for story in held_out] == [f"Held out story number {i}." for i in range(5)]
-    with pytest.raises(ValueError, match="needs more than the 40 held out"):
+    with pytest.raises(ValueError, match="more than 40 are needed"):
         corpus.split(training + held_out, 40)
 
 
