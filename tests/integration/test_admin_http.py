@@ -195,7 +195,7 @@ async def test_what_is_not_there() -> None:
 
 async def test_an_event_loop_that_does_not_turn_is_not_alive() -> None:
     async with monitored() as here:
-        here.server.monitor.live_within_s = 0.1
+        here.server.admin.live_within_s = 0.1
         answered = []
 
         def ask() -> None:

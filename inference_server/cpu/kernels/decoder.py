@@ -13,19 +13,26 @@ from inference_server.cpu.kernels.attention import ROW, TILE, attend, store, tas
 from inference_server.cpu.kernels.product import bounds, product
 from inference_server.cpu.kernels.team import SOURCES, Body, here, meet
 from inference_server.cpu.kernels.tiles import KIND_TAGS
-from inference_server.cpu.kernels.vectors import BLOCK, exponential, floats, integers
+from inference_server.cpu.kernels.vectors import BLOCK, exponential, floats, integers, pointer_to, untyped
 
-# table header: counts and addresses of one pass
-(
-    ROWS, TILES, ANSWERS, LAYERS, HIDDEN, HEADS, GROUPS, WIDTH, INNER, VOCABULARY, BLOCK_STEP, ROW_TABLE, TILE_TABLE,
-    ANSWER_LIST, BLOCK_LIST, COSINES, SINES, STATES, QUERIES, KEYS, VALUES, MIXED, GATE, UP, NORMED, NORMED_STEP,
-    SCRATCH, SCRATCH_STEP, LOGITS, FLOATS, FINAL_NORM, OUTPUT_WEIGHT, LAYER_TABLE, HEAD_SIZE,
-) = range(34)  # fmt: skip
-# one layer's entries; address 0: absent
-(
-    L_NORM, L_QUERY, L_QUERY_BIAS, L_KEY, L_KEY_BIAS, L_VALUE, L_VALUE_BIAS, L_OUTPUT, L_OUTPUT_BIAS, L_QUERY_NORM,
-    L_KEY_NORM, L_SECOND_NORM, L_GATE, L_UP, L_DOWN, L_KEY_STORE, L_VALUE_STORE, L_WINDOW, LAYER_SIZE,
-) = range(19)  # fmt: skip
+
+def _fields(names: str) -> np.dtype[Any]:
+    """A record of int64 numbers."""
+    return np.dtype([(name, np.int64) for name in names.split()])
+
+
+PASS = _fields("""
+    rows tiles answers layers hidden heads groups width inner vocabulary block_step row_table tile_table answer_list
+    block_list cosines sines states queries keys values mixed gate up normed normed_step scratch scratch_step logits
+    floats final_norm output_weight layer_table
+""")
+"""Counts and addresses of one pass; steps are in bytes."""
+
+LAYER = _fields("""
+    norm query query_bias key key_bias value value_bias output output_bias query_norm key_norm second_norm gate up down
+    key_store value_store window
+""")
+"""Addresses of one layer; 0: it has none."""
 
 
 @njit(nogil=True, fastmath={"reassoc", "contract"})
@@ -84,107 +91,108 @@ def _gate(gate: int, up: int, rows: int, count: int, first: int, last: int) -> N
 @njit(nogil=True)
 def _rotate_and_store(table: Any, layer: Any, row_table: Any) -> None:
     """Applies rotary embeddings to new queries and keys, and stores new keys and values."""
-    rows, heads, groups, width = table[ROWS], table[HEADS], table[GROUPS], table[WIDTH]
+    rows, heads, groups, width = table.rows, table.heads, table.groups, table.width
     share, inside = heads // groups, width * BLOCK * 4
-    epsilon = floats(table[FLOATS], 2)[0]
+    epsilon = floats(table.floats, 2)[0]
     first_task, last_task = tasks(rows * groups)
     for task in range(first_task, last_task):
         m, g = task % rows, task // rows
-        query = table[QUERIES] + (m * heads + g * share) * width * 4
-        key, value = (table[KEYS] + (m * groups + g) * width * 4, table[VALUES] + (m * groups + g) * width * 4)
-        cosines, sines = table[COSINES] + m * width * 4, table[SINES] + m * width * 4
+        query = table.queries + (m * heads + g * share) * width * 4
+        key, value = (table.keys + (m * groups + g) * width * 4, table.values + (m * groups + g) * width * 4)
+        cosines, sines = table.cosines + m * width * 4, table.sines + m * width * 4
         for h in range(share):
-            if layer[L_QUERY_NORM]:
-                _norm(query + h * width * 4, layer[L_QUERY_NORM], width, epsilon, query + h * width * 4)
+            if layer.query_norm:
+                _norm(query + h * width * 4, layer.query_norm, width, epsilon, query + h * width * 4)
             _rotate(query + h * width * 4, cosines, sines, width)
-        if layer[L_KEY_NORM]:
-            _norm(key, layer[L_KEY_NORM], width, epsilon, key)
+        if layer.key_norm:
+            _norm(key, layer.key_norm, width, epsilon, key)
         _rotate(key, cosines, sines, width)
         slot = row_table[m * ROW + 2]
         if slot >= 0:
-            keys, values = layer[L_KEY_STORE] + g * inside, layer[L_VALUE_STORE] + g * inside
-            store(key, value, width, width, keys, values, table[BLOCK_STEP], slot)
+            keys, values = layer.key_store + g * inside, layer.value_store + g * inside
+            store(key, value, width, width, keys, values, table.block_step, slot)
 
 
 @njit(nogil=True)
 def _attention(table: Any, layer: Any, row_table: Any) -> None:
-    tiles, heads, groups, width = table[TILES], table[HEADS], table[GROUPS], table[WIDTH]
+    tiles, heads, groups, width = table.tiles, table.heads, table.groups, table.width
     share, inside = heads // groups, width * BLOCK * 4
-    tile_table, scaling = integers(table[TILE_TABLE], tiles * TILE), floats(table[FLOATS], 2)[1]
-    scratch = table[SCRATCH] + here() * table[SCRATCH_STEP]
+    tile_table, scaling = integers(table.tile_table, tiles * TILE), floats(table.floats, 2)[1]
+    scratch = table.scratch + here() * table.scratch_step
     task, last_task = tasks(tiles * groups)
     while task < last_task:
-        index, g, many = turn(task, last_task, table[ROWS], tiles, groups)
+        index, g, many = turn(task, last_task, table.rows, tiles, groups)
         task += many
         tile = index * TILE
         m, count, apart = tile_table[tile], tile_table[tile + 1], tile_table[tile + 2]
         first, position = row_table[m * ROW], row_table[m * ROW + 1]
-        blocks = integers(table[BLOCK_LIST] + first * 8, (position + count) // BLOCK + 1)
+        blocks = integers(table.block_list + first * 8, (position + count) // BLOCK + 1)
         head, row = (m * heads + g * share) * width * 4, (m * groups + g) * width * 4
         attend(
-            table[QUERIES] + head, table[KEYS] + row, table[VALUES] + row, table[MIXED] + head, count, share, heads,
-            groups, many, width, width, layer[L_KEY_STORE] + g * inside, layer[L_VALUE_STORE] + g * inside,
-            table[BLOCK_STEP], blocks, position, apart, layer[L_WINDOW], scaling, scratch,
+            table.queries + head, table.keys + row, table.values + row, table.mixed + head, count, share, heads,
+            groups, many, width, width, layer.key_store + g * inside, layer.value_store + g * inside,
+            table.block_step, blocks, position, apart, layer.window, scaling, scratch,
         )  # fmt: skip
 
 
 @njit(nogil=True)
 def _pass(kind: Any, pointer: Any) -> None:
-    table = carray(pointer, HEAD_SIZE)
+    table = carray(untyped(pointer), (1,), dtype=PASS)[0]
+    layers = carray(pointer_to(table.layer_table), (table.layers,), dtype=LAYER)
     rows, hidden, heads, groups, width, inner = (
-        table[ROWS],
-        table[HIDDEN],
-        table[HEADS],
-        table[GROUPS],
-        table[WIDTH],
-        table[INNER],
+        table.rows,
+        table.hidden,
+        table.heads,
+        table.groups,
+        table.width,
+        table.inner,
     )
-    epsilon = floats(table[FLOATS], 2)[0]
+    epsilon = floats(table.floats, 2)[0]
     states, queries, keys, values, mixed, gate, up = (
-        table[STATES], table[QUERIES], table[KEYS], table[VALUES], table[MIXED], table[GATE], table[UP],
+        table.states, table.queries, table.keys, table.values, table.mixed, table.gate, table.up,
     )  # fmt: skip
-    normed = table[NORMED] + here() * table[NORMED_STEP]
-    row_table = integers(table[ROW_TABLE], rows * ROW)
+    normed = table.normed + here() * table.normed_step
+    row_table = integers(table.row_table, rows * ROW)
     own = bounds(hidden)
-    for index in range(table[LAYERS]):
-        layer = integers(table[LAYER_TABLE] + index * LAYER_SIZE * 8, LAYER_SIZE)
-        _norm_rows(states, layer[L_NORM], rows, hidden, epsilon, normed)
+    for index in range(table.layers):
+        layer = layers[index]
+        _norm_rows(states, layer.norm, rows, hidden, epsilon, normed)
         first, last = bounds(heads * width)
-        product(kind, normed, rows, layer[L_QUERY], hidden, first, last, queries, heads * width)
-        _add(queries, layer[L_QUERY_BIAS], rows, heads * width, first, last, 0)
+        product(kind, normed, rows, layer.query, hidden, first, last, queries, heads * width)
+        _add(queries, layer.query_bias, rows, heads * width, first, last, 0)
         first, last = bounds(groups * width)
-        product(kind, normed, rows, layer[L_KEY], hidden, first, last, keys, groups * width)
-        _add(keys, layer[L_KEY_BIAS], rows, groups * width, first, last, 0)
-        product(kind, normed, rows, layer[L_VALUE], hidden, first, last, values, groups * width)
-        _add(values, layer[L_VALUE_BIAS], rows, groups * width, first, last, 0)
+        product(kind, normed, rows, layer.key, hidden, first, last, keys, groups * width)
+        _add(keys, layer.key_bias, rows, groups * width, first, last, 0)
+        product(kind, normed, rows, layer.value, hidden, first, last, values, groups * width)
+        _add(values, layer.value_bias, rows, groups * width, first, last, 0)
         meet()
         _rotate_and_store(table, layer, row_table)
         meet()
         _attention(table, layer, row_table)
         meet()
-        product(kind, mixed, rows, layer[L_OUTPUT], heads * width, own[0], own[1], up, hidden)
-        _add(up, layer[L_OUTPUT_BIAS], rows, hidden, own[0], own[1], states)
+        product(kind, mixed, rows, layer.output, heads * width, own[0], own[1], up, hidden)
+        _add(up, layer.output_bias, rows, hidden, own[0], own[1], states)
         meet()
-        _norm_rows(states, layer[L_SECOND_NORM], rows, hidden, epsilon, normed)
+        _norm_rows(states, layer.second_norm, rows, hidden, epsilon, normed)
         first, last = bounds(inner)
-        product(kind, normed, rows, layer[L_GATE], hidden, first, last, gate, inner)
-        product(kind, normed, rows, layer[L_UP], hidden, first, last, up, inner)
+        product(kind, normed, rows, layer.gate, hidden, first, last, gate, inner)
+        product(kind, normed, rows, layer.up, hidden, first, last, up, inner)
         _gate(gate, up, rows, inner, first, last)
         meet()
-        product(kind, gate, rows, layer[L_DOWN], inner, own[0], own[1], queries, hidden)
+        product(kind, gate, rows, layer.down, inner, own[0], own[1], queries, hidden)
         _add(queries, 0, rows, hidden, own[0], own[1], states)
         meet()
-    answers = integers(table[ANSWER_LIST], table[ANSWERS])
+    answers = integers(table.answer_list, table.answers)
     for index in range(len(answers)):
         at = states + answers[index] * hidden * 4
-        _norm(at, table[FINAL_NORM], hidden, epsilon, normed + index * hidden * 4)
-    first, last = bounds(table[VOCABULARY])
-    product(kind, normed, len(answers), table[OUTPUT_WEIGHT], hidden, first, last, table[LOGITS], table[VOCABULARY])
+        _norm(at, table.final_norm, hidden, epsilon, normed + index * hidden * 4)
+    first, last = bounds(table.vocabulary)
+    product(kind, normed, len(answers), table.output_weight, hidden, first, last, table.logits, table.vocabulary)
 
 
 @cache
 def decoder_body(kind: int) -> Body:
-    """The pass for one weight dtype; the table's FLOATS are epsilon and scaling."""
+    """The pass for one weight dtype; `floats` of its PASS are epsilon and scaling."""
     sources, tag = SOURCES, KIND_TAGS[kind]
 
     def body(pointer: Any) -> None:

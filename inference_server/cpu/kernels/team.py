@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import llvmlite.binding
-import numpy as np
 from numba import cfunc, types
 from numpy.typing import NDArray
 
@@ -67,6 +66,6 @@ class Body:
             self._compiled = cfunc(BODY)(function)
         self._address = self._compiled.address
 
-    def run(self, table: NDArray[np.int64], threads: int) -> None:
-        """Runs it and waits, without the GIL."""
+    def run(self, table: NDArray[Any], threads: int) -> None:
+        """Runs it on a table of int64 numbers, or records of them, and waits without the GIL."""
         self._start(self._address, table.ctypes.data, threads, 0)

@@ -28,6 +28,16 @@ def _as_pointer(typing: Any, address: Any) -> Any:
 
 
 @intrinsic
+def _as_untyped(typing: Any, pointer: Any) -> Any:
+    """Pointer → untyped pointer."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(pointer), generate
+
+
+@intrinsic
 def _as_number(typing: Any, bits: Any) -> Any:
     """Reinterprets int32 as float32."""
 
@@ -37,26 +47,27 @@ def _as_number(typing: Any, bits: Any) -> Any:
     return types.float32(types.int32), generate
 
 
-_pointer: Any = _as_pointer
+pointer_to: Any = _as_pointer
+untyped: Any = _as_untyped
 _as_float: Any = _as_number
 
 
 @njit(nogil=True)
 def floats(address: int, count: int) -> Any:
     """The `count` float32 numbers at an address."""
-    return carray(_pointer(address), (count,), dtype=np.float32)
+    return carray(pointer_to(address), (count,), dtype=np.float32)
 
 
 @njit(nogil=True)
 def doubles(address: int, count: int) -> Any:
     """The `count` float64 numbers at an address."""
-    return carray(_pointer(address), (count,), dtype=np.float64)
+    return carray(pointer_to(address), (count,), dtype=np.float64)
 
 
 @njit(nogil=True)
 def integers(address: int, count: int) -> Any:
     """The `count` int64 numbers at an address."""
-    return carray(_pointer(address), (count,), dtype=np.int64)
+    return carray(pointer_to(address), (count,), dtype=np.int64)
 
 
 @njit(nogil=True, fastmath={"contract", "nsz"})
