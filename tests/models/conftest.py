@@ -15,7 +15,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer
 from torch import Tensor
-from workers import FakeExecutor
+from workers import FakeExecutor, settled
 
 from inference_server.engine import engine
 from inference_server.engine.engine import Engine
@@ -81,7 +81,7 @@ class Cell:
         with self.scheduler.admit() as permit:
             held = asyncio.create_task(self.scheduler.run(gate.sequence(0, permit)))
             asked = [asyncio.create_task(coroutine) for coroutine in ask()]
-            await asyncio.sleep(0)  # each runs up to its place in the queue
+            await settled()  # each waits in the queue, or has left it
             free.set()
             await held
             return await asyncio.gather(*asked)
