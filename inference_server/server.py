@@ -16,7 +16,7 @@ from inference_server.api import auth
 from inference_server.api.channel_options import options
 from inference_server.api.health import Health
 from inference_server.api.info import ServerInfo
-from inference_server.api.interceptors import CallLimit, LenientDecoder
+from inference_server.api.interceptors import MAX_CALLS, CallLimit, LenientDecoder
 from inference_server.api.service import NextTokenService
 from inference_server.host import memory
 from inference_server.host.memory import Shares, divide
@@ -67,7 +67,8 @@ class InferenceServer:
         self._certificates = auth.certificates(settings)
         secrets = bearer.read(settings.auth_token, settings.auth_token_file)
         authenticator = (auth.Authenticator(secrets, self.metrics.count_unauthenticated),) if secrets else ()
-        interceptors = (*authenticator, CallLimit(self.metrics.count_turned_away), LenientDecoder(SERVICE))
+        limit = CallLimit(self.metrics.count_turned_away, max(MAX_CALLS, 4 * settings.queue_limit))
+        interceptors = (*authenticator, limit, LenientDecoder(SERVICE))
         self._grpc = grpc.aio.server(interceptors=interceptors, options=options(settings))
 
     async def start(self) -> None:

@@ -12,10 +12,10 @@ from inference_server.api.service import REQUEST_ID_KEY, STATUS, refuse
 from inference_server.errors import Overloaded
 from service_kit import logs
 
-MAX_CALLS = 12_288  # open calls, about 25 kB each; more than two connections can open
+MAX_CALLS = 4_096  # open calls of 32 connections, about 25 kB each
 PROBES = f"/{health.SERVICE_NAME}/Check"  # always admitted: a server that rejects its probes would be restarted
 RETRY_AFTER_S = 1.0
-AT_CAPACITY = f"server at capacity ({MAX_CALLS:,} open calls); retry later"
+AT_CAPACITY = "server at capacity (too many open calls); retry later"
 
 
 class LenientDecoder(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone

@@ -28,6 +28,7 @@ def guarded(tiers: Tiers, gateway_mb: float = GROWN_MB, inference_mb: float = GR
 
     The bystanders ask before, meanwhile and after; over HTTP from another address than 127.0.0.1.
     """
+    tiers.rest()
     with standing_by([OverHttp(tiers.http), OverGrpc(tiers.target)]) as (visitor, caller):
         visitor.more()
         caller.more()

@@ -1,8 +1,10 @@
 """Both services as the real commands on free ports, and how much memory each takes. Knows no attack."""
 
 import contextlib
+import re
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -14,6 +16,7 @@ from servers import PATIENCE_S, ServerProcess, server_process
 
 SAMPLE_S = 0.02
 MB = 1e6
+NOTHING_IN_FLIGHT = re.compile(r"^nexttoken_inference_requests_in_flight 0(\.0)?$", re.MULTILINE)
 Address = tuple[str, int]
 
 
@@ -37,6 +40,14 @@ class Tiers:
         """Where raw sockets reach the gateway."""
         parts = urlsplit(self.url)
         return "127.0.0.1", parts.port or 80
+
+    def rest(self) -> None:
+        """Returns once the inference server has no request in flight, such as those of an earlier attack."""
+        host, port = self.monitor
+        limit = time.monotonic() + PATIENCE_S
+        while not NOTHING_IN_FLIGHT.search(self.web.get(f"http://{host}:{port}/metrics").text):
+            assert time.monotonic() < limit, "the inference server does not come to rest"
+            time.sleep(SAMPLE_S)
 
     @property
     def grpc(self) -> Address:
