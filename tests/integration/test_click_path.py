@@ -86,4 +86,5 @@ async def test_a_prefetched_click_runs_no_pass() -> None:
                 await asyncio.sleep(0.05)
         files, answer = await recorder.of(stub, clicked)
     assert answer.lookahead_hit
-    assert not {"attention/batch.py", "attention/paged_attention.py"} & set(files)
+    described = files.index("sampling/distribution.py")  # behind it, the next prefetch may begin
+    assert not {"attention/batch.py", "attention/paged_attention.py"} & set(files[:described])
