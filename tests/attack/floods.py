@@ -51,14 +51,8 @@ FLOODS = AT_GATEWAY | AT_INFERENCE
 
 @contextlib.contextmanager
 def flooding(name: str, tiers: Tiers, seconds: float) -> Iterator[None]:
-    """A flood from a process of its own; within it, the test watches the others until the flood has ended.
-
-    The process gives way to all others: an attacker has a machine of its own and takes no time of the services' one.
-    """
+    """A flood from a process of its own; within it, the test watches the others until the flood has ended."""
     command = [
-        "nice",
-        "-n",
-        "19",
         sys.executable,
         "-m",
         "attack.floods",

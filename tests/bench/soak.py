@@ -37,7 +37,7 @@ WORDS = [
     "her",
     "dog",
 ]
-ROUNDS = 6  # of further work where something grew: more than the threads that asyncio's own pool may start
+POOL_THREADS = 6  # of asyncio's own pool on two cores
 SETTLED_S = 3.0  # after the first work, for what ends by itself
 CACHE_MB = "48"  # full soon: what is kept then no longer grows
 
@@ -134,7 +134,7 @@ async def work(url: str, seconds: float) -> Soaked:
 async def soak(url: str, vitals: list[Vitals], seconds: float) -> tuple[Soaked, list[str]]:
     """What became of the work, and what grew that must not; after a sixth of the time more to warm up.
 
-    A pool of threads may still be filling up by its own bounds: only what the same work makes grow again has grown.
+    A pool of threads may still be filling up to its limit: threads have grown if the same work makes them grow again.
     """
     await work(url, seconds / 6)
     await asyncio.sleep(SETTLED_S)
@@ -142,11 +142,12 @@ async def soak(url: str, vitals: list[Vitals], seconds: float) -> tuple[Soaked, 
     async with watched(vitals):
         soaked = await work(url, seconds)
     grown = await still_grown(vitals, before)
-    for _ in range(ROUNDS if grown else 0):
+    for _ in range(POOL_THREADS):
+        if not grown or not all(": threads " in each for each in grown):
+            break
         before = [await each.at_rest() for each in vitals]
         soaked += await work(url, seconds / 2)
-        if not (grown := await still_grown(vitals, before)):
-            break
+        grown = await still_grown(vitals, before)
     return soaked, grown
 
 

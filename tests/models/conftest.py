@@ -93,6 +93,20 @@ def no_progress_bars() -> None:
 
 
 @pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that loads."""
+    folder = tmp_path_factory.mktemp("sound")
+    architectures.build("llama", 300, folder)
+    return folder
+
+
+@pytest.fixture
+def folder(sound: Path, tmp_path: Path) -> Path:
+    """A copy of it to damage."""
+    return Path(shutil.copytree(sound, tmp_path / "model"))
+
+
+@pytest.fixture(scope="session")
 def scheduler() -> Iterator[Scheduler]:
     scheduler = Scheduler(queue_limit=64, batch_size=16)
     yield scheduler

@@ -22,20 +22,6 @@ from models import architectures
 IDS = [5, 6, 7, 11]
 
 
-@pytest.fixture(scope="session")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that loads."""
-    folder = tmp_path_factory.mktemp("sound")
-    architectures.build("llama", 300, folder)
-    return folder
-
-
-@pytest.fixture
-def folder(sound: Path, tmp_path: Path) -> Path:
-    """A copy of it to damage."""
-    return Path(shutil.copytree(sound, tmp_path / "model"))
-
-
 def reconfigure(folder: Path, **changes: Any) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))

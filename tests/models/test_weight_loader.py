@@ -16,24 +16,11 @@ from torch import Tensor
 from inference_server.errors import LoadFailed
 from inference_server.host import memory
 from inference_server.runtime.model import Model
-from models import architectures
 
 IDS = [5, 6, 7, 11]
 FP8 = torch.float8_e4m3fn
 QKV = "model.layers.1.self_attn.q_proj"
 Tensors = dict[str, Tensor]
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sound")
-    architectures.build("llama", 300, folder)
-    return folder
-
-
-@pytest.fixture
-def folder(sound: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(sound, tmp_path / "model"))
 
 
 def rewrite(folder: Path, change: Callable[[Tensors], Any], **config: Any) -> None:
