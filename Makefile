@@ -61,7 +61,7 @@ soak: $(VENV)/.dev  ## long lives and ten minutes of mixed load; checks that not
 	$(BIN)/pytest tests/models -m soak $(SIDE_BY_SIDE)
 	PYTHONPATH=tests:tests/support $(BIN)/python -m bench.soak $(or $(MINUTES),10)
 
-check: lint types proto-check audit  ## format, lint, types, contract, dependency audit
+check: lint types proto-check audit chart  ## format, lint, types, contract, dependency audit, Helm chart
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -69,6 +69,9 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
+
+chart: $(VENV)/.dev  ## the Helm chart, rendered and checked against Kubernetes' schemas
+	$(BIN)/pytest -q tests/deploy
 
 audit: $(VENV)/.dev  ## check the pinned dependencies for known vulnerabilities, if the network allows
 	tools/audit $(VENV)
@@ -104,4 +107,4 @@ $(NODE_TOOLS)/node_modules/.bin/buf: $(VENV)/.dev
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/npm install --silent --no-save --no-audit --no-fund --prefix $(NODE_TOOLS) @bufbuild/buf@$(BUF_VERSION)
 	@touch $@
 
-.PHONY: help run test real attack fuzz e2e e2e-network e2e-compose picture bench bench-gpu bench-llamacpp soak check lint types audit format proto proto-check train clean
+.PHONY: help run test real attack fuzz e2e e2e-network e2e-compose picture bench bench-gpu bench-llamacpp soak check chart lint types audit format proto proto-check train clean
