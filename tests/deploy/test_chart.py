@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
+from kubernetes_validate.utils import validate
 from msgspec import Struct
 from servers import ROOT
 
@@ -82,7 +82,7 @@ class TestEachSetOfValues:
         checked = [document for document in rendered(values) if document["apiVersion"] not in CUSTOM]
         assert checked
         for document in checked:
-            kubernetes_validate.validate(document, version, strict=True)
+            validate(document, version, strict=True)
 
     @pytest.mark.parametrize("component", ["gateway", "inference"])
     def test_the_service_accepts_its_settings(self, values: Path, component: str) -> None:
