@@ -22,6 +22,7 @@
 import { cut } from "./cuts.js";
 import { redraw } from "./distribution.js";
 import { draws } from "./draws.js";
+import { showing } from "./frame.js";
 import { chosen, watched } from "./lookback.js";
 import { answerKey } from "./state.js";
 import * as tree from "./tree.js";
@@ -35,7 +36,7 @@ export const BREADTH = 200; // candidates to request when filters or comparisons
  */
 export function wanted(state, even = false) {
   const { model } = state;
-  const settings = state.open.more || state.pins.length ? { ...state.settings, topK: Math.max(breadth(state), state.settings.topK) } : state.settings;
+  const settings = showing(state, "settings") || state.pins.length ? { ...state.settings, topK: Math.max(breadth(state), state.settings.topK) } : state.settings;
   if (model === null || state.dragging) return null;
   /** @type {Question} */
   const question = { key: "", model, text: state.draft, tokenIds: null, settings, draws: draws(state), watch: [], whole: true };

@@ -18,8 +18,6 @@
  * @property {"roll" | "write" | "tally"} kind  roll: one token; write: one after another; tally: many at one position, none appended
  * @property {number} wrote  tokens generated so far
  *
- * @typedef {"more" | "steps" | "paths" | "likely"} Panel
- *
  * @typedef {"queued" | "downloading" | "loading" | "ready" | "failed"} ModelState
  *
  * @typedef {object} Facts

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from pages import OpenPage, Stack, body, click_bar, number, settled, shoot, write
+from pages import OpenPage, Stack, body, click_bar, number, open_tab, settled, shoot, write
 from playwright.sync_api import Locator, Page, Route, expect
 
 TEXT = "The little girl was very"
@@ -15,7 +15,7 @@ TEXT = "The little girl was very"
 @pytest.fixture
 def page(page: Page) -> Page:
     write(page, TEXT)
-    page.get_by_text("How likely is …?", exact=True).click()
+    open_tab(page, "Numbers")
     return page
 
 
@@ -188,7 +188,7 @@ def test_a_text_full_of_markup_is_text(page: Page) -> None:
 def test_it_fits(open_page: OpenPage, stack: Stack, width: int, height: int, scheme: str) -> None:
     page = open_page(stack.url, viewport={"width": width, "height": height}, color_scheme=scheme)
     write(page, TEXT)
-    page.get_by_text("How likely is …?", exact=True).click()
+    open_tab(page, "Numbers")
     look_up(page, "happy to see the dog", 2)
     page.locator(".chances").scroll_into_view_if_needed()
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")

@@ -4,7 +4,7 @@ import itertools
 import re
 
 import pytest
-from pages import OpenPage, Stack, click_bar, focused, rows, settled, shoot, write
+from pages import OpenPage, Stack, click_bar, focused, open_tab, rows, settled, shoot, write
 from playwright.sync_api import Page, Route, expect
 
 EXAMPLES = 12
@@ -113,7 +113,7 @@ def assert_stacked(page: Page, *parts: str) -> None:
 def test_guessing_hides_every_trace_of_the_bars_until_they_are_asked_for(page: Page) -> None:
     click_bar(page, 1)
     page.keyboard.press("ArrowLeft")  # what followed stands behind the text, and would tell
-    page.locator("#steps summary").click()
+    open_tab(page, "Numbers")
     settled(page)
     secrets = [rows(page).nth(at).locator(".percent").inner_text() for at in range(3)]
     heard = page.locator("#announcer").inner_text()

@@ -65,5 +65,5 @@ function newsOf(state) {
   const speaker = find(state, state.model);
   if (wished(state)?.state === "failed") return statusLine(state).words;
   if (offered(state)) return readyWords(state);
-  return speaker?.state === "ready" ? `${named(speaker.name)} answers. ${rereadWords(state)}`.trim() : "";
+  return speaker?.state === "ready" ? `Using ${named(speaker.name)}. ${rereadWords(state)}`.trim() : "";
 }

@@ -160,7 +160,7 @@ function ofModel(state) {
       name: "Parameters",
       value: facts ? format.parameters(facts.parameters).replace(" parameters", "") : "",
       words: "How many learned numbers are in the model. M: millions; B: billions (thousands of millions).",
-      target: ".status-words",
+      target: ".models-open",
     },
   ];
 }

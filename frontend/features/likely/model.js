@@ -24,6 +24,7 @@
  * @property {boolean} cut  its first token is removed by a filter
  */
 import { pointAt, shareAt } from "../../core/distribution.js";
+import { showing } from "../../core/frame.js";
 import * as format from "../../core/format.js";
 import { scene, wanted } from "../../core/questions.js";
 import { answerKey } from "../../core/state.js";
@@ -56,7 +57,7 @@ export function chances(state) {
 
 /** @param {State} state @returns {Question | null} the next request, or null */
 export function nextProbe(state) {
-  const place = state.open.likely && state.likely && !state.dragging && state.lost === null ? placeOf(state) : null;
+  const place = showing(state, "numbers") && state.likely && !state.dragging && state.lost === null ? placeOf(state) : null;
   const ready = state.models?.find((each) => each.name === place?.model)?.state === "ready";
   if (!place || !ready || wanted(state) !== null) return null;
   const { model, ids } = place;

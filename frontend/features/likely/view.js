@@ -9,32 +9,38 @@ import * as format from "../../core/format.js";
 import { marks } from "../../core/marks.js";
 import { answerHere } from "../../core/questions.js";
 import { spell, spoken } from "../../core/tokens.js";
+import { NUMBERS } from "../../core/words.js";
 import { setLength } from "../../ui/bar.js";
+import { build } from "../../ui/build.js";
 import { setText } from "../../ui/dom.js";
 import { drawPieces } from "../../ui/token.js";
 import { MOST_TYPED, chances } from "./model.js";
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountLikely(root, verbs) {
-  const folder = /** @type {HTMLDetailsElement} */ (root);
-  const input = /** @type {HTMLInputElement} */ (root.querySelector("input"));
-  const list = /** @type {HTMLElement} */ (root.querySelector("ul"));
-  const trouble = /** @type {HTMLElement} */ (root.querySelector(".trouble"));
-  input.maxLength = MOST_TYPED;
+  const input = build("input", {
+    class: "likely-text",
+    id: "likely-text",
+    type: "text",
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: "false",
+    dir: "auto",
+    maxlength: String(MOST_TYPED),
+    placeholder: NUMBERS.token,
+    "aria-label": NUMBERS.asked,
+    "aria-describedby": "likely-hint likely-trouble",
+  });
+  const trouble = build("p", { class: "trouble", id: "likely-trouble", role: "status", hidden: true });
+  const hint = build("p", { id: "likely-hint" }, NUMBERS.spaces);
+  const list = build("ul", { class: "chances", "aria-label": NUMBERS.chances });
+  root.append(build("h2", {}, NUMBERS.likely), build("div", { class: "likely-ask" }, input, hint, trouble), list);
   /** @type {Map<string, ReturnType<typeof createLine>>} */
   let lines = new Map();
 
-  folder.querySelector("summary")?.addEventListener("click", (event) => {
-    event.preventDefault();
-    verbs.unfold("likely", !folder.open);
-    if (!folder.open) requestAnimationFrame(() => input.focus());
-  });
-  folder.addEventListener("toggle", () => verbs.unfold("likely", folder.open));
   input.addEventListener("input", () => verbs.askLikely(input.value));
 
   return (state) => {
-    if (folder.open !== state.open.likely) folder.open = state.open.likely;
-    if (!folder.open) return;
     if (input.value !== state.likely && document.activeElement !== input) input.value = state.likely;
     trouble.hidden = !state.probeTrouble;
     setText(trouble, state.probeTrouble ? format.beside(state.probeTrouble.message, state.probeTrouble.field) : "");

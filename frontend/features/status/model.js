@@ -6,14 +6,15 @@
  *
  * @typedef {object} StatusLine
  * @property {"calm" | "busy" | "bad"} tone
- * @property {string} words
+ * @property {string} words  empty if there is nothing to say
+ * @property {boolean} brief  gone in a moment
  * @property {number | null} progress  of a download, in [0, 1]
  * @property {{verb: "choose" | "load", model: string, label: string} | null} action
  */
 import * as format from "../../core/format.js";
 import { wanted } from "../../core/questions.js";
 import { find, offered, reread, standIn, wished } from "../models/model.js";
-import { downloaded, factsOf, first, named, sentence, stateOf } from "../models/words.js";
+import { downloaded, first, named, sentence, stateOf } from "../models/words.js";
 
 const UNSAVED = {
   way: "Browser storage is full: a reload keeps this text, but not the other paths.",
@@ -34,17 +35,16 @@ export function statusLine(state) {
   if (want.state === "failed") {
     const words = `${first(want.name)} can’t be used. ${sentence(want.reason)}`;
     const action = { verb: /** @type {const} */ ("load"), model: want.name, label: "Try again" };
-    return { tone: "bad", words: answering ? `${words} ${first(answering.name)} answers.` : words, progress: null, action };
+    return { ...calm(answering ? `${words} Using ${named(answering.name)}.` : words), tone: "bad", action };
   }
   if (want.state !== "ready") return waiting(state, want, answering);
   const thinking = thinkingWords(state, speaker);
-  if (thinking) return { ...calm(thinking), tone: "busy" };
+  if (thinking) return { ...calm(thinking), tone: "busy", brief: true };
   if (offered(state)) {
     const action = { verb: /** @type {const} */ ("choose"), model: want.name, label: `Use ${named(want.name)}` };
     return { ...calm(readyWords(state)), action };
   }
-  const words = `${first(want.name)} answers${want.facts ? ` (${factsOf(want)})` : ""}. ${rereadWords(state)}`.trim();
-  return state.saved === "all" ? calm(words) : { ...calm(`${words} ${UNSAVED[state.saved]}`), tone: "bad" };
+  return state.saved === "all" ? calm(rereadWords(state)) : { ...calm(`${rereadWords(state)} ${UNSAVED[state.saved]}`.trim()), tone: "bad" };
 }
 
 /** @param {State} state @param {Model | undefined} speaker @returns {string} empty if nothing is slow */
@@ -65,9 +65,9 @@ export function readyWords(state) {
 export function rereadWords(state) {
   const again = reread(state);
   if (!again) return "";
-  if (again.now === null) return "It re-tokenizes the text.";
+  if (again.now === null) return `${first(String(state.model))} is re-tokenizing the text.`;
   const tokens = (/** @type {number} */ number) => (number === 1 ? "1 token" : `${format.count(number)} tokens`);
-  return `It re-tokenized the text: ${tokens(again.now)}, ${tokens(again.count)} with ${named(again.model)}.`;
+  return `${first(String(state.model))} re-tokenized the text: ${tokens(again.now)}, ${tokens(again.count)} with ${named(again.model)}.`;
 }
 
 /** @param {State} state @param {Model} want @param {Model | undefined} answering @returns {StatusLine} */
@@ -76,6 +76,7 @@ function waiting(state, want, answering) {
   const instead = standIn(state);
   return {
     tone: "busy",
+    brief: false,
     words: answering ? `${words} ${first(answering.name)} answers until then.` : words,
     progress: downloaded(want),
     action: instead ? { verb: "choose", model: instead.name, label: `Use ${named(instead.name)} meanwhile` } : null,
@@ -84,5 +85,5 @@ function waiting(state, want, answering) {
 
 /** @param {string} words @returns {StatusLine} */
 function calm(words) {
-  return { tone: "calm", words, progress: null, action: null };
+  return { tone: "calm", words, brief: false, progress: null, action: null };
 }

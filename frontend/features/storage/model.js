@@ -7,6 +7,7 @@
  */
 import { fromBase64, toBase64 } from "../../core/base64.js";
 import { readDisplay } from "../../core/display.js";
+import { readFrame } from "../../core/frame.js";
 import { SETTINGS, fitDice, fits } from "../../core/settings.js";
 import { ending, initial, textHere } from "../../core/state.js";
 import * as tree from "../../core/tree.js";
@@ -91,7 +92,7 @@ export function unpack(packed) {
     versus: pins.find((pin) => pin.name === saved.versus)?.name ?? pins.at(-1)?.name ?? null,
     likely: typeof saved.likely === "string" ? saved.likely.slice(0, MOST_TYPED) : "",
     shading: { ...state.shading, by: SHADES.find((each) => each === saved.shade) ?? state.shading.by },
-    open: unfolded(state.open, saved.open),
+    frame: readFrame(saved.frame ?? (saved.open?.paths && { inspector: true, tab: "paths" })),
     room: { ...state.room, ...roomOf(saved.room) },
     wish: typeof saved.wish === "string" ? saved.wish : null,
     model: typeof saved.model === "string" ? saved.model : null,
@@ -100,12 +101,13 @@ export function unpack(packed) {
 
 /** @param {State} state @param {readonly Node[]} nodes */
 function record(state, nodes) {
-  const { draft, past, future, settings, dice, display, versus, likely, open, wish, model } = state;
+  const { draft, past, future, settings, dice, display, versus, likely, frame, wish, model } = state;
+  const kept = { view: frame.view, surface: frame.surface, inspector: frame.inspector, tab: frame.tab };
   const { guessing, seen, keys, tour } = state.room;
   const removed = state.removed.map((each) => ({ ...each, nodes: each.nodes.map(frozen) }));
   const room = { guessing, seen, keys, offered: tour.offered };
   const pins = state.pins.map((pin) => ({ ...pin, cells: pin.cells.map(({ token, share }) => ({ ...frozenToken(token), share })) }));
-  const rest = { current: ending(state), draft, past, future, settings, dice, display, pins, versus, likely, open, wish, model, room, removed, shade: state.shading.by };
+  const rest = { current: ending(state), draft, past, future, settings, dice, display, pins, versus, likely, frame: kept, wish, model, room, removed, shade: state.shading.by };
   return { version: VERSION, nodes: nodes.map(frozen), ...rest };
 }
 
@@ -180,10 +182,4 @@ function readScore(saved) {
   if (typeof saved?.rank !== "number" || typeof saved.entropy !== "number") return null;
   // JSON has no infinity.
   return { rank: saved.rank, entropy: saved.entropy, logprob: typeof saved.logprob === "number" ? saved.logprob : -Infinity };
-}
-
-/** @param {State["open"]} fresh @param {any} saved @returns {State["open"]} */
-function unfolded(fresh, saved) {
-  const names = /** @type {(keyof State["open"])[]} */ (Object.keys(fresh));
-  return /** @type {any} */ (Object.fromEntries(names.map((name) => [name, saved?.[name] === true])));
 }

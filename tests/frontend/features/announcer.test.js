@@ -23,7 +23,7 @@ test("news first, then the most likely token of each place, once", () => {
   const { said, update } = listener();
   let state = begun();
   update(state);
-  assert.match(said[0], /^tiny answers\./);
+  assert.match(said[0], /^Using tiny\./);
   update(state);
   assert.match(said[1], /^After .+: most likely .+, .+%\.$/);
   update(state);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as settings from "../../../frontend/core/settings.js";
+import * as frame from "../../../frontend/core/frame.js";
 import * as states from "../../../frontend/core/state.js";
 import * as likely from "../../../frontend/features/likely/model.js";
 import { readAnswer } from "../../../frontend/net/wire.js";
@@ -36,7 +37,7 @@ function settle(state, { pieces = PIECES, values = (/** @type {readonly number[]
 }
 
 /** @param {string} typed */
-const asking = (typed) => likely.ask(states.unfold(begun(), "likely", true), typed);
+const asking = (typed) => likely.ask(frame.openTab(begun(), "numbers"), typed);
 
 test("a text is looked up as typed and with a blank in front; a line break where one is meant", () => {
   assert.deepEqual(likely.variants("Paris"), ["Paris", " Paris"]);
@@ -119,7 +120,7 @@ test("a text of too many tokens is not looked up, and says how many", () => {
 test("nothing is asked while the part is folded, a control is held, the text is open, or the server is gone", () => {
   const state = asking("a");
   assert.ok(likely.nextProbe(state));
-  assert.equal(likely.nextProbe(states.unfold(state, "likely", false)), null);
+  assert.equal(likely.nextProbe(frame.setInspector(state, false)), null);
   assert.equal(likely.nextProbe(settings.set(state, { temperature: 0.4 }, true)), null);
   assert.equal(likely.nextProbe(states.edit(state, "Other")), null);
   assert.equal(likely.nextProbe({ ...state, lost: "gone" }), null);

@@ -32,7 +32,7 @@ test("a download of unknown size", () => {
 
 test("a failure: its reason, a way to try again, and who answers", () => {
   const line = statusLine(after(0, [smol("failed", { reason: "no network: connect and try again" }), bundled]));
-  assert.equal(line.words, "Smol can’t be used. No network: connect and try again. The demo model answers.");
+  assert.equal(line.words, "Smol can’t be used. No network: connect and try again. Using the demo model.");
   assert.deepEqual(line.action, { verb: "load", model: "org/Smol", label: "Try again" });
 });
 
@@ -41,8 +41,8 @@ test("loading, with nobody to answer meanwhile", () => {
   assert.equal(statusLine(after(0, [smol("queued")])).words, "Smol is waiting for its turn to load.");
 });
 
-test("the one that answers, with its size and place", () => {
-  assert.equal(statusLine(after(0, [{ ...bundled, is_default: true }])).words, "The demo model answers (5.5 M parameters, CPU).");
+test("nothing, while there is nothing to say", () => {
+  assert.equal(statusLine(after(0, [{ ...bundled, is_default: true }])).words, "");
 });
 
 test("a lost server, in words, whatever else is known", () => {
