@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from inference_server.runtime.head_path import HeadPath, head_path
-from inference_server.runtime.hooks import Hooks, last_row, of_output
+from inference_server.runtime.hooks import Hooks, last_row
 from inference_server.runtime.unattributable import UnattributableError
 from inference_server.runtime.whole_pass import WholePass
 
@@ -50,12 +50,8 @@ class Attribution:
     def watch(self, hooks: Hooks) -> Mapping[int, Tensor]:
         """What each block's attention adds for the last token, by block from 1, once a pass has run."""
         found = dict[int, Tensor]()
-        for index, each in enumerate(self._adding, 1):
-
-            def keep(out: Any, at: int = index, factor: float = each.factor) -> None:
-                found[at] = last_row(of_output(out)).double() * factor
-
-            hooks.after(each.module, keep)
+        for at, each in enumerate(self._adding, 1):
+            hooks.leaving(each.module, found, at, last_row)
         return found
 
     @torch.inference_mode()
@@ -67,7 +63,7 @@ class Attribution:
         wide = states.double()
         found = [(0, "embedding", share(wide[0]))]
         for at in range(1, len(states)):
-            attention = added[at].to(wide.device)
+            attention = added[at].double() * self._adding[at - 1].factor
             found.append((at, "attention", share(attention)))
             found.append((at, "mlp", share(wide[at] - wide[at - 1] - attention)))
         if self._path.biased:
@@ -86,12 +82,16 @@ def attribution_of(
     entering, leaving = dict[int, Tensor](), dict[int, Tensor]()
     inner = [{name: part for name, part in block.named_modules() if name} for block in blocks]
     outputs: list[dict[str, list[Any]]] = [{} for _ in blocks]
+
+    def note(of_block: dict[str, list[Any]], name: str) -> Callable[[Any], None]:
+        return lambda out: of_block.setdefault(name, []).append(_copy(out))
+
     with Hooks() as hooks:
         for at, block in enumerate(blocks):
-            hooks.before(block, lambda given, at=at: entering.__setitem__(at, given.clone()))
-            hooks.after(block, lambda out, at=at: leaving.__setitem__(at, of_output(out).clone()))
+            hooks.entering(block, entering, at, Tensor.clone)
+            hooks.leaving(block, leaving, at, Tensor.clone)
             for name, part in inner[at].items():
-                hooks.after(part, lambda out, at=at, name=name: outputs[at].setdefault(name, []).append(_copy(out)))
+                hooks.after(part, note(outputs[at], name))
         passes.last_logits(ids)
     for at in range(1, len(blocks)):
         if not torch.equal(leaving[at - 1], entering[at]):
@@ -104,15 +104,14 @@ def attribution_of(
         usable = {name: found[0] for name, found in outputs[at].items() if len(found) == 1 and _fits(found[0], change)}
         last, factor = _pair(change, usable, tolerance, last)
         adding.append(Adding(inner[at][last[0]], factor))
-    return Attribution(adding, head_path(network, leaving[len(blocks) - 1], set(blocks), passes, replaced))
+    return Attribution(adding, head_path(network, leaving[len(blocks) - 1], set(blocks), replaced))
 
 
 def _pair(
     change: Tensor, outputs: Mapping[str, Tensor], tolerance: float, likely: tuple[str, str]
 ) -> tuple[tuple[str, str], float]:
     """The names of the attention's and the MLP's output that explain a block's change, and the first one's factor."""
-    names = [name for name in outputs if ATTENTION.search(name)] or list(outputs)[:0]
-    pairs = [(a, b) for a, b in combinations(outputs, 2) if a in names]
+    pairs = [(a, b) for a, b in combinations(outputs, 2) if ATTENTION.search(a)]
     for pair in sorted(pairs, key=lambda pair: pair != likely):
         both = torch.stack([outputs[name].double().flatten() for name in pair], 1)
         factors = torch.linalg.lstsq(both, change[:, None]).solution[:, 0]

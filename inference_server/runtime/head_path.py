@@ -1,6 +1,6 @@
 """From the state after the last block to two tokens' logits: final norm, projection, head, as linear steps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from inference_server.runtime.hooks import Hooks, of_output
 from inference_server.runtime.unattributable import UnattributableError
-from inference_server.runtime.whole_pass import WholePass
 
 LINEAR = 2e-4  # the largest relative error of a step that is taken for linear, in float32
 
@@ -84,7 +83,6 @@ def head_path(
     network: Any,
     states: Tensor,
     blocks: set[nn.Module],
-    passes: WholePass,
     replaced: Callable[[Tensor], AbstractContextManager[None]],
 ) -> HeadPath:
     """Tries out what follows the last block, whose states (1, n, width) are given. Raises UnattributableError."""
@@ -99,8 +97,14 @@ def head_path(
         with replaced(states):
             ids = torch.zeros(len(states), 1, dtype=torch.int64, device=states.device)
             logits = network(input_ids=ids).logits.double().flatten(0, 1)
-    norm, normed = next(((p, out) for p, given, out in calls if given.shape == states.shape and torch.equal(given, states)
-                         and out.shape == states.shape and p is not head), (None, None))
+    norm, normed = next(
+        (
+            (part, out)
+            for part, given, out in calls
+            if part is not head and _equal(given, states) and out.shape == given.shape
+        ),
+        (None, None),
+    )
     entering = next((given for part, given, _ in calls if part is head), None)
     if norm is None or normed is None or entering is None:
         raise UnattributableError("its final norm or its head was not found")

@@ -1,9 +1,11 @@
 """Hooks on a network's modules that are removed together."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, MutableMapping
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
+
+K = TypeVar("K")
 
 
 class Hooks:
@@ -29,6 +31,26 @@ class Hooks:
 
         self._handles.append(part.register_forward_pre_hook(hook, with_kwargs=True))
 
+    def entering(
+        self, part: nn.Module, into: MutableMapping[K, Tensor], key: K, pick: Callable[[Tensor], Tensor]
+    ) -> None:
+        """Keeps what `pick` makes of the state before a module computes; the newest of several."""
+
+        def keep(given: Tensor) -> None:
+            into[key] = pick(given)
+
+        self.before(part, keep)
+
+    def leaving(
+        self, part: nn.Module, into: MutableMapping[K, Tensor], key: K, pick: Callable[[Tensor], Tensor]
+    ) -> None:
+        """Keeps what `pick` makes of the state that a module returned; the newest of several."""
+
+        def keep(out: Any) -> None:
+            into[key] = pick(of_output(out))
+
+        self.after(part, keep)
+
     def after(self, part: nn.Module, call: Callable[[Any], object]) -> None:
         """Calls with what a module returned."""
 
@@ -37,13 +59,13 @@ class Hooks:
 
         self._handles.append(part.register_forward_hook(hook))
 
-    def attention(self, part: nn.Module, call: Callable[[Tensor], object]) -> None:
-        """Calls with the attention weights (1, heads, new, all) that a module returns beside its output, if it does."""
+    def weighing(self, part: nn.Module, into: MutableMapping[K, Tensor], key: K) -> None:
+        """Keeps the last token's (heads, all) of the attention weights that a module returns beside a state, if any."""
 
         def hook(_module: nn.Module, _args: object, out: Any) -> None:
             found = next((each for each in out[1:] if _are_weights(each)), None) if isinstance(out, tuple) else None
             if found is not None:
-                call(found)
+                into[key] = found[0, :, -1].clone()
 
         self._handles.append(part.register_forward_hook(hook))
 

@@ -1,4 +1,4 @@
-"""The states within a network at a prompt's last token, and the logits its own norm and head give for each (logit lens).
+"""The states within a network at a prompt's last token, and what its own norm and head make of each (logit lens).
 
 States are taken from the blocks themselves, by hooks; the network's own forward computes what follows the last block,
 with the blocks replaced. So any architecture made of blocks in a row fits, and whether it does is tried out at load.
@@ -7,7 +7,7 @@ with the blocks replaced. So any architecture made of blocks in a row fits, and 
 import contextlib
 import inspect
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +47,9 @@ class Insight:
     """Whether a soft cap follows the head, which contributions leave out."""
 
 
+UNTOLD = Insight()
+
+
 class Lens:
     """One network's. One thread at a time."""
 
@@ -81,11 +84,11 @@ class Lens:
         """
         states, weights = dict[int, Tensor](), dict[int, Tensor]()
         with Hooks() as hooks, contextlib.ExitStack() as stack:
-            hooks.before(self._blocks[0], lambda given: states.__setitem__(0, last_row(given)))
-            for index, block in enumerate(self._blocks, 1):
-                hooks.after(block, lambda out, at=index: states.__setitem__(at, last_row(of_output(out))))
-                if trace.attention and self.eager:
-                    _weigh(hooks, block, lambda found, at=index: weights.__setitem__(at, found))
+            hooks.entering(self._blocks[0], states, 0, last_row)
+            for at, block in enumerate(self._blocks, 1):
+                hooks.leaving(block, states, at, last_row)
+                for part in block.modules() if trace.attention and self.eager else ():
+                    hooks.weighing(part, weights, at)
             parts = self.attribution.watch(hooks) if trace.contrast and self.attribution else {}
             if trace.attention and self.eager:
                 stack.enter_context(_eagerly(self._network))
@@ -104,14 +107,18 @@ class Lens:
         before = [vars(block).get("forward") for block in self._blocks]
         for block, size in zip(self._blocks, self._shapes, strict=True):
             given = (states, *[None] * (size - 1)) if size else states
-            block.forward = lambda *_, _given=given, **__: _given  # type: ignore[method-assign]
+            block.forward = _giving(given)
         try:
             yield
         finally:
             for block, own in zip(self._blocks, before, strict=True):
                 del block.forward
                 if own is not None:
-                    block.forward = own  # type: ignore[method-assign]
+                    block.forward = own
+
+
+def _giving(value: Any) -> Callable[..., Any]:
+    return lambda *_, **__: value
 
 
 def padded(weights: Tensor, tokens: int) -> Tensor:
@@ -156,16 +163,19 @@ def _words(fault: Exception) -> str:
 def _lens(network: Any, passes: WholePass, ids: Sequence[int]) -> Lens:
     """Raises OpaqueError if its blocks are not found, or don't lead to its logits."""
     blocks = _blocks(network)
-    outputs = dict[int, Any]()
-    calls = list[int]()
+    calls = list[tuple[nn.Module, Any]]()
+
+    def note(block: nn.Module) -> Callable[[Any], None]:
+        return lambda out: calls.append((block, out))
+
     with Hooks() as hooks:
-        for index, block in enumerate(blocks):
-            hooks.after(block, lambda out, at=index: (calls.append(at), outputs.__setitem__(at, out)))
+        for block in blocks:
+            hooks.after(block, note(block))
         wanted = passes.last_logits(ids)
-    if calls != list(range(len(blocks))):
+    if [block for block, _ in calls] != blocks:
         raise OpaqueError("its blocks do not run once each, in a row")
-    lens = Lens(network, blocks, [len(out) if isinstance(out, tuple) else 0 for _, out in sorted(outputs.items())])
-    found = lens.logits(last_row(of_output(outputs[len(blocks) - 1]))[None])[0]
+    lens = Lens(network, blocks, [len(out) if isinstance(out, tuple) else 0 for _, out in calls])
+    found = lens.logits(last_row(of_output(calls[-1][1]))[None])[0]
     step = torch.finfo(next(network.parameters()).dtype).eps * float(wanted.abs().max())
     tolerance = max(SAME_PROBABILITY, step)
     if not float((found.softmax(0) - wanted.softmax(0)).abs().max()) <= tolerance:
@@ -190,13 +200,6 @@ def _check_attention(lens: Lens, passes: WholePass, ids: Sequence[int]) -> None:
         passes.last_logits(ids)
     if len(trace.weights) != lens.rows - 1:
         raise OpaqueError("not all of its blocks have attention weights")
-
-
-def _weigh(hooks: Hooks, block: nn.Module, keep: Any) -> None:
-    """Keeps the last row of the attention weights, a (1, heads, new, all) tensor that some module of a block returns."""
-    for part in block.modules():
-        if part is not block:
-            hooks.attention(part, lambda found: keep(found[0, :, -1].clone()))
 
 
 @contextmanager

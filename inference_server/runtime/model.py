@@ -19,7 +19,7 @@ from inference_server.models import checkpoint, unread_tensors
 from inference_server.runtime import architecture, meta_model, model_probe, weight_loader
 from inference_server.runtime.capability import build_runner
 from inference_server.runtime.hf_cache import HFCache, build_hf_cache
-from inference_server.runtime.lens import Insight, Lens, build_lens
+from inference_server.runtime.lens import UNTOLD, Insight, Lens, build_lens
 from inference_server.runtime.model_probe import Capabilities
 from inference_server.runtime.model_runner import ModelRunner
 from inference_server.runtime.whole_pass import WholePass, no_context
@@ -40,7 +40,7 @@ class Model:
     """Without a runner: the network's own caches; None if it can't continue from them."""
     lens: Lens | None = None
     """What shows the states between its blocks; None if they can't be told."""
-    insight: Insight = Insight()
+    insight: Insight = UNTOLD
     """What can be told of them."""
 
     @classmethod
