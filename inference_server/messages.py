@@ -150,6 +150,10 @@ class ModelFacts:
     architecture: str
     end_of_text_ids: Sequence[int] = ()
     prefix_token_ids: Sequence[int] = ()
+    layers: int = 0
+    layers_refusal: str = ""
+    contrast_refusal: str = ""
+    attention_refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

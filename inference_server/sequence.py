@@ -44,6 +44,31 @@ class Limits:
 
     prefill_tokens: int
     score_tokens: int
+    head_rows: int = 1
+    """Of a trace: the most states that one step takes through the head."""
+
+
+@dataclass(eq=False, slots=True)
+class Trace:
+    """What to find within the network at a prompt's last token, and what was found; all None or empty before."""
+
+    rows: int
+    """States: the embedding, then one after each block."""
+    contrast: tuple[int, int] | None = None
+    """Asks how much each part of the network adds to the first token's logit over the second's."""
+    attention: bool = False
+    """Asks for attention weights."""
+
+    states: Any = None
+    """(rows, width): what enters the first block, then what leaves each."""
+    logits: Any = None
+    """(V,): the model's own."""
+    contributions: list[tuple[int, str, float]] = field(default_factory=list)
+    """Block (0: none), part, share of the difference."""
+    difference: float = 0.0
+    """Between the two tokens' logits, before any soft cap."""
+    weights: list[list[list[float]]] = field(default_factory=list)
+    """By block, head and token."""
 
 
 class Executor(Protocol):
@@ -90,6 +115,8 @@ class Sequence(Generic[T]):
     deadline: float | None = None
     """In time.monotonic() seconds; None: no deadline."""
     every_row: bool = False
+    trace: Trace | None = None
+    """Asks for the states within the network: then `describe` gets their logits, those of the embedding first."""
     prefetch: bool = True
     """Whether one of its likely next tokens may be asked for next."""
 
@@ -123,7 +150,14 @@ class Sequence(Generic[T]):
         return (described if evicted else len(self.token_ids)) - self.num_cached_tokens
 
     @property
+    def alone(self) -> bool:
+        """Whether it shares no step with others."""
+        return self.every_row or self.trace is not None
+
+    @property
     def done(self) -> bool:
+        if self.trace is not None:
+            return len(self.outputs) == self.trace.rows
         return len(self.outputs) == (len(self.token_ids) if self.every_row else 1)
 
     @property

@@ -59,6 +59,7 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
         [
             Route("/next-token", handlers.next_token, methods=["POST"], middleware=asking),
             Route("/score", handlers.score, methods=["POST"], middleware=asking),
+            Route("/layers", handlers.layers, methods=["POST"], middleware=asking),
             Route("/models", handlers.models, middleware=reading),
             Route("/models/events", handlers.model_events, middleware=cancelled),
             Route("/models/load", handlers.load_model, methods=["POST"], middleware=posting),

@@ -215,6 +215,10 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
         list[TokenId],
         Meta(description="Special tokens that the tokenizer adds in front of every text; don't add them yourself."),
     ]
+    layers: Annotated[int, Meta(description="Number of blocks that /api/layers tells of; 0 if it can't.")]
+    layers_refusal: Annotated[str, Meta(description="Why /api/layers does not support the model; else empty.")]
+    contrast_refusal: Annotated[str, Meta(description="Why it does not support `contrast`; else empty.")]
+    attention_refusal: Annotated[str, Meta(description="Why it does not support `include_attention`; else empty.")]
 
 
 class Model(Struct, frozen=True, kw_only=True):

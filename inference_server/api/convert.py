@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 import msgspec
 from nexttoken.v1 import next_token_pb2 as pb
 
-from inference_server import messages
+from inference_server import layer_messages, messages
 from inference_server.models.registry import ModelStatus
 
-Q = TypeVar("Q", messages.TopKQuery, messages.ScoreQuery)
+Q = TypeVar("Q", messages.TopKQuery, messages.ScoreQuery, layer_messages.LayersQuery)
 
 
 def to_fields(value: Any) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def to_fields(value: Any) -> dict[str, Any]:
     return fields
 
 
-def read_query(query: type[Q], request: pb.TopKRequest | pb.ScoreRequest) -> Q:
+def read_query(query: type[Q], request: pb.TopKRequest | pb.ScoreRequest | pb.LayersRequest) -> Q:
     """A request as a query; fields that the request leaves unset keep the query's defaults."""
     fields = {field.name: value for field, value in request.ListFields() if field.name != "model"}
     if "token_ids" in fields:
@@ -57,6 +57,31 @@ def scored_token_fields(token: messages.ScoredToken) -> dict[str, Any]:
     if token.unconditioned:
         fields["candidate"] = {"token": fields["candidate"]["token"]}
     return fields
+
+
+def write_layers(model: str, answer: layer_messages.LayersAnswer) -> pb.LayersResponse:
+    """An answer as its message."""
+    prompt = {name: getattr(answer, name) for name in ("token_count", "cached_tokens", "context_limit")}
+    return pb.LayersResponse(
+        model=model,
+        prompt=pb.Prompt(**prompt, tokens=map(to_fields, answer.prompt_tokens)),
+        position=answer.position,
+        layers=map(to_fields, answer.layers),
+        commitment=to_fields(answer.commitment),
+        contributions=[
+            pb.Contribution(
+                layer=each.layer, part=f"MODEL_PART_{each.part.upper()}", logit_difference=each.logit_difference
+            )
+            for each in answer.contributions
+        ],
+        logit_difference=answer.logit_difference,
+        before_soft_cap=answer.before_soft_cap,
+        attention=[
+            pb.BlockAttention(heads=[pb.HeadAttention(weights=weights) for weights in heads])
+            for heads in answer.attention
+        ],
+        timings=to_fields(answer.timings),
+    )
 
 
 def write_model(model: ModelStatus) -> pb.Model:

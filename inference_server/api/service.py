@@ -22,6 +22,7 @@ from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 from inference_server import errors
 from inference_server.api import convert
 from inference_server.api.info import ServerInfo
+from inference_server.layer_messages import LayersQuery
 from inference_server.messages import Client, ScoreQuery, Timings, TopKQuery
 from inference_server.models.registry import Registry
 from inference_server.ops.metrics import Metrics
@@ -90,6 +91,17 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
             write = partial(convert.write_score, notes["model"], answer)
             large = len(answer.tokens) * (request.top_k + 1) > LARGE_SCORE
             return await asyncio.to_thread(write) if large else write()
+
+    async def Layers(self, request: pb.LayersRequest, context: Context) -> pb.LayersResponse:
+        async with self._answering("Layers", request, context) as notes:
+            notes["model"], engine = self.registry.engine(request.model)
+            notes |= prompt(request) if self._log_text else {}
+            answer = await engine.layers(
+                convert.read_query(LayersQuery, request), deadline(context), client(context, self._trust_callers)
+            )
+            notes["tokens"] = answer.token_count
+            self._answered("Layers", notes, answer.timings)
+            return await asyncio.to_thread(convert.write_layers, notes["model"], answer)  # thousands of values
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         async with self._answering("ListModels", request, context):
@@ -199,7 +211,7 @@ def packed(detail: error_details_pb2.BadRequest | error_details_pb2.RetryInfo) -
     return wrapped
 
 
-def prompt(request: pb.TopKRequest | pb.ScoreRequest) -> dict[str, Any]:
+def prompt(request: pb.TopKRequest | pb.ScoreRequest | pb.LayersRequest) -> dict[str, Any]:
     """The prompt, for the log."""
     kind = request.WhichOneof("prompt")
     return {"token_ids": list(request.token_ids.ids)} if kind == "token_ids" else {"text": request.text}

@@ -7,11 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from inference_server.engine.layers import Layers, check_attention, check_layers, up_to
 from inference_server.engine.score import Score, candidate
 from inference_server.engine.validation import check_ids, check_length, check_score, check_top_k
 from inference_server.errors import InvalidField
 from inference_server.host import memory, openmp
 from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.layer_messages import Layer, LayersAnswer, LayersQuery
 from inference_server.messages import (
     NOBODY,
     Candidate,
@@ -107,7 +109,26 @@ class Engine:
         answer = score.answer([scored for part in parts for scored in part.outputs], self.facts.context_limit)
         return replace(answer, timings=_timings(arrived, tokenize_s, *parts))
 
-    async def _encode(self, query: TopKQuery | ScoreQuery, permit: Permit, deadline: float | None) -> tuple[Ids, float]:
+    async def layers(self, query: LayersQuery, deadline: float | None, client: Client = NOBODY) -> LayersAnswer:
+        """As top_k, for what the network's own norm and head make of the state after each block."""
+        arrived = time.monotonic()
+        check_layers(query, self.facts, self._max_text_bytes)
+        insight = self.executor.model.insight
+        with self._scheduler.admit(client) as permit:
+            ids, tokenize_s = await self._encode(query, permit, deadline)
+            beginning = up_to(ids, query.position)
+            check_attention(query, len(beginning), insight.attention_tokens)
+            layers = Layers(query, beginning, self._tokenizer, insight.layers + 1)
+            sequence: Sequence[Layer] = Sequence(
+                beginning, self.executor, layers.describe, permit, deadline, trace=layers.trace, prefetch=False
+            )
+            await self._scheduler.run(sequence)
+        answer = layers.answer(sequence, ids, self.facts, capped=insight.capped)
+        return replace(answer, timings=_timings(arrived, tokenize_s, sequence))
+
+    async def _encode(
+        self, query: TopKQuery | ScoreQuery | LayersQuery, permit: Permit, deadline: float | None
+    ) -> tuple[Ids, float]:
         """A validated query's prompt as ids of this model, and the seconds spent on its text."""
         started = time.monotonic()
         encode, text = self._tokenizer.encode, query.text

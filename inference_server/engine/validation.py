@@ -18,15 +18,12 @@ def check_top_k(query: TopKQuery, vocab_size: int, max_text_bytes: int) -> None:
     """All of a TopKQuery that can be checked without the tokenizer."""
     check_prompt(query.text, query.token_ids, vocab_size, max_text_bytes)
     check_count("top_k", query.top_k, 1, MAX_TOP_K, vocab_size)
-    if not 0 <= query.temperature <= MAX_TEMPERATURE:  # false for NaN
-        raise InvalidField("temperature", f"must be from 0 to {MAX_TEMPERATURE:g}, got {query.temperature!r}")
+    check_temperature(query.temperature)
     if not 0 < query.top_p <= 1:
         raise InvalidField("top_p", f"must be above 0 and at most 1, got {query.top_p!r}")
     if not 0 <= query.min_p <= 1:
         raise InvalidField("min_p", f"must be from 0 to 1, got {query.min_p!r}")
-    if len(query.watch_token_ids) > MAX_WATCHED:
-        raise InvalidField("watch_token_ids", f"must be at most {MAX_WATCHED} ids, got {len(query.watch_token_ids):,}")
-    check_ids("watch_token_ids", query.watch_token_ids, vocab_size)
+    check_watched(query.watch_token_ids, vocab_size)
     if len(query.draws) > MAX_DRAWS:
         raise InvalidField("draws", f"must be at most {MAX_DRAWS:,} numbers, got {len(query.draws):,}")
     for at, draw in enumerate(query.draws):
@@ -55,6 +52,19 @@ def check_prompt(text: str | None, token_ids: Sequence[int] | None, vocab_size: 
             raise InvalidField("text", f"contains an unpaired surrogate at index {error.start}") from error
         if size > max_text_bytes:
             raise InvalidField("text", f"must be at most {max_text_bytes:,} bytes of UTF-8, got {size:,}")
+
+
+def check_temperature(temperature: float) -> None:
+    """What divides the logits."""
+    if not 0 <= temperature <= MAX_TEMPERATURE:  # false for NaN
+        raise InvalidField("temperature", f"must be from 0 to {MAX_TEMPERATURE:g}, got {temperature!r}")
+
+
+def check_watched(token_ids: Sequence[int], vocab_size: int) -> None:
+    """Ids to report whatever their rank."""
+    if len(token_ids) > MAX_WATCHED:
+        raise InvalidField("watch_token_ids", f"must be at most {MAX_WATCHED} ids, got {len(token_ids):,}")
+    check_ids("watch_token_ids", token_ids, vocab_size)
 
 
 def check_count(field: str, count: int, least: int, most: int, vocab_size: int) -> None:

@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from inference_server import errors
+from inference_server.layer_messages import LayersAnswer, LayersQuery
 from inference_server.messages import NOBODY, Client, ModelFacts, ScoreAnswer, ScoreQuery, TopKAnswer, TopKQuery
 from inference_server.models import bundled
 from inference_server.models.public_reason import public
@@ -71,6 +72,8 @@ class Engine(Protocol):
     async def top_k(self, query: TopKQuery, deadline: float | None, client: Client = NOBODY) -> TopKAnswer: ...
 
     async def score(self, query: ScoreQuery, deadline: float | None, client: Client = NOBODY) -> ScoreAnswer: ...
+
+    async def layers(self, query: LayersQuery, deadline: float | None, client: Client = NOBODY) -> LayersAnswer: ...
 
 
 class Cancelled(Exception):

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from collections.abc import Sequence as Tokens
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from inference_server.runtime.hf_cache import HFCache
+from inference_server.runtime.lens import Lens
 from inference_server.runtime.whole_pass import WholePass
-from inference_server.sequence import Ids, Sequence
+from inference_server.sequence import Ids, Sequence, Trace
 from inference_server.stats import KVCacheStats
 
 MAX_RECOMPUTED = 2  # times a prompt's length: if eviction makes it cost more, it is computed in one pass without cache
@@ -38,6 +40,10 @@ class Backend(Protocol):
         """Computes up to that many tokens of each matched sequence; all of those in need of a single pass."""
         ...
 
+    def trace(self, sequence: Sequence[Any], receive: Receive) -> None:
+        """Computes all that is left of a matched sequence, and what its trace asks for."""
+        ...
+
     def release(self) -> None:
         """Unpins what `match` found."""
         ...
@@ -64,8 +70,10 @@ class WholePassBackend:
 
     batched = False
 
-    def __init__(self, whole_pass: WholePass) -> None:
+    def __init__(self, whole_pass: WholePass, lens: Lens | None = None) -> None:
+        """`lens` is for traces."""
         self._whole_pass = whole_pass
+        self._lens = lens
 
     @property
     def stats(self) -> KVCacheStats | None:
@@ -80,6 +88,11 @@ class WholePassBackend:
         """As Backend.execute."""
         for sequence, _ in batch:
             compute_whole(self._whole_pass, sequence, receive)
+
+    def trace(self, sequence: Sequence[Any], receive: Receive) -> None:
+        """As Backend.trace."""
+        with watching(self._lens, sequence.trace, len(sequence.token_ids)):
+            self.execute([(sequence, sequence.remaining)], receive)
 
     def release(self) -> None:
         """Nothing is pinned."""
@@ -103,8 +116,8 @@ class WholePassBackend:
 class HFCacheBackend(WholePassBackend):
     """One prompt at a time from transformers' own caches; scores in one pass."""
 
-    def __init__(self, cache: HFCache, whole_pass: WholePass) -> None:
-        super().__init__(whole_pass)
+    def __init__(self, cache: HFCache, whole_pass: WholePass, lens: Lens | None = None) -> None:
+        super().__init__(whole_pass, lens)
         self._cache = cache
 
     @property
@@ -127,6 +140,13 @@ class HFCacheBackend(WholePassBackend):
             else:
                 computed, logits = self._cache.advance(sequence.token_ids, count)
                 receive(sequence, computed, None if logits is None else logits[None])
+
+
+def watching(lens: Lens | None, trace: Trace | None, tokens: int) -> AbstractContextManager[None]:
+    """Within, a pass over the end of a prompt of that many tokens is traced."""
+    if lens is None or trace is None:
+        raise RuntimeError("This is a bug: a trace of a model without a lens.")
+    return lens.watching(trace, tokens)
 
 
 def compute_whole(whole_pass: WholePass, sequence: Sequence[Any], receive: Receive) -> None:

@@ -16,7 +16,7 @@ from inference_server.runtime.backends import Backend, HFCacheBackend, WholePass
 from inference_server.runtime.model import Model
 from inference_server.runtime.paged_backend import PagedBackend
 from inference_server.runtime.prefill_chunk import PrefillChunk
-from inference_server.sequence import Ids, Limits, Sequence
+from inference_server.sequence import Ids, Limits, Sequence, Trace
 from inference_server.stats import ModelStats
 
 
@@ -35,6 +35,7 @@ class Executor:
         self.computed_tokens = 0
         self._prefill = PrefillChunk(step_tokens, step_s)
         self._score = PrefillChunk(step_tokens, step_s)
+        self._head = PrefillChunk(step_tokens, step_s)
         self._alike: dict[Ids, list[Sequence[Any]]] = {}  # this step's sequences by prompt
 
     @property
@@ -45,7 +46,8 @@ class Executor:
     @property
     def limits(self) -> Limits:
         """Of the next step."""
-        return Limits(self._prefill.tokens, min(self._score.tokens, self.model.whole_pass.max_rows))
+        most = self.model.whole_pass.max_rows
+        return Limits(self._prefill.tokens, min(self._score.tokens, most), min(self._head.tokens, most))
 
     @property
     def stats(self) -> ModelStats:
@@ -61,13 +63,21 @@ class Executor:
             self._alike.setdefault(sequence.token_ids, []).append(sequence)
         missing = [alike[0] for alike in self._alike.values() if not self._answer_cached(alike)]
         for sequence in missing:
-            self.backend.match(sequence)
+            if sequence.trace is None or sequence.trace.states is None:
+                self.backend.match(sequence)
         return missing
 
     def execute(self, batch: list[tuple[Sequence[Any], int]]) -> None:
         """As sequence.Executor.execute."""
-        first, _ = batch[0]
+        first, size = batch[0]
         before, began = self.computed_tokens, time.monotonic()
+        if first.trace is not None and first.trace.states is not None:
+            self._describe(first, first.trace, size)
+            self._head.took(size, time.monotonic() - began)
+            return
+        if first.trace is not None and size == first.remaining:
+            self.backend.trace(first, self._receive)
+            return
         self.backend.execute(batch, self._receive)
         count = self.computed_tokens - before
         if not first.single_pass and (first.every_row or count > len(batch)):  # clicks say nothing of longer chunks
@@ -97,7 +107,7 @@ class Executor:
     def _answer_cached(self, alike: list[Sequence[Any]]) -> bool:
         """Answers equal prompts from the logits cache; says whether it could."""
         first = alike[0]
-        if first.every_row:
+        if first.alone:
             return False
         logits = self.cache.get(self.model, first.token_ids, counted=first.num_computed_tokens == 0)
         if logits is None:
@@ -118,9 +128,19 @@ class Executor:
             return
         if sequence.every_row:
             sequence.receive(rows)
+        elif sequence.trace is not None:
+            sequence.trace.logits = rows[0]
         else:
             self._answer(alike, rows[0])
             self.cache.put(self.model, sequence.token_ids, rows[0])
+
+    def _describe(self, sequence: Sequence[Any], trace: Trace, count: int) -> None:
+        """The next states of a trace through the head; the last one's logits are the model's own."""
+        first, last = len(sequence.outputs), trace.rows - 1
+        if first < last and self.model.lens is not None:
+            sequence.receive(self.model.lens.logits(trace.states[first : min(first + count, last)]))
+        if first + count > last:
+            sequence.receive(trace.logits[None])
 
     def _answer(self, alike: list[Sequence[Any]], logits: Tensor) -> None:
         for sequence in alike:
@@ -133,7 +153,7 @@ class Executor:
 
 def _backend(model: Model) -> Backend:
     if model.runner is not None:
-        return PagedBackend(model.runner, model.whole_pass, model.capabilities.context_limit)
+        return PagedBackend(model.runner, model.whole_pass, model.capabilities.context_limit, model.lens)
     if model.hf_cache is not None:
-        return HFCacheBackend(model.hf_cache, model.whole_pass)
-    return WholePassBackend(model.whole_pass)
+        return HFCacheBackend(model.hf_cache, model.whole_pass, model.lens)
+    return WholePassBackend(model.whole_pass, model.lens)

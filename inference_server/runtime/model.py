@@ -19,6 +19,7 @@ from inference_server.models import checkpoint, unread_tensors
 from inference_server.runtime import architecture, meta_model, model_probe, weight_loader
 from inference_server.runtime.capability import build_runner
 from inference_server.runtime.hf_cache import HFCache, build_hf_cache
+from inference_server.runtime.lens import UNTOLD, Insight, Lens, build_lens
 from inference_server.runtime.model_probe import Capabilities
 from inference_server.runtime.model_runner import ModelRunner
 from inference_server.runtime.whole_pass import WholePass, no_context
@@ -37,6 +38,10 @@ class Model:
     """Passes over cached blocks; None if the architecture does not fit them."""
     hf_cache: HFCache | None
     """Without a runner: the network's own caches; None if it can't continue from them."""
+    lens: Lens | None = None
+    """What shows the states between its blocks; None if they can't be told."""
+    insight: Insight = UNTOLD
+    """What can be told of them."""
 
     @classmethod
     def load(cls, folder: Path, device: str, cache_bytes: int = 0) -> "Model":
@@ -89,7 +94,8 @@ class Model:
         whole_pass = WholePass(
             network, device, selects_rows=capabilities.selects_rows, vocab_size=capabilities.vocab_size, context=context
         )
-        return cls(network, device, capabilities, whole_pass, runner, hf_cache)
+        lens, insight = build_lens(network, whole_pass, paged=runner is not None, longest=capabilities.context_limit)
+        return cls(network, device, capabilities, whole_pass, runner, hf_cache, lens, insight)
 
     @property
     def facts(self) -> ModelFacts:
@@ -103,6 +109,10 @@ class Model:
             vocab_size=self.capabilities.vocab_size,
             context_limit=self.capabilities.context_limit,
             architecture=type(self.network).__name__,
+            layers=self.insight.layers,
+            layers_refusal=self.insight.layers_refusal,
+            contrast_refusal=self.insight.contrast_refusal,
+            attention_refusal=self.insight.attention_refusal,
         )
 
 

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from inference_server.attention.batch import Batch, Segment
 from inference_server.attention.paged_attention import Pass, Rows, running
+from inference_server.attention.weights import WeighingPass
 from inference_server.gpu.cuda_graph import free_bytes, recorder
 from inference_server.gpu.graph_runner import GraphRunner, spare_blocks
 from inference_server.kvcache.block_pool import BlockPool
@@ -61,6 +62,8 @@ class ModelRunner:
         self.tree = RadixCache(self.pool, self.store.copy_block)
         self._rows = _row_attention(self.store) if compiled else None
         self._step: DecodeStep | None = None
+        self._layered = False  # whether passes must not take the step
+        self._weights: dict[int, Tensor] | None = None
         if fused:
             self._step = _fused_step(model, self.store)
         elif isinstance(self.store, TokenKVBlocks):
@@ -133,9 +136,9 @@ class ModelRunner:
             elif segment.keep:
                 self.tree.allocate_alternatives(segment.table, segment.token_ids)
         batch = Batch(segments, self.pool.block_size, self._model.device)
-        if self._step is not None and self._step.fits(batch):
+        if self._step is not None and not self._layered and self._step.fits(batch):
             return self._step.run(batch)
-        with running(Pass(batch, self.store, self._rows)):
+        with running(self._pass(batch, self.store)):
             return forward(self._model, batch.token_ids, batch.positions, batch.logit_rows)
 
     def settle(self, segments: Sequence[Segment], broken: Sequence[bool]) -> None:
@@ -178,8 +181,25 @@ class ModelRunner:
     def uncached(self, tokens: int) -> Iterator[None]:
         """Within, the model itself computes a whole prompt of that many tokens; no block is read or written."""
         prompt = [0] * tokens  # only its length matters
-        with running(Pass(Batch([Segment(BlockTable(blocks=[0]), prompt)], tokens, self._model.device), None)):
+        with running(self._pass(Batch([Segment(BlockTable(blocks=[0]), prompt)], tokens, self._model.device), None)):
             yield
+
+    @contextmanager
+    def layer_by_layer(self, weights: dict[int, Tensor] | None) -> Iterator[None]:
+        """Within, passes go through the model's own layers, whatever is faster.
+
+        `weights`, if given, gets the attention weights of the last token, as in WeighingPass.
+        """
+        self._layered, self._weights = True, weights
+        try:
+            yield
+        finally:
+            self._layered, self._weights = False, None
+
+    def _pass(self, batch: Batch, store: KVBlocks | None) -> Pass:
+        if self._weights is not None:
+            return WeighingPass(batch, store, self._weights)
+        return Pass(batch, store, None if store is None else self._rows)
 
 
 def _row_attention(store: KVBlocks) -> Rows:

@@ -9,7 +9,8 @@ from torch import Tensor
 from inference_server.attention.batch import Segment
 from inference_server.kvcache.block_pool import CacheFull
 from inference_server.kvcache.radix_cache import BlockTable
-from inference_server.runtime.backends import MAX_RECOMPUTED, Receive, compute_whole
+from inference_server.runtime.backends import MAX_RECOMPUTED, Receive, compute_whole, watching
+from inference_server.runtime.lens import Lens
 from inference_server.runtime.model_runner import ModelRunner
 from inference_server.runtime.prefetch import Prefetcher
 from inference_server.runtime.whole_pass import WholePass
@@ -22,10 +23,14 @@ class PagedBackend:
 
     batched = True
 
-    def __init__(self, runner: ModelRunner, whole_pass: WholePass, context_limit: int) -> None:
+    def __init__(
+        self, runner: ModelRunner, whole_pass: WholePass, context_limit: int, lens: Lens | None = None
+    ) -> None:
+        """`lens` is for traces."""
         self.runner = runner
         self.prefetcher = Prefetcher[BlockTable]()
         self._whole_pass = whole_pass
+        self._lens = lens
         self._context_limit = context_limit
         self._tables: dict[Sequence[Any], tuple[BlockTable, bool]] = {}
         """Of this step's sequences; True: all of the prompt is cached, and its last token is only computed again."""
@@ -64,6 +69,18 @@ class PagedBackend:
                     self.match(sequence)
         if batch[0][0].single_pass:
             compute_whole(self._whole_pass, batch[0][0], receive)
+
+    def trace(self, sequence: Sequence[Any], receive: Receive) -> None:
+        """As Backend.trace, layer by layer over the cached keys and values."""
+        trace, weights = sequence.trace, dict[int, Tensor]()
+        asked = trace is not None and trace.attention
+        with (
+            watching(self._lens, trace, len(sequence.token_ids)),
+            self.runner.layer_by_layer(weights if asked else None),
+        ):
+            self.execute([(sequence, sequence.remaining)], receive)
+        if trace is not None and asked:
+            trace.weights = [weights[layer].tolist() for layer in sorted(weights)]
 
     def release(self) -> None:
         """As Backend.release."""

@@ -19,6 +19,7 @@ from inference_server.sampling.log_partition import partition
 
 _BLOCK = 64  # tokens
 _NOTHING = -1e3  # e**-1000 is 0 in float64; unlike minus infinity, times 0 it is not NaN
+_LOWEST = -1e300  # stands for minus infinity where that times 0 must be 0
 ROUNDING = 1e-12  # of summed float64 probabilities; far below the precision of float32 logits
 
 
@@ -91,6 +92,16 @@ class Distribution:
         # Not a dot product: BLAS would start threads, which keep spinning.
         mean = float((self._relative * np.maximum(self._below, _NOTHING)).sum()) / self._total
         return max(0.0, (math.log(self._total) - mean) / math.log(2))
+
+    def kl_bits(self, other: "Distribution") -> float:
+        """Kullback-Leibler divergence of this distribution from another one over the same tokens; may be infinite."""
+        if other is self:
+            return 0.0
+        if bool((np.isneginf(other._below) & (self._relative > 0)).any()):
+            return math.inf
+        apart = np.maximum(self._below, _LOWEST) - np.maximum(other._below, _LOWEST)
+        mean = float((self._relative * apart).sum()) / self._total
+        return max(0.0, (mean - math.log(self._total) + math.log(other._total)) / math.log(2))
 
     def keep(self, top_p: float, min_p: float) -> Kept:
         """The tokens that pass both top_p, in (0, 1], and min_p, in [0, 1]; 1 and 0 turn them off."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from inference_server.sequence import Limits, Sequence
+from inference_server.sequence import Limits, Sequence, Trace
 
 Batch = list[tuple[Sequence[Any], int]]
 
@@ -12,13 +12,14 @@ Batch = list[tuple[Sequence[Any], int]]
 def candidates(waiting: Iterable[Sequence[Any]], batch_size: int) -> list[Sequence[Any]]:
     """The first sequence and, in order, those that may share a step with it, `batch_size` in all.
 
-    They are prompts of the same model. A score runs alone, and so does any sequence of a model that can't batch.
+    They are prompts of the same model. Scores and traces run alone, and so does any sequence of a model that can't
+    batch.
     """
     waiting = list(waiting)
     first = waiting[0]
-    if first.every_row or not first.executor.batched:
+    if first.alone or not first.executor.batched:
         return [first]
-    same = (each for each in waiting if each.executor is first.executor and not each.every_row)
+    same = (each for each in waiting if each.executor is first.executor and not each.alone)
     return list(islice(same, batch_size))
 
 
@@ -29,6 +30,8 @@ def schedule(matched: list[Sequence[Any]], limits: Limits) -> Batch:
     A sequence that needs a pass of its own gets one when it comes first.
     """
     first = matched[0]
+    if first.trace is not None:
+        return [(first, trace_step(first, first.trace, limits))]
     if first.single_pass:
         return [(first, first.remaining)]
     if first.every_row:
@@ -41,3 +44,12 @@ def schedule(matched: list[Sequence[Any]], limits: Limits) -> Batch:
     for at in sorted(range(len(parts)), key=lambda at: parts[at].remaining > step):
         counts[at] += min(parts[at].remaining - counts[at], step - sum(counts))
     return [(each, count) for each, count in zip(parts, counts, strict=True) if count]
+
+
+def trace_step(sequence: Sequence[Any], trace: Trace, limits: Limits) -> int:
+    """A trace's next step: prefill chunks, then the last token by itself, then its states, some at a time."""
+    if trace.states is not None:
+        return min(limits.head_rows, trace.rows - len(sequence.outputs))
+    if sequence.single_pass or sequence.remaining == 1:
+        return sequence.remaining
+    return min(limits.prefill_tokens, sequence.remaining - 1)

@@ -9,10 +9,12 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inference_server import messages
+from inference_server import layer_messages, messages
 from inference_server.errors import InvalidField
 from inference_server.messages import NOBODY, Client
 from inference_server.stats import ModelStats
+
+Query = messages.TopKQuery | messages.ScoreQuery | layer_messages.LayersQuery
 
 VOCAB_SIZE = 256
 CONTEXT_LIMIT = 64
@@ -32,7 +34,7 @@ class FakeEngine:
             1234, "cpu", "float32", VOCAB_SIZE, CONTEXT_LIMIT, "FakeForCausalLM", (0, 4), (0,)
         )
     )
-    queries: list[messages.TopKQuery | messages.ScoreQuery] = field(default_factory=list)
+    queries: list[Query] = field(default_factory=list)
     deadlines: list[float | None] = field(default_factory=list)
     clients: list[Client] = field(default_factory=list)
     failure: BaseException | None = None
@@ -86,7 +88,37 @@ class FakeEngine:
             timings=messages.Timings(0.1, 0.2, 0.3, 0.6),
         )
 
-    async def _admit(self, query: messages.TopKQuery | messages.ScoreQuery, deadline: float | None) -> list[int]:
+    async def layers(
+        self, query: layer_messages.LayersQuery, deadline: float | None, client: Client = NOBODY
+    ) -> layer_messages.LayersAnswer:
+        self.clients.append(client)
+        ids = await self._admit(query, deadline)
+        contrasted = bool(query.contrast)
+        return layer_messages.LayersAnswer(
+            token_count=len(ids),
+            cached_tokens=0,
+            context_limit=CONTEXT_LIMIT,
+            position=len(ids) - 1 if query.position is None else query.position,
+            layers=[
+                layer_messages.Layer(
+                    layer=at,
+                    candidates=[candidate(i, i + 1, 2.0 ** -(i + 1)) for i in range(query.top_k)],
+                    watched=[candidate(i, 7, 2.0**-7) for i in query.watch_token_ids],
+                    entropy_bits=2.0,
+                    kl_to_final_bits=math.inf if at == 0 else 1.0 - at,
+                )
+                for at in range(2)
+            ],
+            commitment=layer_messages.Commitment(1, 0, None),
+            timings=messages.Timings(0.1, 0.2, 0.3, 0.6),
+            contributions=[layer_messages.Contribution(1, "mlp", 0.25)] if contrasted else (),
+            logit_difference=0.25 if contrasted else None,
+            before_soft_cap=contrasted,
+            attention=[[[0.25] * 2 + [0.5]] * 2] if query.include_attention else (),
+            prompt_tokens=[candidate(i, 1, 1.0).token for i in ids] if query.include_prompt_tokens else (),
+        )
+
+    async def _admit(self, query: Query, deadline: float | None) -> list[int]:
         self.queries.append(query)
         self.deadlines.append(deadline)
         if self.gate is not None:

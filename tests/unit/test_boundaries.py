@@ -23,7 +23,7 @@ TIERS = {
         ("kvcache",),
         ("models",),
         ("host",),
-        ("sequence",),
+        ("sequence", "layer_messages"),
         ("messages", "stats", "errors", "settings"),
     ),
     "web_gateway": (
@@ -34,6 +34,7 @@ TIERS = {
         ("inference",),
         ("about", "metrics"),
         ("errors",),
+        ("layer_messages",),
         ("messages", "settings"),
     ),
 }
@@ -69,6 +70,7 @@ LIBRARIES = {
         "metrics": {"prometheus_client"},
         "errors": {"starlette", "msgspec"},
         "messages": {"msgspec"},
+        "layer_messages": {"msgspec"},
         "settings": {"msgspec"},
     },
 }

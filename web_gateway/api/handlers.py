@@ -8,6 +8,7 @@ from web_gateway.api import openapi
 from web_gateway.api.feed import EventStream
 from web_gateway.api.schemas import parse, render
 from web_gateway.http import body
+from web_gateway.layer_messages import LayersRequest
 from web_gateway.messages import LoadRequest, NextTokenRequest, ScoreRequest, Status
 
 
@@ -26,6 +27,12 @@ async def score(request: Request) -> Response:
     """The probability of each token of a text."""
     query = parse(body.taken(request), ScoreRequest)
     return answer(await request.state.inference.score(query, request.state.call))
+
+
+async def layers(request: Request) -> Response:
+    """How a prediction forms from layer to layer."""
+    query = parse(body.taken(request), LayersRequest)
+    return answer(await request.state.inference.layers(query, request.state.call))
 
 
 async def models(request: Request) -> Response:

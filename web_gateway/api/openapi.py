@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from web_gateway import messages
+from web_gateway import layer_messages, messages
 from web_gateway.about import Info
 from web_gateway.errors import ANSWERS
 
@@ -14,6 +14,8 @@ STRUCTS = (
     messages.NextTokenAnswer,
     messages.ScoreRequest,
     messages.ScoreAnswer,
+    layer_messages.LayersRequest,
+    layer_messages.LayersAnswer,
     messages.LoadRequest,
     messages.ModelList,
     Info,
@@ -46,7 +48,7 @@ def encoded() -> bytes:
 def document() -> dict[str, Any]:
     """The document."""
     _, schemas = msgspec.json.schema_components(STRUCTS, ref_template="#/components/schemas/{name}")
-    for request in (messages.NextTokenRequest, messages.ScoreRequest):
+    for request in (messages.NextTokenRequest, messages.ScoreRequest, layer_messages.LayersRequest):
         schemas[request.__name__]["oneOf"] = EITHER_PROMPT
     return {
         "openapi": "3.1.0",
@@ -72,6 +74,13 @@ def document() -> dict[str, Any]:
                     messages.ScoreRequest,
                     returns("The probability of each token of a text", messages.ScoreAnswer, (*READING, 429)),
                     {"text": "The cat sat on the mat.", "top_k": 3},
+                )
+            },
+            "/api/layers": {
+                "post": accepts(
+                    layer_messages.LayersRequest,
+                    returns("How a prediction forms", layer_messages.LayersAnswer, (*READING, 429)),
+                    {"text": "Once upon a time", "top_k": 3},
                 )
             },
             "/api/models": {"get": returns("Every model and its state", messages.ModelList, (429, *SERVING))},

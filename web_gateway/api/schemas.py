@@ -189,6 +189,7 @@ def allowed(rule: dict[str, Any], many: bool = False) -> str:
             return "true or false"
         case "array":
             size = f"at most {rule['maxItems']:,} " if "maxItems" in rule else ""
+            size = f"exactly {rule['minItems']:,} " if rule.get("minItems", 0) == rule.get("maxItems") else size
             return f"an array of {size}{allowed(rule['items'], many=True)}"
         case kind:
             one = {"integer": "an integer", "number": "a number"}[kind]

@@ -15,7 +15,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 
 from service_kit import tracing
 from service_kit.logs import request_id
-from web_gateway import about, errors, messages
+from web_gateway import about, errors, layer_messages, messages
 from web_gateway.inference import convert, failures
 from web_gateway.inference.calls import answer_of, until
 from web_gateway.inference.channel import Connection, Link, open_link
@@ -77,6 +77,11 @@ class InferenceClient:
         if answer.ByteSize() < CONVERT_IN_THREAD_BYTES:
             return convert.score_answer(answer)
         return await asyncio.to_thread(convert.score_answer, answer)  # would block the event loop for up to seconds
+
+    async def layers(self, query: layer_messages.LayersRequest, call: Call) -> layer_messages.LayersAnswer:
+        """How a prediction forms from layer to layer."""
+        answer = await self._unary("Layers", convert.to_message(query, pb.LayersRequest), call)
+        return await asyncio.to_thread(convert.layers_answer, answer, query.include_prompt_tokens)
 
     async def models(self, call: Call) -> messages.ModelList:
         """Every model and its state."""

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from msgspec import UNSET, Struct, structs
 from nexttoken.v1 import next_token_pb2 as pb
 
-from web_gateway import messages
+from web_gateway import layer_messages, messages
 
 MODEL_STATES: dict[int, messages.ModelState] = {
     pb.MODEL_STATE_QUEUED: "queued",
@@ -19,11 +19,18 @@ MODEL_STATES: dict[int, messages.ModelState] = {
     pb.MODEL_STATE_READY: "ready",
     pb.MODEL_STATE_FAILED: "failed",
 }
+MODEL_PARTS: dict[int, layer_messages.ModelPart] = {
+    pb.MODEL_PART_EMBEDDING: "embedding",
+    pb.MODEL_PART_ATTENTION: "attention",
+    pb.MODEL_PART_MLP: "mlp",
+    pb.MODEL_PART_BIAS: "bias",
+}
 INLINED = ("token", "candidate")  # submessages whose fields the JSON has one level up
 UNCONDITIONED: dict[str, None] = dict.fromkeys(("rank", "logit", "probability", "logprob", "entropy_bits"))
 
 M = TypeVar("M", bound=Message)
 S = TypeVar("S", bound=Struct)
+P = TypeVar("P", messages.NextTokenAnswer, layer_messages.LayersAnswer)
 
 
 def to_message(request: Struct, kind: type[M]) -> M:
@@ -42,7 +49,16 @@ def to_struct(message: Message, kind: type[S]) -> S:
 
 def next_token_answer(response: pb.TopKResponse, with_prompt_tokens: bool) -> messages.NextTokenAnswer:
     """The answer; the prompt's tokens only if the request asked for them."""
-    answer = to_struct(response, messages.NextTokenAnswer)
+    return trimmed(to_struct(response, messages.NextTokenAnswer), with_prompt_tokens)
+
+
+def layers_answer(response: pb.LayersResponse, with_prompt_tokens: bool) -> layer_messages.LayersAnswer:
+    """The answer; the prompt's tokens only if the request asked for them."""
+    return trimmed(to_struct(response, layer_messages.LayersAnswer), with_prompt_tokens)
+
+
+def trimmed(answer: P, with_prompt_tokens: bool) -> P:
+    """The answer with its prompt's tokens, or without."""
     if with_prompt_tokens:
         return answer
     return structs.replace(answer, prompt=structs.replace(answer.prompt, tokens=UNSET))
@@ -61,7 +77,7 @@ def reader(kind: type[S], message: Descriptor) -> Callable[[Any], S]:
 
     Large scores hold a million fields: a loop over the fields takes half again as long.
     """
-    names: dict[str, Any] = {"kind": kind, "states": MODEL_STATES}
+    names: dict[str, Any] = {"kind": kind, "ModelState": MODEL_STATES, "ModelPart": MODEL_PARTS}
     parts = [f"{name}={expression(message, name, hint, names)}" for name, hint in get_type_hints(kind).items()]
     read: Callable[[Any], S] = eval(f"lambda message: kind({', '.join(parts)})", names)  # noqa: S307  # of our own names
     return read
@@ -72,11 +88,13 @@ def expression(message: Any, name: str, hint: Any, names: dict[str, Any]) -> str
     path, field = locate(message, name)
     value = f"message.{path}"
     if field.enum_type:
-        return f"states.get({value}, 'unknown')"
+        return f"{field.enum_type.name}.get({value}, 'unknown')"
     if path.endswith("_ms"):
         return f"round({value}, 3)"
+    if field.message_type and (struct := struct_in(hint)) is None:
+        return nested_lists(value, field.message_type)
     if field.message_type:
-        names[f"read_{name}"] = reader(struct_in(hint), field.message_type)
+        names[f"read_{name}"] = reader(struct, field.message_type)
         if field.is_repeated:
             return f"[read_{name}(item) for item in {value}]"
         value = f"read_{name}({value})"
@@ -86,6 +104,13 @@ def expression(message: Any, name: str, hint: Any, names: dict[str, Any]) -> str
         owner = f"message.{path}".rpartition(".")[0]
         return f"{value} if {owner}.HasField({field.name!r}) else None"
     return value
+
+
+def nested_lists(value: str, message: Any) -> str:
+    """The expression for repeated messages that have one repeated field each, as a list of lists."""
+    (only,) = message.fields
+    inner = f"item.{only.name}"
+    return f"[{nested_lists(inner, only.message_type) if only.message_type else f'list({inner})'} for item in {value}]"
 
 
 def locate(message: Any, name: str) -> tuple[str, Any]:
@@ -100,9 +125,9 @@ def locate(message: Any, name: str) -> tuple[str, Any]:
     raise LookupError(f"{message.full_name} has no field {name}")
 
 
-def struct_in(hint: Any) -> type[Struct]:
-    """The struct in a type such as `list[Token] | UnsetType`. Raises LookupError."""
+def struct_in(hint: Any) -> type[Struct] | None:
+    """The struct in a type such as `list[Token] | UnsetType`, if there is one."""
     for part in (hint, *get_args(hint), *(inner for outer in get_args(hint) for inner in get_args(outer))):
         if isinstance(part, type) and issubclass(part, Struct):
             return part
-    raise LookupError(f"no struct in {hint}")
+    return None

@@ -7,6 +7,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class ModelPart(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MODEL_PART_UNSPECIFIED: _ClassVar[ModelPart]
+    MODEL_PART_EMBEDDING: _ClassVar[ModelPart]
+    MODEL_PART_ATTENTION: _ClassVar[ModelPart]
+    MODEL_PART_MLP: _ClassVar[ModelPart]
+    MODEL_PART_BIAS: _ClassVar[ModelPart]
+
 class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     MODEL_STATE_UNSPECIFIED: _ClassVar[ModelState]
@@ -15,6 +23,11 @@ class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MODEL_STATE_LOADING: _ClassVar[ModelState]
     MODEL_STATE_READY: _ClassVar[ModelState]
     MODEL_STATE_FAILED: _ClassVar[ModelState]
+MODEL_PART_UNSPECIFIED: ModelPart
+MODEL_PART_EMBEDDING: ModelPart
+MODEL_PART_ATTENTION: ModelPart
+MODEL_PART_MLP: ModelPart
+MODEL_PART_BIAS: ModelPart
 MODEL_STATE_UNSPECIFIED: ModelState
 MODEL_STATE_QUEUED: ModelState
 MODEL_STATE_DOWNLOADING: ModelState
@@ -194,6 +207,100 @@ class ScoreResponse(_message.Message):
     timings: Timings
     def __init__(self, model: _Optional[str] = ..., tokens: _Optional[_Iterable[_Union[ScoredToken, _Mapping]]] = ..., total_logprob: _Optional[float] = ..., perplexity: _Optional[float] = ..., bits_per_byte: _Optional[float] = ..., context_limit: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
 
+class LayersRequest(_message.Message):
+    __slots__ = ("model", "text", "token_ids", "position", "top_k", "temperature", "watch_token_ids", "contrast", "include_attention", "include_prompt_tokens")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    WATCH_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    CONTRAST_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_ATTENTION_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    text: str
+    token_ids: TokenIds
+    position: int
+    top_k: int
+    temperature: float
+    watch_token_ids: _containers.RepeatedScalarFieldContainer[int]
+    contrast: _containers.RepeatedScalarFieldContainer[int]
+    include_attention: bool
+    include_prompt_tokens: bool
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., position: _Optional[int] = ..., top_k: _Optional[int] = ..., temperature: _Optional[float] = ..., watch_token_ids: _Optional[_Iterable[int]] = ..., contrast: _Optional[_Iterable[int]] = ..., include_attention: _Optional[bool] = ..., include_prompt_tokens: _Optional[bool] = ...) -> None: ...
+
+class Layer(_message.Message):
+    __slots__ = ("layer", "candidates", "watched", "entropy_bits", "kl_to_final_bits")
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    WATCHED_FIELD_NUMBER: _ClassVar[int]
+    ENTROPY_BITS_FIELD_NUMBER: _ClassVar[int]
+    KL_TO_FINAL_BITS_FIELD_NUMBER: _ClassVar[int]
+    layer: int
+    candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
+    watched: _containers.RepeatedCompositeFieldContainer[Candidate]
+    entropy_bits: float
+    kl_to_final_bits: float
+    def __init__(self, layer: _Optional[int] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., watched: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., entropy_bits: _Optional[float] = ..., kl_to_final_bits: _Optional[float] = ...) -> None: ...
+
+class Commitment(_message.Message):
+    __slots__ = ("top1_layer", "top3_layer", "half_layer")
+    TOP1_LAYER_FIELD_NUMBER: _ClassVar[int]
+    TOP3_LAYER_FIELD_NUMBER: _ClassVar[int]
+    HALF_LAYER_FIELD_NUMBER: _ClassVar[int]
+    top1_layer: int
+    top3_layer: int
+    half_layer: int
+    def __init__(self, top1_layer: _Optional[int] = ..., top3_layer: _Optional[int] = ..., half_layer: _Optional[int] = ...) -> None: ...
+
+class Contribution(_message.Message):
+    __slots__ = ("layer", "part", "logit_difference")
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    LOGIT_DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
+    layer: int
+    part: ModelPart
+    logit_difference: float
+    def __init__(self, layer: _Optional[int] = ..., part: _Optional[_Union[ModelPart, str]] = ..., logit_difference: _Optional[float] = ...) -> None: ...
+
+class HeadAttention(_message.Message):
+    __slots__ = ("weights",)
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    weights: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, weights: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class BlockAttention(_message.Message):
+    __slots__ = ("heads",)
+    HEADS_FIELD_NUMBER: _ClassVar[int]
+    heads: _containers.RepeatedCompositeFieldContainer[HeadAttention]
+    def __init__(self, heads: _Optional[_Iterable[_Union[HeadAttention, _Mapping]]] = ...) -> None: ...
+
+class LayersResponse(_message.Message):
+    __slots__ = ("model", "prompt", "position", "layers", "commitment", "contributions", "logit_difference", "before_soft_cap", "attention", "timings")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
+    COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTIONS_FIELD_NUMBER: _ClassVar[int]
+    LOGIT_DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_SOFT_CAP_FIELD_NUMBER: _ClassVar[int]
+    ATTENTION_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    prompt: Prompt
+    position: int
+    layers: _containers.RepeatedCompositeFieldContainer[Layer]
+    commitment: Commitment
+    contributions: _containers.RepeatedCompositeFieldContainer[Contribution]
+    logit_difference: float
+    before_soft_cap: bool
+    attention: _containers.RepeatedCompositeFieldContainer[BlockAttention]
+    timings: Timings
+    def __init__(self, model: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., position: _Optional[int] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., commitment: _Optional[_Union[Commitment, _Mapping]] = ..., contributions: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ..., logit_difference: _Optional[float] = ..., before_soft_cap: _Optional[bool] = ..., attention: _Optional[_Iterable[_Union[BlockAttention, _Mapping]]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+
 class Model(_message.Message):
     __slots__ = ("name", "state", "is_default", "bytes_done", "bytes_total", "reason", "facts")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -213,7 +320,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[ModelState, str]] = ..., is_default: _Optional[bool] = ..., bytes_done: _Optional[int] = ..., bytes_total: _Optional[int] = ..., reason: _Optional[str] = ..., facts: _Optional[_Union[ModelFacts, _Mapping]] = ...) -> None: ...
 
 class ModelFacts(_message.Message):
-    __slots__ = ("parameters", "device", "dtype", "vocab_size", "context_limit", "architecture", "end_of_text_ids", "prefix_token_ids")
+    __slots__ = ("parameters", "device", "dtype", "vocab_size", "context_limit", "architecture", "end_of_text_ids", "prefix_token_ids", "layers", "layers_refusal", "contrast_refusal", "attention_refusal")
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     DTYPE_FIELD_NUMBER: _ClassVar[int]
@@ -222,6 +329,10 @@ class ModelFacts(_message.Message):
     ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
     END_OF_TEXT_IDS_FIELD_NUMBER: _ClassVar[int]
     PREFIX_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    CONTRAST_REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    ATTENTION_REFUSAL_FIELD_NUMBER: _ClassVar[int]
     parameters: int
     device: str
     dtype: str
@@ -230,7 +341,11 @@ class ModelFacts(_message.Message):
     architecture: str
     end_of_text_ids: _containers.RepeatedScalarFieldContainer[int]
     prefix_token_ids: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, parameters: _Optional[int] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., vocab_size: _Optional[int] = ..., context_limit: _Optional[int] = ..., architecture: _Optional[str] = ..., end_of_text_ids: _Optional[_Iterable[int]] = ..., prefix_token_ids: _Optional[_Iterable[int]] = ...) -> None: ...
+    layers: int
+    layers_refusal: str
+    contrast_refusal: str
+    attention_refusal: str
+    def __init__(self, parameters: _Optional[int] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., vocab_size: _Optional[int] = ..., context_limit: _Optional[int] = ..., architecture: _Optional[str] = ..., end_of_text_ids: _Optional[_Iterable[int]] = ..., prefix_token_ids: _Optional[_Iterable[int]] = ..., layers: _Optional[int] = ..., layers_refusal: _Optional[str] = ..., contrast_refusal: _Optional[str] = ..., attention_refusal: _Optional[str] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()

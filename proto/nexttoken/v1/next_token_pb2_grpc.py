@@ -51,6 +51,11 @@ class NextTokenServiceStub:
                 request_serializer=nexttoken_dot_v1_dot_next__token__pb2.ScoreRequest.SerializeToString,
                 response_deserializer=nexttoken_dot_v1_dot_next__token__pb2.ScoreResponse.FromString,
                 _registered_method=True)
+        self.Layers = channel.unary_unary(
+                '/nexttoken.v1.NextTokenService/Layers',
+                request_serializer=nexttoken_dot_v1_dot_next__token__pb2.LayersRequest.SerializeToString,
+                response_deserializer=nexttoken_dot_v1_dot_next__token__pb2.LayersResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/nexttoken.v1.NextTokenService/ListModels',
                 request_serializer=nexttoken_dot_v1_dot_next__token__pb2.ListModelsRequest.SerializeToString,
@@ -100,6 +105,19 @@ class NextTokenServiceServicer:
         """How likely the model found each token of a text, given the preceding ones.
 
         Status codes: those of TopK.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Layers(self, request, context):
+        """How a prediction forms: what the model would say if its last block were the embedding, or any of its blocks (the
+        "logit lens"): the state there goes through the model's own final norm, computed for that state, and its own head.
+        On request also what each part of the model adds to the difference between two tokens' logits, and where the
+        position looks.
+
+        Status codes: those of TopK; INVALID_ARGUMENT also names `model`, `contrast` or `include_attention` where this model
+        can't be told these: see ModelFacts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,6 +174,11 @@ def add_NextTokenServiceServicer_to_server(servicer, server):
                     servicer.Score,
                     request_deserializer=nexttoken_dot_v1_dot_next__token__pb2.ScoreRequest.FromString,
                     response_serializer=nexttoken_dot_v1_dot_next__token__pb2.ScoreResponse.SerializeToString,
+            ),
+            'Layers': grpc.unary_unary_rpc_method_handler(
+                    servicer.Layers,
+                    request_deserializer=nexttoken_dot_v1_dot_next__token__pb2.LayersRequest.FromString,
+                    response_serializer=nexttoken_dot_v1_dot_next__token__pb2.LayersResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -239,6 +262,33 @@ class NextTokenService:
             '/nexttoken.v1.NextTokenService/Score',
             nexttoken_dot_v1_dot_next__token__pb2.ScoreRequest.SerializeToString,
             nexttoken_dot_v1_dot_next__token__pb2.ScoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Layers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nexttoken.v1.NextTokenService/Layers',
+            nexttoken_dot_v1_dot_next__token__pb2.LayersRequest.SerializeToString,
+            nexttoken_dot_v1_dot_next__token__pb2.LayersResponse.FromString,
             options,
             channel_credentials,
             insecure,
