@@ -34,6 +34,7 @@ import * as scores from "./features/scores/model.js";
 import { mountScores } from "./features/scores/view.js";
 import * as link from "./features/share/link.js";
 import { mountShare } from "./features/share/view.js";
+import { mountStage } from "./features/stage/view.js";
 import { mountStatus } from "./features/status/view.js";
 import { load, save } from "./features/storage/model.js";
 import { createShelf } from "./features/storage/shelf.js";
@@ -102,6 +103,7 @@ const views = [
   mountStatus(element("status"), actions),
   mountExamples(element("examples"), actions),
   mountPresentation(document, actions),
+  mountStage(element("room-line"), actions),
   mountExplain(element("explain"), document),
   mountTour(element("tour"), element("tour-offer"), actions),
   mountKeys(document, actions),
@@ -182,6 +184,7 @@ function verbs() {
     setKeys: (/** @type {boolean} */ on) => act((now) => presentation.setKeys(now, on)),
     beginTour: () => act(tour.begin),
     walk: (/** @type {number} */ by) => act((now) => tour.walk(now, by)),
+    freshTour: () => act(tour.refresh),
     endTour: () => act(tour.end),
     choose: (/** @type {string} */ name) => act((now) => models.choose(now, name)),
     load: (/** @type {string} */ name) =>

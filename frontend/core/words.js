@@ -15,6 +15,14 @@ export const FRAME = {
   again: "Try again",
 };
 
+/** Headings of the column of numbers; percentages name themselves. */
+export const COLUMNS = { percent: "", logprob: "log-probability", logit: "logit" };
+
+export const STAGE = {
+  generate: "Generate",
+  stop: "Stop",
+};
+
 export const NUMBERS = {
   calculated: "How these numbers are calculated",
   likely: "How likely is …?",

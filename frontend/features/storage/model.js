@@ -163,7 +163,7 @@ function roomOf(saved) {
     guessing: saved?.guessing === true,
     seen: typeof saved?.seen === "number" ? saved.seen : null,
     keys: saved?.keys !== false,
-    tour: { at: null, offered: saved?.offered !== false, mark: null },
+    tour: { at: null, offered: saved?.offered !== false, mark: null, own: null },
   };
 }
 
