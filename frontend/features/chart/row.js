@@ -8,6 +8,7 @@ import { figure, lengthOf } from "../../core/display.js";
 import { ROLLS } from "../../core/draws.js";
 import * as format from "../../core/format.js";
 import { hex, noToken, shown, spell, spoken } from "../../core/tokens.js";
+import { CHART } from "../../core/words.js";
 import { setLength } from "../../ui/bar.js";
 import { setAttribute, setText, setVariable } from "../../ui/dom.js";
 import { drawPieces } from "../../ui/token.js";
@@ -67,7 +68,7 @@ export function createRow(first) {
     setLength(raw, changed ? pale : 0, display.scale);
     const against = drawStrips(fill, delta, pinned, display.scale);
     item.toggleAttribute("data-fell", row.fell !== null);
-    setText(fell, row.fell ? `cut by ${row.fell}` : "");
+    setText(fell, row.fell ? CHART.removed(row.fell) : "");
     if (hex(before) !== spelledAfter) {
       spelledAfter = hex(before);
       const { pieces, completes } = spell(row.candidate.token, before);
@@ -76,12 +77,12 @@ export function createRow(first) {
     }
     drawRolls({ count, countWords, dart, item }, rolled, dartAt, row.share, display.scale, shown(row.candidate.token));
     hinted = () => {
-      const other = changed ? `${cutting ? "before the cut" : "at temperature 1"}, ${format.percent(pale)}\n` : "";
+      const other = changed ? `${cutting ? CHART.unfiltered : "at temperature 1"}, ${format.percent(pale)}\n` : "";
       const why = none ? "\nCan’t be appended: the model has a row for this id, its tokenizer no token" : "";
       return `${format.percent(row.share)}\n${other}${numbers(row)}, id ${row.candidate.token.id}${why}`;
     };
     if (dragging) return;
-    const state = `${rolled === null ? "" : `, rolled ${rolled} times`}${row.fell ? `, cut by ${row.fell}` : ""}${taken ? ", taken" : ""}${none ? ", can’t be appended" : ""}`;
+    const state = `${rolled === null ? "" : `, rolled ${rolled} times`}${row.fell ? `, ${CHART.removed(row.fell)}` : ""}${taken ? ", taken" : ""}${none ? ", can’t be appended" : ""}`;
     const asked = display.column === "percent" ? "" : `, ${numbers(row)}`;
     const label = `${words}${completed}, ${format.percent(row.share)}${asked}, rank ${row.candidate.rank}${against}${state}`;
     setAttribute(button, "aria-label", label);

@@ -13,6 +13,7 @@ import { following } from "../../core/lookback.js";
 import { hidden, scene, wanted } from "../../core/questions.js";
 import { hex, pending, shown as name } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { COMMON } from "../../core/words.js";
 import { setLength } from "../../ui/bar.js";
 import { setAttribute, setText, setVariable } from "../../ui/dom.js";
 import { dart, tally } from "../dice/model.js";
@@ -211,7 +212,7 @@ export function mountChart(root, verbs) {
     const here = found && !["text", "token_ids", "top_k", "temperature", "top_p", "min_p"].includes(found.field ?? "") ? found : null;
     trouble.hidden = !here;
     if (!here) return;
-    setText(part(".chart-trouble p"), here.again ? `${here.message} The page tries again by itself.` : here.message);
+    setText(part(".chart-trouble p"), here.again ? COMMON.byItself(here.message) : here.message);
   }
 
   return update;

@@ -87,7 +87,7 @@ function createLine(text) {
     item.toggleAttribute("data-waiting", logprob === null && !note);
     setLength(bar, Math.exp(logprob ?? -Infinity), "linear");
     setText(percent, logprob === null ? (note && !steps ? "" : "…") : format.percentOf(logprob));
-    setText(words, [note, steps ? `${wordsOf(steps, vocabulary)}${cut ? ". Cut off now: it can’t be drawn." : ""}` : ""].filter(Boolean).join(" "));
+    setText(words, [note, steps ? `${wordsOf(steps, vocabulary)}${cut ? `. ${NUMBERS.removed}` : ""}` : ""].filter(Boolean).join(" "));
   }
 
   return { item, update };
@@ -110,8 +110,8 @@ function tokenOf(token, at) {
 function wordsOf(steps, vocabulary) {
   if (steps.length === 1) {
     const [{ rank }] = steps;
-    return rank === null ? "one token" : `rank ${format.count(rank)}${vocabulary ? ` of ${format.count(vocabulary)}` : ""}`;
+    return rank === null ? NUMBERS.one : vocabulary ? NUMBERS.rankOf(rank, vocabulary) : NUMBERS.rank(rank);
   }
-  const each = steps.map(({ probability, rank }) => (probability === null || rank === null ? "…" : `${format.percent(probability)} (rank ${format.count(rank)})`));
-  return `${steps.length} tokens: ${each.join(" × ")}`;
+  const each = steps.map(({ probability, rank }) => (probability === null || rank === null ? "…" : `${format.percent(probability)} (${NUMBERS.rank(rank)})`));
+  return `${format.tokens(steps.length)}: ${each.join(" × ")}`;
 }

@@ -9,6 +9,7 @@ import { figure, lengthOf, ticks } from "../../core/display.js";
 import { ROLLS } from "../../core/draws.js";
 import * as format from "../../core/format.js";
 import { oneLine } from "../../core/marks.js";
+import { CHART } from "../../core/words.js";
 import { gapWords, stripsOf } from "../pins/model.js";
 import { drawn } from "./snapshot.js";
 
@@ -46,7 +47,7 @@ export function svg(now, display, scheme = "both") {
     const count = rolled?.get(token.id) ?? 0;
     left -= count;
     const bars = { pale: row.fell || moved(row, drawing.cutting) ? paleOf(row, drawing.cutting) : 0, share: row.share, fell: row.fell !== null, strips: stripsOf(now, row), rolled: rolled && count };
-    const words = { rank: format.count(rank), name: shorten(drawn(token), LONGEST_TOKEN), mono: true, note: row.fell ? `cut by ${row.fell}` : "", value: figure(row, display.column) };
+    const words = { rank: format.count(rank), name: shorten(drawn(token), LONGEST_TOKEN), mono: true, note: row.fell ? CHART.removed(row.fell) : "", value: figure(row, display.column) };
     return line(grid.head + at * grid.row, { ...bars, ...words }, display);
   });
   const track = { top: HEAD + legends.length * LEGEND - 6, bottom: grid.head + lines.length * grid.row };

@@ -4,7 +4,7 @@
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/initial.js").State} State
  */
-import { STAGE } from "../../core/words.js";
+import { DICE } from "../../core/words.js";
 import { setText, setVariable } from "../../ui/dom.js";
 import { SHADES } from "../scores/model.js";
 
@@ -53,7 +53,7 @@ export function mountStage(line, verbs) {
     setVariable(slider, "--at", String(slider.valueAsNumber / Number(slider.max)));
     setText(output, String(temperature));
     const writing = now.play?.kind === "write";
-    setText(write, writing ? STAGE.stop : STAGE.generate);
+    setText(write, writing ? DICE.stop : DICE.generate);
     guess.ariaPressed = String(now.room.guessing);
     if (choice.value !== now.shading.by) choice.value = now.shading.by;
   };

@@ -84,7 +84,7 @@ function set(state, tour) {
 function text(state) {
   const nodes = wayHere(state);
   const first = nodes.slice(-3).map(({ token }) => shown(/** @type {any} */ (token)));
-  const count = nodes.length === 1 ? "1 token" : `${format.count(nodes.length)} tokens`;
+  const count = format.tokens(nodes.length);
   const now = nodes.length ? ` Yours is ${count} long and ends in ${first.join(" ")}.` : "";
   return {
     target: "prompt",

@@ -76,8 +76,8 @@ test("writing on stops there, in words that are also heard", () => {
   hear(state);
   state = play.land(padded(answer(state), []));
   hear(state);
-  assert.deepEqual([state.play, play.playWords(state)], [null, `The dart landed on ${NAME}, so nothing was appended. 1 token written.`]);
-  assert.equal(said.at(-1), `The dart landed on ${NAME}, so nothing was appended. 1 token written.`);
+  assert.deepEqual([state.play, play.playWords(state)], [null, `The dart landed on ${NAME}, so nothing was appended. 1 token generated.`]);
+  assert.equal(said.at(-1), `The dart landed on ${NAME}, so nothing was appended. 1 token generated.`);
 });
 
 test("what is taken out of the page names it", () => {

@@ -83,10 +83,10 @@ test("CSV keeps every token whole, and none of them is a formula", () => {
 test("text stands in columns", () => {
   const lines = toText(screen([" sea", "\n\n"], { settings: { temperature: 0.7, minP: 0.3 } })).trimEnd().split("\n");
   assert.deepEqual(lines.slice(0, 3), ["Once upon a time", "", "tiny, temperature 0.7, min-p 0.3"]);
-  assert.match(lines[3], /bits before the cut: /);
+  assert.match(lines[3], /bits before top-p\/min-p: /);
   assert.match(lines[5], /^ 1 {2}·sea/);
   assert.match(lines[6], /^ 2 {2}↵↵/);
-  assert.match(lines.at(-2), /cut by min-p$/);
+  assert.match(lines.at(-2), /removed by min-p$/);
   const ends = lines.slice(5).map((line) => [...line.slice(0, line.indexOf("%"))].length);
   assert.equal(new Set(ends).size, 1, "the percentages end in one column");
 });
@@ -147,7 +147,7 @@ test("the picture shows what fell, where the cuts run, and what is pale", () => 
     assert.equal(picture.match(/class="cut"/g)?.length ?? 0, fallen);
     assert.equal(picture.match(/<path class="line"/g)?.length ?? 0, paths);
     const [, pale = ""] = picture.match(/class="pale" x="32".*?\u2068(.*?)\u2069/) ?? [];
-    assert.equal(pale, settings.temperature ? "before temperature" : paths ? "before the cut" : "");
+    assert.equal(pale, settings.temperature ? "before temperature" : paths ? "before top-p/min-p" : "");
   }
 });
 
