@@ -62,6 +62,7 @@ def test_a_dart_among_the_others_names_its_token(page: Page) -> None:
     (drawn,) = response.value.json()["drawn"]
     assert drawn["rank"] > 3
     expect(page.locator("#chart .others[data-dart]")).to_be_visible()
+    expect(page.locator("#chart .others .dart-token")).to_contain_text(drawn["text"].strip())
     shoot(page, "dart-among-others-1440")
     expect(page.locator("#text")).to_have_value(f"{TEXT}{drawn['text']}")
     settled(page)  # no call is under way when the page closes

@@ -12,7 +12,7 @@
  *
  * @typedef {object} Entry  in `registry.js`
  * @property {string} name
- * @property {string} label
+ * @property {string} [label]
  * @property {string} [id]  of its element, if the page has it from the start
  * @property {readonly string[]} [styles]
  * @property {() => Promise<{mount: (root: HTMLElement, page: Page) => (state: State) => void}>} [load]

@@ -26,12 +26,12 @@
 import { pointAt, shareAt } from "../../core/distribution.js";
 import { showing } from "../../core/frame.js";
 import { scene, wanted } from "../../core/questions.js";
+import { MOST_TYPED } from "../../core/settings.js";
 import { answerKey } from "../../core/state.js";
 import { textOf } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
 import { NUMBERS } from "../../core/words.js";
 
-export const MOST_TYPED = 200;
 const MOST_TOKENS = 24;
 const MOST_KEPT = 500;
 const BEHIND = ["\n", ".", "a"];

@@ -1,23 +1,38 @@
 /**
  * “How likely is …?”: a field, and for each variant its tokens with probability and rank.
  *
- * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("./model.js").Chance} Chance
  */
 import * as format from "../../core/format.js";
 import { marks } from "../../core/marks.js";
 import { answerHere } from "../../core/questions.js";
+import { MOST_TYPED } from "../../core/settings.js";
 import { spell, spoken } from "../../core/tokens.js";
 import { NUMBERS } from "../../core/words.js";
+import { nextToken } from "../../net/api.js";
+import { createAsker } from "../../net/asker.js";
 import { setLength } from "../../ui/bar.js";
 import { build } from "../../ui/build.js";
 import { setText } from "../../ui/dom.js";
 import { drawPieces } from "../../ui/token.js";
-import { MOST_TYPED, chances } from "./model.js";
+import { ask, chances, failProbe, nextProbe, tell } from "./model.js";
 
-/** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
-export function mountLikely(root, verbs) {
+const TYPING_MS = 200;
+
+/** @param {HTMLElement} root @param {import("../frame/room.js").Page} page @returns {(state: State) => void} */
+export function mountLikely(root, { act, read, consider }) {
+  const asker = createAsker({
+    read,
+    act,
+    ask: nextToken,
+    wanted: nextProbe,
+    receive: tell,
+    fail: failProbe,
+    retry: (now) => failProbe(now, null),
+    delay: (_, { text }) => (text === null ? 0 : TYPING_MS),
+  });
+  consider(asker.consider);
   const input = build("input", {
     class: "likely-text",
     id: "likely-text",
@@ -38,7 +53,7 @@ export function mountLikely(root, verbs) {
   /** @type {Map<string, ReturnType<typeof createLine>>} */
   let lines = new Map();
 
-  input.addEventListener("input", () => verbs.askLikely(input.value));
+  input.addEventListener("input", () => act((now) => ask(now, input.value)));
 
   return (state) => {
     if (input.value !== state.likely && document.activeElement !== input) input.value = state.likely;

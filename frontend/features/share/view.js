@@ -1,24 +1,23 @@
 /**
  * The share menu: link, numbers, image, code.
  *
- * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
  */
 import { SHARE } from "../../core/words.js";
 import { setText } from "../../ui/dom.js";
 import { copy, download, png } from "./clipboard.js";
 import { curl, python } from "./code.js";
-import { linkOf, linkWords } from "./link.js";
+import { palettes } from "./colours.js";
+import { linkOf } from "./link.js";
 import { svg } from "./picture.js";
 import { snapshot, toCsv, toJson, toText } from "./snapshot.js";
 
 const NAME = "next-token";
 
 /** @param {HTMLElement} root @returns {(state: State) => void} */
-export function mountShare(root) {
+export function mount(root) {
   const [said, code] = [".share-said", ".share-code"].map((selector) => /** @type {HTMLElement} */ (root.querySelector(selector)));
   const buttons = /** @type {NodeListOf<HTMLButtonElement>} */ (root.querySelectorAll("[data-share]"));
-  const note = /** @type {HTMLElement} */ (document.getElementById("link-note"));
   /** @type {State} */
   let state;
 
@@ -34,10 +33,10 @@ export function mountShare(root) {
     const now = snapshot(state);
     if (!now) return;
     const { display } = state;
-    if (what === "svg") return save(new Blob([svg(now, display)], { type: "image/svg+xml" }), what);
+    if (what === "svg") return save(new Blob([svg(now, display, palettes())], { type: "image/svg+xml" }), what);
     if (what === "png") {
       const scheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-      return png(svg(now, display, scheme)).then((blob) => save(blob, what), () => say(SHARE.noPicture));
+      return png(svg(now, display, palettes(), scheme)).then((blob) => save(blob, what), () => say(SHARE.noPicture));
     }
     const texts = { text: toText, json: toJson, csv: toCsv, curl: () => curl(now, location.origin), python: () => python(now) };
     const text = texts[/** @type {keyof typeof texts} */ (what)](now);
@@ -74,9 +73,5 @@ export function mountShare(root) {
     state = now;
     const nothing = snapshot(state) === null;
     for (const button of buttons) button.disabled = nothing && button.dataset.share !== "link";
-    const words = linkWords(state);
-    note.hidden = !words;
-    note.classList.toggle("trouble", state.linkTrouble !== null);
-    setText(note, words);
   };
 }
