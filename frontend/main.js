@@ -18,9 +18,7 @@ import { mountDisplay } from "./features/display/view.js";
 import { start } from "./features/examples/model.js";
 import { mountExamples } from "./features/examples/view.js";
 import { mountFrame } from "./features/frame/view.js";
-import { mountExplain } from "./features/explain/view.js";
 import { mountKeys } from "./features/keys/view.js";
-import * as likely from "./features/likely/model.js";
 import { mountLookback } from "./features/lookback/view.js";
 import * as models from "./features/models/model.js";
 import { mountModels } from "./features/models/view.js";
@@ -33,7 +31,8 @@ import { mountPrompt } from "./features/prompt/view.js";
 import * as scores from "./features/scores/model.js";
 import { mountScores } from "./features/scores/view.js";
 import * as link from "./features/share/link.js";
-import { mountShare } from "./features/share/view.js";
+import { mountLinkNote } from "./features/share/note.js";
+import { mountStage } from "./features/stage/view.js";
 import { mountStatus } from "./features/status/view.js";
 import { load, save } from "./features/storage/model.js";
 import { createShelf } from "./features/storage/shelf.js";
@@ -41,7 +40,7 @@ import * as tour from "./features/tour/model.js";
 import { mountTour } from "./features/tour/view.js";
 import { loadModel, nextToken, scores as askScores, watchModels } from "./net/api.js";
 import { createAsker } from "./net/asker.js";
-import { SURFACES, TABS, VIEWS } from "./registry.js";
+import { PANELS, SURFACES, TABS, VIEWS } from "./registry.js";
 import { settle } from "./ui/dom.js";
 
 /**
@@ -51,7 +50,6 @@ import { settle } from "./ui/dom.js";
  */
 
 const SAVE_MS = 300;
-const LIKELY_MS = 200;
 const SCORE_MS = 250;
 
 const shelf = createShelf(() => sessionStorage, () => localStorage);
@@ -71,23 +69,13 @@ const scorer = createAsker({
   retry: scores.retryScores,
   delay: (now) => (now.shading.curious ? 0 : SCORE_MS),
 });
-const prober = createAsker({
-  read: () => state,
-  act,
-  ask: nextToken,
-  wanted: likely.nextProbe,
-  receive: likely.tell,
-  fail: likely.failProbe,
-  retry: (now) => likely.failProbe(now, null),
-  delay: (_, { text }) => (text === null ? 0 : LIKELY_MS),
-});
 const player = createPlayer({ read: () => state, act });
 const actions = verbs();
 /** @type {(() => void)[]} */
 const considering = [];
 const page = { verbs: actions, act, read: () => state, consider: (/** @type {() => void} */ consider) => void considering.push(consider) };
 const views = [
-  mountFrame(document, { views: VIEWS, surfaces: SURFACES, tabs: TABS }, page),
+  mountFrame(document, { views: VIEWS, surfaces: SURFACES, tabs: TABS, panels: PANELS }, page),
   mountPrompt(element("prompt"), actions),
   mountScores(element("shade"), /** @type {HTMLSelectElement} */ (element("shade-choice")), actions),
   mountDetail(element("detail"), element("tokens"), actions),
@@ -97,12 +85,12 @@ const views = [
   mountPins(element("pins"), actions),
   mountControls(document, actions),
   mountDice(element("actions"), element("dice"), actions),
-  mountShare(element("share-panel")),
+  mountLinkNote(element("link-note")),
   mountModels(element("models"), actions),
   mountStatus(element("status"), actions),
   mountExamples(element("examples"), actions),
   mountPresentation(document, actions),
-  mountExplain(element("explain"), document),
+  mountStage(element("room-line"), actions),
   mountTour(element("tour"), element("tour-offer"), actions),
   mountKeys(document, actions),
   mountAnnouncer(element("announcer")),
@@ -115,7 +103,6 @@ function act(transition) {
   const deeper = next.answers === state.answers ? next : pins.deepen(next);
   state = next.tree === state.tree ? deeper : paths.trim(deeper);
   asker.consider();
-  prober.consider();
   scorer.consider();
   player.consider();
   for (const consider of considering) consider();
@@ -168,7 +155,6 @@ function verbs() {
     unpin: (/** @type {string} */ name) => act((now) => pins.unpin(now, name)),
     repin: () => act(pins.repin),
     versus: (/** @type {string} */ name) => act((now) => pins.versus(now, name)),
-    askLikely: (/** @type {string} */ typed) => act((now) => likely.ask(now, typed)),
     // While bars are hidden, the first press reveals them.
     mostLikely: () => act((now) => (hidden(now) ? presentation.reveal(now) : play.mostLikely(now))),
     play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(kind === "write" ? now : presentation.reveal(now), kind, newSeed())),
@@ -182,6 +168,7 @@ function verbs() {
     setKeys: (/** @type {boolean} */ on) => act((now) => presentation.setKeys(now, on)),
     beginTour: () => act(tour.begin),
     walk: (/** @type {number} */ by) => act((now) => tour.walk(now, by)),
+    freshTour: () => act(tour.refresh),
     endTour: () => act(tour.end),
     choose: (/** @type {string} */ name) => act((now) => models.choose(now, name)),
     load: (/** @type {string} */ name) =>

@@ -12,6 +12,12 @@ export const VIEWS = [{ name: "bars", label: ROOMS.bars, id: "chart" }];
 /** @type {readonly Entry[]} how the text is written */
 export const SURFACES = [{ name: "text", label: ROOMS.text, id: "prompt" }];
 
+/** @type {readonly Entry[]} over the page, with the openers `[data-verb=<name>]` or `[popovertarget=<id>]` */
+export const PANELS = [
+  { name: "share", id: "share-panel", load: () => import("./features/share/view.js") },
+  { name: "explain", id: "explain", load: () => import("./features/explain/view.js") },
+];
+
 /** @type {readonly Entry[]} of the inspector */
 export const TABS = [
   { name: "paths", label: ROOMS.paths, styles: ["features/paths/style.css"], load: () => import("./features/paths/view.js") },

@@ -27,6 +27,7 @@
  * @property {number} otherShare
  */
 import { redraw } from "./distribution.js";
+import { CHART } from "./words.js";
 
 const ROUNDING = 1e-12;
 const VISIBLE = 5e-4;
@@ -75,7 +76,7 @@ export function moved(row, cutting) {
 
 /** @param {CutDrawing} drawing @returns {string} the legend for the pale bars; empty if there are none */
 export function paleWords({ rows, cutting }) {
-  return !rows.some((row) => moved(row, cutting)) ? "" : cutting ? "before the cut" : "before temperature";
+  return !rows.some((row) => moved(row, cutting)) ? "" : cutting ? CHART.unfiltered : CHART.untempered;
 }
 
 /** @param {CutDrawing} drawing @param {Settings} settings @returns {number} the probability below which min-p removes tokens; 0 if off */

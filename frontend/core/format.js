@@ -3,7 +3,12 @@
 const THIN = "\u202f";
 const LONGEST_NAME = 80; // characters
 const SMALLEST = -690; // log of the smallest probability that is not denormal
-const COUNTS = new Intl.NumberFormat("en-US");
+const LOCALE = "en-US";
+const COUNTS = new Intl.NumberFormat(LOCALE);
+const EXACT = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 3 });
+const PLURALS = new Intl.PluralRules(LOCALE);
+/** @type {Partial<Record<Intl.LDMLPluralRule, string>>} */
+const TOKENS = { one: "token", other: "tokens" };
 const EXPONENTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /**
@@ -67,6 +72,16 @@ export function count(value) {
   return COUNTS.format(Math.round(value));
 }
 
+/** @param {number} value @returns {string} such as 0.001 or 1,000: a limit, or what was set */
+export function plain(value) {
+  return EXACT.format(value);
+}
+
+/** @param {number} number @returns {string} such as "1 token", "5,000 tokens" */
+export function tokens(number) {
+  return `${plain(number)} ${TOKENS[PLURALS.select(number)] ?? TOKENS.other}`;
+}
+
 /** @param {number} bits @returns {string} "0.00 bits" only if exactly 0 */
 export function bits(bits) {
   if (bits > 1e-9 && bits < 0.005) return "<0.01 bits";
@@ -75,7 +90,7 @@ export function bits(bits) {
 
 /** @param {number} entropy in bits @param {boolean} cutting whether filters, which it ignores, are on @returns {string} */
 export function openness(entropy, cutting) {
-  return `${bits(entropy)}${cutting ? " before the cut" : ""}: ${sureness(entropy)}`;
+  return `${bits(entropy)}${cutting ? " before top-p/min-p" : ""}: ${sureness(entropy)}`;
 }
 
 /**

@@ -68,9 +68,9 @@ export function answerHere(state) {
   return state.answers.get(answerKey(model, tree.tokenIds(state.tree, state.current))) ?? null;
 }
 
-/** @param {Pick<State, "room" | "draft" | "current">} state @returns {boolean} the next token is hidden for guessing */
-export function hidden({ room, draft, current }) {
-  return room.guessing && (draft !== null || room.seen !== current);
+/** @param {Pick<State, "room" | "draft" | "current" | "play">} state @returns {boolean} the next token is hidden for guessing, unless the model generates */
+export function hidden({ room, draft, current, play }) {
+  return room.guessing && play?.kind !== "write" && (draft !== null || room.seen !== current);
 }
 
 /** @param {State} state @returns {Scene | null} what the chart shows; null before the first answer and while hidden */

@@ -89,6 +89,7 @@
  * @property {number | null} at  index of the stop; null if the tour is not running
  * @property {boolean} offered  the invitation was shown; never again once accepted or declined
  * @property {{current: number | null, temperature: number} | null} mark  the state when the stop was reached
+ * @property {import("./initial.js").UndoStep | null} own  the reader's text, if the tour was given a fresh one
  *
  * @typedef {object} Room  presenting to an audience
  * @property {boolean} presenting  only text and chart, in large type
@@ -106,6 +107,6 @@ export const FIRST_ROOM = {
   presenting: false,
   guessing: false,
   seen: null,
-  tour: { at: null, offered: true, mark: null },
+  tour: { at: null, offered: true, mark: null, own: null },
   keys: true,
 };

@@ -86,7 +86,7 @@ def test_a_server_that_is_full_is_asked_again_by_itself(page: Page) -> None:
     )
     rows(page).first.click()
     trouble = page.locator(".chart-trouble")
-    expect(trouble).to_contain_text("Too much is waiting; try again in a second. The page tries again by itself.")
+    expect(trouble).to_contain_text("Too much is waiting; try again in a second. The page will try again by itself.")
     settled(page)
     expect(trouble).to_be_hidden()
 

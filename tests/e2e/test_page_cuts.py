@@ -75,7 +75,7 @@ def test_dragging_cuts_without_a_call_and_letting_go_confirms(page: Page, name: 
     fallen = page.locator("#chart li[data-fell]")
     count, drawn = fallen.count(), percents(page)
     assert 0 < count < 10
-    expect(fallen.first.locator(".fell")).to_have_text(f"cut by {name}")
+    expect(fallen.first.locator(".fell")).to_have_text(f"removed by {name}")
     assert rows(page).count() == 10, "what falls keeps its place"
     page.mouse.up()
     settled(page)
@@ -83,8 +83,8 @@ def test_dragging_cuts_without_a_call_and_letting_go_confirms(page: Page, name: 
     assert fallen.count() == count
     assert percents(page) == pytest.approx(drawn, abs=0.051)
     assert sum(percents(page)) == pytest.approx(100, abs=0.6)
-    expect(page.locator(".chart-legend")).to_have_text("before the cut")
-    expect(page.locator(".chart-entropy")).to_contain_text("bits before the cut: ")
+    expect(page.locator(".chart-legend")).to_have_text("before top-p/min-p")
+    expect(page.locator(".chart-entropy")).to_contain_text("bits before top-p/min-p: ")
 
 
 def test_the_server_s_count_stands_in_words(page: Page) -> None:

@@ -113,7 +113,7 @@ def test_the_dice_say_that_they_fell_on_none(page: Page) -> None:
     expect(said(page)).to_have_text(f"The dart landed on {NAME}, so nothing was appended.")
     expect(page.locator("#announcer")).to_have_text(f"The dart landed on {NAME}, so nothing was appended.")
     page.keyboard.press("w")
-    expect(said(page)).to_have_text(f"The dart landed on {NAME}, so nothing was appended. 0 tokens written.")
+    expect(said(page)).to_have_text(f"The dart landed on {NAME}, so nothing was appended. 0 tokens generated.")
     expect(page.locator("#text")).to_have_value(TEXT)
     shoot(page, "no-token-rolled-1440")
 
@@ -161,7 +161,7 @@ def test_writing_on_passes_a_roles_mark_and_ends_at_the_models_end(page: Page) -
 
     page.route("**/api/next-token", draw)
     page.keyboard.press("w")
-    expect(said(page)).to_have_text("The text has ended: “\u2068<|endoftext|>\u2069”. 3 tokens written.")
+    expect(said(page)).to_have_text("The text has ended: “\u2068<|endoftext|>\u2069”. 3 tokens generated.")
     ends = page.locator("#prompt .token.special:not(.onward)")
     expect(ends).to_have_text(["<|endoftext|>", "<|channel|>", "<|channel|>", "<|endoftext|>"])
     settled(page)
@@ -213,7 +213,7 @@ def test_a_first_token_that_nothing_stands_before_has_no_surprise(page: Page) ->
     shoot(page, "first-token-1440")
     look_at(page, 0)
     expect(page.locator(".look-words")).to_have_text(
-        "Token 1 of 5 is “\u2068The\u2069”. It is the first token: the bars are those of an empty text."
+        "Token 1 of 5 is “\u2068The\u2069”. It is the first token: these are the bars of an empty text."
     )
     name = rows(page).nth(1).locator(".token").inner_text()
     rows(page).nth(1).click()

@@ -61,7 +61,7 @@ def assert_loading_is_clean(page: Page, stack: Stack, begin: threading.Event) ->
     page.evaluate("window.loads")
     stack.server.process.send_signal(signal.SIGSTOP)
     try:
-        expect(page.locator("#status")).to_contain_text("small is loading into memory. The demo model answers until")
+        expect(page.locator("#status")).to_contain_text("small is loading into memory. Using the demo model until")
         assert_clean(page, "a model that loads")
     finally:
         stack.server.process.send_signal(signal.SIGCONT)
@@ -82,7 +82,7 @@ def test_the_demo_model_answers_while_the_default_downloads(
                 expect(page.locator("#status")).to_contain_text(
                     re.compile(r"small is downloading, [\d.]+ of [\d.]+ MB")
                 )
-                expect(page.locator("#status")).to_contain_text("The demo model answers until then.")
+                expect(page.locator("#status")).to_contain_text("Using the demo model until then.")
                 expect(page.locator("#status progress")).to_be_visible()
             assert_clean(idle, "a model that downloads")
             busy.locator(".models-open").click()
@@ -96,11 +96,9 @@ def test_the_demo_model_answers_while_the_default_downloads(
             expect(idle.locator(".models-name")).to_have_text("small")
             settled(idle)
             expect(idle.locator("#status")).not_to_contain_text("downloading")
-            expect(busy.locator("#status")).to_contain_text("small is ready. The demo model answers until you switch.")
+            expect(busy.locator("#status")).to_contain_text("small is ready. Using the demo model until you switch.")
             expect(busy.locator(".models-name")).to_have_text("Demo model")
-            expect(busy.locator("#announcer")).to_contain_text(
-                "small is ready. The demo model answers until you switch."
-            )
+            expect(busy.locator("#announcer")).to_contain_text("small is ready. Using the demo model until you switch.")
             shoot(busy, "default-ready-1440")
             busy.get_by_role("button", name="Use small").click()
             settled(busy)

@@ -249,7 +249,7 @@ def test_another_model_says_how_it_read_the_text(page: Page) -> None:
     page.locator(".models-open").click()
     page.get_by_role("button", name=re.compile("second-model")).click()
     settled(page)
-    words = re.compile(r"It re-tokenized the text: \d+ tokens, \d+ tokens with the demo model\.")
+    words = re.compile(r"second-model re-tokenized the text: \d+ tokens, \d+ tokens with the demo model\.")
     expect(page.locator("#status")).to_contain_text(words)
     expect(page.locator("#announcer")).to_contain_text(words)
     click_bar(page, 0)

@@ -117,7 +117,7 @@ def test_pictures_show_the_chart(open_page: OpenPage, stack: Stack, scheme: str)
     assert len(shown) > 20
     missing = [words for words in shown if words not in picture]
     assert missing == [], "what is on the screen is in the picture"
-    rolled = page.locator("#chart .count:visible").evaluate_all("all => all.map(each => each.dataset.count)")
+    rolled = page.locator("#chart .count-words:visible").all_inner_texts()
     assert sorted(re.findall(r"\u2068(\d+×)\u2069", picture)) == sorted(rolled)
     assert picture.count('class="cut"') == page.locator("#chart [data-fell]").count() > 0
     assert picture.count('class="pinA"') == 11, "a strip for each bar, and one that names the pin"

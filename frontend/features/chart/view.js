@@ -11,8 +11,9 @@ import { ROLLS } from "../../core/draws.js";
 import * as format from "../../core/format.js";
 import { following } from "../../core/lookback.js";
 import { hidden, scene, wanted } from "../../core/questions.js";
-import { hex, pending } from "../../core/tokens.js";
+import { hex, pending, shown as name } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { COMMON } from "../../core/words.js";
 import { setLength } from "../../ui/bar.js";
 import { setAttribute, setText, setVariable } from "../../ui/dom.js";
 import { dart, tally } from "../dice/model.js";
@@ -33,7 +34,7 @@ export function mountChart(root, verbs) {
   const legend = part(".chart-legend");
   const [othersName, othersBar, othersPercent] = [".others-name", ".others .bar", ".others .percent"].map(part);
   const othersRaw = part(".others .bar-raw");
-  const othersRolls = { count: part(".others .count"), dart: part(".others .dart"), item: others };
+  const othersRolls = { count: part(".others .count"), countWords: part(".others .count-words"), dart: part(".others .dart"), item: others };
   /** @type {Map<string, ReturnType<typeof createRow>>} */
   let rows = new Map();
   /** @type {Row[]} */
@@ -190,7 +191,7 @@ export function mountChart(root, verbs) {
       if (bars.children[index] !== row.item) bars.insertBefore(row.item, bars.children[index] ?? null);
     });
     const beyond = fell && !shown.some((each) => each.candidate.token.id === fell.candidate.token.id);
-    drawRolls(othersRolls, rolled && rolls, beyond ? Math.max(0, fell.at - left) : null, Math.max(0, 1 - left), display.scale);
+    drawRolls(othersRolls, rolled && rolls, beyond ? Math.max(0, fell.at - left) : null, Math.max(0, 1 - left), display.scale, fell ? name(fell.candidate.token) : "");
     for (const [key, row] of rows) if (!next.has(key)) row.item.remove();
     rows = next;
     if (glide) glideFrom(places);
@@ -211,7 +212,7 @@ export function mountChart(root, verbs) {
     const here = found && !["text", "token_ids", "top_k", "temperature", "top_p", "min_p"].includes(found.field ?? "") ? found : null;
     trouble.hidden = !here;
     if (!here) return;
-    setText(part(".chart-trouble p"), here.again ? `${here.message} The page tries again by itself.` : here.message);
+    setText(part(".chart-trouble p"), here.again ? COMMON.byItself(here.message) : here.message);
   }
 
   return update;

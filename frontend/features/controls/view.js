@@ -8,19 +8,20 @@ import { cuts } from "../../core/cuts.js";
 import * as format from "../../core/format.js";
 import { hidden, scene } from "../../core/questions.js";
 import { LIMITS, fits } from "../../core/settings.js";
+import { CONTROLS } from "../../core/words.js";
 import { setText, setVariable } from "../../ui/dom.js";
 import { keptWords } from "../steps/model.js";
 
-const CONTROLS = /** @type {const} */ ([
-  { name: "temperature", id: "temperature", label: "Temperature", field: "temperature", kind: "a number" },
-  { name: "topK", id: "top-k", label: "Bars shown", field: "top_k", kind: "a whole number" },
-  { name: "topP", id: "top-p", label: "Top-p", field: "top_p", kind: "a number" },
-  { name: "minP", id: "min-p", label: "Min-p", field: "min_p", kind: "a number" },
+const ALL = /** @type {const} */ ([
+  { name: "temperature", id: "temperature", field: "temperature", kind: "number" },
+  { name: "topK", id: "top-k", field: "top_k", kind: "whole" },
+  { name: "topP", id: "top-p", field: "top_p", kind: "number" },
+  { name: "minP", id: "min-p", field: "min_p", kind: "number" },
 ]);
 
 /** @param {Document} page @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountControls(page, verbs) {
-  const updates = CONTROLS.map((control) => mountControl(page, verbs, control));
+  const updates = ALL.map((control) => mountControl(page, verbs, control));
   const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (page.querySelector(selector));
   const [more, kept, line, sheet, bars] = [".more-open", ".kept", "#controls", "#settings", "#bars-shown"].map(part);
   const narrow = matchMedia("(max-width: 46rem)");
@@ -42,8 +43,8 @@ export function mountControls(page, verbs) {
   };
 }
 
-/** @param {Document} page @param {Verbs} verbs @param {typeof CONTROLS[number]} control @returns {(state: State) => void} */
-function mountControl(page, verbs, { name, id, label, field, kind }) {
+/** @param {Document} page @param {Verbs} verbs @param {typeof ALL[number]} control @returns {(state: State) => void} */
+function mountControl(page, verbs, { name, id, field, kind }) {
   const part = (/** @type {string} */ suffix) => /** @type {HTMLInputElement} */ (page.querySelector(`#${id}${suffix}`));
   const [slider, number, trouble] = ["", "-number", "-trouble"].map(part);
   const { least, most } = LIMITS[name];
@@ -54,7 +55,7 @@ function mountControl(page, verbs, { name, id, label, field, kind }) {
   number.addEventListener("input", () => {
     const value = number.valueAsNumber;
     if (fits(name, value)) accept(value, false);
-    else say(`${label} must be ${kind} from ${least} to ${format.count(most)}.`);
+    else say(CONTROLS[kind](CONTROLS[name], least, most));
   });
   number.addEventListener("blur", () => accept(NaN, false));
 

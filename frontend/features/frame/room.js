@@ -12,12 +12,12 @@
  *
  * @typedef {object} Entry  in `registry.js`
  * @property {string} name
- * @property {string} label
+ * @property {string} [label]
  * @property {string} [id]  of its element, if the page has it from the start
  * @property {readonly string[]} [styles]
  * @property {() => Promise<{mount: (root: HTMLElement, page: Page) => (state: State) => void}>} [load]
  */
-import { FRAME } from "../../core/words.js";
+import { COMMON, FRAME } from "../../core/words.js";
 import { loadStyle } from "../../ui/load.js";
 
 const SLOW_MS = 300;
@@ -57,7 +57,7 @@ export function createRoom({ styles = [], load }, root, page) {
   function again() {
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = FRAME.again;
+    button.textContent = COMMON.again;
     button.addEventListener("click", begin);
     return button;
   }

@@ -22,7 +22,7 @@ export function createSwitch(list, entries, { kind, page, choose, place }) {
     const id = entry.id ?? `${kind}-${entry.name}`;
     const root = document.getElementById(id) ?? build("section", { id, class: kind });
     if (!root.isConnected) place(root);
-    const tab = build("button", { type: "button", role: "tab", id: `${kind}-tab-${entry.name}`, "aria-controls": id }, entry.label);
+    const tab = build("button", { type: "button", role: "tab", id: `${kind}-tab-${entry.name}`, "aria-controls": id }, entry.label ?? entry.name);
     tab.addEventListener("click", () => choose(entry.name));
     if (entries.length > 1) {
       root.role = "tabpanel";

@@ -7,22 +7,24 @@
  */
 import { DOCKED, inspecting } from "../../core/frame.js";
 import { setAttribute } from "../../ui/dom.js";
+import { mountLater } from "./later.js";
 import { createSwitch } from "./switch.js";
 
 const ROOMY = "(min-width: 100rem)"; // the inspector opens by itself
 const BESIDE = "(min-width: 80rem)"; // it stands beside the chart, not on the controls
 
 /**
- * @param {Document} document @param {Record<"views" | "surfaces" | "tabs", readonly Entry[]>} entries @param {Page} page
+ * @param {Document} document @param {Record<"views" | "surfaces" | "tabs" | "panels", readonly Entry[]>} entries @param {Page} page
  * @returns {(state: State) => void}
  */
-export function mountFrame(document, { views, surfaces, tabs }, page) {
+export function mountFrame(document, { views, surfaces, tabs, panels }, page) {
   const { verbs } = page;
   const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (document.querySelector(selector));
   const [chart, prompt, inspector, body, toggle, more] = ["#chart", "#prompt", "#inspector", ".inspector-body", "#inspector-open", ".more-open"].map(part);
   const view = createSwitch(part("#views"), views, { kind: "view", page, choose: verbs.chooseView, place: (root) => chart.after(root) });
   const surface = createSwitch(part("#surfaces"), surfaces, { kind: "surface", page, choose: verbs.chooseSurface, place: (root) => prompt.after(root) });
   const tab = createSwitch(part(".inspector .tabs"), tabs, { kind: "panel", page, choose: verbs.openTab, place: (root) => body.append(root) });
+  const later = panels.map((entry) => mountLater(document, entry, page));
   const roomy = matchMedia(ROOMY);
   const beside = matchMedia(BESIDE);
   /** @type {unknown} */
@@ -65,7 +67,7 @@ export function mountFrame(document, { views, surfaces, tabs }, page) {
   return (now) => {
     state = now;
     const { frame } = now;
-    const open = inspecting(now);
+    const open = inspecting(now) && !now.room.presenting;
     inspector.hidden = !open;
     setAttribute(toggle, "aria-expanded", String(open));
     setAttribute(more, "aria-expanded", String(open && (frame.tab === "settings" || !beside.matches)));
@@ -75,5 +77,6 @@ export function mountFrame(document, { views, surfaces, tabs }, page) {
     surface.update(now, frame.surface);
     tab.update(now, frame.tab, { open, beside: frame.wide ? DOCKED : null });
     aim();
+    for (const update of later) update(now);
   };
 }

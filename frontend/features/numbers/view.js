@@ -8,10 +8,10 @@ import { mountLikely } from "../likely/view.js";
 import { mountSteps } from "../steps/view.js";
 
 /** @param {HTMLElement} root @param {import("../frame/room.js").Page} page @returns {(state: State) => void} */
-export function mount(root, { verbs }) {
+export function mount(root, page) {
   const [likely, steps] = ["likely", "steps"].map((name) => build("section", { class: name, id: name }));
   root.append(likely, steps);
-  const updates = [mountLikely(likely, verbs), mountSteps(steps)];
+  const updates = [mountLikely(likely, page), mountSteps(steps)];
   return (state) => {
     for (const update of updates) update(state);
   };

@@ -31,7 +31,7 @@ export function mount(root, { verbs }) {
   return (state) => {
     const last = state.removed.at(-1);
     offer.hidden = !last;
-    setText(offered, last ? `Deleted \u2068${last.words}\u2069${state.removed.length > 1 ? ` and ${state.removed.length - 1} before it` : ""}` : "");
+    setText(offered, last ? PATHS.deleted(last.words, state.removed.length - 1) : "");
     if (drawn[0] === state.tree && drawn[1] === (state.end ?? state.current)) return;
     drawn = [state.tree, state.end ?? state.current];
     const branches = outline(state);

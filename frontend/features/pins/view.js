@@ -10,6 +10,7 @@ import { cuts } from "../../core/cuts.js";
 import * as format from "../../core/format.js";
 import { hidden } from "../../core/questions.js";
 import { shown } from "../../core/tokens.js";
+import { PINS } from "../../core/words.js";
 import { setLength } from "../../ui/bar.js";
 import { setText, setVariable } from "../../ui/dom.js";
 import { NAMES, difference, gapWords, pinnable, present, unpinned } from "./model.js";
@@ -47,7 +48,7 @@ export function mountPins(root, verbs) {
     root.hidden = (!state.pins.length && !last) || hidden(state);
     const held = removed.contains(document.activeElement);
     removed.hidden = !last;
-    setText(part(".pins-removed span"), last ? `${last.name} unpinned.` : "");
+    setText(part(".pins-removed span"), last ? PINS.unpinned(last.name) : "");
     if (last && wanted) back.focus();
     else if (!last && held) open.focus();
     wanted = false;
@@ -120,7 +121,7 @@ function createChip(name) {
   choose.append(letter, text, how);
   choose.dataset.verb = "versus";
   remove.textContent = "×";
-  remove.ariaLabel = `Take ${name} off`;
+  remove.ariaLabel = PINS.unpin(name);
   item.append(choose, remove);
 
   /** @param {Pin} pin @param {boolean} chosen @param {boolean} foreign from another model */
@@ -136,11 +137,11 @@ function createChip(name) {
 
 /** @param {Pin} pin @param {import("./model.js").Difference} difference @param {boolean} cutting whether either is filtered @returns {string} */
 function differenceWords({ name }, { moved, exact, rose, fell, bits }, cutting) {
-  if (moved < SAME) return exact ? `The same as ${name}.` : `The same as ${name}, as far as these tokens tell.`;
-  const gain = rose ? `biggest gain ${shown(rose.token)} (${format.points(rose.by)})` : "";
-  const drop = fell ? `biggest drop ${shown(fell.token)} (${format.points(fell.by)})` : "";
+  if (moved < SAME) return (exact ? PINS.same : PINS.seemsSame)(name);
+  const gain = rose ? PINS.gain(shown(rose.token), rose.by) : "";
+  const drop = fell ? PINS.drop(shown(fell.token), fell.by) : "";
   const changes = [gain, drop].filter(Boolean).join(", ");
-  const entropy = Math.abs(bits) < 0.05 ? "" : ` Entropy ${format.bits(Math.abs(bits))} ${bits < 0 ? "lower" : "higher"}${cutting ? " before the cut" : ""}.`;
+  const entropy = Math.abs(bits) < 0.05 ? "" : PINS.entropy(bits, cutting);
   const points = format.percent(moved).replace(/\s*%$/, "");
-  return `Differs from ${name} by ${exact ? "" : "at least "}${points} points${changes && `: ${changes}`}.${entropy}`;
+  return `${PINS.differs(name, points, exact)}${changes && `: ${changes}`}.${entropy}`;
 }

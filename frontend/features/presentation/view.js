@@ -12,7 +12,7 @@ import { statusLine } from "../status/model.js";
 /** @param {Document} page @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountPresentation(page, verbs) {
   const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (page.querySelector(selector));
-  const [extras, line, words, curtain] = ["#extras", "#room-line", "#room-line span", "#guess"].map(part);
+  const [extras, line, words, curtain] = ["#extras", "#room-line", ".room-words", "#guess"].map(part);
   const [present, guess, tour, reveal] = ["#extras [data-verb=present]", "#extras [data-verb=guess]", "#extras [data-verb=tour]", "#guess [data-verb=reveal]"].map(part);
   const root = page.documentElement;
   let presenting = false;
@@ -25,8 +25,7 @@ export function mountPresentation(page, verbs) {
   guess.addEventListener("click", () => verbs.guess(guess.ariaPressed !== "true"));
   tour.addEventListener("click", verbs.beginTour);
   reveal.addEventListener("click", verbs.reveal);
-  part("#room-line [data-verb=leave]").addEventListener("click", () => verbs.present(false));
-  // Escape leaves full screen without a key event on the page.
+    // Escape leaves full screen without a key event on the page.
   page.addEventListener("fullscreenchange", () => {
     if (full && !page.fullscreenElement) verbs.present(false);
     full = page.fullscreenElement !== null;

@@ -43,7 +43,7 @@ export function mountPrompt(root, verbs) {
     const limit = answerHere(state)?.contextLimit;
     const end = ending(state);
     const nodes = end === null ? [] : tree.path(state.tree, end);
-    const number = nodes.length === 1 ? "1 token" : `${format.count(nodes.length)} tokens`;
+    const number = format.tokens(nodes.length);
     if (state.draft === null && limit) setText(count, `${number} of ${format.count(limit)}`);
     showTrouble(state);
     const words = noteWords(state);

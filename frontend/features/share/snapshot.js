@@ -24,6 +24,7 @@ import * as format from "../../core/format.js";
 import { scene } from "../../core/questions.js";
 import { decode, hex, noToken, spell, spoken } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { CHART } from "../../core/words.js";
 import { playWords, tally } from "../dice/model.js";
 
 /** @param {State} state @returns {Snapshot | null} null while the bars are stale */
@@ -84,7 +85,7 @@ export function toCsv({ drawing }) {
 
 /** @param {Snapshot} now @returns {string} as an aligned table */
 export function toText({ model, text, settings, drawing }) {
-  const rows = drawing.rows.map(({ candidate, share, fell }) => [`${candidate.rank}`, drawn(candidate.token), format.percent(share), fell ? `cut by ${fell}` : ""]);
+  const rows = drawing.rows.map(({ candidate, share, fell }) => [`${candidate.rank}`, drawn(candidate.token), format.percent(share), fell ? CHART.removed(fell) : ""]);
   if (drawing.otherCount) rows.push(["", `${format.count(drawing.otherCount)} others`, format.percent(drawing.otherShare), ""]);
   const [ranks, names, shares] = [0, 1, 2].map((column) => Math.max(...rows.map((row) => [...row[column]].length)));
   const pad = (/** @type {string} */ words, /** @type {number} */ width) => " ".repeat(Math.max(0, width - [...words].length));

@@ -8,10 +8,9 @@
 import { fromBase64, toBase64 } from "../../core/base64.js";
 import { readDisplay } from "../../core/display.js";
 import { readFrame } from "../../core/frame.js";
-import { SETTINGS, fitDice, fits } from "../../core/settings.js";
+import { MOST_TYPED, SETTINGS, fitDice, fits } from "../../core/settings.js";
 import { ending, initial, textHere } from "../../core/state.js";
 import * as tree from "../../core/tree.js";
-import { MOST_TYPED } from "../likely/model.js";
 import { LONGEST_NAME } from "../paths/model.js";
 import { NAMES } from "../pins/model.js";
 import { SHADES } from "../scores/model.js";
@@ -163,7 +162,7 @@ function roomOf(saved) {
     guessing: saved?.guessing === true,
     seen: typeof saved?.seen === "number" ? saved.seen : null,
     keys: saved?.keys !== false,
-    tour: { at: null, offered: saved?.offered !== false, mark: null },
+    tour: { at: null, offered: saved?.offered !== false, mark: null, own: null },
   };
 }
 

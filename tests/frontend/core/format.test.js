@@ -49,7 +49,7 @@ test("a logarithm as a percentage: the same words, and no 0 for what is too smal
 test("entropy in words", () => {
   assert.equal(format.bits(2e-5), "<0.01 bits");
   assert.equal(format.openness(2.1, false), "2.1 bits: torn, about 4 equally likely choices");
-  assert.equal(format.openness(0, true), "0.0 bits before the cut: certain");
+  assert.equal(format.openness(0, true), "0.0 bits before top-p/min-p: certain");
   assert.equal(format.bits(2.14), "2.1 bits");
   assert.equal(format.bits(0.04), "0.04 bits");
   assert.equal(format.bits(0), "0.0 bits");

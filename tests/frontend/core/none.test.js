@@ -76,8 +76,8 @@ test("writing on stops there, in words that are also heard", () => {
   hear(state);
   state = play.land(padded(answer(state), []));
   hear(state);
-  assert.deepEqual([state.play, play.playWords(state)], [null, `The dart landed on ${NAME}, so nothing was appended. 1 token written.`]);
-  assert.equal(said.at(-1), `The dart landed on ${NAME}, so nothing was appended. 1 token written.`);
+  assert.deepEqual([state.play, play.playWords(state)], [null, `The dart landed on ${NAME}, so nothing was appended. 1 token generated.`]);
+  assert.equal(said.at(-1), `The dart landed on ${NAME}, so nothing was appended. 1 token generated.`);
 });
 
 test("what is taken out of the page names it", () => {
@@ -85,7 +85,7 @@ test("what is taken out of the page names it", () => {
   assert.match(toText(now), /^ *1 {2}no token, id 151900 /m);
   const [, line] = toCsv(now).split("\r\n");
   assert.ok(line.startsWith(`1,${ID},"${NAME}",,`), line);
-  assert.match(svg(now, FIRST_DISPLAY), />\u2068no token, id 151900\u2069</);
+  assert.match(svg(now, FIRST_DISPLAY, /** @type {any} */ ({ light: {}, dark: {} })), />\u2068no token, id 151900\u2069</);
   const [first] = JSON.parse(toJson(now)).candidates;
   assert.deepEqual([first.token_id, first.text, first.bytes, first.is_special], [ID, "", "", true], "as the contract says it");
 });

@@ -105,7 +105,7 @@ test("an answer that takes time is said to, and no longer once it is there", asy
   context.mock.timers.tick(10);
   assert.equal(words(), "tiny is thinking…");
   context.mock.timers.tick(7600);
-  assert.match(words(), /^tiny is still thinking: .* Your text is kept\.$/);
+  assert.match(words(), /^tiny is still thinking: .* Your text is safe\.$/);
   await asked[0].answer();
   assert.equal(words(), "");
   act((now) => states.append(now, answerHere(now).candidates[0], 0.5));

@@ -11,6 +11,11 @@ import { svg } from "../../../../frontend/features/share/picture.js";
 import { snapshot, toCsv, toJson, toText } from "../../../../frontend/features/share/snapshot.js";
 import { answer, begun, pick } from "../../helpers/reader.js";
 
+const NAMES = /** @type {const} */ (["surface", "ink", "quiet", "track", "bar", "pale", "other", "pinA", "pinB", "pinC"]);
+/** @param {string} light */
+const palette = (light) => /** @type {import("../../../../frontend/features/share/picture.js").Palette} */ (Object.fromEntries(NAMES.map((name, at) => [name, `#${light}${light}0${at}${light}`.slice(0, 7)])));
+const PALETTES = { light: palette("ee"), dark: palette("11") };
+
 /** What is on the screen, with these as the first tokens. @param {(string | Uint8Array)[]} tokens @param {{text?: string, settings?: object}} [more] */
 function screen(tokens, { text = "Once upon a time", settings = {} } = {}) {
   const asking = set(begun(text), settings);
@@ -83,10 +88,10 @@ test("CSV keeps every token whole, and none of them is a formula", () => {
 test("text stands in columns", () => {
   const lines = toText(screen([" sea", "\n\n"], { settings: { temperature: 0.7, minP: 0.3 } })).trimEnd().split("\n");
   assert.deepEqual(lines.slice(0, 3), ["Once upon a time", "", "tiny, temperature 0.7, min-p 0.3"]);
-  assert.match(lines[3], /bits before the cut: /);
+  assert.match(lines[3], /bits before top-p\/min-p: /);
   assert.match(lines[5], /^ 1 {2}·sea/);
   assert.match(lines[6], /^ 2 {2}↵↵/);
-  assert.match(lines.at(-2), /cut by min-p$/);
+  assert.match(lines.at(-2), /removed by min-p$/);
   const ends = lines.slice(5).map((line) => [...line.slice(0, line.indexOf("%"))].length);
   assert.equal(new Set(ends).size, 1, "the percentages end in one column");
 });
@@ -115,7 +120,7 @@ test("the picture is SVG that holds text as text", () => {
   for (const settings of [{}, { temperature: 0.3 }, { topP: 0.6 }, { topK: 40 }]) {
     for (const display of [FIRST_DISPLAY, { column: "logit", scale: "log" }]) {
       const now = screen(hostile, { text: "</text><script>alert(2)</script> \u202e & 'x'", settings });
-      const picture = svg(now, /** @type {any} */ (display));
+      const picture = svg(now, /** @type {any} */ (display), PALETTES);
       assert.deepEqual([...new Set(tags(picture))].filter((each) => each !== "path").sort(), ["pattern", "rect", "style", "svg", "text"]);
       assert.doesNotMatch(picture, /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff\u202e]|NaN|undefined|Infinity/);
       assert.ok(picture.isWellFormed());
@@ -125,16 +130,16 @@ test("the picture is SVG that holds text as text", () => {
 
 test("the picture is as tall as it has bars, and keeps long tokens short", () => {
   const now = screen(["x".repeat(5000)]);
-  const picture = svg(now, FIRST_DISPLAY);
+  const picture = svg(now, FIRST_DISPLAY, PALETTES);
   assert.ok(picture.length < 8000);
   assert.match(picture, /x{19}…/);
-  assert.ok(Number(svg(screen([], { settings: { topK: 40 } }), FIRST_DISPLAY).match(/ height="(\d+)"/)[1]) > Number(picture.match(/ height="(\d+)"/)[1]) + 900);
+  assert.ok(Number(svg(screen([], { settings: { topK: 40 } }), FIRST_DISPLAY, PALETTES).match(/ height="(\d+)"/)[1]) > Number(picture.match(/ height="(\d+)"/)[1]) + 900);
 });
 
 test("the picture has the reader’s colours, or those asked for", () => {
   const now = screen([]);
-  assert.match(svg(now, FIRST_DISPLAY), /prefers-color-scheme:dark/);
-  const [light, dark] = [svg(now, FIRST_DISPLAY, "light"), svg(now, FIRST_DISPLAY, "dark")];
+  assert.match(svg(now, FIRST_DISPLAY, PALETTES), /prefers-color-scheme:dark/);
+  const [light, dark] = [svg(now, FIRST_DISPLAY, PALETTES, "light"), svg(now, FIRST_DISPLAY, PALETTES, "dark")];
   for (const each of [light, dark]) assert.doesNotMatch(each, /@media/);
   assert.notEqual(light.match(/\.surface\{fill:(#\w+)/)[1], dark.match(/\.surface\{fill:(#\w+)/)[1]);
 });
@@ -142,32 +147,32 @@ test("the picture has the reader’s colours, or those asked for", () => {
 test("the picture shows what fell, where the cuts run, and what is pale", () => {
   for (const [settings, paths] of [[{ topP: 0.6 }, 1], [{ minP: 0.3 }, 2], [{ temperature: 0.5 }, 0], [{}, 0]]) {
     const now = screen([], { settings });
-    const picture = svg(now, FIRST_DISPLAY);
+    const picture = svg(now, FIRST_DISPLAY, PALETTES);
     const fallen = now.drawing.rows.filter((row) => row.fell).length + Number(now.drawing.cutting && now.drawing.otherShare === 0);
     assert.equal(picture.match(/class="cut"/g)?.length ?? 0, fallen);
     assert.equal(picture.match(/<path class="line"/g)?.length ?? 0, paths);
     const [, pale = ""] = picture.match(/class="pale" x="32".*?\u2068(.*?)\u2069/) ?? [];
-    assert.equal(pale, settings.temperature ? "before temperature" : paths ? "before the cut" : "");
+    assert.equal(pale, settings.temperature ? "before temperature" : paths ? "before top-p/min-p" : "");
   }
 });
 
 test("a hundred rolls stand in the picture, over the bars and in words", () => {
   const rolled = answer(play.begin(begun(), "tally", 7));
-  const picture = svg(snapshot(rolled), FIRST_DISPLAY);
+  const picture = svg(snapshot(rolled), FIRST_DISPLAY, PALETTES);
   const counts = [...picture.matchAll(/>\u2068(\d+)×\u2069</g)].map((match) => Number(match[1]));
   assert.equal(counts.length, 11);
   assert.equal(counts.reduce((sum, count) => sum + count), 100);
   assert.match(picture, /100 rolls with seed 7: /);
-  assert.doesNotMatch(svg(screen([]), FIRST_DISPLAY), /class="rolled"/);
+  assert.doesNotMatch(svg(screen([]), FIRST_DISPLAY, PALETTES), /class="rolled"/);
 });
 
 test("pins stand in the picture: a strip under each bar, and a line that names each", () => {
   const pinned = pins.pin(pins.pin(begun("Tom & <b>")));
-  const picture = svg(snapshot(pinned), FIRST_DISPLAY);
+  const picture = svg(snapshot(pinned), FIRST_DISPLAY, PALETTES);
   for (const name of ["A", "B"]) assert.equal(picture.match(new RegExp(`class="pin${name}"`, "g")).length, 1 + snapshot(pinned).drawing.rows.filter((row) => row.share > 0).length);
   assert.match(picture, /A: Tom &amp; &lt;b&gt; · /);
   assert.equal(picture.match(/>\u2068±0\u2069</g).length, 10, "and how far each bar is from the one compared with");
-  assert.doesNotMatch(svg(screen([]), FIRST_DISPLAY), /class="pin/);
+  assert.doesNotMatch(svg(screen([]), FIRST_DISPLAY, PALETTES), /class="pin/);
 });
 
 test("the code asks what the page asked: typed text as text, picked tokens as ids, settings where they are set", () => {
