@@ -4,6 +4,7 @@
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
  */
+import { inEditor } from "../../core/editing.js";
 import * as format from "../../core/format.js";
 import { answerHere } from "../../core/questions.js";
 import { ending, textHere } from "../../core/state.js";
@@ -30,8 +31,8 @@ export function mountPrompt(root, verbs) {
 
   /** @param {State} state */
   function update(state) {
-    // Editors normalize line breaks to \n; without this, each change would reset text and scroll position.
-    const text = (state.draft ?? textHere(state)).replace(/\r\n?/g, "\n");
+    // Otherwise each change would reset text and scroll position.
+    const text = inEditor(state.draft ?? textHere(state));
     if (editor.value !== text) {
       editor.value = text;
       afterwards(toEnd);
@@ -56,7 +57,7 @@ export function mountPrompt(root, verbs) {
 
   /** @param {State} state */
   function showTrouble({ trouble: found }) {
-    const here = found && (found.field === "text" || found.field === "token_ids") ? found : null;
+    const here = found && ["text", "token_ids", "parts"].includes(found.field ?? "") ? found : null;
     trouble.hidden = !here;
     setText(trouble, here ? format.beside(here.message, here.field) : "");
     setAttribute(editor, "aria-invalid", String(!trouble.hidden));

@@ -61,7 +61,7 @@ export function follow(state, fragment) {
     const link = readLink(fragment);
     if (!link) return state;
     const linked = link.ids && link.model ? { model: link.model, ids: link.ids } : null;
-    const fresh = { ...state, past: pastWithDraft(state), current: ending(state), end: null, draft: link.text, session: null, linked, linkTrouble: null, trouble: null, play: null, said: null };
+    const fresh = { ...state, past: pastWithDraft(state), current: ending(state), end: null, draft: link.text, base: null, session: null, linked, linkTrouble: null, trouble: null, play: null, said: null };
     const wish = link.model ?? state.wish;
     const speaks = wish !== null && find(state, wish)?.state === "ready" ? wish : state.model;
     return { ...fresh, settings: link.settings, wish, model: speaks };

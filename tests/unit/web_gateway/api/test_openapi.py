@@ -63,6 +63,7 @@ def test_ranges_are_those_of_the_inference_server() -> None:
     assert schema("NextTokenRequest", "temperature")["maximum"] == engine.MAX_TEMPERATURE
     assert schema("NextTokenRequest", "watch_token_ids")["maxItems"] == engine.MAX_WATCHED
     assert schema("NextTokenRequest", "draws")["maxItems"] == engine.MAX_DRAWS
+    assert schema("NextTokenRequest", "parts")["maxItems"] == engine.MAX_PARTS
     assert schema("ScoreRequest", "top_k")["maximum"] == engine.MAX_ALTERNATIVES
 
 
