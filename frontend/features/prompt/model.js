@@ -5,13 +5,29 @@
  * @typedef {import("../../core/tokens.js").Token} Token
  */
 import * as format from "../../core/format.js";
-import { edited } from "../../core/questions.js";
+import { answerHere, edited } from "../../core/questions.js";
+import { ending } from "../../core/state.js";
 import { groups, shown, textOf } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
 import { find } from "../models/model.js";
 import { textNodes } from "../scores/model.js";
 
 const MOST_NAMED = 3;
+
+/** @param {State} state @returns {boolean} the text has no tokens, and none are to be expected soon */
+export function unread({ draft, trouble, lost }) {
+  return draft !== null && (trouble !== null || lost !== null);
+}
+
+/** @param {State} state @returns {string | null} such as "8 tokens of 8,192"; null while the text is being tokenized */
+export function countWords(state) {
+  if (unread(state)) return "not tokenized";
+  const end = ending(state);
+  if (state.draft !== null || end === null) return null;
+  const number = tree.path(state.tree, end).length;
+  const limit = answerHere(state)?.contextLimit ?? find(state, tree.node(state.tree, end).model)?.facts?.contextLimit;
+  return `${format.tokens(number)}${limit ? ` of ${format.count(limit)}` : ""}`;
+}
 
 /** @param {State} state @returns {string} the warnings, or empty */
 export function noteWords(state) {

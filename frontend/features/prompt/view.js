@@ -6,11 +6,9 @@
  */
 import { inEditor } from "../../core/editing.js";
 import * as format from "../../core/format.js";
-import { answerHere } from "../../core/questions.js";
-import { ending, textHere } from "../../core/state.js";
-import * as tree from "../../core/tree.js";
+import { textHere } from "../../core/state.js";
 import { afterwards, setAttribute, setText } from "../../ui/dom.js";
-import { doubled, noteWords } from "./model.js";
+import { countWords, doubled, noteWords } from "./model.js";
 import { mountStrip } from "./strip.js";
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
@@ -41,16 +39,13 @@ export function mountPrompt(root, verbs) {
     redo.disabled = !state.future.length;
     root.toggleAttribute("data-draft", state.draft !== null);
     if (document.activeElement !== editor) verbs.rest(); // the answer arrived after the editor lost focus
-    const limit = answerHere(state)?.contextLimit;
-    const end = ending(state);
-    const nodes = end === null ? [] : tree.path(state.tree, end);
-    const number = format.tokens(nodes.length);
-    if (state.draft === null && limit) setText(count, `${number} of ${format.count(limit)}`);
+    const words = countWords(state);
+    if (words !== null) setText(count, words);
     showTrouble(state);
-    const words = noteWords(state);
-    note.hidden = !words;
+    const remarks = noteWords(state);
+    note.hidden = !remarks;
     note.toggleAttribute("data-doubled", doubled(state) !== null);
-    setText(note, words);
+    setText(note, remarks);
     setAttribute(strip, "dir", editor.matches(":dir(rtl)") ? "rtl" : "ltr");
     updateStrip(state);
   }
