@@ -154,7 +154,8 @@ function thawedPins(saved) {
     const good = words && Number.isFinite(entropyBits) && SETTINGS.every((each) => fits(each, settings?.[each]));
     if (!good || pins.some((each) => each.name === name) || !cells.every(({ share }) => share >= 0 && share <= 1)) continue;
     const read = cells.map((/** @type {any} */ cell) => ({ token: thawedToken(cell), share: cell.share }));
-    pins.push({ name, key, text, model, settings, whole: whole === true, entropyBits, cells: read });
+    const prompt = typeof pin.prompt === "string" ? pin.prompt : text;
+    pins.push({ name, key, text, prompt, trouble: null, model, settings, whole: whole === true, entropyBits, cells: read });
   }
   return pins;
 }
