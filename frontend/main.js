@@ -23,6 +23,7 @@ import { mountLookback } from "./features/lookback/view.js";
 import * as models from "./features/models/model.js";
 import { mountModels } from "./features/models/view.js";
 import * as paths from "./features/paths/model.js";
+import * as linkedPins from "./features/pins/linked.js";
 import * as pins from "./features/pins/model.js";
 import { mountPins } from "./features/pins/view.js";
 import * as presentation from "./features/presentation/model.js";
@@ -69,6 +70,16 @@ const scorer = createAsker({
   retry: scores.retryScores,
   delay: (now) => (now.shading.curious ? 0 : SCORE_MS),
 });
+const pinner = createAsker({
+  read: () => state,
+  act,
+  ask: nextToken,
+  wanted: linkedPins.wantedPin,
+  receive: linkedPins.receivePin,
+  fail: linkedPins.failPin,
+  retry: linkedPins.retryPins,
+  delay: () => 0,
+});
 const player = createPlayer({ read: () => state, act });
 const actions = verbs();
 /** @type {(() => void)[]} */
@@ -104,6 +115,7 @@ function act(transition) {
   state = next.tree === state.tree ? deeper : paths.trim(deeper);
   asker.consider();
   scorer.consider();
+  pinner.consider();
   player.consider();
   for (const consider of considering) consider();
   drawing ||= requestAnimationFrame(draw);

@@ -9,6 +9,7 @@ MAX_TEMPERATURE = 100.0
 MAX_WATCHED = 32
 MAX_DRAWS = 1000
 MAX_ALTERNATIVES = 100
+MAX_PARTS = 100
 
 
 class Client(NamedTuple):
@@ -23,10 +24,14 @@ NOBODY = Client()
 
 @dataclass(frozen=True, slots=True)
 class TopKQuery:
-    """A prompt, as text or as token ids (exactly one is not None), and what to tell about its next token."""
+    """A prompt and what to tell about its next token. Exactly one of text, token_ids and parts is not None.
+
+    parts: text and token ids in turn.
+    """
 
     text: str | None = None
     token_ids: Sequence[int] | None = None
+    parts: Sequence[str | Sequence[int]] | None = None
     top_k: int = 10
     temperature: float = 1.0
     watch_token_ids: Sequence[int] = ()

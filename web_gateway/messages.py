@@ -10,10 +10,20 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 MAX_INT32 = 2**31 - 1  # token ids are int32 in the gRPC API
 
 ONE_PROMPT = "exactly one of text and token_ids must be given"
+ONE_OF_THREE = "exactly one of text, token_ids and parts must be given"
 
 Text = Annotated[str, Meta(description="The prompt. Empty: the beginning of a text.")]
 TokenId = Annotated[int, Meta(ge=0, le=MAX_INT32)]
 TokenIds = Annotated[list[TokenId], Meta(description="The prompt as token ids, used as they are.")]
+Parts = Annotated[
+    list[str | list[TokenId]],
+    Meta(
+        min_length=1,
+        max_length=100,
+        description="The prompt as text and token ids in turn, for an edited text: ids are used as they are, and "
+        "nothing is put in front of text that doesn't begin the prompt.",
+    ),
+]
 ModelName = Annotated[str, Meta(description="A name from GET /api/models. Default: the server's default model.")]
 TopK = Annotated[
     int,
@@ -69,7 +79,7 @@ class PromptRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class NextTokenRequest(PromptRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A prompt, as exactly one of text and token ids, and what to return about the next token."""
+    """A prompt, as exactly one of text, token ids and parts, and what to return about the next token."""
 
     top_k: TopK | UnsetType = UNSET
     temperature: Temperature | UnsetType = UNSET
@@ -79,6 +89,11 @@ class NextTokenRequest(PromptRequest, frozen=True, kw_only=True, forbid_unknown_
     draws: Draws | UnsetType = UNSET
     include_prompt_tokens: Annotated[bool, Meta(description="Return the prompt's tokens.")] = False
     include_partition: Annotated[bool, Meta(description="Return `partition`.")] = False
+    parts: Parts | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if sum(prompt is not UNSET for prompt in (self.text, self.token_ids, self.parts)) != 1:
+            raise ValueError(ONE_OF_THREE)
 
 
 class ScoreRequest(PromptRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -101,9 +101,7 @@ export function sureness(entropy) {
   const choices = 2 ** entropy;
   if (choices < 1.05) return "certain";
   if (choices < 1.5) return "nearly certain";
-  const about = `about ${choices < 100 ? Math.max(2, Math.round(choices)) : count(Number(choices.toPrecision(2)))}`;
-  const mood = choices < 3.5 ? "confident" : choices < 12 ? "torn" : choices < 80 ? "unsure" : "wide open";
-  return `${mood}, ${about} equally likely choices`;
+  return `about ${choices < 100 ? Math.max(2, Math.round(choices)) : count(Number(choices.toPrecision(2)))} equally likely choices`;
 }
 
 /** @param {number} done @param {number} total in bytes @returns {string} such as "312 of 724 MB" */

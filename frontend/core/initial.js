@@ -19,6 +19,7 @@
  * @property {number | null} current  the node whose next token the chart shows; null before the first answer
  * @property {number | null} end  the node at the end of the text while the chart is at an earlier position
  * @property {string | null} draft  text that has no answer yet
+ * @property {number | null} base  the node whose text was edited last, until the next step; null if the text is a new one
  * @property {"typing" | "typed" | null} session  typing: since the last step; typed: and an answer has arrived since
  * @property {readonly UndoStep[]} past
  * @property {readonly UndoStep[]} future
@@ -69,6 +70,7 @@ export function initial() {
     current: null,
     end: null,
     draft: FIRST_TEXT,
+    base: null,
     session: null,
     past: [],
     future: [],

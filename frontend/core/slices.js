@@ -61,6 +61,8 @@
  * @property {string} name  "A", "B" or "C"
  * @property {string} key  of the answer it came from
  * @property {string} text  the end of its text, with invisible characters marked
+ * @property {string} prompt  its text
+ * @property {string | null} trouble  why its numbers could not be had, if it came with a link
  * @property {Settings} settings
  * @typedef {Spread & PinPart} Pin
  *

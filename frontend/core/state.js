@@ -31,7 +31,8 @@ export function answerKey(model, ids) {
 export function edit(state, text) {
   if (text === (state.draft ?? textHere(state))) return state;
   const current = ending(state);
-  return { ...state, current, end: null, draft: text, linked: null, linkTrouble: null, session: state.session ?? "typing", trouble: null, play: null, said: null };
+  const base = state.session ? state.base : state.draft === null ? current : null;
+  return { ...state, current, end: null, draft: text, base, linked: null, linkTrouble: null, session: state.session ?? "typing", trouble: null, play: null, said: null };
 }
 
 /** @param {State} state @returns {State} typing ended: the next edit is a separate undo step */
@@ -50,18 +51,12 @@ export function append(state, candidate, raw) {
   const key = answerKey(tree.node(state.tree, state.current).model, tree.tokenIds(state.tree, state.current));
   const answer = state.answers.get(key);
   if (!answer || ![answer.candidates, answer.drawn, answer.watched].some((all) => all.includes(candidate))) return state;
-  if (noToken(candidate.token)) return { ...state, play: null, said: noneWords(candidate.token) };
+  if (noToken(candidate.token)) return { ...state, play: null, said: `Nothing was appended: id ${candidate.token.id} is no token. The model has a row for it, its tokenizer does not.` };
   const known = { probability: raw, rank: candidate.rank, score: scoreOfNext(state, answer, candidate) };
   const [grown, id] = tree.extend(state.tree, state.current, candidate.token, known);
-  const next = { ...state, tree: grown };
   // The text's own token: the chart moves along the text. Generating starts a new branch instead.
   const along = state.end !== null && state.play?.kind !== "write" && tree.leadsTo(grown, id, state.end);
-  return along ? stand(next, id) : goTo(next, id);
-}
-
-/** @param {Token} token without text @returns {string} why it was not appended */
-function noneWords({ id }) {
-  return `Nothing was appended: id ${id} is no token. The model has a row for it, its tokenizer does not.`;
+  return along ? stand({ ...state, tree: grown }, id) : goTo({ ...state, tree: tree.change(grown, id, tree.PICKED) }, id);
 }
 
 /** @param {State} state @param {number} id @returns {State} with the text ending at that node */
@@ -78,7 +73,7 @@ export function stand(state, id) {
   const { model } = tree.node(state.tree, id);
   const key = answerKey(model, tree.tokenIds(state.tree, id));
   const drawn = state.answers.has(key) ? key : state.drawn;
-  return { ...state, current: id, end: id === end ? null : end, drawn, trouble: null, play: null, said: null };
+  return { ...state, current: id, end: id === end ? null : end, base: null, drawn, trouble: null, play: null, said: null };
 }
 
 /** @param {State} state @returns {State} with the last token removed; it stays on its branch */
@@ -94,7 +89,6 @@ export function takeBack(state) {
 export function undo(state) {
   const here = undoStep(state);
   const future = here === null ? state.future : [here, ...state.future];
-  // A draft is on top of the node it started from.
   if (state.draft !== null && state.current !== null) {
     return { ...arrive(state, state.current), future: here === state.current ? state.future : future };
   }
@@ -107,7 +101,7 @@ export function redo(state) {
   const [next, ...future] = state.future;
   if (next === undefined) return state;
   const here = undoStep(state);
-  // A draft without an answer never became a node: it starts again from here.
+  // A draft without an answer never became a node.
   const past = here === null || typeof next !== "number" ? state.past : [...state.past, here];
   return { ...arrive(state, next), past, future };
 }
@@ -136,10 +130,10 @@ export function pastWithDraft(state) {
 
 /** @param {State} state @param {UndoStep} to @returns {State} */
 function arrive(state, to) {
-  const fresh = { linked: null, linkTrouble: null, trouble: null, play: null, said: null };
+  const fresh = { base: null, linked: null, linkTrouble: null, trouble: null, play: null, said: null };
   if (typeof to !== "number") {
     const under = to.at !== null && state.tree.nodes.has(to.at) ? to.at : ending(state);
-    return { ...state, ...fresh, current: under, end: null, draft: to.text, session: "typing" };
+    return { ...state, ...fresh, base: under, current: under, end: null, draft: to.text, session: "typing" };
   }
   const { model } = tree.node(state.tree, to);
   const key = answerKey(model, tree.tokenIds(state.tree, to));

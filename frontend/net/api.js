@@ -28,9 +28,9 @@ export class CallFailed extends Error {
 
 /** @param {Question} question @param {AbortSignal} signal @returns {Promise<Answer>} @throws {CallFailed} */
 export async function nextToken(question, signal) {
-  const { model, text, tokenIds, settings, draws, watch, whole } = question;
+  const { model, text, tokenIds, parts, settings, draws, watch, whole } = question;
   const body = {
-    ...(text !== null ? { text } : { token_ids: tokenIds }),
+    ...(parts ? { parts } : text !== null ? { text } : { token_ids: tokenIds }),
     ...(whole && { include_prompt_tokens: true }),
     model,
     top_k: settings.topK,

@@ -23,10 +23,17 @@ def read_query(query: type[Q], request: pb.TopKRequest | pb.ScoreRequest | pb.La
     fields = {field.name: value for field, value in request.ListFields() if field.name != "model"}
     if "token_ids" in fields:
         fields["token_ids"] = fields["token_ids"].ids
+    if "parts" in fields:
+        fields["parts"] = tuple(map(read_part, fields["parts"].parts))
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, MutableSequence) else value for name, value in fields.items()
     }
     return query(**values)
+
+
+def read_part(part: pb.PromptPart) -> str | tuple[int, ...]:
+    """A part of a prompt; one with nothing set holds no ids."""
+    return part.text if part.HasField("text") else tuple(part.token_ids.ids)
 
 
 def write_top_k(model: str, answer: messages.TopKAnswer) -> pb.TopKResponse:

@@ -1,6 +1,7 @@
 """One model's requests: validate, encode, schedule, describe. Knows neither gRPC nor threads nor torch."""
 
 import time
+from collections.abc import Callable
 from collections.abc import Sequence as Tokens
 from dataclasses import replace
 from functools import partial
@@ -131,23 +132,28 @@ class Engine:
     ) -> tuple[Ids, float]:
         """A validated query's prompt as ids of this model, and the seconds spent on its text."""
         started = time.monotonic()
-        encode, text = self._tokenizer.encode, query.text
-        if text is None:
-            field, ids = "token_ids", tuple(query.token_ids or ())
-        elif len(text) <= LONG_TEXT:
-            field, ids = "text", tuple(encode(text))
-        else:
-            field, ids = "text", tuple(await self._scheduler.aside(permit, deadline, encode, text))
+        field, length, encode = self._prompt(query)
+        ids = tuple(encode() if length <= LONG_TEXT else await self._scheduler.aside(permit, deadline, encode))
         spent_s = time.monotonic() - started
         if not ids:
             if self._tokenizer.bos_id is None:
                 raise InvalidField(field, "the prompt is empty and this model has no BOS token")
             ids = (self._tokenizer.bos_id,)
         check_length(field, len(ids), self.facts.context_limit)
-        if text is not None and max(ids) >= self.facts.vocab_size:
+        if field != "token_ids" and max(ids) >= self.facts.vocab_size:
             raise InvalidField(field, self._tokenizer.beyond(ids, self.facts.vocab_size))
         check_ids(field, ids, self.facts.vocab_size)
         return ids, spent_s
+
+    def _prompt(self, query: TopKQuery | ScoreQuery | LayersQuery) -> tuple[str, int, Callable[[], Tokens[int]]]:
+        """The field of the prompt, how many characters of text it holds, and how to get its ids."""
+        parts = query.parts if isinstance(query, TopKQuery) else None
+        if parts is not None:
+            length = sum(len(part) for part in parts if isinstance(part, str))
+            return "parts", length, partial(self._tokenizer.encode_parts, parts)
+        if query.text is not None:
+            return "text", len(query.text), partial(self._tokenizer.encode, query.text)
+        return "token_ids", 0, lambda: query.token_ids or ()
 
     def _likeliest(self, logits: Any) -> list[int]:
         return [token.token_id for token in Distribution(logits, 1.0).top(self._lookahead)]

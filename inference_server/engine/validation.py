@@ -6,6 +6,7 @@ from inference_server.errors import InvalidField
 from inference_server.messages import (
     MAX_ALTERNATIVES,
     MAX_DRAWS,
+    MAX_PARTS,
     MAX_TEMPERATURE,
     MAX_TOP_K,
     MAX_WATCHED,
@@ -16,7 +17,12 @@ from inference_server.messages import (
 
 def check_top_k(query: TopKQuery, vocab_size: int, max_text_bytes: int) -> None:
     """All of a TopKQuery that can be checked without the tokenizer."""
-    check_prompt(query.text, query.token_ids, vocab_size, max_text_bytes)
+    if query.parts is None and query.text is None and query.token_ids is None:
+        raise InvalidField("text", "exactly one of text, token_ids and parts must be given, got none")
+    if query.parts is None:
+        check_prompt(query.text, query.token_ids, vocab_size, max_text_bytes)
+    else:
+        check_parts(query, vocab_size, max_text_bytes)
     check_count("top_k", query.top_k, 1, MAX_TOP_K, vocab_size)
     check_temperature(query.temperature)
     if not 0 < query.top_p <= 1:
@@ -67,6 +73,26 @@ def check_watched(token_ids: Sequence[int], vocab_size: int) -> None:
     check_ids("watch_token_ids", token_ids, vocab_size)
 
 
+def check_parts(query: TopKQuery, vocab_size: int, max_text_bytes: int) -> None:
+    """Parts alone; not too many of them, their texts valid and together not too large, their ids in the vocabulary."""
+    parts = query.parts or ()
+    if query.text is not None or query.token_ids is not None:
+        raise InvalidField("parts", "can't be given with text or token_ids")
+    if not 1 <= len(parts) <= MAX_PARTS:
+        raise InvalidField("parts", f"must be from 1 to {MAX_PARTS} parts, got {len(parts):,}")
+    size = 0
+    for at, part in enumerate(parts):
+        if not isinstance(part, str):
+            check_ids("parts", part, vocab_size, f" of part {at}")
+            continue
+        try:
+            size += len(part.encode())
+        except UnicodeEncodeError as error:
+            raise InvalidField("parts", f"part {at} contains an unpaired surrogate at index {error.start}") from error
+    if size > max_text_bytes:
+        raise InvalidField("parts", f"must be at most {max_text_bytes:,} bytes of UTF-8 together, got {size:,}")
+
+
 def check_count(field: str, count: int, least: int, most: int, vocab_size: int) -> None:
     """A number of tokens to return."""
     allowed = min(most, vocab_size)
@@ -75,11 +101,11 @@ def check_count(field: str, count: int, least: int, most: int, vocab_size: int) 
         raise InvalidField(field, f"must be from {least} to {allowed:,}{why}, got {count:,}")
 
 
-def check_ids(field: str, token_ids: Sequence[int], vocab_size: int) -> None:
-    """Ids of this model's tokens."""
+def check_ids(field: str, token_ids: Sequence[int], vocab_size: int, where: str = "") -> None:
+    """Ids of this model's tokens. `where`: what they are in, for the message."""
     if token_ids and not (min(token_ids) >= 0 and max(token_ids) < vocab_size):
         at, wrong = next((at, i) for at, i in enumerate(token_ids) if not 0 <= i < vocab_size)
-        raise InvalidField(field, f"must be ids from 0 to {vocab_size - 1:,}, got {wrong:,} at index {at:,}")
+        raise InvalidField(field, f"must be ids from 0 to {vocab_size - 1:,}, got {wrong:,} at index {at:,}{where}")
 
 
 def check_length(field: str, count: int, context_limit: int) -> None:

@@ -77,6 +77,16 @@ class ModelTokenizer:
             raise InvalidField("text", f"character {error.start} is an unpaired surrogate") from error
         return self.prefix + self._backend.encode(text)
 
+    def encode_parts(self, parts: Sequence[str | Sequence[int]]) -> list[int]:
+        """The ids of text and ids in turn. Nothing, not even a space, goes in front of text that begins no prompt."""
+        ids: list[int] = []
+        for at, part in enumerate(parts):
+            if isinstance(part, str):
+                ids += self._backend.encode_after(part) if at else self.encode(part)
+            else:
+                ids += part
+        return ids
+
     def spell(self, token_ids: Sequence[int]) -> list[Token]:
         """The tokens of a text; the bytes of those that are not special, joined, are the text."""
         position = self._decoder.start

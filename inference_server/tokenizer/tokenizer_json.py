@@ -15,7 +15,7 @@ from typing import Any
 from tokenizers import Tokenizer, models
 
 from inference_server.errors import LoadFailed
-from inference_server.tokenizer import special_tokens, token_bytes
+from inference_server.tokenizer import continuation, special_tokens, token_bytes
 from inference_server.tokenizer.special_tokens import SpecialTokens, first_line
 from inference_server.tokenizer.token_bytes import ByteDecoder
 
@@ -28,6 +28,8 @@ class TokenizerBackend:
 
     encode: Callable[[str], list[int]]
     """Text to ids, without special tokens around it."""
+    encode_after: Callable[[str], list[int]]
+    """As encode, for text after other tokens: without the space that some tokenizers put in front of every text."""
     name: Callable[[int], str | None]
     """A token's name; None for unused ids."""
     decoder: ByteDecoder
@@ -77,6 +79,7 @@ def of_backend(
         prefix = (bos_id,)
     return TokenizerBackend(
         encode=encode or encoder(backend),
+        encode_after=encoder(continuation.of(backend)),
         name=backend.id_to_token,
         decoder=token_bytes.of_decoder(decoder_of(backend)),
         size=1 + max(known, default=-1),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from inference_server.errors import LoadFailed
-from inference_server.tokenizer import special_tokens, token_bytes, tokenizer_json
+from inference_server.tokenizer import continuation, special_tokens, token_bytes, tokenizer_json
 from inference_server.tokenizer.special_tokens import SpecialTokens, first_line
 from inference_server.tokenizer.tokenizer_json import TokenizerBackend
 
@@ -92,8 +93,10 @@ def of_sentencepiece(tokenizer: PreTrainedTokenizerBase, model: Any) -> Tokenize
     plain, full = encode_plain(tokenizer, "a"), tokenizer.encode("a")
     at = next((at for at in range(len(full)) if full[at : at + len(plain)] == plain), 0)
     size = len(tokenizer)
+    plain_encoder = partial(encode_plain, tokenizer)
     return TokenizerBackend(
-        encode=lambda text: encode_plain(tokenizer, text),
+        encode=plain_encoder,
+        encode_after=continuation.anchored(plain_encoder),
         name=lambda index: name_of(tokenizer, index),
         decoder=token_bytes.of_sentencepiece(prepends_space=prepends_space),
         size=size,

@@ -22,7 +22,7 @@ def loaded(page: Page, file: str) -> int:
 def box(page: Page, selector: str) -> dict[str, float]:
     found = page.locator(selector).first.bounding_box()
     assert found, selector
-    return dict(found)
+    return {"x": found["x"], "y": found["y"], "width": found["width"], "height": found["height"]}
 
 
 def test_the_inspector_opens_beside_the_chart_and_its_tabs_load_when_first_opened(page: Page) -> None:

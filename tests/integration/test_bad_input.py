@@ -84,8 +84,17 @@ def raw(channel: grpc.aio.Channel, rpc: str) -> Any:
     )
 
 
+def parts(*given: str | list[int]) -> pb.PromptParts:
+    return pb.PromptParts(
+        parts=[
+            pb.PromptPart(text=part) if isinstance(part, str) else pb.PromptPart(token_ids=pb.TokenIds(ids=part))
+            for part in given
+        ]
+    )
+
+
 TOP_K_ROWS: list[tuple[dict[str, Any], str, str]] = [
-    ({}, "text", "exactly one of text and token_ids must be given"),
+    ({}, "text", "exactly one of text, token_ids and parts must be given"),
     *(({"text": "a", "top_k": bad}, "top_k", "from 1 to 1,000") for bad in (0, -1, 1001, HUGE, -HUGE)),
     *(
         ({"text": "a", "temperature": bad}, "temperature", "from 0 to 100")
@@ -102,6 +111,10 @@ TOP_K_ROWS: list[tuple[dict[str, Any], str, str]] = [
     ({"text": "a", "draws": [0.5] * 1001}, "draws", "at most 1,000"),
     *(({"token_ids": pb.TokenIds(ids=[1, bad])}, "token_ids", "ids from 0 to") for bad in (-1, HUGE)),
     ({"token_ids": pb.TokenIds(ids=[1] * 513)}, "token_ids", "context window is 512"),
+    ({"parts": pb.PromptParts()}, "parts", "from 1 to 100 parts, got 0"),
+    ({"parts": parts([1], "a", [2, HUGE])}, "parts", "at index 1 of part 2"),
+    ({"parts": parts("a" * MAX_TEXT_BYTES, [1], "b")}, "parts", "at most 20,000 bytes of UTF-8 together, got 20,001"),
+    ({"parts": parts([1] * 512, "a")}, "parts", "513 tokens; this model's context window is 512"),
     ({"text": "one two three " * 1000}, "text", "context window is 512"),
     ({"text": "a" * (MAX_TEXT_BYTES + 1)}, "text", "at most 20,000 bytes"),
     ({"text": "é" * (MAX_TEXT_BYTES // 2 + 1)}, "text", "got 20,002"),

@@ -1,5 +1,6 @@
 """Tokenizers as they are published: the ids are those of tokenizer.json itself, and the bytes are those of the text."""
 
+import re
 import unicodedata
 from dataclasses import dataclass, field
 
@@ -52,3 +53,30 @@ def test_marks(pair: Pair) -> None:
     assert special
     assert all(token.is_special for token in pair.ours.spell(sorted(special)))
     assert not any(token.is_special for token in pair.ours.spell(pair.own.encode(CODE, add_special_tokens=False).ids))
+
+
+def test_an_edited_text_keeps_its_ids(pair: Pair) -> None:
+    """Cut at a word, ids and text give the ids of the whole; cut anywhere, they spell the whole, and the ids stay."""
+    words = re.compile(r"(?<=[^\W\d_])(?= [^\W\d_])")
+    lost = str.maketrans(dict.fromkeys(LOST.get(pair.name, "")))
+    cuts = 0
+    for text in (unicodedata.normalize("NFC", text).translate(lost) for text in TEXTS):
+        whole = pair.own.encode(text).ids
+        for at in (match.start() for match in words.finditer(text)):
+            cuts += 1
+            assert pair.ours.encode_parts([pair.ours.encode(text[:at]), text[at:]]) == whole
+        marks = any(token.is_special for token in pair.ours.spell(whole)[len(pair.ours.prefix) :])
+        for at in () if marks else range(0, len(text), 7):
+            before = pair.ours.encode(text[:at])
+            ids = pair.ours.encode_parts([before, text[at:]])
+            assert ids[: len(before)] == before
+            assert pair.ours.decode(ids) == text
+    assert cuts > 20
+
+
+def test_nothing_is_put_between_the_parts(pair: Pair) -> None:
+    mark = min(index for index, token in pair.own.get_added_tokens_decoder().items() if token.special)
+    for text in ("on", " on", "\n", "123", "é", "'s"):
+        inside = pair.own.encode(text, add_special_tokens=False).ids
+        assert pair.ours.encode_parts([[mark], text, [mark]]) == [mark, *inside, mark]
+        assert pair.ours.encode_parts([text, [mark]]) == [*pair.ours.prefix, *inside, mark]

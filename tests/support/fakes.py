@@ -125,9 +125,12 @@ class FakeEngine:
             await self.gate.wait()
         if self.failure is not None:
             raise self.failure
-        if query.text is None and query.token_ids is None:
+        parts = query.parts if isinstance(query, messages.TopKQuery) else None
+        if query.text is None and query.token_ids is None and parts is None:
             raise InvalidField("prompt", "missing")
         self.finished += 1
+        if parts is not None:
+            return [i for part in parts for i in (part.encode() if isinstance(part, str) else part)]
         return (list(query.text.encode()) if query.text is not None else list(query.token_ids or ())) or [0]
 
 

@@ -22,7 +22,12 @@ STRUCTS = (
     messages.Status,
     messages.Problem,
 )
-EITHER_PROMPT = [{"required": ["text"]}, {"required": ["token_ids"]}]
+PROMPTS = {
+    messages.NextTokenRequest: ("text", "token_ids", "parts"),
+    messages.ScoreRequest: ("text", "token_ids"),
+    layer_messages.LayersRequest: ("text", "token_ids"),
+}
+"""The fields of which a request has exactly one."""
 SUMMARY = {
     400: "The body can't be read, or `field` is missing or out of range.",
     404: "Unknown model.",
@@ -48,8 +53,8 @@ def encoded() -> bytes:
 def document() -> dict[str, Any]:
     """The document."""
     _, schemas = msgspec.json.schema_components(STRUCTS, ref_template="#/components/schemas/{name}")
-    for request in (messages.NextTokenRequest, messages.ScoreRequest, layer_messages.LayersRequest):
-        schemas[request.__name__]["oneOf"] = EITHER_PROMPT
+    for request, prompts in PROMPTS.items():
+        schemas[request.__name__]["oneOf"] = [{"required": [name]} for name in prompts]
     return {
         "openapi": "3.1.0",
         "info": {

@@ -69,11 +69,11 @@ def invalid(error: msgspec.ValidationError, body: bytes | bytearray, kind: type[
     root = lenient(body)
     value = next((value for name, value in root if name == field), ...) if isinstance(root, Pairs) else ...
     rule = schema(kind)["properties"][field]
-    for index in at[:1]:
+    for index in filter(None, at):
         value = value[int(index)] if isinstance(value, list) else ...
-        rule = rule["items"]
+        rule = next(each["items"] for each in (rule, *rule.get("anyOf", ())) if "items" in each)
     actual = "" if value is ... else f", not {described(value)}"
-    if rule["type"] == "integer" and isinstance(value, float) and value.is_integer():
+    if rule.get("type") == "integer" and isinstance(value, float) and value.is_integer():
         actual += "; write it without a decimal point"
     return InvalidRequest(f"{match['path']}: must be {allowed(rule)}{actual}", field)
 
@@ -182,15 +182,20 @@ def schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 def allowed(rule: dict[str, Any], many: bool = False) -> str:
     """What a schema allows, for error messages."""
+    if "anyOf" in rule:
+        return (" and " if many else " or ").join(allowed(each, many) for each in rule["anyOf"])
     match rule["type"]:
+        case "string" if many:
+            return "strings"
         case "string":
             return "a non-empty string" if rule.get("minLength") else "a string"
         case "boolean":
             return "true or false"
         case "array":
-            size = f"at most {rule['maxItems']:,} " if "maxItems" in rule else ""
+            least = f"{rule['minItems']:,} to " if "minItems" in rule else "at most "
+            size = f"{least}{rule['maxItems']:,} " if "maxItems" in rule else ""
             size = f"exactly {rule['minItems']:,} " if rule.get("minItems", 0) == rule.get("maxItems") else size
-            return f"an array of {size}{allowed(rule['items'], many=True)}"
+            return f"{'arrays' if many else 'an array'} of {size}{allowed(rule['items'], many=True)}"
         case kind:
             one = {"integer": "an integer", "number": "a number"}[kind]
             return f"{kind}s {limits(rule)}" if many else f"{one} {limits(rule)}"

@@ -38,7 +38,14 @@ def to_message(request: Struct, kind: type[M]) -> M:
     given = {name: value for name, value in structs.asdict(request).items() if value is not UNSET}
     if "token_ids" in given:
         given["token_ids"] = pb.TokenIds(ids=given["token_ids"])
+    if "parts" in given:
+        given["parts"] = pb.PromptParts(parts=map(to_part, given["parts"]))
     return kind(**given)
+
+
+def to_part(part: str | list[int]) -> pb.PromptPart:
+    """Text or token ids."""
+    return pb.PromptPart(text=part) if isinstance(part, str) else pb.PromptPart(token_ids=pb.TokenIds(ids=part))
 
 
 def to_struct(message: Message, kind: type[S]) -> S:

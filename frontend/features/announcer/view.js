@@ -4,7 +4,7 @@
  * @typedef {import("../../core/state.js").State} State
  */
 import * as format from "../../core/format.js";
-import { answerHere, hidden } from "../../core/questions.js";
+import { answerHere, hidden, scene } from "../../core/questions.js";
 import { spoken } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
 import { setText } from "../../ui/dom.js";
@@ -14,13 +14,18 @@ import { find, offered, wished } from "../models/model.js";
 import { named } from "../models/words.js";
 import { readyWords, rereadWords, statusLine } from "../status/model.js";
 
-/** @param {HTMLElement} root @returns {(state: State) => void} */
-export function mountAnnouncer(root) {
+/** @returns {Element | null} what has the focus */
+const focused = () => document.activeElement;
+
+/** @param {HTMLElement} root @param {() => Element | null} [focus] @returns {(state: State) => void} */
+export function mountAnnouncer(root, focus = focused) {
   /** @type {unknown} */
   let announced = null;
   let news = "";
   let play = "";
   let pinned = 0;
+  /** @type {number | null} */
+  let warmth = null;
 
   return (state) => {
     const fresh = newsOf(state);
@@ -31,6 +36,11 @@ export function mountAnnouncer(root) {
     const more = state.pins.length > pinned;
     pinned = state.pins.length;
     if (more && announced !== null) return setText(root, `Pinned as ${state.pins.at(-1)?.name}.`);
+    const { temperature } = state.settings;
+    const warmed = warmth !== null && temperature !== warmth && !state.dragging;
+    if (!state.dragging) warmth = temperature;
+    // A slider or field says its own value.
+    if (warmed && !focus()?.matches("input")) return setText(root, temperatureWords(state, focus()?.closest(".row")?.getAttribute("aria-label") ?? ""));
     const here = `${state.current} ${hidden(state)}`;
     // While generating, only the end is announced.
     if (state.play?.kind === "write") {
@@ -56,6 +66,13 @@ export function mountAnnouncer(root) {
     if (hidden(state)) return setText(root, `${after}${within ? "the" : "The"} bars are hidden until you show them.`);
     if (best) setText(root, `${after}${within ? "most" : "Most"} likely ${spoken(best.token)}, ${format.percent(best.probability)}.`);
   };
+}
+
+/** @param {State} state @param {string} bar the focused one's label @returns {string} the temperature set by a key, and what it did */
+function temperatureWords(state, bar) {
+  const best = scene(state)?.drawing.rows[0];
+  const first = best ? `${spoken(best.candidate.token)}, ${format.percent(best.share)}` : "";
+  return `Temperature ${state.settings.temperature}${bar || first ? `: ${bar || first}` : ""}.`;
 }
 
 /** @param {State} state @returns {string} */

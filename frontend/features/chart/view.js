@@ -5,7 +5,7 @@
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/cuts.js").CutRow} Row
  */
-import { leastOf, paleWords } from "../../core/cuts.js";
+import { leastOf, othersWords, paleWords } from "../../core/cuts.js";
 import { figure, lengthOf } from "../../core/display.js";
 import { ROLLS } from "../../core/draws.js";
 import * as format from "../../core/format.js";
@@ -32,6 +32,8 @@ export function mountChart(root, verbs) {
   const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
   const [bars, entropy, others, trouble] = [".bars", ".chart-entropy", ".others", ".chart-trouble"].map(part);
   const legend = part(".chart-legend");
+  // Where there is no room for both, the choices make way.
+  const [entropyBits, entropyChoices] = [0, 1].map(() => entropy.appendChild(document.createElement("span")));
   const [othersName, othersBar, othersPercent] = [".others-name", ".others .bar", ".others .percent"].map(part);
   const othersRaw = part(".others .bar-raw");
   const othersRolls = { count: part(".others .count"), countWords: part(".others .count-words"), dart: part(".others .dart"), item: others };
@@ -122,12 +124,14 @@ export function mountChart(root, verbs) {
     cutting = drawing.cutting;
     drawRows(state);
     if (focused && (document.activeElement !== bars.children[selected]?.firstChild)) focus(selected);
-    setText(entropy, format.openness(drawing.entropyBits, cutting));
+    const [bits, ...choices] = format.openness(drawing.entropyBits, cutting).split(/(?=:)/);
+    setText(entropyBits, bits);
+    setText(entropyChoices, choices.join(""));
     const pale = paleWords(drawing);
     legend.hidden = !pale;
     if (pale) setText(legend, pale);
     others.hidden = drawing.otherCount === 0;
-    setText(othersName, drawing.otherCount === 1 ? "1 other" : `${format.count(drawing.otherCount)} others`);
+    setText(othersName, othersWords(drawing));
     const unsaid = !drawing.exact && drawing.otherShare < PRECISION && drawing.kept.count > shown.length;
     const { column, scale } = state.display;
     setText(othersPercent, unsaid && column === "percent" ? `<${format.percent(PRECISION)}` : figure({ share: drawing.otherShare }, column));
@@ -159,7 +163,7 @@ export function mountChart(root, verbs) {
     for (const { item } of rows.values()) item.remove();
     rows = new Map();
     shown = [];
-    for (const each of [entropy, othersName, othersPercent]) setText(each, "");
+    for (const each of [entropyBits, entropyChoices, othersName, othersPercent]) setText(each, "");
     others.hidden = legend.hidden = true;
   }
 
@@ -209,7 +213,7 @@ export function mountChart(root, verbs) {
 
   /** @param {State} state */
   function showTrouble({ trouble: found }) {
-    const here = found && !["text", "token_ids", "top_k", "temperature", "top_p", "min_p"].includes(found.field ?? "") ? found : null;
+    const here = found && !["text", "token_ids", "parts", "top_k", "temperature", "top_p", "min_p"].includes(found.field ?? "") ? found : null;
     trouble.hidden = !here;
     if (!here) return;
     setText(part(".chart-trouble p"), here.again ? COMMON.byItself(here.message) : here.message);

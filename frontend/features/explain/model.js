@@ -9,6 +9,7 @@
  * @property {string} words
  * @property {string} target  selector of the element that shows it
  */
+import { othersWords } from "../../core/cuts.js";
 import * as format from "../../core/format.js";
 import { answerHere, scene } from "../../core/questions.js";
 import { shown } from "../../core/tokens.js";
@@ -75,7 +76,7 @@ function ofBars(state) {
     },
     {
       name: "Others",
-      value: drawing?.otherCount ? `${format.count(drawing.otherCount)}, ${format.percent(drawing.otherShare)}` : "",
+      value: drawing?.otherCount ? `${othersWords(drawing)}, ${format.percent(drawing.otherShare)}` : "",
       words: "All the tokens without a bar here, and their total. Raise “Bars shown” to see more of them.",
       target: ".others",
     },

@@ -81,7 +81,7 @@ export function mountKeys(page, verbs) {
       event.preventDefault();
       return MOVES[event.key]();
     }
-    if (writing || !state.room.keys) return;
+    if (target.closest("input, select, textarea, dialog, [contenteditable]:not([contenteditable=false])") || !state.room.keys) return;
     if (/^\d$/.test(event.key)) bar(`[data-index='${(Number(event.key) + 9) % 10}']`)?.click();
     else if (actions[event.key.toLowerCase()]) action(actions[event.key.toLowerCase()])?.click();
     else if (event.key === "?") list.showModal();

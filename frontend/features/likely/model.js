@@ -139,7 +139,7 @@ function probabilityOf({ lookups, settings: { temperature } }, model, before, to
 function probe(state, asked) {
   const settings = { ...LOOK, temperature: asked.text === null ? state.settings.temperature : 1 };
   const key = JSON.stringify([asked, settings.temperature]);
-  return state.probeTrouble?.key === key ? null : { ...asked, key, settings, whole: asked.text !== null, draws: [] };
+  return state.probeTrouble?.key === key ? null : { ...asked, parts: null, runs: [], key, settings, whole: asked.text !== null, draws: [] };
 }
 
 /**

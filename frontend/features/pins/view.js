@@ -12,8 +12,9 @@ import { hidden } from "../../core/questions.js";
 import { shown } from "../../core/tokens.js";
 import { PINS } from "../../core/words.js";
 import { setLength } from "../../ui/bar.js";
-import { setText, setVariable } from "../../ui/dom.js";
-import { NAMES, difference, gapWords, pinnable, present, unpinned } from "./model.js";
+import { setAttribute, setText, setVariable } from "../../ui/dom.js";
+import { missingWords } from "./linked.js";
+import { difference, gapWords, known, present, unpinnable, unpinned } from "./model.js";
 
 const SAME = 5e-5;
 
@@ -42,8 +43,9 @@ export function mountPins(root, verbs) {
   });
 
   return (state) => {
-    open.disabled = !pinnable(state);
-    open.title = state.pins.length === NAMES.length ? `${NAMES.length} are pinned; unpin one first` : "Pin these bars to compare others with them";
+    const why = unpinnable(state);
+    setAttribute(open, "aria-disabled", String(why !== ""));
+    open.title = why || "Pin these bars to compare others with them";
     const last = unpinned(state);
     root.hidden = (!state.pins.length && !last) || hidden(state);
     const held = removed.contains(document.activeElement);
@@ -62,10 +64,10 @@ export function mountPins(root, verbs) {
     state.pins.forEach((pin, index) => {
       const chip = chips.get(pin.name) ?? createChip(pin.name);
       chips.set(pin.name, chip);
-      chip.update(pin, pin.name === state.versus, pin.model !== state.model);
+      chip.update(pin, pin.name === state.versus, pin.model !== state.model, missingWords(state, pin));
       if (list.children[index] !== chip.item) list.insertBefore(chip.item, list.children[index] ?? null);
     });
-    const against = state.pins.find((pin) => pin.name === state.versus);
+    const against = state.pins.find((pin) => pin.name === state.versus && known(pin));
     const now = against && present(state);
     if (now || !against) setText(words, against && now ? differenceWords(against, difference(against, now), cuts(state.settings) || cuts(against.settings)) : "");
   };
@@ -124,10 +126,10 @@ function createChip(name) {
   remove.ariaLabel = PINS.unpin(name);
   item.append(choose, remove);
 
-  /** @param {Pin} pin @param {boolean} chosen @param {boolean} foreign from another model */
-  function update(pin, chosen, foreign) {
+  /** @param {Pin} pin @param {boolean} chosen @param {boolean} foreign from another model @param {string} missing why it has no numbers */
+  function update(pin, chosen, foreign, missing) {
     const { temperature, topP, minP } = pin.settings;
-    setText(text, pin.text || "∅");
+    setText(text, missing || pin.text || "∅");
     setText(how, [foreign ? format.shortName(pin.model) : "", `T ${temperature}`, topP < 1 ? `top-p ${topP}` : "", minP > 0 ? `min-p ${minP}` : ""].filter(Boolean).join(", "));
     choose.setAttribute("aria-pressed", String(chosen));
   }

@@ -16,6 +16,8 @@ export function mountPresentation(page, verbs) {
   const [present, guess, tour, reveal] = ["#extras [data-verb=present]", "#extras [data-verb=guess]", "#extras [data-verb=tour]", "#guess [data-verb=reveal]"].map(part);
   const root = page.documentElement;
   let presenting = false;
+  /** @type {State["current"] | undefined} */
+  let coveredAt;
   let full = false; // whether the presentation is in full screen
 
   extras.addEventListener("click", (event) => {
@@ -56,6 +58,10 @@ export function mountPresentation(page, verbs) {
     root.toggleAttribute("data-guessing", behind);
     curtain.hidden = !behind;
     /** @type {HTMLButtonElement} */ (reveal).disabled = state.draft !== null;
+    const covered = behind && coveredAt !== state.current;
+    coveredAt = behind ? state.current : undefined;
+    // The focused bar is gone.
+    if (covered) afterwards(() => page.activeElement === page.body && reveal.focus());
     if (focused && !behind) /** @type {HTMLElement | null} */ (page.querySelector(".bars [tabindex='0']"))?.focus();
   };
 }

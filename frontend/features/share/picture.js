@@ -6,7 +6,7 @@
  * @typedef {Record<"surface" | "ink" | "quiet" | "track" | "bar" | "pale" | "other" | "pinA" | "pinB" | "pinC", string>} Palette
  * @typedef {{light: Palette, dark: Palette}} Palettes
  */
-import { leastOf, moved, paleOf, paleWords } from "../../core/cuts.js";
+import { leastOf, moved, othersWords, paleOf, paleWords } from "../../core/cuts.js";
 import { figure, lengthOf, ticks } from "../../core/display.js";
 import { ROLLS } from "../../core/draws.js";
 import * as format from "../../core/format.js";
@@ -52,7 +52,7 @@ export function svg(now, display, palettes, scheme = "both") {
   if (drawing.otherCount) {
     const { otherShare: share, otherProbability, cutting } = drawing;
     const bars = { pale: cutting ? otherProbability : 0, share, fell: cutting && share === 0, strips: [], rolled: rolled && left };
-    const words = { rank: "", name: `${format.count(drawing.otherCount)} others`, mono: false, note: "", value: figure({ share }, display.column) };
+    const words = { rank: "", name: othersWords(drawing), mono: false, note: "", value: figure({ share }, display.column) };
     lines.push(line(grid.head + lines.length * grid.row, { ...bars, ...words, other: true }, display));
   }
   const axis = display.scale === "log" ? ticks().map(({ at, words }) => text(x(at), grid.head - 8, words, "quiet small middle")) : [];

@@ -45,9 +45,11 @@ export function mount(root) {
   }
 
   async function shareLink() {
-    const fragment = linkOf(state);
+    const whole = linkOf(state);
+    const fragment = whole ?? linkOf({ ...state, pins: [] });
     if (fragment === null) return say(SHARE.long);
     await copied(location.origin + location.pathname + fragment, false);
+    if (whole === null) setText(said, `${said.textContent} ${SHARE.unpinned}`);
   }
 
   /** @param {string} text @param {boolean} show whether to show it too */

@@ -81,6 +81,7 @@ export function unpack(packed) {
     removed,
     current,
     draft: typeof saved.draft === "string" ? saved.draft : current === null ? state.draft : null,
+    base: typeof saved.draft === "string" && nodes.has(saved.base) ? saved.base : null,
     session: typeof saved.draft === "string" && current !== null ? "typing" : null,
     past: saved.past.filter(known),
     future: saved.future.filter(known),
@@ -100,13 +101,13 @@ export function unpack(packed) {
 
 /** @param {State} state @param {readonly Node[]} nodes */
 function record(state, nodes) {
-  const { draft, past, future, settings, dice, display, versus, likely, frame, wish, model } = state;
+  const { draft, base, past, future, settings, dice, display, versus, likely, frame, wish, model } = state;
   const kept = { view: frame.view, surface: frame.surface, inspector: frame.inspector, tab: frame.tab };
   const { guessing, seen, keys, tour } = state.room;
   const removed = state.removed.map((each) => ({ ...each, nodes: each.nodes.map(frozen) }));
   const room = { guessing, seen, keys, offered: tour.offered };
   const pins = state.pins.map((pin) => ({ ...pin, cells: pin.cells.map(({ token, share }) => ({ ...frozenToken(token), share })) }));
-  const rest = { current: ending(state), draft, past, future, settings, dice, display, pins, versus, likely, frame: kept, wish, model, room, removed, shade: state.shading.by };
+  const rest = { current: ending(state), draft, base, past, future, settings, dice, display, pins, versus, likely, frame: kept, wish, model, room, removed, shade: state.shading.by };
   return { version: VERSION, nodes: nodes.map(frozen), ...rest };
 }
 
@@ -120,15 +121,17 @@ function wayTo(state) {
 }
 
 /** @param {Node} node */
-function frozen({ children: _, token, name, folded, ...rest }) {
-  return { ...rest, ...(name && { name }), ...(folded && { folded }), token: token && frozenToken(token) };
+function frozen({ children: _, token, name, folded, added, written, ...rest }) {
+  return { ...rest, ...(added !== null && { added }), ...(written && { written }), ...(name && { name }), ...(folded && { folded }), token: token && frozenToken(token) };
 }
 
 /** @param {any} saved @returns {any} */
 function thawed(saved) {
   const { id, parent, model, token, probability, rank, score, typed, latest } = saved;
   const read = token && thawedToken(token);
-  return { id, parent, model, token: read, probability, rank, score: readScore(score), typed, latest, name: readName(saved.name), folded: saved.folded === true, children: [] };
+  const added = typeof saved.added === "string" ? saved.added : null;
+  const written = Number.isInteger(saved.written) ? Math.max(0, saved.written) : 0;
+  return { id, parent, model, token: read, probability, rank, score: readScore(score), typed, added, written, latest, name: readName(saved.name), folded: saved.folded === true, children: [] };
 }
 
 /** @param {import("../../core/tokens.js").Token} token */
@@ -151,7 +154,8 @@ function thawedPins(saved) {
     const good = words && Number.isFinite(entropyBits) && SETTINGS.every((each) => fits(each, settings?.[each]));
     if (!good || pins.some((each) => each.name === name) || !cells.every(({ share }) => share >= 0 && share <= 1)) continue;
     const read = cells.map((/** @type {any} */ cell) => ({ token: thawedToken(cell), share: cell.share }));
-    pins.push({ name, key, text, model, settings, whole: whole === true, entropyBits, cells: read });
+    const prompt = typeof pin.prompt === "string" ? pin.prompt : text;
+    pins.push({ name, key, text, prompt, trouble: null, model, settings, whole: whole === true, entropyBits, cells: read });
   }
   return pins;
 }

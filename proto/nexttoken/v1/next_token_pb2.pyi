@@ -41,11 +41,26 @@ class TokenIds(_message.Message):
     ids: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, ids: _Optional[_Iterable[int]] = ...) -> None: ...
 
+class PromptPart(_message.Message):
+    __slots__ = ("text", "token_ids")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    token_ids: TokenIds
+    def __init__(self, text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ...) -> None: ...
+
+class PromptParts(_message.Message):
+    __slots__ = ("parts",)
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    parts: _containers.RepeatedCompositeFieldContainer[PromptPart]
+    def __init__(self, parts: _Optional[_Iterable[_Union[PromptPart, _Mapping]]] = ...) -> None: ...
+
 class TopKRequest(_message.Message):
-    __slots__ = ("model", "text", "token_ids", "top_k", "temperature", "watch_token_ids", "top_p", "min_p", "draws", "include_prompt_tokens", "include_partition")
+    __slots__ = ("model", "text", "token_ids", "parts", "top_k", "temperature", "watch_token_ids", "top_p", "min_p", "draws", "include_prompt_tokens", "include_partition")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     WATCH_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +72,7 @@ class TopKRequest(_message.Message):
     model: str
     text: str
     token_ids: TokenIds
+    parts: PromptParts
     top_k: int
     temperature: float
     watch_token_ids: _containers.RepeatedScalarFieldContainer[int]
@@ -65,7 +81,7 @@ class TopKRequest(_message.Message):
     draws: _containers.RepeatedScalarFieldContainer[float]
     include_prompt_tokens: bool
     include_partition: bool
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., top_k: _Optional[int] = ..., temperature: _Optional[float] = ..., watch_token_ids: _Optional[_Iterable[int]] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., draws: _Optional[_Iterable[float]] = ..., include_prompt_tokens: _Optional[bool] = ..., include_partition: _Optional[bool] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., parts: _Optional[_Union[PromptParts, _Mapping]] = ..., top_k: _Optional[int] = ..., temperature: _Optional[float] = ..., watch_token_ids: _Optional[_Iterable[int]] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., draws: _Optional[_Iterable[float]] = ..., include_prompt_tokens: _Optional[bool] = ..., include_partition: _Optional[bool] = ...) -> None: ...
 
 class Token(_message.Message):
     __slots__ = ("token_id", "bytes", "text", "is_special")

@@ -108,6 +108,13 @@ async def test_what_is_left_out_has_the_engines_defaults(tiers: Any) -> None:
     assert len(answer["candidates"]) == 10
 
 
+async def test_parts_arrive_as_text_and_ids_in_turn(tiers: Any) -> None:
+    body = {"parts": [[7, 8], "hé", [], ""], "include_prompt_tokens": True}
+    answer = await tiers.web.post("/api/next-token", json=body)
+    assert tiers.engine.queries == [messages.TopKQuery(parts=((7, 8), "hé", (), ""), include_prompt_tokens=True)]
+    assert [token["token_id"] for token in answer.json()["prompt"]["tokens"]] == [7, 8, *"hé".encode()]
+
+
 async def test_empty_prompts_are_passed_on(tiers: Any) -> None:
     prompts: list[dict[str, Any]] = [{"text": ""}, {"token_ids": []}]
     for prompt in prompts:

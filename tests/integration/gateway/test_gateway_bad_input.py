@@ -58,8 +58,8 @@ MALFORMED: list[Row] = [
     (prompt(**{"x" * 5000: 3}), "x" * 59 + "…", "unknown field"),
 ]
 MISFITS: list[Row] = [
-    (b"{}", "text", "exactly one of text and token_ids must be given"),
-    (prompt(token_ids=[1]), "text", "exactly one of text and token_ids must be given"),
+    (b"{}", "text", "exactly one of text, token_ids and parts must be given"),
+    (prompt(token_ids=[1]), "text", "exactly one of text, token_ids and parts must be given"),
     (b'{"text": null}', "text", "text: must be a string, not null"),
     (b'{"text": 5}', "text", "text: must be a string, not 5"),
     (b'{"text": ["hi"]}', "text", "text: must be a string, not an array of 1"),

@@ -53,6 +53,18 @@ def test_clicking_goes_on_where_the_text_ended(web: httpx.Client) -> None:
     assert b"".join(base64.b64decode(token["bytes"]) for token in again if not token["is_special"]) == spelled
 
 
+def test_an_edit_keeps_the_ids_around_it(web: httpx.Client) -> None:
+    """A special token too; and a text in parts has the numbers of its ids."""
+    before = [token["token_id"] for token in ask(web, text="Once upon", include_prompt_tokens=True)["prompt"]["tokens"]]
+    parts = [[*before, 0], " a time", [5, 6]]
+    answer = ask(web, parts=parts, top_k=3, include_prompt_tokens=True)
+    ids = [token["token_id"] for token in answer["prompt"]["tokens"]]
+    assert (ids[: len(before) + 1], ids[-2:]) == ([*before, 0], [5, 6])
+    written = answer["prompt"]["tokens"][len(before) + 1 : -2]
+    assert b"".join(base64.b64decode(token["bytes"]) for token in written) == b" a time"
+    assert ask(web, token_ids=ids, top_k=3)["candidates"] == answer["candidates"]
+
+
 def test_temperature_zero_is_certain(web: httpx.Client) -> None:
     first, second = ask(web, text="The", top_k=2, temperature=0)["candidates"]
     assert (first["probability"], first["logprob"]) == (1, 0)

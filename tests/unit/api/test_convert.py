@@ -14,6 +14,20 @@ from inference_server.models.registry import ModelState, ModelStatus
         (pb.TopKRequest(), TopKQuery()),
         (pb.TopKRequest(text=""), TopKQuery(text="")),
         (pb.TopKRequest(token_ids=pb.TokenIds()), TopKQuery(token_ids=())),
+        (
+            pb.TopKRequest(
+                parts=pb.PromptParts(
+                    parts=[
+                        pb.PromptPart(token_ids=pb.TokenIds(ids=[5, 6])),
+                        pb.PromptPart(text="on"),
+                        pb.PromptPart(text=""),
+                        pb.PromptPart(token_ids=pb.TokenIds()),
+                    ]
+                )
+            ),
+            TopKQuery(parts=((5, 6), "on", "", ())),
+        ),
+        (pb.TopKRequest(parts=pb.PromptParts()), TopKQuery(parts=())),
         (pb.TopKRequest(text="a", top_k=3, temperature=0), TopKQuery(text="a", top_k=3, temperature=0)),
         (
             pb.TopKRequest(token_ids=pb.TokenIds(ids=[1, 2]), top_p=0.5, min_p=0, watch_token_ids=[7], draws=[0.25]),

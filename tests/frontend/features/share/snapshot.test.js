@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { othersWords } from "../../../../frontend/core/cuts.js";
 import { FIRST_DISPLAY } from "../../../../frontend/core/display.js";
 import { wanted } from "../../../../frontend/core/questions.js";
 import { set } from "../../../../frontend/core/settings.js";
@@ -85,6 +86,37 @@ test("CSV keeps every token whole, and none of them is a formula", () => {
   assert.ok(Math.abs(shares.reduce((sum, share) => sum + share, 0) - 1) < 1e-9);
 });
 
+test("CSV is tidy: a row for each side and token, with what it was asked with", () => {
+  const before = pins.pin(set(begun("Tom, \"the\" cat"), { temperature: 0.5 }));
+  const state = answer(set(before, { temperature: 1, topP: 0.5, minP: 0.01, topK: 4 }));
+  const [header, ...rows] = readCsv(toCsv(snapshot(state)));
+  assert.deepEqual(header, ["side", "model", "prompt", "temperature", "filters", "rank", "token", "bytes", "probability", "logprob", "token_id"]);
+  const sides = Map.groupBy(rows.map((row) => Object.fromEntries(row.map((cell, at) => [header[at], cell]))), ({ side }) => side);
+  assert.deepEqual([...sides.keys()], ["current", "A"]);
+  for (const [side, temperature, filters] of [["current", "1", "top-p 0.5, min-p 0.01"], ["A", "0.5", ""]]) {
+    const of = sides.get(side);
+    assert.ok(of.every((row) => row.model === "tiny" && row.prompt === "Tom, \"the\" cat" && row.temperature === temperature && row.filters === filters));
+    assert.ok(Math.abs(of.reduce((sum, { probability }) => sum + Number(probability), 0) - 1) < 1e-9, "with the others' row");
+    for (const { probability, logprob } of of) if (Number(probability)) assert.ok(Math.abs(Math.exp(Number(logprob)) - Number(probability)) < 1e-12);
+    assert.deepEqual(of.slice(0, 4).map(({ rank }) => rank), ["1", "2", "3", "4"]);
+  }
+  const shown = new Set(sides.get("current").map(({ token_id: id }) => id).filter(Boolean));
+  assert.ok([...shown].every((id) => sides.get("A").some((row) => row.token_id === id)), "each bar has its row on every side");
+});
+
+test("JSON and text hold the pins", () => {
+  const state = answer(set(pins.pin(begun("Tom & Sue")), { temperature: 0.3 }));
+  const { pins: [pin] } = JSON.parse(toJson(snapshot(state)));
+  assert.deepEqual([pin.name, pin.model, pin.text, pin.temperature, pin.top_p, pin.min_p], ["A", "tiny", "Tom & Sue", 1, 1, 0]);
+  assert.deepEqual(pin.token_ids, snapshot(state).tokens.map(({ id }) => id));
+  const was = snapshot(begun("Tom & Sue")).drawing.rows;
+  pin.candidates.forEach((each, at) => assert.deepEqual([each.rank, each.token_id, each.after_cut], [at + 1, was[at].candidate.token.id, was[at].share]));
+  const text = toText(snapshot(state));
+  assert.match(text, /^A: Tom & Sue, tiny, temperature 1$/m);
+  assert.match(text, /^ 1 .*% {2}A [\d.]+\u202f%$/m);
+  assert.equal(JSON.parse(toJson(screen([]))).pins, undefined);
+});
+
 test("text stands in columns", () => {
   const lines = toText(screen([" sea", "\n\n"], { settings: { temperature: 0.7, minP: 0.3 } })).trimEnd().split("\n");
   assert.deepEqual(lines.slice(0, 3), ["Once upon a time", "", "tiny, temperature 0.7, min-p 0.3"]);
@@ -154,6 +186,15 @@ test("the picture shows what fell, where the cuts run, and what is pale", () => 
     const [, pale = ""] = picture.match(/class="pale" x="32".*?\u2068(.*?)\u2069/) ?? [];
     assert.equal(pale, settings.temperature ? "before temperature" : paths ? "before top-p/min-p" : "");
   }
+});
+
+test("where filters are on, the others are those that they keep", () => {
+  const names = (/** @type {object} */ settings) => svg(screen([], { settings }), FIRST_DISPLAY, PALETTES).match(/[\d,]+ others?(?: kept)?/)?.[0];
+  assert.equal(names({}), "30 others");
+  const { drawing } = screen([], { settings: { topP: 0.9, topK: 3 } });
+  assert.equal(othersWords(drawing), `${drawing.kept.count - 3} others kept`);
+  assert.equal(othersWords({ ...drawing, kept: { ...drawing.kept, count: 4 } }), "1 other kept");
+  assert.equal(othersWords({ ...drawing, kept: { ...drawing.kept, count: 2 } }), "37 others", "none of which has a share");
 });
 
 test("a hundred rolls stand in the picture, over the bars and in words", () => {

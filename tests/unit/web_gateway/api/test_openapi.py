@@ -1,6 +1,8 @@
 """The gateway's tables are whole, and its OpenAPI file says what the gateway and the inference server do."""
 
+import importlib
 import inspect
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import msgspec
@@ -16,6 +18,8 @@ from web_gateway.app import create_app
 from web_gateway.inference import channel_options as gateway_options
 from web_gateway.inference import client, convert
 from web_gateway.settings import Settings
+
+GATEWAY = Path(messages.__file__).parent
 
 
 def subclasses(kind: Any) -> set[Any]:
@@ -63,6 +67,7 @@ def test_ranges_are_those_of_the_inference_server() -> None:
     assert schema("NextTokenRequest", "temperature")["maximum"] == engine.MAX_TEMPERATURE
     assert schema("NextTokenRequest", "watch_token_ids")["maxItems"] == engine.MAX_WATCHED
     assert schema("NextTokenRequest", "draws")["maxItems"] == engine.MAX_DRAWS
+    assert schema("NextTokenRequest", "parts")["maxItems"] == engine.MAX_PARTS
     assert schema("ScoreRequest", "top_k")["maximum"] == engine.MAX_ALTERNATIVES
 
 
@@ -118,7 +123,8 @@ def test_every_state_has_a_word() -> None:
 
 
 def test_every_struct_of_an_answer_is_in_the_file() -> None:
-    kinds = {kind for module in (messages, about) for _, kind in inspect.getmembers(module, inspect.isclass)}
+    modules = [importlib.import_module(f"web_gateway.{path.stem}") for path in GATEWAY.glob("*messages.py")]
+    kinds = {kind for module in (*modules, about) for _, kind in inspect.getmembers(module, inspect.isclass)}
     structs = {kind for kind in kinds if issubclass(kind, msgspec.Struct) and kind is not Settings}
     names = {kind.__name__ for kind in structs - {msgspec.Struct, messages.PromptRequest}}
     assert names == set(openapi.document()["components"]["schemas"])

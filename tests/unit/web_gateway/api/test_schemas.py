@@ -23,6 +23,8 @@ token_ids = st.integers(0, messages.MAX_INT32)
 prompts = st.one_of(
     st.fixed_dictionaries({"text": texts}), st.fixed_dictionaries({"token_ids": st.lists(token_ids, max_size=50)})
 )
+part_lists = st.lists(texts | st.lists(token_ids, max_size=20), min_size=1, max_size=100)
+next_token_prompts = prompts | st.fixed_dictionaries({"parts": part_lists})
 next_token_options = st.fixed_dictionaries(
     {},
     optional={
@@ -97,7 +99,7 @@ def refused_well(error: InvalidRequest) -> None:
 
 
 @bounded
-@given(prompts, next_token_options)
+@given(next_token_prompts, next_token_options)
 def test_what_fits_is_read_as_written(prompt: dict[str, Any], options: dict[str, Any]) -> None:
     written = {**prompt, **options}
     request = parse(json.dumps(written).encode(), messages.NextTokenRequest)
@@ -117,7 +119,7 @@ def test_what_fits_a_score_is_read_as_written(prompt: dict[str, Any], options: d
 
 
 @bounded
-@given(prompts, next_token_options)
+@given(next_token_prompts, next_token_options)
 def test_what_is_written_is_read_back(prompt: dict[str, Any], options: dict[str, Any]) -> None:
     request = messages.NextTokenRequest(**prompt, **options)
     assert parse(render(request), messages.NextTokenRequest) == request
@@ -135,8 +137,9 @@ def test_an_unknown_field_is_refused_by_name(prompt: dict[str, Any], options: di
 @bounded
 @given(prompts, next_token_options, st.sampled_from(messages.NextTokenRequest.__struct_fields__))
 def test_null_is_no_default(prompt: dict[str, Any], options: dict[str, Any], name: str) -> None:
-    other = {"text": "token_ids", "token_ids": "text"}.get(name)
-    written = {key: value for key, value in {**prompt, **options, name: None}.items() if key != other}
+    ways = {"text", "token_ids", "parts"}
+    others = ways - {name} if name in ways else set()
+    written = {key: value for key, value in {**prompt, **options, name: None}.items() if key not in others}
     refused = refusal(json.dumps(written).encode(), messages.NextTokenRequest)
     assert refused is not None
     assert (refused.field, "not null" in str(refused)) == (name, True)
@@ -175,6 +178,7 @@ def test_out_of_range_is_refused_by_name(name: str, outside: Any, range_: str, d
 
 UNPAIRED = "contains an unpaired surrogate"
 LARGE = "not a number out of range"
+SOME_PARTS = "must be an array of 1 to 100 strings and arrays of integers from 0 to 2,147,483,647"
 
 
 @pytest.mark.parametrize(
@@ -190,6 +194,17 @@ LARGE = "not a number out of range"
         (rb'{"text": "a", "text": "\ud800"}', "text", f"text: {UNPAIRED}"),
         (rb'{"token_ids": ["\ud800"]}', "token_ids", f"token_ids: {UNPAIRED}"),
         (rb'{"temperature": 1e400, "text": "\ud800"}', "temperature", LARGE),
+        (b'{"parts": []}', "parts", f"parts: {SOME_PARTS}, not an array of 0"),
+        (b'{"parts": "a"}', "parts", f'parts: {SOME_PARTS}, not "a"'),
+        (
+            b'{"parts": [5]}',
+            "parts",
+            "parts[0]: must be a string or an array of integers from 0 to 2,147,483,647, not 5",
+        ),
+        (b'{"parts": ["a", [1, -2]]}', "parts", "parts[1][1]: must be an integer from 0 to 2,147,483,647, not -2"),
+        (b'{"parts": ["a", [1, 2.0]]}', "parts", "not 2.0; write it without a decimal point"),
+        (b'{"parts": ["a"], "text": "a"}', "text", "exactly one of text, token_ids and parts must be given"),
+        (rb'{"parts": [[1], "\ud800"]}', "parts", f"parts: {UNPAIRED}"),
         (rb'{"text": "\ud800"', None, "the body is not JSON: unexpected end"),
         (rb'"\ud800"', None, r'the body must be a JSON object, not "\ud800"'),
         (rb'"te\ud800xt"', None, r'the body must be a JSON object, not "te\ud800xt"'),
