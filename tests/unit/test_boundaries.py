@@ -37,6 +37,12 @@ TIERS = {
         ("layer_messages",),
         ("messages", "settings"),
     ),
+    "next_token_visualizer": (
+        ("__main__",),
+        ("cli",),
+        ("client", "async_client", "tables"),
+        ("connection", "requests", "errors"),
+    ),
 }
 GRPC = {"grpc", "grpc_health", "grpc_reflection"}
 PROTOBUF = {"nexttoken", "google", "grpc_status"}
@@ -73,8 +79,17 @@ LIBRARIES = {
         "layer_messages": {"msgspec"},
         "settings": {"msgspec"},
     },
+    "next_token_visualizer": {
+        "cli": {"click", "rich", "msgspec", "nexttoken"},
+        "client": GRPC | PROTOBUF,
+        "async_client": GRPC | PROTOBUF,
+        "connection": {"grpc"},
+        "requests": PROTOBUF,
+        "errors": {"grpc", "google"},
+        "tables": PROTOBUF | {"pandas"},
+    },
 }
-EVERYWHERE = {"inference_server", "web_gateway", "service_kit", "structlog"}
+EVERYWHERE = {"inference_server", "web_gateway", "service_kit", "next_token_visualizer", "structlog"}
 
 
 def imports(path: Path) -> set[str]:
@@ -146,12 +161,23 @@ def test_packages_know_only_their_libraries(service: str) -> None:
     [
         ("web_gateway", {"inference_server", "torch", "transformers"}),
         ("inference_server", {"web_gateway"}),
+        ("inference_server", {"next_token_visualizer"}),
+        ("web_gateway", {"next_token_visualizer"}),
         ("service_kit", {"inference_server", "web_gateway", "starlette", "torch", *GRPC, *PROTOBUF}),
     ],
 )
 def test_services_that_must_not_meet(service: str, strangers: set[str]) -> None:
     used = {name: {each.partition(".")[0] for each in imports(path)} for name, path in modules(service).items()}
     assert {name: found & strangers for name, found in used.items() if found & strangers} == {}
+
+
+def test_only_the_clients_command_line_knows_the_services() -> None:
+    services = {"inference_server", "web_gateway", "service_kit", "torch"}
+    used = {
+        name: {each.partition(".")[0] for each in imports(path)}
+        for name, path in modules("next_token_visualizer").items()
+    }
+    assert {name for name, found in used.items() if found & services} == {"cli.commands", "cli.settings"}
 
 
 def test_handlers_hold_no_try_and_no_status_code() -> None:

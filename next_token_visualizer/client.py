@@ -1,0 +1,94 @@
+"""The client for ordinary code; AsyncClient is the same for asyncio."""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+import grpc
+from nexttoken.v1 import next_token_pb2 as pb
+from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
+
+from next_token_visualizer import requests
+from next_token_visualizer.connection import DEFAULT_TARGET, PLAINTEXT, TIMEOUT_S, Credentials, channel_options
+from next_token_visualizer.errors import error_of
+from next_token_visualizer.requests import Prompt, ScoreOptions, TopKOptions
+
+
+class Client:
+    """Talks to one inference server, or to several behind a `dns:///host:port` target. Thread-safe.
+
+    Calls that the server refuses for lack of capacity, or that find no server, are retried up to three times.
+    Each method raises a NextTokenError if it fails.
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        credentials: Credentials = PLAINTEXT,
+        session: str = "",
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        """`session`: tells several users at one address apart, so that they share the server fairly."""
+        channel = credentials.channel
+        self._channel = (
+            grpc.secure_channel(target, channel, channel_options())
+            if channel
+            else grpc.insecure_channel(target, channel_options())
+        )
+        self._stub: Any = pb_grpc.NextTokenServiceStub(self._channel)  # type: ignore[no-untyped-call]  # generated
+        self._metadata = (*credentials.metadata, *((("x-session", session),) if session else ()))
+        self._timeout_s = timeout_s
+
+    def top_k(self, prompt: Prompt, **options: Unpack[TopKOptions]) -> pb.TopKResponse:
+        """The most likely next tokens of a text or of token ids."""
+        answer: pb.TopKResponse = self._call("TopK", requests.top_k(prompt, options))
+        return answer
+
+    def score(self, prompt: Prompt, **options: Unpack[ScoreOptions]) -> pb.ScoreResponse:
+        """How likely each token of a text is after those before it."""
+        answer: pb.ScoreResponse = self._call("Score", requests.score(prompt, options))
+        return answer
+
+    def models(self) -> list[pb.Model]:
+        """All models of the server."""
+        return list(self._call("ListModels", pb.ListModelsRequest()).models)
+
+    def watch_models(self) -> Iterator[list[pb.Model]]:
+        """All models, now and at each change, until the server stops; close the iterator to end it earlier."""
+        call = self._stub.WatchModels(pb.WatchModelsRequest(), metadata=self._metadata)
+        try:
+            for change in call:
+                yield list(change.models)
+        except grpc.RpcError as failure:
+            raise error_of(failure) from failure
+        finally:
+            call.cancel()
+
+    def load_model(self, name: str) -> pb.Model:
+        """Loads a model that failed again, without waiting for it."""
+        answer: pb.LoadModelResponse = self._call("LoadModel", pb.LoadModelRequest(name=name))
+        return answer.model
+
+    def info(self) -> pb.InfoResponse:
+        """The server's versions and limits."""
+        answer: pb.InfoResponse = self._call("Info", pb.InfoRequest())
+        return answer
+
+    def close(self) -> None:
+        """Ends the connection and the calls on it."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _call(self, name: str, request: object) -> Any:
+        try:
+            return getattr(self._stub, name)(request, timeout=self._timeout_s, metadata=self._metadata)
+        except grpc.RpcError as failure:
+            raise error_of(failure) from failure
