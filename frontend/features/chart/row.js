@@ -106,6 +106,7 @@ export function drawRolls({ count, countWords, dart, item }, rolled, dartAt, sha
   if (dartAt === null) item.removeAttribute("data-dart");
   else setAttribute(item, "data-dart", lengthOf(dartAt, scale) > LATE ? "late" : "");
   setText(/** @type {HTMLElement} */ (dart.firstElementChild), dartAt === null ? "" : name);
+  count.hidden = !rolled;
   setText(countWords, rolled === null ? "" : `${rolled}×`);
   setLength(count, (rolled ?? 0) / ROLLS, scale);
   setVariable(dart, "--share", String(dartAt !== null && share > 0 ? (dartAt / share) * lengthOf(share, scale) : 0));
