@@ -17,6 +17,7 @@
 import { scoreOfNext } from "./beginning.js";
 import { noToken } from "./tokens.js";
 import * as tree from "./tree.js";
+import { NONE } from "./words.js";
 
 export { FIRST_TEXT, initial } from "./initial.js";
 
@@ -50,18 +51,13 @@ export function append(state, candidate, raw) {
   const key = answerKey(tree.node(state.tree, state.current).model, tree.tokenIds(state.tree, state.current));
   const answer = state.answers.get(key);
   if (!answer || ![answer.candidates, answer.drawn, answer.watched].some((all) => all.includes(candidate))) return state;
-  if (noToken(candidate.token)) return { ...state, play: null, said: noneWords(candidate.token) };
+  if (noToken(candidate.token)) return { ...state, play: null, said: NONE.appended(candidate.token.id) };
   const known = { probability: raw, rank: candidate.rank, score: scoreOfNext(state, answer, candidate) };
   const [grown, id] = tree.extend(state.tree, state.current, candidate.token, known);
   const next = { ...state, tree: grown };
   // The text's own token: the chart moves along the text. Generating starts a new branch instead.
   const along = state.end !== null && state.play?.kind !== "write" && tree.leadsTo(grown, id, state.end);
   return along ? stand(next, id) : goTo(next, id);
-}
-
-/** @param {Token} token without text @returns {string} why it was not appended */
-function noneWords({ id }) {
-  return `Nothing was appended: id ${id} is no token. The model has a row for it, its tokenizer does not.`;
 }
 
 /** @param {State} state @param {number} id @returns {State} with the text ending at that node */

@@ -22,7 +22,7 @@ def loaded(page: Page, file: str) -> int:
 def box(page: Page, selector: str) -> dict[str, float]:
     found = page.locator(selector).first.bounding_box()
     assert found, selector
-    return {name: float(found[name]) for name in ("x", "y", "width", "height")}  # type: ignore[literal-required]
+    return {name: float(found[name]) for name in ("x", "y", "width", "height")}
 
 
 def test_the_inspector_opens_beside_the_chart_and_its_tabs_load_when_first_opened(page: Page) -> None:
