@@ -39,7 +39,7 @@ test("where there is room, the docked tab is shown beside the chosen one", () =>
 test("the inspector follows the bar in focus, and the first one of another text", () => {
   const state = begun();
   const { rows } = scene(state).drawing;
-  assert.equal(rowInFocus(state), rows[0]);
+  assert.deepEqual(rowInFocus(state), rows[0]);
   const id = rows[2].candidate.token.id;
   assert.equal(rowInFocus(frame.focusBar(state, id)).candidate.token.id, id);
   assert.equal(rowInFocus(frame.focusBar(state, -1)).candidate.rank, 1);
