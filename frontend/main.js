@@ -161,6 +161,7 @@ function verbs() {
     setInspector: (/** @type {boolean} */ open) => act((now) => frame.setInspector(now, open)),
     chooseView: (/** @type {string} */ view) => act((now) => frame.chooseView(now, view)),
     chooseSurface: (/** @type {string} */ surface) => act((now) => frame.chooseSurface(now, surface)),
+    focusBar: (/** @type {number} */ id) => act((now) => frame.focusBar(now, id)),
     fit: (/** @type {boolean} */ wide) => act((now) => frame.fit(now, wide)),
     show: (/** @type {Partial<import("./core/display.js").Display>} */ changes) => act((now) => setDisplay(now, changes)),
     pin: () => act(pins.pin),

@@ -7,6 +7,7 @@
  * @property {boolean | null} inspector  opened or closed by the user; null: it opens by itself where there is room
  * @property {string} tab  of the inspector
  * @property {boolean} wide  there is room for the inspector, with the docked tab below or beside the chosen one
+ * @property {number | null} bar  token id of the bar that had the focus last; null: the first one
  * @property {{selector: string} | null} aim  what to focus once the tab is there
  *
  * @typedef {{frame: Frame}} Framed  the part of the state that matters here
@@ -16,7 +17,7 @@
 export const DOCKED = "numbers";
 
 /** @type {Frame} */
-export const FIRST_FRAME = { view: "bars", surface: "text", inspector: null, tab: "paths", wide: false, aim: null };
+export const FIRST_FRAME = { view: "bars", surface: "text", inspector: null, tab: "paths", wide: false, bar: null, aim: null };
 
 /** @param {Framed} state @returns {boolean} the inspector is open */
 export function inspecting({ frame }) {
@@ -51,6 +52,11 @@ export function chooseView(state, view) {
 /** @template {Framed} S @param {S} state @param {string} surface @returns {S} */
 export function chooseSurface(state, surface) {
   return state.frame.surface === surface ? state : { ...state, frame: { ...state.frame, surface } };
+}
+
+/** @template {Framed} S @param {S} state @param {number} id of the bar's token @returns {S} */
+export function focusBar(state, id) {
+  return state.frame.bar === id ? state : { ...state, frame: { ...state.frame, bar: id } };
 }
 
 /** @template {Framed} S @param {S} state @param {boolean} wide @returns {S} after the page's width has changed */

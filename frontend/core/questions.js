@@ -112,6 +112,12 @@ export function scene(state) {
   return held && { drawing: cut(answer, held, nearest, state.settings), stale: true };
 }
 
+/** @param {State} state @returns {import("./cuts.js").CutRow | null} the bar in focus, which the inspector follows: the first one unless another was chosen */
+export function rowInFocus(state) {
+  const rows = scene(state)?.drawing.rows ?? [];
+  return rows.find(({ candidate }) => candidate.token.id === state.frame.bar) ?? rows[0] ?? null;
+}
+
 /** @param {Answer} answer @param {Pick<Question, "settings" | "draws" | "watch">} question @returns {boolean} the answer is exactly for these settings */
 function answers(answer, { settings, draws, watch }) {
   const enough = answer.topK >= settings.topK || answer.candidates.length >= answer.vocabSize;

@@ -17,6 +17,7 @@
 import { scoreOfNext } from "./beginning.js";
 import { noToken } from "./tokens.js";
 import * as tree from "./tree.js";
+import { NONE } from "./words.js";
 
 export { FIRST_TEXT, initial } from "./initial.js";
 
@@ -51,7 +52,7 @@ export function append(state, candidate, raw) {
   const key = answerKey(tree.node(state.tree, state.current).model, tree.tokenIds(state.tree, state.current));
   const answer = state.answers.get(key);
   if (!answer || ![answer.candidates, answer.drawn, answer.watched].some((all) => all.includes(candidate))) return state;
-  if (noToken(candidate.token)) return { ...state, play: null, said: `Nothing was appended: id ${candidate.token.id} is no token. The model has a row for it, its tokenizer does not.` };
+  if (noToken(candidate.token)) return { ...state, play: null, said: NONE.appended(candidate.token.id) };
   const known = { probability: raw, rank: candidate.rank, score: scoreOfNext(state, answer, candidate) };
   const [grown, id] = tree.extend(state.tree, state.current, candidate.token, known);
   // The text's own token: the chart moves along the text. Generating starts a new branch instead.

@@ -162,6 +162,23 @@ export const PATHS = {
   likely: (/** @type {string} */ percent) => `all picked tokens together, ${percent}`,
 };
 
+/** What ids without a token are: rows of the model that its tokenizer does not know. */
+export const NONE = {
+  appended: (/** @type {number} */ id) => `Nothing was appended: the model has a row for id ${id}, but its tokenizer has no token for it.`,
+  hint: "Can’t be appended: the model has a row for this id, but its tokenizer has no token for it",
+  kind: "none: the tokenizer has no token with this id",
+};
+
+export const NET = {
+  models: (/** @type {string} */ fault) => `The list of models can’t be read: ${fault}`,
+  unreachable: "The page can’t reach its server",
+  offline: "This device is offline",
+  inference: "The inference server can’t be reached",
+  late: "The server didn’t answer within a minute.",
+  silent: (/** @type {number} */ status) => `The server answered ${status} without an explanation.`,
+  unreadable: (/** @type {string} */ fault) => `The server’s answer can’t be read: ${fault}.`,
+};
+
 export const SHARE = {
   where: "Set TARGET to the address of your inference server.",
   noPicture: "This browser can’t create the picture; save it as SVG.",

@@ -5,6 +5,7 @@
  * @typedef {import("../core/distribution.js").Answer} Answer
  * @typedef {import("../core/slices.js").Model} Model
  */
+import { NET } from "../core/words.js";
 import { createSession } from "./session.js";
 import { BadAnswer, inWords, readAnswer, readModels, readScores } from "./wire.js";
 
@@ -78,7 +79,7 @@ export function watchModels(onModels, onLost) {
       try {
         onModels(readModels(JSON.parse(event.data)));
       } catch (error) {
-        onLost(`The list of models can’t be read: ${messageOf(error)}`);
+        onLost(NET.models(messageOf(error)));
       }
     });
     source.addEventListener("unreachable", (event) => {
@@ -87,7 +88,7 @@ export function watchModels(onModels, onLost) {
     });
     source.addEventListener("error", () => {
       source.close();
-      onLost(navigator.onLine ? "The page has lost its own server" : "This device is offline, and the page can’t reach its server");
+      onLost(navigator.onLine ? NET.unreachable : NET.offline);
       timer = setTimeout(open, REOPEN_MS);
     });
   };
@@ -120,14 +121,14 @@ async function call(path, body, signal) {
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    if (patience.aborted) throw new CallFailed("No answer came within a minute.", "timeout");
-    throw new CallFailed("The page’s own server can’t be reached.", "unreachable");
+    if (patience.aborted) throw new CallFailed(NET.late, "timeout");
+    throw new CallFailed(`${NET.unreachable}.`, "unreachable");
   }
   const json = await response.json().catch(() => undefined);
   if (response.ok) return json;
   const seconds = Number(response.headers.get("retry-after"));
   throw new CallFailed(
-    typeof json?.error === "string" ? inWords(json.error) : `The server answered ${response.status} without saying why.`,
+    typeof json?.error === "string" ? inWords(json.error) : NET.silent(response.status),
     typeof json?.code === "string" ? json.code : `http_${response.status}`,
     {
       field: typeof json?.field === "string" ? json.field : null,
@@ -142,7 +143,7 @@ function read(json, reader) {
     return reader(json);
   } catch (error) {
     if (error instanceof BadAnswer || error instanceof TypeError) {
-      throw new CallFailed(`The server’s answer can’t be read: ${error.message}.`, "bad_answer");
+      throw new CallFailed(NET.unreadable(error.message), "bad_answer");
     }
     throw error;
   }
@@ -156,7 +157,7 @@ function reasonOf(data) {
   } catch {
     // The reason is optional.
   }
-  return "The inference server can’t be reached";
+  return NET.inference;
 }
 
 /** @param {unknown} error */

@@ -64,7 +64,7 @@ def test_without_a_network_it_says_offline_and_goes_on_by_itself(page: Page) -> 
     page.context.set_offline(True)
     page.evaluate("dispatchEvent(new Event('offline'))")  # a machine without a network tells its browser nothing new
     status = page.locator("#status[data-tone=bad]")
-    expect(status).to_contain_text("This device is offline, and the page can’t reach its server. Your text is kept")
+    expect(status).to_contain_text("This device is offline. Reconnecting; your text is safe.")
     rows(page).first.click()
     expect(page.locator("#text")).not_to_have_value(TEXT)
     text = page.locator("#text").input_value()

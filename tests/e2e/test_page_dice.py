@@ -159,17 +159,15 @@ def test_by_keyboard_and_without_motion(open_page: OpenPage, stack: Stack) -> No
         count += 1
         expect(page.locator("#prompt .token:not(.onward)")).to_have_count(count)
     page.keyboard.press("?")
-    for words in ("append the most likely token", "roll the dice", "write on; any key stops"):
-        expect(page.get_by_role("dialog", name="Keys")).to_contain_text(words)
+    for words in ("append the most likely token", "roll the dice", "generate; any key stops it"):
+        expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_contain_text(words)
 
 
 def test_the_actions_stay_on_a_phone(open_page: OpenPage, stack: Stack) -> None:
     for width in (320, 360):
         page = open_page(stack.url, viewport={"width": width, "height": 740}, has_touch=True, is_mobile=True)
         settled(page)
-        boxes = [
-            button(page, name).bounding_box() for name in ("Most likely", "Roll the dice", "Generate", "More settings")
-        ]
+        boxes = [button(page, name).bounding_box() for name in ("Roll the dice", "Generate", "More settings")]
         assert all(box and box["x"] + box["width"] <= width and box["y"] + box["height"] <= 740 for box in boxes)
         assert len({box["y"] for box in boxes if box}) == 1, "one row"
         bar = rows(page).nth(4).bounding_box()

@@ -102,10 +102,10 @@ def test_bars_are_pinned_and_a_text_looked_up_by_key(page: Page) -> None:
 def test_the_list_of_keys(page: Page) -> None:
     page.locator("#chart .row").first.focus()
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     shoot(page, "keys-1440")
     page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
     expect(rows(page).first).to_be_focused()
 
 

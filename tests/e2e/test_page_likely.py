@@ -116,10 +116,11 @@ def test_line_breaks_and_special_tokens_can_be_asked_for(page: Page) -> None:
 
 def test_a_token_under_the_cut_says_so(page: Page) -> None:
     look_up(page, "!", 2)
-    page.get_by_role("button", name="More settings").click()
+    open_tab(page, "Settings")
     page.get_by_role("spinbutton", name="Top-p as a number").fill("0.5")
     settled(page)
-    words = re.compile(r"rank [\d,]+ of [\d,]+\. Cut off now: it can’t be drawn\.$")
+    open_tab(page, "Numbers")
+    words = re.compile(r"rank [\d,]+ of [\d,]+\. Removed by the sampling filters: it can’t be drawn\.$")
     expect(page.locator(".chances .chance-words").first).to_have_text(words)
 
 

@@ -200,7 +200,7 @@ def test_that_the_text_has_ended_is_not_said_of_anything_else(page: Page, change
 def test_a_first_token_that_nothing_stands_before_has_no_surprise(page: Page) -> None:
     switch(page, "bare")
     with page.expect_response("**/api/score") as scored:
-        page.get_by_label("Colour the text").select_option("surprise")
+        page.locator("#shade-choice").select_option("surprise")
     first, *others = scored.value.json()["tokens"]
     assert first["unconditioned"]
     assert not any(token["unconditioned"] for token in others)

@@ -30,7 +30,7 @@ def test_another_model_reads_the_same_text(page: Page, second_model: Path) -> No
     settled(page)
     expect(page.locator("#text")).to_have_value(text)
     expect(page.locator(".models-name")).to_have_text("second-model")
-    expect(page.locator("#status")).to_contain_text("second-model answers")
+    expect(page.locator("#announcer")).to_contain_text("Using second-model.")
     assert percents(page) == shares, "it is a copy of the same model"
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".models-name")).to_have_text("Demo model")

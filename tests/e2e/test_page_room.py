@@ -97,7 +97,7 @@ def test_presenting_a_long_text_shows_its_end_all_bars_and_what_is_wrong(open_pa
     page.context.set_offline(True)
     page.evaluate("dispatchEvent(new Event('offline'))")  # a machine without a network tells its browser nothing new
     expect(page.locator("#status .status-words")).to_contain_text("offline")
-    assert_stacked(page, "#room-line", "#status .status-words", "#text")
+    assert_stacked(page, "#status .status-words", "#room-line", "#text")
     shoot(page, "present-offline-1280")
 
 
@@ -222,7 +222,7 @@ def test_single_keys_can_be_switched_off(page: Page) -> None:
     for key in ("1", "m", "g", "p", "?"):
         page.keyboard.press(key)
     expect(page.locator("#guess")).to_be_hidden()
-    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
     expect(page.locator("#text")).to_have_value(text)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")

@@ -16,7 +16,7 @@ def test_the_server_dies_and_returns(page: Page, stack: Stack) -> None:
     stack.kill()
     try:
         status = page.locator("#status[data-tone=bad]")
-        expect(status).to_contain_text("Your text is kept")
+        expect(status).to_contain_text("your text is safe")
         expect(page.locator("#text")).to_have_value(f"Tom and his dog{appended}")
         expect(rows(page)).to_have_count(10)
         rows(page).nth(1).click()  # the text goes on; its bars come when the server does
@@ -39,7 +39,7 @@ def test_the_gateway_dies_and_returns(open_page: OpenPage, stack: Stack) -> None
         page = open_page(gateway.url)
         write(page, "Tom and his dog")
         gateway.process.kill()
-        expect(page.locator("#status[data-tone=bad]")).to_contain_text("Your text is kept")
+        expect(page.locator("#status[data-tone=bad]")).to_contain_text("your text is safe")
         rows(page).first.click()
         expect(page.locator("#text")).not_to_have_value("Tom and his dog")
         text = page.locator("#text").input_value()

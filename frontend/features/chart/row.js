@@ -8,7 +8,7 @@ import { figure, lengthOf } from "../../core/display.js";
 import { ROLLS } from "../../core/draws.js";
 import * as format from "../../core/format.js";
 import { hex, noToken, shown, spell, spoken } from "../../core/tokens.js";
-import { CHART } from "../../core/words.js";
+import { CHART, NONE } from "../../core/words.js";
 import { setLength } from "../../ui/bar.js";
 import { setAttribute, setText, setVariable } from "../../ui/dom.js";
 import { drawPieces } from "../../ui/token.js";
@@ -78,7 +78,7 @@ export function createRow(first) {
     drawRolls({ count, countWords, dart, item }, rolled, dartAt, row.share, display.scale, shown(row.candidate.token));
     hinted = () => {
       const other = changed ? `${cutting ? CHART.unfiltered : "at temperature 1"}, ${format.percent(pale)}\n` : "";
-      const why = none ? "\nCan’t be appended: the model has a row for this id, its tokenizer no token" : "";
+      const why = none ? `\n${NONE.hint}` : "";
       return `${format.percent(row.share)}\n${other}${numbers(row)}, id ${row.candidate.token.id}${why}`;
     };
     if (dragging) return;
@@ -106,6 +106,7 @@ export function drawRolls({ count, countWords, dart, item }, rolled, dartAt, sha
   if (dartAt === null) item.removeAttribute("data-dart");
   else setAttribute(item, "data-dart", lengthOf(dartAt, scale) > LATE ? "late" : "");
   setText(/** @type {HTMLElement} */ (dart.firstElementChild), dartAt === null ? "" : name);
+  count.hidden = !rolled;
   setText(countWords, rolled === null ? "" : `${rolled}×`);
   setLength(count, (rolled ?? 0) / ROLLS, scale);
   setVariable(dart, "--share", String(dartAt !== null && share > 0 ? (dartAt / share) * lengthOf(share, scale) : 0));

@@ -90,6 +90,7 @@ export function mountChart(root, verbs) {
   /** @param {number} index */
   function select(index) {
     selected = index;
+    if (shown[index]) verbs.focusBar(shown[index].candidate.token.id);
     for (const { button } of rows.values()) setAttribute(button, "tabindex", Number(button.dataset.index) === index ? "0" : "-1");
   }
 

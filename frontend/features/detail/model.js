@@ -6,7 +6,7 @@
  */
 import * as format from "../../core/format.js";
 import { hex, noToken } from "../../core/tokens.js";
-import { DETAIL } from "../../core/words.js";
+import { DETAIL, NONE } from "../../core/words.js";
 import { surprise } from "../scores/model.js";
 
 const MOST_BYTES = 16;
@@ -14,7 +14,7 @@ const MOST_BYTES = 16;
 /** @param {State} state @param {Node} node with a token @returns {[string, string][]} labels and values */
 export function detail({ shading }, { token, score, probability, rank }) {
   const { id, bytes, special } = /** @type {import("../../core/tokens.js").Token} */ (token);
-  const kind = noToken(/** @type {import("../../core/tokens.js").Token} */ (token)) ? "no token: the tokenizer has none of this id" : "special token, no text";
+  const kind = noToken(/** @type {import("../../core/tokens.js").Token} */ (token)) ? NONE.kind : "special token, no text";
   const shown = `${hex(bytes.subarray(0, MOST_BYTES))}${bytes.length > MOST_BYTES ? ` … ${format.count(bytes.length)} in all` : ""}`;
   /** @type {[string, string][]} */
   const found = [["id", String(id)], special ? ["kind", kind] : ["bytes", shown || "none"]];

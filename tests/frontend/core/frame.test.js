@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import * as frame from "../../../frontend/core/frame.js";
 import { initial } from "../../../frontend/core/initial.js";
+import { rowInFocus, scene } from "../../../frontend/core/questions.js";
 import { pack, unpack } from "../../../frontend/features/storage/model.js";
+import { begun } from "../helpers/reader.js";
 
 test("the inspector is closed until it is opened, and opens by itself only where there is room", () => {
   const state = initial();
@@ -16,7 +18,7 @@ test("the inspector is closed until it is opened, and opens by itself only where
 
 test("a reload remembers the tab and whether it was opened, not what was to be focused", () => {
   const again = unpack(pack(frame.openTab(frame.chooseView(initial(), "tree"), "settings", "#seed")));
-  assert.deepEqual(again.frame, { view: "tree", surface: "text", inspector: true, tab: "settings", wide: false, aim: null });
+  assert.deepEqual(again.frame, { view: "tree", surface: "text", inspector: true, tab: "settings", wide: false, bar: null, aim: null });
   assert.equal(unpack(pack(initial())).frame.inspector, null);
   assert.equal(unpack(pack(frame.setInspector(frame.fit(initial(), true), false))).frame.inspector, false);
   const { frame: _, ...former } = JSON.parse(pack(initial()));
@@ -32,4 +34,14 @@ test("where there is room, the docked tab is shown beside the chosen one", () =>
   const settings = frame.openTab(frame.openTab(wide, "settings"), frame.DOCKED, "input");
   for (const tab of ["settings", frame.DOCKED]) assert.ok(frame.showing(settings, tab), tab);
   assert.deepEqual(settings.frame.aim, { selector: "input" });
+});
+
+test("the inspector follows the bar in focus, and the first one of another text", () => {
+  const state = begun();
+  const { rows } = scene(state).drawing;
+  assert.deepEqual(rowInFocus(state), rows[0]);
+  const id = rows[2].candidate.token.id;
+  assert.equal(rowInFocus(frame.focusBar(state, id)).candidate.token.id, id);
+  assert.equal(rowInFocus(frame.focusBar(state, -1)).candidate.rank, 1);
+  assert.equal(rowInFocus(initial()), null);
 });
