@@ -27,7 +27,6 @@
  * @property {number} otherShare
  */
 import { redraw } from "./distribution.js";
-import * as format from "./format.js";
 import { CHART } from "./words.js";
 
 const ROUNDING = 1e-12;
@@ -89,7 +88,7 @@ export function othersKept({ rows, cutting, kept }) {
 export function othersWords(drawing) {
   const kept = othersKept(drawing);
   const number = kept || drawing.otherCount;
-  return `${format.count(number)} ${number === 1 ? "other" : "others"}${kept ? " kept" : ""}`;
+  return CHART.others(number, Boolean(kept));
 }
 
 /** @param {CutDrawing} drawing @param {Settings} settings @returns {number} the probability below which min-p removes tokens; 0 if off */

@@ -31,6 +31,21 @@ export const CHART = {
   removed: (/** @type {string} */ filter) => `removed by ${filter}`,
   unfiltered: "before top-p/min-p",
   untempered: "before temperature",
+  others: (/** @type {number} */ number, /** @type {boolean} */ kept) => `${count(number)} ${number === 1 ? "other" : "others"}${kept ? " kept" : ""}`,
+};
+
+export const PROMPT = {
+  unread: "not tokenized",
+  character: "A partial character",
+  removed: (/** @type {string} */ what, /** @type {boolean} */ one) => `${what} ${one ? "was" : "were"} removed with the text around ${one ? "it" : "them"}. Undo brings ${one ? "it" : "them"} back.`,
+  textAlone: (/** @type {string} */ what, /** @type {boolean} */ one, /** @type {string} */ model) =>
+    `${what} ${one ? "was" : "were"} removed because ${model} reads the text alone. Undo brings ${one ? "it" : "them"} back.`,
+  more: (/** @type {string} */ names, /** @type {number} */ more) => (more ? `${names} and ${count(more)} more` : names),
+  part: (/** @type {number} */ at, /** @type {number} */ total) => `, token ${count(at)} of ${count(total)}`,
+};
+
+export const ANNOUNCER = {
+  temperature: (/** @type {number} */ temperature, /** @type {string} */ bar) => `Temperature ${temperature}${bar && `: ${bar}`}.`,
 };
 
 /** Headings of the column of numbers; percentages name themselves. */
@@ -101,6 +116,12 @@ export const STATUS = {
 };
 
 export const PINS = {
+  most: (/** @type {number} */ most) => `${count(most)} are pinned; unpin one first`,
+  hidden: "The bars are hidden: show them first",
+  stale: "These bars are not those of the text yet",
+  loading: "loading…",
+  elsewhere: "its model is not on this server",
+  failed: "its model could not be loaded",
   unpinned: (/** @type {string} */ name) => `${name} unpinned.`,
   unpin: (/** @type {string} */ name) => `Unpin ${name}`,
   same: (/** @type {string} */ name) => `Same as ${name}.`,
@@ -184,6 +205,7 @@ export const SHARE = {
   noPicture: "This browser can’t create the picture; save it as SVG.",
   long: "This text is too long for a link. Copy it as JSON.",
   copied: "Copied.",
+  unpinned: "The pins are left out: with them the link would be too long.",
   noCopy: "This browser doesn’t allow copying. Select the text below.",
   saved: "Saved.",
 };

@@ -7,6 +7,7 @@ import * as format from "../../core/format.js";
 import { answerHere, hidden, scene } from "../../core/questions.js";
 import { spoken } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { ANNOUNCER } from "../../core/words.js";
 import { setText } from "../../ui/dom.js";
 import { playWords } from "../dice/model.js";
 import { placeWords } from "../lookback/model.js";
@@ -72,7 +73,7 @@ export function mountAnnouncer(root, focus = focused) {
 function temperatureWords(state, bar) {
   const best = scene(state)?.drawing.rows[0];
   const first = best ? `${spoken(best.candidate.token)}, ${format.percent(best.share)}` : "";
-  return `Temperature ${state.settings.temperature}${bar || first ? `: ${bar || first}` : ""}.`;
+  return ANNOUNCER.temperature(state.settings.temperature, bar || first);
 }
 
 /** @param {State} state @returns {string} */

@@ -14,6 +14,7 @@
 import { BREADTH } from "../../core/questions.js";
 import { answerKey } from "../../core/state.js";
 import { textOf } from "../../core/tokens.js";
+import { PINS } from "../../core/words.js";
 import { deepen, ending, idsOf, known } from "./model.js";
 
 /** @param {readonly Pin[]} pins @returns {LinkedPin[]} */
@@ -61,6 +62,6 @@ export function missingWords({ models }, pin) {
   if (known(pin)) return "";
   if (pin.trouble !== null) return pin.trouble;
   const state = models?.find(({ name }) => name === pin.model)?.state;
-  if (models && state === undefined) return "its model is not on this server";
-  return state === "failed" ? "its model could not be loaded" : "loading …";
+  if (models && state === undefined) return PINS.elsewhere;
+  return state === "failed" ? PINS.failed : PINS.loading;
 }

@@ -34,6 +34,7 @@ import { BREADTH, answerHere, hidden, scene } from "../../core/questions.js";
 import { answerKey } from "../../core/state.js";
 import { hex, noToken } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { PINS } from "../../core/words.js";
 
 export const NAMES = ["A", "B", "C"];
 const LONGEST_TEXT = 28;
@@ -46,9 +47,9 @@ export function present(state) {
 
 /** @param {State} state @returns {string} why nothing can be pinned now; empty if it can */
 export function unpinnable(state) {
-  if (state.pins.length === NAMES.length) return `${NAMES.length} are pinned; unpin one first`;
-  if (hidden(state)) return "The bars are hidden: show them first";
-  return present(state) === null ? "These bars are not those of the text yet" : "";
+  if (state.pins.length === NAMES.length) return PINS.most(NAMES.length);
+  if (hidden(state)) return PINS.hidden;
+  return present(state) === null ? PINS.stale : "";
 }
 
 /** @param {State} state @returns {State} with the current distribution pinned */

@@ -9,6 +9,7 @@ import { answerHere, edited } from "../../core/questions.js";
 import { ending } from "../../core/state.js";
 import { groups, shown, textOf } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { PROMPT } from "../../core/words.js";
 import { find } from "../models/model.js";
 import { textNodes } from "../scores/model.js";
 
@@ -21,7 +22,7 @@ export function unread({ draft, trouble, lost }) {
 
 /** @param {State} state @returns {string | null} such as "8 tokens of 8,192"; null while the text is being tokenized */
 export function countWords(state) {
-  if (unread(state)) return "not tokenized";
+  if (unread(state)) return PROMPT.unread;
   const end = ending(state);
   if (state.draft !== null || end === null) return null;
   const number = tree.path(state.tree, end).length;
@@ -54,11 +55,10 @@ function lostWords(state) {
   const made = edited(state);
   const lost = made?.lost ?? lostToModel(state);
   const names = lost.filter((token) => token.special).map(shown);
-  const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : "";
-  const what = names.length ? names.slice(0, MOST_NAMED).join(", ") + more : lost.length ? "A partial character" : "";
-  const [were, them] = names.length > 1 ? ["were", "them"] : ["was", "it"];
-  const why = made ? `with the text around ${them}` : `because ${format.shortName(state.model ?? "")} reads the text alone`;
-  return what && `${what} ${were} removed ${why}. Undo brings ${them} back.`;
+  if (!lost.length) return "";
+  const what = PROMPT.more(names.slice(0, MOST_NAMED).join(", "), Math.max(0, names.length - MOST_NAMED)) || PROMPT.character;
+  const one = names.length < 2;
+  return made ? PROMPT.removed(what, one) : PROMPT.textAlone(what, one, format.shortName(state.model ?? ""));
 }
 
 /** @param {State} state @returns {Token[]} what another model does not get, which takes over only the text */

@@ -12,6 +12,7 @@ import { chosen } from "../../core/lookback.js";
 import { ending } from "../../core/state.js";
 import { bytePieces, groups, noToken } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { PROMPT } from "../../core/words.js";
 import { afterwards, setAttribute } from "../../ui/dom.js";
 import { drawPieces } from "../../ui/token.js";
 import { bitsOf, level } from "../scores/model.js";
@@ -142,7 +143,7 @@ function createChip(members, at, group, onward) {
   button.classList.toggle("none", noToken(token));
   button.classList.toggle("onward", onward);
   button.dataset.nodes = String(members[at].id);
-  const part = group.count > 1 ? `, token ${at + 1} of ${group.count}` : "";
+  const part = group.count > 1 ? PROMPT.part(at + 1, group.count) : "";
   const words = group.pieces.map((piece) => piece.spoken).join(" ");
   if (onward) button.dataset.to = String(members[at].id);
   else button.dataset.look = String(members[at].id);

@@ -152,7 +152,7 @@ test("a link carries the pins, whose numbers are asked anew", () => {
   const fresh = setModels(states.initial(), news(model("tiny", "ready", { is_default: true })), 0);
   let there = follow(fresh, linkOf(pinned));
   assert.deepEqual(there.pins.map(({ name, cells }) => [name, cells.length]), [["A", 0], ["B", 0]]);
-  assert.equal(missingWords(there, there.pins[0]), "loading …");
+  assert.equal(missingWords(there, there.pins[0]), "loading…");
   for (const name of ["A", "B"]) {
     const question = wantedPin(there);
     assert.deepEqual(question.tokenIds, pins.idsOf(pinned.pins.find((pin) => pin.name === name)));
