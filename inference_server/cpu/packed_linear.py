@@ -6,18 +6,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inference_server.cpu.kernels import packed, product
+from inference_server.cpu.kernels import blocks as layouts
+from inference_server.cpu.kernels import product
 from inference_server.cpu.weight_only_linear import FEW_ROWS, WeightOnlyLinear
 
 KINDS = {
-    "Q4_0": packed.Q4_0,
-    "Q4_1": packed.Q4_1,
-    "Q5_0": packed.Q5_0,
-    "Q5_1": packed.Q5_1,
-    "Q8_0": packed.Q8_0,
-    "Q4_K": packed.Q4_K,
-    "Q5_K": packed.Q5_K,
-    "Q6_K": packed.Q6_K,
+    "Q4_0": layouts.Q4_0,
+    "Q4_1": layouts.Q4_1,
+    "Q5_0": layouts.Q5_0,
+    "Q5_1": layouts.Q5_1,
+    "Q8_0": layouts.Q8_0,
+    "Q4_K": layouts.Q4_K,
+    "Q5_K": layouts.Q5_K,
+    "Q6_K": layouts.Q6_K,
 }
 """GGUF's tensor types that stay packed."""
 _TILE = 4 * 2**20  # weights widened at a time
@@ -28,7 +29,7 @@ class PackedLinear(WeightOnlyLinear):
 
     def __init__(self, kind: str, blocks: Tensor, bias: Tensor | None) -> None:
         nn.Module.__init__(self)
-        numbers, size = packed.LAYOUTS[KINDS[kind]]
+        numbers, size = layouts.LAYOUTS[KINDS[kind]]
         self.kind = kind
         self.weight = nn.Parameter(blocks, requires_grad=False)
         self.bias = None if bias is None else nn.Parameter(bias.detach().float(), requires_grad=False)
@@ -53,7 +54,7 @@ class PackedEmbedding(nn.Module):
 
     def __init__(self, kind: str, blocks: Tensor, scale: Tensor | None = None) -> None:
         super().__init__()
-        numbers, size = packed.LAYOUTS[KINDS[kind]]
+        numbers, size = layouts.LAYOUTS[KINDS[kind]]
         self.kind = kind
         self.weight = nn.Parameter(blocks, requires_grad=False)
         self.num_embeddings, self.embedding_dim = len(blocks), blocks.shape[1] // size * numbers
@@ -68,7 +69,7 @@ class PackedEmbedding(nn.Module):
 
 def widen(kind: str, blocks: Tensor) -> Tensor:
     """Packed rows (n, bytes) → (n, width) in float32."""
-    numbers, size = packed.LAYOUTS[KINDS[kind]]
+    numbers, size = layouts.LAYOUTS[KINDS[kind]]
     blocks = blocks.contiguous()
     y = torch.empty(len(blocks), blocks.shape[1] // size * numbers)
     if len(blocks):
@@ -101,7 +102,7 @@ def trustworthy(kind: str) -> bool:
 def random_blocks(kind: str, rows: int, blocks: int, seed: int = 0) -> Tensor:
     """Valid blocks (rows, bytes) with every bit in use, and scales that give weights of ordinary size."""
     draw = torch.Generator().manual_seed(seed)
-    _, size = packed.LAYOUTS[KINDS[kind]]
+    _, size = layouts.LAYOUTS[KINDS[kind]]
     found = torch.randint(256, (rows * blocks, size), dtype=torch.uint8, generator=draw)
     wide = kind.endswith("_K")
     scales = torch.rand(rows * blocks, 2, generator=draw) * (2e-4 if wide else 1e-2)

@@ -47,7 +47,7 @@ def load(header: Header, config: PreTrainedConfig, place: torch.device) -> tuple
     needed = _needed(plan, stored, compiled=compiled)
     for each in {torch.device("cpu"), place}:
         weight_loader.check_room(needed, each)
-    network = _Filling(header, names, compiled=compiled).fill(_empty(config))
+    network = _Filling(header, names, compiled=compiled).fill(empty(config))
     sizes = Counter[str]()
     for tensor in stored.values():
         sizes[tensor.kind] += tensor.elements
@@ -116,7 +116,7 @@ def _stays(tensor: Stored) -> bool:
     return len(tensor.shape) == 2 and (tensor.kind in packed_linear.KINDS or tensor.kind in gguf_tensors.DTYPES)
 
 
-def _empty(config: PreTrainedConfig) -> Any:
+def empty(config: PreTrainedConfig) -> Any:
     """The network with its buffers, and parameters without memory."""
     with _no_memory(), initialization.no_init_weights():
         return transformers.AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=torch.float32)

@@ -5,8 +5,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from inference_server.cpu import kernels
+from inference_server.cpu.kernels.blocks import LAYOUTS
 from inference_server.cpu.kernels.kinds import KINDS
-from inference_server.cpu.kernels.packed import LAYOUTS
 
 
 def main() -> None:

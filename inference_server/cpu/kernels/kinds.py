@@ -8,10 +8,10 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from inference_server.cpu.kernels import packed
+from inference_server.cpu.kernels import blocks, packed
 from inference_server.cpu.kernels.tiles import BFLOAT16, BYTES, FLOAT16, FLOAT32, LANES, _number, plain_tile
 
-KINDS = (BFLOAT16, FLOAT16, FLOAT32, *packed.LAYOUTS)
+KINDS = (BFLOAT16, FLOAT16, FLOAT32, *blocks.LAYOUTS)
 KIND_TAGS = {kind: (np.int8(0),) * (kind + 1) for kind in KINDS}
 """Values whose types select the kind in kernels: tuples, by their length."""
 
@@ -22,39 +22,42 @@ def _code(tag: Any) -> int:
 
 @cache
 def block(rows: int, outputs: int, depth: int = 1, ahead: bool = False) -> Callable[..., None]:
-    """A numba-callable (tag, x, w, width, y, y_stride, following, pace): y[m, r] = x[m] · w[r], rows × outputs.
+    """A numba-callable (tag, x, w, width, y, y_stride, sums, following, pace): y[m, r] = x[m] · w[r], rows × outputs.
 
-    x, w, y and following are addresses; y_stride is in floats, pace in bytes.
+    x, w, y, sums and following are addresses; y_stride is in floats, pace in bytes. `sums` is read for a single row of
+    a kind whose layout has a share: the sums of so many neighbouring numbers of x.
     """
 
     @intrinsic
     def outputs_of_rows(
-        typing: Any, tag: Any, x: Any, w: Any, width: Any, y: Any, y_stride: Any, following: Any, pace: Any
+        typing: Any, tag: Any, x: Any, w: Any, width: Any, y: Any, y_stride: Any, sums: Any, following: Any, pace: Any
     ) -> Any:
         code = _code(tag)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             _, *numbers = arguments
-            if code in packed.LAYOUTS:
+            if code in blocks.LAYOUTS:
                 packed.packed_tile(builder, *numbers, rows, outputs, code, ahead)
             else:
+                del numbers[5]  # sums
                 plain_tile(builder, *numbers, rows, outputs, code, depth, ahead)
             return context.get_dummy_value()
 
-        return types.void(tag, *[types.intp] * 7), generate
+        return types.void(tag, *[types.intp] * 8), generate
 
     return outputs_of_rows
 
 
 @intrinsic
 def _layout_of(typing: Any, tag: Any) -> Any:
-    """(weights, bytes) of a block; plain weights are blocks of one."""
-    numbers, size = packed.LAYOUTS.get(_code(tag)) or (1, BYTES[_code(tag)])
+    """(weights, bytes) of a block, and its share; plain weights are blocks of one."""
+    code = _code(tag)
+    layout = (*blocks.LAYOUTS.get(code, (1, BYTES.get(code, 0))), blocks.SHARES.get(code, 0))
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return context.make_tuple(builder, signature.return_type, [_number(numbers), _number(size)])
+        return context.make_tuple(builder, signature.return_type, [_number(each) for each in layout])
 
-    return types.UniTuple(types.intp, 2)(tag), generate
+    return types.UniTuple(types.intp, 3)(tag), generate
 
 
 @intrinsic

@@ -3,11 +3,13 @@
 from functools import cache
 from typing import Any
 
+import numpy as np
 from numba import carray, njit
 
 from inference_server.cpu.kernels.kinds import KIND_TAGS, block, layout_of, widen
 from inference_server.cpu.kernels.team import SOURCES, Body, address_of, here, invoke, size
 from inference_server.cpu.kernels.tiles import LANES
+from inference_server.cpu.kernels.vectors import floats
 
 SHARE = 8  # outputs are divided among threads in multiples of this
 MOST = 4  # rows per pass
@@ -41,7 +43,8 @@ def product(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: 
 def _panel(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
     """One tile: all rows pass over a block of outputs while its weights are in cache, prefetching the next block."""
     row_bytes = _row_bytes(kind, width)
-    numbers, size_ = layout_of(kind)
+    numbers, size_, share = layout_of(kind)
+    sums = np.empty(width // share if share else 1, dtype=np.float32)
     whole = first if rows == 1 else last - (last - first) % _WIDE
     passes = (rows + MOST - 1) // MOST
     steps = width // (LANES if numbers == 1 else numbers)
@@ -55,18 +58,31 @@ def _panel(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: i
             count = (rows - m + left - 1) // left
             source, target = x + m * width * 4, y + (m * y_stride + o) * 4
             if count == 2:
-                _two(kind, source, at, width, target, y_stride, following, pace)
+                _two(kind, source, at, width, target, y_stride, 0, following, pace)
             elif count == 3:
-                _three(kind, source, at, width, target, y_stride, following, pace)
+                _three(kind, source, at, width, target, y_stride, 0, following, pace)
             else:
-                _four(kind, source, at, width, target, y_stride, following, pace)
+                _four(kind, source, at, width, target, y_stride, 0, following, pace)
             following += steps * pace
             m += count
-    for o in range(whole, last):
-        at = w + o * row_bytes
-        for m in range(rows):
-            source, target = x + m * width * 4, y + (m * y_stride + o) * 4
-            _one(kind, source, at, width, target, y_stride, at + _AHEAD, single)
+    for m in range(rows if whole < last else 0):
+        source = x + m * width * 4
+        if share:
+            _sum_groups(source, share, sums)
+        for o in range(whole, last):
+            at, target = w + o * row_bytes, y + (m * y_stride + o) * 4
+            _one(kind, source, at, width, target, y_stride, sums.ctypes.data, at + _AHEAD, single)
+
+
+@njit(nogil=True, fastmath={"reassoc", "contract"})
+def _sum_groups(x: int, share: int, sums: Any) -> None:
+    """The sums of `share` neighbouring numbers each."""
+    values = floats(x, len(sums) * share)
+    for group in range(len(sums)):
+        total = np.float32(0)
+        for i in range(group * share, (group + 1) * share):
+            total += values[i]
+        sums[group] = total
 
 
 @njit(nogil=True)
@@ -80,7 +96,7 @@ def bounds(outputs: int) -> tuple[int, int]:
 
 @njit(nogil=True)
 def _row_bytes(kind: Any, width: int) -> int:
-    numbers, size_ = layout_of(kind)
+    numbers, size_, _share = layout_of(kind)
     return width // numbers * size_
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from inference_server.cpu import packed_linear
 from inference_server.cpu.autotune import calibrate
-from inference_server.cpu.kernels import packed
+from inference_server.cpu.kernels.blocks import LAYOUTS
 from inference_server.cpu.packed_linear import KINDS, PackedEmbedding, PackedLinear, random_blocks
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -21,7 +21,7 @@ def wide(kind: str, blocks: Tensor) -> Tensor:
 
 def test_the_layouts_are_those_of_gguf() -> None:
     for kind, code in KINDS.items():
-        assert packed.LAYOUTS[code] == gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]]
+        assert LAYOUTS[code] == gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]]
 
 
 @each_kind
@@ -40,7 +40,7 @@ def test_a_product(kind: str) -> None:
 
 def packed_blocks(kind: str) -> int:
     """Blocks in 256 weights."""
-    return 256 // packed.LAYOUTS[KINDS[kind]][0]
+    return 256 // LAYOUTS[KINDS[kind]][0]
 
 
 @each_kind

@@ -83,7 +83,7 @@ def test_the_tensor_types_are_those_of_gguf() -> None:
         ({"version": 0x03000000}, "little-endian"),
         ({"counts": (2**63, 0)}, "tensors; the limit is"),
         ({"counts": (0, 2**40)}, "keys; the limit is"),
-        ({"counts": (0, 1000)}, "ends too early|more than allowed"),
+        ({"counts": (0, 1000), "data": 0}, "ends too early"),
         ({"pairs": [text(b"x" * 2000)]}, "more than allowed"),
         ({"pairs": [struct.pack("<Q", 2**62)]}, "more than allowed"),
         ({"pairs": [pair("k", STRING, struct.pack("<Q", 2**63))]}, "more than allowed"),
