@@ -1,5 +1,6 @@
 """A GGUF file's header, believed where all of it fits the file: what gguf writes, and damage to it."""
 
+import random
 import resource
 import struct
 from pathlib import Path
@@ -129,6 +130,23 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
         whole.write_bytes(content[:size])
         with pytest.raises(LoadFailed, match=r"whole\.gguf is truncated or corrupt"):
             gguf_header.read(whole)
+
+
+def test_flipped_bits_are_read_or_refused(tmp_path: Path) -> None:
+    arrays = [pair("s", ARRAY, struct.pack("<IQ", STRING, 2) + text("a") + text("b"))]
+    pairs = [pair("general.architecture", STRING, text("llama")), *arrays, pair("k", F32, b"\0\0\0\0")]
+    path = written(tmp_path / "flipped.gguf", pairs, [entry(), entry("b", (32,), 2, 128)], 160)
+    content, draw, refused = path.read_bytes(), random.Random(0), 0
+    for _ in range(2_000):
+        changed = bytearray(content)
+        for _ in range(draw.randint(1, 3)):
+            changed[draw.randrange(len(changed))] ^= 1 << draw.randrange(8)
+        path.write_bytes(changed)
+        try:
+            gguf_header.read(path)
+        except LoadFailed:
+            refused += 1
+    assert 200 < refused < 2_000
 
 
 @pytest.mark.parametrize(
