@@ -48,6 +48,10 @@ class PackedLinear(WeightOnlyLinear):
             else:
                 y[:, first : first + step] = rows @ wide.T
 
+    def widened_row(self, output: int) -> Tensor:
+        """The weights (width,) of one output in float32."""
+        return widen(self.kind, self.weight[output : output + 1])[0]
+
 
 class PackedEmbedding(nn.Module):
     """nn.Embedding that widens rows on lookup; times `scale`, as some models do."""
