@@ -12,7 +12,10 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     model: Annotated[
         str,
-        Meta(description="default model: Hub id (`owner/name` or `owner/name@revision`), local folder, or `bundled`"),
+        Meta(
+            description="default model: Hub id (`owner/name` or `owner/name@revision`), local folder, GGUF file (a "
+            "path or `owner/name:file.gguf`), or `bundled`"
+        ),
     ] = "HuggingFaceTB/SmolLM2-360M-Instruct"
     models: Annotated[tuple[str, ...], Meta(description="other models that may be used, comma-separated")] = ()
     ready_when: Annotated[

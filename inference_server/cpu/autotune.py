@@ -56,9 +56,13 @@ def calibrate(
 def _sample(linears: list[WeightOnlyLinear], numbers: int) -> list[WeightOnlyLinear]:
     groups = dict[Any, list[WeightOnlyLinear]]()
     for layer in linears:
-        groups.setdefault((layer.weight.shape, layer.weight.dtype), []).append(layer)
-    most = max(groups.values(), key=lambda each: len(each) * each[0].weight.numel(), default=[])
-    return most[: max(1, numbers // most[0].weight.numel())] if most else []
+        groups.setdefault((layer.weight.shape, layer.kind), []).append(layer)
+    most = max(groups.values(), key=lambda each: len(each) * _numbers(each[0]), default=[])
+    return most[: max(1, numbers // _numbers(most[0]))] if most else []
+
+
+def _numbers(layer: WeightOnlyLinear) -> int:
+    return layer.out_features * layer.in_features
 
 
 @torch.inference_mode()

@@ -14,7 +14,7 @@ from inference_server.cpu.kernels.decoder import LAYER, PASS, decoder_body
 from inference_server.cpu.kernels.tiles import LANES
 from inference_server.cpu.kernels.vectors import BLOCK
 from inference_server.cpu.paged_attention import UNBOUNDED
-from inference_server.cpu.weight_only_linear import KINDS, WeightOnlyLinear
+from inference_server.cpu.weight_only_linear import WeightOnlyLinear
 from inference_server.kvcache.kv_blocks import KVBlocks
 
 FAMILIES = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"}
@@ -39,10 +39,9 @@ class FusedDecoder:
         width = layers[0].self_attn.head_dim
         if width % LANES or type(layers[0].mlp.act_fn).__name__ not in ("SiLU", "SiLUActivation"):
             raise UnfusableError("another head width or activation")
-        kinds = {module.weight.dtype for module in model.modules() if isinstance(module, WeightOnlyLinear)}
-        if len(kinds) != 1 or any(type(module) is nn.Linear for module in model.modules()):
-            raise UnfusableError("weights of several kinds")
-        self._body = decoder_body(KINDS[kinds.pop()])
+        if any(type(module) is nn.Linear for module in model.modules()):
+            raise UnfusableError("layers that are not weight-only")
+        self._body = decoder_body()
         self._table = table = np.zeros((), dtype=PASS)
         table["layers"], table["hidden"], table["width"] = len(layers), config.hidden_size, width
         table["heads"], table["groups"] = config.num_attention_heads, config.num_key_value_heads
@@ -52,6 +51,7 @@ class FusedDecoder:
         table["floats"] = self._reference(np.array([epsilon, scaling], dtype=np.float32))
         table["final_norm"] = self._address(model.model.norm.weight)
         table["output_weight"] = self._address(model.lm_head.weight)
+        table["output_product"] = model.lm_head.product
         table["layer_table"] = self._reference(self._layers(layers))
         if model.lm_head.bias is not None:
             raise UnfusableError("a bias on the output")
@@ -116,8 +116,9 @@ class FusedDecoder:
                 ("output", attention.o_proj),
             ):
                 row[name], row[f"{name}_bias"] = self._address(linear.weight), self._address(linear.bias)
+                row[f"{name}_product"] = linear.product
             for name, linear in (("gate", mlp.gate_proj), ("up", mlp.up_proj), ("down", mlp.down_proj)):
-                row[name] = self._address(linear.weight)
+                row[name], row[f"{name}_product"] = self._address(linear.weight), linear.product
                 if linear.bias is not None:
                     raise UnfusableError("biases in the feed-forward layers")
             row["norm"] = self._address(layer.input_layernorm.weight)

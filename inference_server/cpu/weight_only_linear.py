@@ -35,8 +35,10 @@ class WeightOnlyLinear(nn.Module):
         self.weight = nn.Parameter(weight.detach().contiguous(), requires_grad=False)
         self.bias = None if bias is None else nn.Parameter(bias.detach().float(), requires_grad=False)
         self.out_features, self.in_features = weight.shape
+        self.kind = str(weight.dtype).removeprefix("torch.")
         self.most_rows = FEW_ROWS  # for the compiled product; see autotune
-        self._body = product.product_body(KINDS[weight.dtype])
+        self.product = product.product_function(KINDS[weight.dtype])
+        self._body = product.product_body()
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, width) → (…, outputs)."""
@@ -53,7 +55,8 @@ class WeightOnlyLinear(nn.Module):
     def compiled(self, rows: Tensor, y: Tensor) -> None:
         """rows (n, width) → y (n, outputs) with the compiled product, without bias; both contiguous."""
         source = (rows.data_ptr(), len(rows), self.weight.data_ptr(), self.in_features)
-        table = np.array((*source, self.out_features, y.data_ptr(), self.out_features), dtype=np.int64)
+        target = (self.out_features, y.data_ptr(), self.out_features)
+        table = np.array((*source, *target, self.product), dtype=np.int64)
         self._body.run(table, torch.get_num_threads())
 
     def widened(self, rows: Tensor, y: Tensor) -> None:

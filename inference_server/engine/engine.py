@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from inference_server.engine import gguf_folder
 from inference_server.engine.layers import Layers, check_attention, check_layers, up_to
 from inference_server.engine.score import Score, candidate
 from inference_server.engine.validation import check_ids, check_length, check_score, check_top_k
@@ -191,15 +192,16 @@ class Engine:
 def load(
     name: str, folder: Path, scheduler: Scheduler, cache: LogitsCache[Any], cache_bytes: int, settings: Settings
 ) -> Engine:
-    """Loads a folder, however long it takes. Its logits go to `cache`, its keys and values take up to `cache_bytes`.
+    """Loads a folder or a GGUF file, however long it takes.
 
-    Raises LoadFailed.
+    Its logits go to `cache`, its keys and values take up to `cache_bytes`. Raises LoadFailed.
     """
     try:
-        architecture.configuration(folder)  # first: transformers chooses the tokenizer's class by it, too
-        tokenizer = ModelTokenizer.load(folder)
-        end_ids = end_of_text.stated(folder)
-        model = Model.load(folder, settings.device, cache_bytes)
+        with gguf_folder.unpacked(folder) as folder:
+            architecture.configuration(folder)  # first: transformers chooses the tokenizer's class by it, too
+            tokenizer = ModelTokenizer.load(folder)
+            end_ids = end_of_text.stated(folder)
+            model = Model.load(folder, settings.device, cache_bytes)
         tokenizer.check_rows(model.facts.vocab_size)
     finally:  # what only loading needed
         memory.give_back()

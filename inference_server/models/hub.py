@@ -26,11 +26,13 @@ from huggingface_hub.file_download import _create_symlink, repo_folder_name
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # no __all__
 
 from inference_server.errors import LoadFailed
-from inference_server.models import repo_files
+from inference_server.models import gguf_header, repo_files
 from inference_server.models.checkpoint import CONFIG, INDEX, QUANTISED, check_link, is_inside, shards
 from inference_server.models.download import check_space, fetch_blob, missing
+from inference_server.models.gguf_header import SUFFIX
 from inference_server.models.repo_files import ADAPTER, File, Listing
 
+WEIGHTS = (".safetensors", SUFFIX)
 API_TIMEOUT_S = 10.0  # of an API call; stalled downloads have HF_HUB_DOWNLOAD_TIMEOUT, also 10 s
 NOT_FOUND = "not on the Hub, or private: check the name, or set HF_TOKEN to a token with access"
 CHUNK_BYTES = 1 << 20  # huggingface_hub's 10 MiB make progress jumpy, and an interruption loses a whole chunk
@@ -41,27 +43,34 @@ logger = structlog.get_logger()
 def fetch(source: str, on_progress: Callable[[int, int], None], accept: Callable[[Path], object]) -> Path:
     """The folder of a model: a local path, owner/name or owner/name@revision. Raises LoadFailed.
 
-    A local folder without model files does not shadow a Hub model. `on_progress` gets the bytes done and in total, and
-    may raise to cancel. `accept` gets the path of config.json before the weights are downloaded, and may raise
-    LoadFailed.
+    Of a GGUF file, a local path or owner/name:file.gguf, it is the file's own path. A local folder without model files
+    does not shadow a Hub model. `on_progress` gets the bytes done and in total, and may raise to cancel. `accept` gets
+    the path of config.json before the weights are downloaded, and may raise LoadFailed.
     """
     folder, hint = Path(source).expanduser(), ""
     check_link(folder)
+    if gguf_header.is_file(folder):
+        return folder
     if folder.is_dir():
         names = [path.name for path in folder.iterdir()]
-        if not is_hub_id(source) or any(name == CONFIG or name.endswith(".safetensors") for name in names):
+        if not is_hub_id(source) or any(name == CONFIG or name.endswith(WEIGHTS) for name in names):
             return local(source, folder, names)
         hint = f"; the local folder {source} contains no model either"
         logger.warning("local folder contains no model; trying the Hub", model=source, names=sorted(names)[:5])
-    repo, revision = split(source)
+    place, _, file = source.partition(":")
+    if not is_inside(file or SUFFIX) or not (file or SUFFIX).endswith(SUFFIX):
+        raise LoadFailed(f":{file} is no GGUF file: use owner/name:file.gguf")
+    if place.endswith(SUFFIX):
+        raise LoadFailed("no such file: check the path; on the Hub, a GGUF file is owner/name:file.gguf")
+    repo, revision = split(place)
     try:
         validate_repo_id(repo)
-        return download(repo, revision, on_progress, accept)
+        return download(repo, revision, on_progress, accept, file)
     except LoadFailed as failed:
         raise LoadFailed(f"{failed}{hint}") from failed
     except (httpx2.HTTPError, HFValidationError, OSError) as error:
         reason = explain(error, repo)
-        if (copy := cached(repo, revision)) is None:
+        if (copy := cached(repo, revision, file)) is None:
             raise LoadFailed(f"{reason}{hint}") from error
         logger.warning("using the cached copy", model=source, reason=reason)
         return copy
@@ -85,8 +94,11 @@ def is_hub_id(source: str) -> bool:
 
 
 def local(source: str, folder: Path, names: list[str]) -> Path:
-    """A local folder, checked for the files a model needs. Raises LoadFailed."""
+    """A local folder, checked for the files a model needs, or the one GGUF file in it. Raises LoadFailed."""
     try:
+        if (found := repo_files.only_gguf(names)) is not None:
+            check_link(folder / found)
+            return folder / found
         if repo_files.is_adapter(names):
             repo_files.check_adapter(folder / ADAPTER)
         for name in repo_files.choose(names):
@@ -98,9 +110,13 @@ def local(source: str, folder: Path, names: list[str]) -> Path:
 
 
 def download(
-    repo: str, revision: str | None, on_progress: Callable[[int, int], None], accept: Callable[[Path], object]
+    repo: str,
+    revision: str | None,
+    on_progress: Callable[[int, int], None],
+    accept: Callable[[Path], object],
+    gguf: str = "",
 ) -> Path:
-    """Downloads a model into the Hub's cache and returns the snapshot's folder."""
+    """Downloads a model into the Hub's cache and returns the snapshot's folder, or the path of one GGUF file in it."""
     on_progress(0, 0)
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
     logging.getLogger("huggingface_hub").handlers.clear()  # they propagate to our log instead
@@ -122,13 +138,7 @@ def download(
     def progress_of(file: File, before: int) -> Callable[[int], None]:
         return lambda count: on_progress(before + (count if file.id else 0), total)
 
-    if repo_files.is_adapter(listing.files):
-        repo_files.check_adapter(get(ADAPTER) if ADAPTER in listing.files else snapshot / ADAPTER)
-    weights, *wanted = repo_files.choose(listing.files)
-    if QUANTISED in listing.files:
-        get(QUANTISED)
-    accept(get(CONFIG))
-    wanted += [weights] if weights != INDEX else [INDEX, *repo_files.weight_files(get(INDEX), listing.files)]
+    wanted = [repo_files.check_gguf(gguf, listing.files)] if gguf else described(get, listing, accept, snapshot)
     files = [listing.files[name] for name in wanted]
     total = sum(file.size or 0 for file in files if file.id)  # others have no progress
     check_space(sum(missing(file, blobs) for file in files), blobs)
@@ -138,7 +148,20 @@ def download(
         before += (file.size or 0) if file.id else 0
     if not repo_files.is_commit(revision):
         _remember(storage / "refs" / (revision or constants.DEFAULT_REVISION), listing.commit)
-    return snapshot
+    return snapshot / gguf if gguf else snapshot
+
+
+def described(
+    get: Callable[[str], Path], listing: Listing, accept: Callable[[Path], object], snapshot: Path
+) -> list[str]:
+    """The files to download of a model that config.json describes, which is downloaded and accepted first."""
+    if repo_files.is_adapter(listing.files):
+        repo_files.check_adapter(get(ADAPTER) if ADAPTER in listing.files else snapshot / ADAPTER)
+    weights, *wanted = repo_files.choose(listing.files)
+    if QUANTISED in listing.files:
+        get(QUANTISED)
+    accept(get(CONFIG))
+    return wanted + ([weights] if weights != INDEX else [INDEX, *repo_files.weight_files(get(INDEX), listing.files)])
 
 
 def list_files(repo: str, revision: str | None) -> Listing:
@@ -156,8 +179,8 @@ def list_files(repo: str, revision: str | None) -> Listing:
     return listing
 
 
-def cached(repo: str, revision: str | None) -> Path | None:
-    """A model's complete copy in the Hub's cache, if there is one."""
+def cached(repo: str, revision: str | None, gguf: str = "") -> Path | None:
+    """A model's complete copy in the Hub's cache, or its one GGUF file, if there is one."""
     try:
         storage = _storage(repo)
         ref = storage / "refs" / (revision or constants.DEFAULT_REVISION)
@@ -165,6 +188,8 @@ def cached(repo: str, revision: str | None) -> Path | None:
         if not repo_files.is_commit(commit):
             return None
         folder = storage / "snapshots" / commit
+        if gguf:
+            return folder / gguf if (folder / gguf).is_file() else None
         wanted = repo_files.choose(path.name for path in folder.iterdir())
         if INDEX in wanted:
             wanted += shards(folder / INDEX)

@@ -84,10 +84,10 @@ OnProgress = Callable[[int, int], None]
 """Called with the bytes done and in total (0: unknown); raises Cancelled when the server stops."""
 
 Fetch = Callable[[str, OnProgress], Path]
-"""Returns the folder with a model's files; raises LoadFailed."""
+"""Returns the folder with a model's files, or its GGUF file; raises LoadFailed."""
 
 Load = Callable[[str, Path], Engine]
-"""Loads a folder; raises LoadFailed."""
+"""Loads a folder or a GGUF file; raises LoadFailed."""
 
 
 class Registry:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from inference_server.errors import LoadFailed
 from inference_server.models.checkpoint import CONFIG, INDEX, SINGLE, check_names, is_inside, read_json, shards
+from inference_server.models.gguf_header import SUFFIX
 from inference_server.models.safetensors_header import short
 
 ADAPTER = "adapter_config.json"
@@ -97,6 +98,8 @@ def choose(names: Iterable[str]) -> list[str]:
     names = list(names)
     check_names(names)
     weights = next((name for name in (SINGLE, INDEX) if name in names), None)
+    if weights is None and (files := gguf_files(names)):
+        raise LoadFailed(f"only GGUF files: choose one, as owner/name:FILE ({_listed(files)})")
     if weights is None:
         raise LoadFailed("no safetensors weights: use a model with model.safetensors, or convert this one")
     for name in (ADAPTER, *ADAPTER_WEIGHTS):
@@ -111,6 +114,35 @@ def choose(names: Iterable[str]) -> list[str]:
         found = "only tekken.json, which is not supported" if "tekken.json" in names else "none"
         raise LoadFailed(f"no tokenizer files ({found}): use a model with a tokenizer.json")
     return [weights, *(name for name in names if _is_like(name, DESCRIPTIONS))]
+
+
+def gguf_files(names: Iterable[str]) -> list[str]:
+    """The GGUF files among names."""
+    return sorted(name for name in names if name.endswith(SUFFIX))
+
+
+def only_gguf(names: Iterable[str]) -> str | None:
+    """The GGUF file of a folder without other weights; None: it has none. Raises LoadFailed if it has several."""
+    names = list(names)
+    files = gguf_files(names)
+    if not files or {SINGLE, INDEX} & set(names):
+        return None
+    if len(files) > 1:
+        raise LoadFailed(f"several GGUF files: name one by its path ({_listed(files)})")
+    return files[0]
+
+
+def check_gguf(name: str, names: Iterable[str]) -> str:
+    """The name of a GGUF file in a repository. Raises LoadFailed if it is not there."""
+    if name not in names:
+        files = gguf_files(names)
+        raise LoadFailed(f"no {short(name)} in the repository; " + (f"it has {_listed(files)}" if files else "no GGUF"))
+    return name
+
+
+def _listed(files: list[str]) -> str:
+    more = f" and {len(files) - 5} more" if len(files) > 5 else ""
+    return ", ".join(map(short, files[:5])) + more
 
 
 def weight_files(index: Path, names: Iterable[str]) -> list[str]:

@@ -177,6 +177,8 @@ def _record(hooks: Hooks, part: nn.Module, calls: list[tuple[nn.Module, Tensor, 
 
 def _row(head: Any, token: int) -> tuple[Tensor, float]:
     """A token's row of the head, and its bias."""
+    if (widened_row := getattr(head, "widened_row", None)) is not None:  # packed weights
+        return widened_row(token).double(), 0.0 if head.bias is None else float(head.bias[token])
     weight, bias = _matrix(head)
     return weight[token].double(), 0.0 if bias is None else float(bias[token])
 

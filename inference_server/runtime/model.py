@@ -10,13 +10,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedConfig
 
 from inference_server.cpu.dtype import checkpoint_dtype, choose_dtype
 from inference_server.errors import LoadFailed
 from inference_server.host import cpu_quota
 from inference_server.messages import ModelFacts
 from inference_server.models import checkpoint, unread_tensors
-from inference_server.runtime import architecture, meta_model, model_probe, weight_loader
+from inference_server.models.gguf_header import Header
+from inference_server.runtime import architecture, gguf_network, meta_model, model_probe, weight_loader
 from inference_server.runtime.capability import build_runner
 from inference_server.runtime.hf_cache import HFCache, build_hf_cache
 from inference_server.runtime.lens import UNTOLD, Insight, Lens, build_lens
@@ -53,6 +55,8 @@ class Model:
         place = _device(device)
         torch.set_num_threads(min(torch.get_num_threads(), cpu_quota.allowed() or torch.get_num_threads()))
         config = architecture.configuration(folder)
+        if (file := gguf_network.find(folder)) is not None:
+            return cls._load_gguf(file, folder, config, place, cache_bytes)
         weights = checkpoint.inspect(folder)
         plan = meta_model.draw(config, weights)
         quantizer = architecture.quantizer_of(config)
@@ -75,6 +79,21 @@ class Model:
             if weight_loader.is_out_of_memory(error):
                 raise LoadFailed(weight_loader.out_of_memory(needed)) from error
             raise LoadFailed(f"transformers can't load it: {architecture.one_line(error)}") from error
+
+    @classmethod
+    def _load_gguf(
+        cls, file: Header, folder: Path, config: PreTrainedConfig, place: torch.device, cache_bytes: int
+    ) -> "Model":
+        try:
+            network, compiled = gguf_network.load(file, config, place)
+            stated_limit = checkpoint.context_limit(network.config.get_text_config(), folder)
+            return cls.build(network, place, stated_limit, cache_bytes, compiled=compiled)
+        except Exception as error:
+            if isinstance(error, LoadFailed):
+                raise
+            if weight_loader.is_out_of_memory(error):
+                raise LoadFailed(f"out of memory while loading {file.path.name}") from error
+            raise file.fault(f"it can't be loaded: {architecture.one_line(error)}") from error
 
     @classmethod
     def build(
@@ -102,10 +121,12 @@ class Model:
         """What callers may know of it."""
         shared = {each.data_ptr(): each.numel() for each in self.network.parameters()}
         largest = max(self.network.parameters(), key=Tensor.numel)
+        plain = sum(shared.values()), str(largest.dtype).removeprefix("torch.")
+        parameters, dtype = getattr(self.network, gguf_network.FACTS, plain)
         return ModelFacts(
-            parameters=sum(shared.values()),
+            parameters=parameters,
             device=str(self.device),
-            dtype=str(largest.dtype).removeprefix("torch."),
+            dtype=dtype,
             vocab_size=self.capabilities.vocab_size,
             context_limit=self.capabilities.context_limit,
             architecture=type(self.network).__name__,

@@ -1,10 +1,12 @@
-"""The random model of `shape` as a GGUF file, the form llama.cpp reads, with its matrices in a format of choice."""
+"""The random model of `shape` as a GGUF file, with its matrices in a format of choice; packed ones have a tokenizer."""
 
 import json
 from pathlib import Path
 
 import gguf
 import torch
+from gguf.quants import quantize
+from models import gguf_files
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -15,6 +17,7 @@ FORMATS = {
     "f16": (torch.float16, gguf.GGMLQuantizationType.F16),
     "f32": (torch.float32, gguf.GGMLQuantizationType.F32),
 }
+PACKED = {"q4_1": gguf.GGMLQuantizationType.Q4_1, "q8_0": gguf.GGMLQuantizationType.Q8_0}
 FOLDER = shape.FOLDER.with_name("bench-360m-gguf")
 NAMES = {
     "model.embed_tokens": "token_embd",
@@ -32,17 +35,21 @@ NAMES = {
 
 
 def file(kind: str) -> Path:
-    """The file with matrices in one of FORMATS, made once. It has no tokenizer: token ids go in, logits come out."""
+    """The file with matrices in one of FORMATS or PACKED, made once.
+
+    Those of FORMATS have no tokenizer: token ids go in, logits come out.
+    """
     folder, path = shape.folder(), FOLDER / f"{kind}.gguf"
     if not path.exists():
         FOLDER.mkdir(exist_ok=True)
         unfinished = path.with_suffix(".part")
-        _write(folder, unfinished, *FORMATS[kind])
+        _write(folder, unfinished, *FORMATS.get(kind, (torch.float32, PACKED.get(kind))))
         unfinished.rename(path)
     return path
 
 
 def _write(folder: Path, path: Path, dtype: torch.dtype, stored: gguf.GGMLQuantizationType) -> None:
+    packed = stored in PACKED.values()
     config = json.loads((folder / "config.json").read_text())
     heads, key_heads, width = (config[name] for name in ("num_attention_heads", "num_key_value_heads", "head_dim"))
     writer = gguf.GGUFWriter(path, "llama")
@@ -56,13 +63,19 @@ def _write(folder: Path, path: Path, dtype: torch.dtype, stored: gguf.GGMLQuanti
     writer.add_rope_dimension_count(width)
     writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
-    writer.add_tokenizer_model("none")
+    if packed:
+        tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        gguf_files.add_tokenizer(writer, tokenizer, config["vocab_size"])
+    else:
+        writer.add_tokenizer_model("none")
     for name, weight in load_file(folder / "model.safetensors").items():
         if name.endswith("q_proj.weight"):
             weight = _pairs_beside(weight, heads)
         elif name.endswith("k_proj.weight"):
             weight = _pairs_beside(weight, key_heads)
-        if weight.ndim > 1:
+        if weight.ndim > 1 and packed:
+            writer.add_tensor(_named(name), quantize(weight.float().numpy(), stored), raw_dtype=stored)
+        elif weight.ndim > 1:
             writer.add_tensor(_named(name), weight.to(dtype).contiguous().view(torch.uint8).numpy(), raw_dtype=stored)
         else:
             writer.add_tensor(_named(name), weight.float().numpy())

@@ -3,6 +3,8 @@
 The same random model in SmolLM2-360M's shape, two threads each, in one process and in turn. Ratios are medians over
 the rounds, since a shared machine's speed drifts. Ours holds the weights in bfloat16 and computes in float32. llama.cpp
 reads them from GGUF files in bfloat16, float16 and float32, with its defaults, which store keys and values in float16.
+A Q4_1 file is read by both; ours computes it in float32 too, llama.cpp rounds activations to 8 bits. Prefills of 512
+tokens are compared one side at a time, each after an untimed one.
 Its prompt stays stored as ours does: each step drops the token of the step before and evaluates another one, through
 the C interface, until the logits lie there. Where the extra `llamacpp` is not installed (it compiles for ten minutes),
 there is nothing to compare with, and no figure.
@@ -32,7 +34,14 @@ THREADS = 2
 PROMPT = 512
 ROUNDS = 25
 STEPS = 4  # in a row of one side, the first of them untimed: threads of the other side may still be awake
-MOST = {"bf16": 0.05, "f16": 0.02, "f32": 0.02}  # by how much logits may differ, over their spread: by what it rounds
+PREFILLS = 3
+PACKED = "q4_1"
+MOST = {
+    "bf16": 0.05,
+    "f16": 0.02,
+    "f32": 0.02,
+    PACKED: 0.1,
+}  # by how much logits may differ, over their spread: by what it rounds
 
 Logits = NDArray[np.float32]
 
@@ -65,6 +74,11 @@ class LlamaCpp:
         row = api.llama_get_logits_ith(self._context, -1)
         return np.ctypeslib.as_array(row, (self._vocabulary,))
 
+    def prefill(self, prompt: Sequence[int]) -> None:
+        """Computes a prompt with nothing stored."""
+        self._api.llama_memory_clear(self._api.llama_get_memory(self._context), True)
+        self._evaluate(prompt)
+
     def close(self) -> None:
         self._api.llama_free(self._context)
         self._api.llama_model_free(self._model)
@@ -76,13 +90,18 @@ class LlamaCpp:
             raise RuntimeError(f"llama.cpp can't evaluate {len(token_ids)} tokens: {failed}")
 
 
-def ours(prompt: Sequence[int]) -> Callable[[int], Logits]:
-    """Our engine's step after a stored prompt."""
+def halves() -> ModelRunner:
+    """Our engine on bfloat16 weights."""
     model: Any = AutoModelForCausalLM.from_pretrained(shape.folder(), dtype=torch.bfloat16)
     model.train(False)
     replace_linears(model)
     runner = build_runner(model, 1 << 30)
     assert isinstance(runner, ModelRunner)
+    return runner
+
+
+def ours(runner: ModelRunner, prompt: Sequence[int]) -> Callable[[int], Logits]:
+    """Our engine's step after a stored prompt."""
     stored = runner.open(prompt)
     runner.run([Segment(stored, prompt)])
     return lambda token_id: runner.run([Segment(stored, [token_id], alternatives=True, keep=True)])[0].numpy()
@@ -116,21 +135,27 @@ def measure() -> dict[str, float]:
     if absent:
         print(f"no comparison with llama.cpp: {', '.join(absent)} not installed; make bench-llamacpp does it")
         return {}
-    from bench import gguf_file
+    from bench import gguf_file, gguf_step
 
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     prompt = random.Random(1).choices(range(shape.VOCABULARY), k=PROMPT)
-    own = ours(prompt)
+    runners = {"ours": halves(), f"ours {PACKED}": gguf_step.packed(gguf_file.file(PACKED))}
+    own, own_packed = (ours(runner, prompt) for runner in runners.values())
     others = {kind: LlamaCpp(str(gguf_file.file(kind)), prompt, shape.VOCABULARY) for kind in MOST}
-    wanted = own(7).copy()
-    apart = {kind: difference(other.step(7), wanted) for kind, other in others.items()}
+    wanted = {kind: (own_packed if kind == PACKED else own)(7).copy() for kind in MOST}
+    apart = {kind: difference(other.step(7), wanted[kind]) for kind, other in others.items()}
     wrong = [kind for kind, value in apart.items() if not value <= MOST[kind]]
     if wrong:
         raise ArithmeticError(
             f"llama.cpp computes something else from {', '.join(wrong)}: its logits differ by {apart}"
         )
-    found = rounds({"ours": own, **{kind: other.step for kind, other in others.items()}})
+    sides = {"ours": own, f"ours {PACKED}": own_packed, **{kind: other.step for kind, other in others.items()}}
+    found = rounds(sides)
+    prefills = {
+        "prefill_llamacpp_ratio": prefilled(runners["ours"], others["bf16"]),
+        "gguf_prefill_llamacpp_ratio": prefilled(runners[f"ours {PACKED}"], others[PACKED]),
+    }
     for other in others.values():
         other.close()
     torch.set_num_threads(before)
@@ -140,10 +165,33 @@ def measure() -> dict[str, float]:
     print(f"  {'ours':24} {median(found['ours']):10.1f}")
     over = {}
     for kind, value in apart.items():
-        over[kind] = median(mine / theirs for mine, theirs in zip(found["ours"], found[kind], strict=True))
+        mine = found[f"ours {PACKED}" if kind == PACKED else "ours"]
+        over[kind] = median(one / other for one, other in zip(mine, found[kind], strict=True))
         print(f"  {'llama.cpp ' + kind:24} {median(found[kind]):10.1f} {value:10.1e} {over[kind]:10.2f}")
     ratios = {"llamacpp_step_ratio": max(over["bf16"], over["f16"]), "llamacpp_f32_step_ratio": over["f32"]}
+    ratios |= {"gguf_llamacpp_step_ratio": over[PACKED], **prefills}
     return {name: round(value, 3) for name, value in ratios.items()}
+
+
+def prefilled(runner: ModelRunner, other: LlamaCpp) -> float:
+    """Our seconds for a prompt of PROMPT new tokens over llama.cpp's, medians of each."""
+    chance = random.Random(2)
+    prompts = [chance.choices(range(shape.VOCABULARY), k=PROMPT) for _ in range(PREFILLS + 1)]
+
+    def compute(prompt: Sequence[int]) -> None:
+        table = runner.open(prompt)
+        runner.run([Segment(table, prompt)])
+        runner.close(table)
+
+    taken = []
+    for work in (compute, other.prefill):
+        here = []
+        for prompt in prompts:
+            start = time.perf_counter()
+            work(prompt)
+            here.append(time.perf_counter() - start)
+        taken.append(median(here[1:]))
+    return taken[0] / taken[1]
 
 
 if __name__ == "__main__":

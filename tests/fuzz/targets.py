@@ -13,6 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from fuzz.data import Data
 from fuzz.decoders_target import decoders
+from fuzz.gguf_target import gguf
 from fuzz.http_target import http
 from inference_server.errors import LoadFailed
 from inference_server.models import bundled, checkpoint
@@ -125,4 +126,5 @@ TARGETS: dict[str, Target] = {
     "tokens": tokens,
     "decoders": decoders,
     "weights": weights,
+    "gguf": gguf,
 }

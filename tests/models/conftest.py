@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from workers import FakeExecutor, settled
 
+from inference_server.cpu import dtype as dtype_module
 from inference_server.engine import engine
 from inference_server.engine.engine import Engine
 from inference_server.kvcache.logits_cache import LogitsCache
@@ -24,13 +25,15 @@ from inference_server.runtime.paged_backend import PagedBackend
 from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
 from inference_server.tokenizer.tokenizer import ModelTokenizer
-from models import architectures, tokenizers
+from models import architectures, gguf_files, tokenizers
 from models.shipped import PADDING, SHAPES, Shape
 
 __all__ = ["PADDING", "Cell"]
 
 
 CACHE_BYTES = 1 << 20
+GGUF = "gguf"  # instead of a kind of tokenizer
+MIXED = ("Q4_1", "Q8_0", "Q5_0", "Q4_K", "F16", "Q6_K")
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,8 @@ def cell(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Call
 
     @cache
     def make(architecture: str, kind: str) -> Cell:
+        if kind == GGUF:
+            return gguf_cell(architecture, *vocabulary("byte_bpe"), tmp_path_factory.mktemp("gguf"), scheduler)
         files, words = vocabulary(kind)
         folder = tmp_path_factory.mktemp(f"{architecture}-{kind}")
         for path in files.iterdir():
@@ -140,6 +145,30 @@ def cell(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Call
         return Cell(architecture, kind, loaded, words, network, scheduler, own)
 
     return make
+
+
+def gguf_cell(
+    architecture: str,
+    files: Path,
+    words: ModelTokenizer,
+    folder: Path,
+    scheduler: Scheduler,
+    cache_bytes: int = CACHE_BYTES,
+    **settings: Any,
+) -> Cell:
+    """One of gguf_files.CONFIGS as a GGUF file, its weights packed as large models' are."""
+    written = gguf_files.write(architecture, MIXED, files, folder / f"{architecture}.gguf", PADDING)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dtype_module, "LEAST_ELEMENTS", 0)
+        loaded = engine.load(
+            f"{architecture}.gguf",
+            written.path,
+            scheduler,
+            LogitsCache(cache_bytes),
+            cache_bytes,
+            Settings(device="cpu", **settings),
+        )
+    return Cell(architecture, "byte_bpe", loaded, words, written.network, scheduler, gguf_files.own(files))
 
 
 def shape_of(kind: str) -> Shape:

@@ -21,7 +21,7 @@ from inference_server.settings import Settings
 from inference_server.tokenizer.tokenizer import ModelTokenizer
 from models import architectures, tokenizers
 from models.architectures import ARCHITECTURES
-from models.conftest import PADDING, Cell
+from models.conftest import PADDING, Cell, gguf_cell
 from models.test_truth import UNFIT, assert_answers, assert_true
 
 STORED = 1 << 18
@@ -31,7 +31,8 @@ ENDS = {"mamba", "rwkv"}  # of those, what goes on from where a prompt ended, an
 PROMPT = tuple(random.Random(5).choices(range(5, 250), k=40))
 
 Keep = Callable[[str], Cell]
-each = pytest.mark.parametrize("architecture", ARCHITECTURES)
+PACKED = {"gguf llama": "llama", "gguf gpt2": "gpt2"}
+each = pytest.mark.parametrize("architecture", [*ARCHITECTURES, *PACKED])
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +45,9 @@ def keep(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Keep
     @cache
     def make(architecture: str) -> Cell:
         files = tmp_path_factory.mktemp(architecture)
+        if architecture in PACKED:
+            name = PACKED[architecture]
+            return gguf_cell(name, folder, words, files, scheduler, STORED, step_tokens=STEP, lookahead=0)
         for path in folder.iterdir():
             os.link(path, files / path.name)
         architectures.build(architecture, words.size + PADDING, files)

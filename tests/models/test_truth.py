@@ -12,8 +12,9 @@ from inference_server.attention.batch import Segment
 from inference_server.messages import Candidate, ScoreQuery, TopKAnswer, TopKQuery
 from inference_server.runtime import whole_pass
 from inference_server.runtime.model_runner import ModelRunner
+from models import gguf_files
 from models.architectures import ARCHITECTURES
-from models.conftest import Cell
+from models.conftest import GGUF, Cell
 from models.shipped import CELLS as SHIPPED
 from models.tokenizers import KINDS
 
@@ -32,7 +33,11 @@ MakeCell = Callable[[str, str], Cell]
 
 each_cell = pytest.mark.parametrize(
     ("architecture", "kind"),
-    [*((architecture, kind) for architecture in ARCHITECTURES for kind in KINDS), *SHIPPED],
+    [
+        *((architecture, kind) for architecture in ARCHITECTURES for kind in KINDS),
+        *SHIPPED,
+        *((architecture, GGUF) for architecture in gguf_files.CONFIGS),
+    ],
 )
 each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
 

@@ -10,9 +10,8 @@ import numpy as np
 from numba import carray, njit
 
 from inference_server.cpu.kernels.attention import ROW, TILE, attend, store, tasks, turn
-from inference_server.cpu.kernels.product import bounds, product
-from inference_server.cpu.kernels.team import SOURCES, Body, here, meet
-from inference_server.cpu.kernels.tiles import KIND_TAGS
+from inference_server.cpu.kernels.product import bounds
+from inference_server.cpu.kernels.team import SOURCES, Body, here, invoke, meet
 from inference_server.cpu.kernels.vectors import BLOCK, exponential, floats, integers, pointer_to, untyped
 
 
@@ -24,12 +23,13 @@ def _fields(names: str) -> np.dtype[Any]:
 PASS = _fields("""
     rows tiles answers layers hidden heads groups width inner vocabulary block_step row_table tile_table answer_list
     block_list cosines sines states queries keys values mixed gate up normed normed_step scratch scratch_step logits
-    floats final_norm output_weight layer_table
+    floats final_norm output_weight output_product layer_table
 """)
-"""Counts and addresses of one pass; steps are in bytes."""
+"""Counts and addresses of one pass; steps are in bytes. `…_product` is the product_function of a matrix's kind."""
 
 LAYER = _fields("""
     norm query query_bias key key_bias value value_bias output output_bias query_norm key_norm second_norm gate up down
+    query_product key_product value_product output_product gate_product up_product down_product
     key_store value_store window
 """)
 """Addresses of one layer; 0: it has none."""
@@ -136,7 +136,7 @@ def _attention(table: Any, layer: Any, row_table: Any) -> None:
 
 
 @njit(nogil=True)
-def _pass(kind: Any, pointer: Any) -> None:
+def _pass(pointer: Any) -> None:
     table = carray(untyped(pointer), (1,), dtype=PASS)[0]
     layers = carray(pointer_to(table.layer_table), (table.layers,), dtype=LAYER)
     rows, hidden, heads, groups, width, inner = (
@@ -158,28 +158,28 @@ def _pass(kind: Any, pointer: Any) -> None:
         layer = layers[index]
         _norm_rows(states, layer.norm, rows, hidden, epsilon, normed)
         first, last = bounds(heads * width)
-        product(kind, normed, rows, layer.query, hidden, first, last, queries, heads * width)
+        invoke(layer.query_product, normed, rows, layer.query, hidden, first, last, queries, heads * width)
         _add(queries, layer.query_bias, rows, heads * width, first, last, 0)
         first, last = bounds(groups * width)
-        product(kind, normed, rows, layer.key, hidden, first, last, keys, groups * width)
+        invoke(layer.key_product, normed, rows, layer.key, hidden, first, last, keys, groups * width)
         _add(keys, layer.key_bias, rows, groups * width, first, last, 0)
-        product(kind, normed, rows, layer.value, hidden, first, last, values, groups * width)
+        invoke(layer.value_product, normed, rows, layer.value, hidden, first, last, values, groups * width)
         _add(values, layer.value_bias, rows, groups * width, first, last, 0)
         meet()
         _rotate_and_store(table, layer, row_table)
         meet()
         _attention(table, layer, row_table)
         meet()
-        product(kind, mixed, rows, layer.output, heads * width, own[0], own[1], up, hidden)
+        invoke(layer.output_product, mixed, rows, layer.output, heads * width, own[0], own[1], up, hidden)
         _add(up, layer.output_bias, rows, hidden, own[0], own[1], states)
         meet()
         _norm_rows(states, layer.second_norm, rows, hidden, epsilon, normed)
         first, last = bounds(inner)
-        product(kind, normed, rows, layer.gate, hidden, first, last, gate, inner)
-        product(kind, normed, rows, layer.up, hidden, first, last, up, inner)
+        invoke(layer.gate_product, normed, rows, layer.gate, hidden, first, last, gate, inner)
+        invoke(layer.up_product, normed, rows, layer.up, hidden, first, last, up, inner)
         _gate(gate, up, rows, inner, first, last)
         meet()
-        product(kind, gate, rows, layer.down, inner, own[0], own[1], queries, hidden)
+        invoke(layer.down_product, gate, rows, layer.down, inner, own[0], own[1], queries, hidden)
         _add(queries, 0, rows, hidden, own[0], own[1], states)
         meet()
     answers = integers(table.answer_list, table.answers)
@@ -187,16 +187,19 @@ def _pass(kind: Any, pointer: Any) -> None:
         at = states + answers[index] * hidden * 4
         _norm(at, table.final_norm, hidden, epsilon, normed + index * hidden * 4)
     first, last = bounds(table.vocabulary)
-    product(kind, normed, len(answers), table.output_weight, hidden, first, last, table.logits, table.vocabulary)
+    invoke(
+        table.output_product, normed, len(answers), table.output_weight, hidden, first, last, table.logits,
+        table.vocabulary,
+    )  # fmt: skip
 
 
 @cache
-def decoder_body(kind: int) -> Body:
-    """The pass for one weight dtype; `floats` of its PASS are epsilon and scaling."""
-    sources, tag = SOURCES, KIND_TAGS[kind]
+def decoder_body() -> Body:
+    """The pass; `floats` of its PASS are epsilon and scaling."""
+    sources = SOURCES
 
     def body(pointer: Any) -> None:
         if sources:
-            _pass(tag, pointer)
+            _pass(pointer)
 
     return Body(body)

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import llvmlite.binding
+from llvmlite import ir
 from numba import cfunc, types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from inference_server.host import openmp
 
 BODY = types.void(types.CPointer(types.int64))
+FUNCTION = types.void(*[types.int64] * 8)
 here: Any = types.ExternalFunction("next_token_thread", types.int32())
 size: Any = types.ExternalFunction("next_token_threads", types.int32())
 meet: Any = types.ExternalFunction("next_token_meet", types.void())
@@ -50,6 +53,37 @@ def _start() -> Any:
     return start
 
 
+@intrinsic
+def _invoke(typing: Any, address: Any, n0: Any, n1: Any, n2: Any, n3: Any, n4: Any, n5: Any, n6: Any, n7: Any) -> Any:
+    """Calls the function at an address with eight numbers."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        at, *numbers = arguments
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * len(numbers))
+        builder.call(builder.inttoptr(at, kind.as_pointer()), numbers)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 9), generate
+
+
+invoke: Any = _invoke
+_kept: list[Any] = []  # functions that addresses point to
+
+
+def address_of(function: Callable[..., None]) -> int:
+    """The address of a function of eight numbers, compiled or out of numba's cache as a Body is. Raises NoTeamError."""
+    _start()
+    _kept.append(_compiled(FUNCTION, function))
+    return int(_kept[-1].address)
+
+
+def _compiled(signature: Any, function: Callable[..., None]) -> Any:
+    try:
+        return cfunc(signature, cache=True)(function)
+    except RuntimeError:  # no writable cache
+        return cfunc(signature)(function)
+
+
 class Body:
     """A compiled kernel."""
 
@@ -60,10 +94,7 @@ class Body:
         closure variable so that it becomes part of the cache key. Raises NoTeamError.
         """
         self._start = _start()
-        try:
-            self._compiled = cfunc(BODY, cache=True)(function)
-        except RuntimeError:  # no writable cache
-            self._compiled = cfunc(BODY)(function)
+        self._compiled = _compiled(BODY, function)
         self._address = self._compiled.address
 
     def run(self, table: NDArray[Any], threads: int) -> None:

@@ -4,22 +4,14 @@ bfloat16 and float16 widen to float32 exactly, so the product equals that of a f
 the order of additions.
 """
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import llvmlite.binding
-import numpy as np
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 BFLOAT16, FLOAT16, FLOAT32 = 0, 1, 2
-_KIND_TYPES = {types.int8: BFLOAT16, types.int16: FLOAT16, types.int32: FLOAT32}
-KIND_TAGS = {BFLOAT16: np.int8(0), FLOAT16: np.int16(0), FLOAT32: np.int32(0)}
-"""Values whose types select the weight dtype in kernels."""
-_BYTES = {BFLOAT16: 2, FLOAT16: 2, FLOAT32: 4}
+BYTES = {BFLOAT16: 2, FLOAT16: 2, FLOAT32: 4}
 LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
 
 _FLOAT = ir.FloatType()
@@ -82,7 +74,7 @@ def prefetch(builder: Any, address: Any) -> None:
     _call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, *constants])
 
 
-def _block(
+def plain_tile(
     builder: Any,
     x: Any,
     w: Any,
@@ -101,7 +93,7 @@ def _block(
 
     `ahead` prefetches from `following` on, `pace` bytes per step, at most as many as the step reads.
     """
-    weight_bytes = _BYTES[kind]
+    weight_bytes = BYTES[kind]
     x_rows = [_at(builder, x, builder.mul(width, _number(m)), 4) for m in range(rows)]
     w_rows = [_at(builder, w, builder.mul(width, _number(r)), weight_bytes) for r in range(outputs)]
 
@@ -151,40 +143,3 @@ def _block(
                 total = builder.fadd(total, part[m][r])
             pointer = builder.inttoptr(_at(builder, row, _number(r), 4), _FLOAT.as_pointer())
             builder.store(total, pointer, align=4)
-
-
-@cache
-def block(rows: int, outputs: int, depth: int = 1, ahead: bool = False) -> Callable[..., None]:
-    """A numba-callable (kind, x, w, width, y, y_stride, following, pace): y[m, r] = x[m] · w[r], rows × outputs.
-
-    x, w, y and following are addresses; y_stride is in floats, pace in bytes. The type of `kind` selects the weight
-    dtype: int8 for bfloat16, int16 for float16, int32 for float32.
-    """
-
-    @intrinsic
-    def outputs_of_rows(
-        typing: Any, kind: Any, x: Any, w: Any, width: Any, y: Any, y_stride: Any, following: Any, pace: Any
-    ) -> Any:
-        code = _KIND_TYPES[kind]
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _, x, w, width, y, y_stride, following, pace = arguments
-            _block(builder, x, w, width, y, y_stride, following, pace, rows, outputs, code, depth, ahead)
-            return context.get_dummy_value()
-
-        return types.void(kind, *[types.intp] * 7), generate
-
-    return outputs_of_rows
-
-
-@intrinsic
-def _bytes_of(typing: Any, kind: Any) -> Any:
-    """Bytes per weight."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _number(_BYTES[_KIND_TYPES[kind]])
-
-    return types.intp(kind), generate
-
-
-bytes_of: Any = _bytes_of

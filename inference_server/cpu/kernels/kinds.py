@@ -1,0 +1,77 @@
+"""The kinds of weights that kernels read, and matrix product tiles for each."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+from inference_server.cpu.kernels import blocks, packed
+from inference_server.cpu.kernels.tiles import BFLOAT16, BYTES, FLOAT16, FLOAT32, LANES, _number, plain_tile
+
+KINDS = (BFLOAT16, FLOAT16, FLOAT32, *blocks.LAYOUTS)
+KIND_TAGS = {kind: (np.int8(0),) * (kind + 1) for kind in KINDS}
+"""Values whose types select the kind in kernels: tuples, by their length."""
+
+
+def _code(tag: Any) -> int:
+    return int(tag.count) - 1
+
+
+@cache
+def block(rows: int, outputs: int, depth: int = 1, ahead: bool = False) -> Callable[..., None]:
+    """A numba-callable (tag, x, w, width, y, y_stride, sums, following, pace): y[m, r] = x[m] · w[r], rows × outputs.
+
+    x, w, y, sums and following are addresses; y_stride is in floats, pace in bytes. `sums` is read for a single row of
+    a kind whose layout has a share: the sums of so many neighbouring numbers of x.
+    """
+
+    @intrinsic
+    def outputs_of_rows(
+        typing: Any, tag: Any, x: Any, w: Any, width: Any, y: Any, y_stride: Any, sums: Any, following: Any, pace: Any
+    ) -> Any:
+        code = _code(tag)
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            _, *numbers = arguments
+            if code in blocks.LAYOUTS:
+                packed.packed_tile(builder, *numbers, rows, outputs, code, ahead)
+            else:
+                del numbers[5]  # sums
+                plain_tile(builder, *numbers, rows, outputs, code, depth, ahead)
+            return context.get_dummy_value()
+
+        return types.void(tag, *[types.intp] * 8), generate
+
+    return outputs_of_rows
+
+
+@intrinsic
+def _layout_of(typing: Any, tag: Any) -> Any:
+    """(weights, bytes) of a block, and its share; plain weights are blocks of one."""
+    code = _code(tag)
+    layout = (*blocks.LAYOUTS.get(code, (1, BYTES.get(code, 0))), blocks.SHARES.get(code, 0))
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.make_tuple(builder, signature.return_type, [_number(each) for each in layout])
+
+    return types.UniTuple(types.intp, 3)(tag), generate
+
+
+@intrinsic
+def _widen(typing: Any, tag: Any, w: Any, width: Any, y: Any) -> Any:
+    """y = a row of packed weights in float32; w and y are addresses."""
+    code = _code(tag)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        packed.widen_row(builder, code, *arguments[1:])
+        return context.get_dummy_value()
+
+    return types.void(tag, *[types.intp] * 3), generate
+
+
+layout_of: Any = _layout_of
+widen: Any = _widen
+__all__ = ["BFLOAT16", "FLOAT16", "FLOAT32", "KINDS", "KIND_TAGS", "LANES", "block", "layout_of", "widen"]

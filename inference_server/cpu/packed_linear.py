@@ -1,0 +1,119 @@
+"""Layers with weights in GGUF's blocks and float32 arithmetic. The blocks stay as they are in the file."""
+
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from inference_server.cpu.kernels import blocks as layouts
+from inference_server.cpu.kernels import product
+from inference_server.cpu.weight_only_linear import FEW_ROWS, WeightOnlyLinear
+
+KINDS = {
+    "Q4_0": layouts.Q4_0,
+    "Q4_1": layouts.Q4_1,
+    "Q5_0": layouts.Q5_0,
+    "Q5_1": layouts.Q5_1,
+    "Q8_0": layouts.Q8_0,
+    "Q4_K": layouts.Q4_K,
+    "Q5_K": layouts.Q5_K,
+    "Q6_K": layouts.Q6_K,
+}
+"""GGUF's tensor types that stay packed."""
+_TILE = 4 * 2**20  # weights widened at a time
+
+
+class PackedLinear(WeightOnlyLinear):
+    """nn.Linear on float32 inputs. `weight` (outputs, bytes per row) holds the rows' blocks."""
+
+    def __init__(self, kind: str, blocks: Tensor, bias: Tensor | None) -> None:
+        nn.Module.__init__(self)
+        numbers, size = layouts.LAYOUTS[KINDS[kind]]
+        self.kind = kind
+        self.weight = nn.Parameter(blocks, requires_grad=False)
+        self.bias = None if bias is None else nn.Parameter(bias.detach().float(), requires_grad=False)
+        self.out_features, self.in_features = len(blocks), blocks.shape[1] // size * numbers
+        self.most_rows = FEW_ROWS
+        self.product = product.product_function(KINDS[kind])
+        self._body = product.product_body()
+
+    def widened(self, rows: Tensor, y: Tensor) -> None:
+        """rows (n, width) → y (n, outputs) with BLAS on widened weights, without bias."""
+        step = max(1, _TILE // self.in_features)
+        for first in range(0, self.out_features, step):
+            wide = widen(self.kind, self.weight[first : first + step])
+            if step >= self.out_features:
+                torch.mm(rows, wide.T, out=y)
+            else:
+                y[:, first : first + step] = rows @ wide.T
+
+    def widened_row(self, output: int) -> Tensor:
+        """The weights (width,) of one output in float32."""
+        return widen(self.kind, self.weight[output : output + 1])[0]
+
+
+class PackedEmbedding(nn.Module):
+    """nn.Embedding that widens rows on lookup; times `scale`, as some models do."""
+
+    def __init__(self, kind: str, blocks: Tensor, scale: Tensor | None = None) -> None:
+        super().__init__()
+        numbers, size = layouts.LAYOUTS[KINDS[kind]]
+        self.kind = kind
+        self.weight = nn.Parameter(blocks, requires_grad=False)
+        self.num_embeddings, self.embedding_dim = len(blocks), blocks.shape[1] // size * numbers
+        self.scale = scale
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(…) int64 → (…, width) float32."""
+        rows = widen(self.kind, self.weight[ids.reshape(-1)])
+        found = rows.view(*ids.shape, self.embedding_dim)
+        return found if self.scale is None else found * self.scale
+
+
+def widen(kind: str, blocks: Tensor) -> Tensor:
+    """Packed rows (n, bytes) → (n, width) in float32."""
+    numbers, size = layouts.LAYOUTS[KINDS[kind]]
+    blocks = blocks.contiguous()
+    y = torch.empty(len(blocks), blocks.shape[1] // size * numbers)
+    if len(blocks):
+        source = (blocks.data_ptr(), y.shape[1], len(blocks), blocks.shape[1], y.data_ptr())
+        table = np.array((*source, product.widen_function(KINDS[kind])), dtype=np.int64)
+        product.widen_body().run(table, torch.get_num_threads())
+    return y
+
+
+@cache
+def trustworthy(kind: str) -> bool:
+    """Whether the kernels agree with `gguf`'s own dequantisation, tried on random blocks and several row counts."""
+    from gguf import GGMLQuantizationType
+    from gguf.quants import dequantize
+
+    blocks = random_blocks(kind, 37, 6 if kind.endswith("_K") else 7)
+    wide = torch.from_numpy(dequantize(blocks.numpy(), GGMLQuantizationType[kind]))
+    draw = torch.Generator().manual_seed(0)
+    with torch.inference_mode():
+        if not torch.allclose(widen(kind, blocks), wide, rtol=1e-5, atol=1e-6):
+            return False
+        layer = PackedLinear(kind, blocks, None)
+        for rows in (*range(1, product.MOST + 1), 11, FEW_ROWS, FEW_ROWS + 1):
+            x = torch.randn(rows, layer.in_features, generator=draw)
+            if not torch.allclose(layer(x), x @ wide.T, rtol=1e-4, atol=1e-4):
+                return False
+    return True
+
+
+def random_blocks(kind: str, rows: int, blocks: int, seed: int = 0) -> Tensor:
+    """Valid blocks (rows, bytes) with every bit in use, and scales that give weights of ordinary size."""
+    draw = torch.Generator().manual_seed(seed)
+    _, size = layouts.LAYOUTS[KINDS[kind]]
+    found = torch.randint(256, (rows * blocks, size), dtype=torch.uint8, generator=draw)
+    wide = kind.endswith("_K")
+    scales = torch.rand(rows * blocks, 2, generator=draw) * (2e-4 if wide else 1e-2)
+    halves = scales.half().view(torch.uint8)
+    if kind == "Q6_K":
+        found[:, 208:] = halves[:, :2]
+    else:
+        count = 4 if kind in ("Q4_1", "Q5_1", "Q4_K", "Q5_K") else 2
+        found[:, :count] = halves[:, :count]
+    return found.view(rows, blocks * size)

@@ -1,0 +1,122 @@
+"""GGUF's packed weights in the engine: a step and a prefill beside 16-bit weights, and the server's memory.
+
+The random model in SmolLM2-360M's shape, as a Q4_1 file and in bfloat16, both in one process and in turn, so that a
+busy machine slows both sides of a ratio. `python -m bench.gguf_step 7b`: once, a step of random Q4_K weights in the
+shape of a 7-billion-parameter model.
+"""
+
+import asyncio
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import LlamaConfig
+
+from bench import gguf_file, shape
+from bench.stack import resident_mb, running
+from bench.step import REPEATS, SLOW_REPEATS, Prompts, medians
+from inference_server.cpu.autotune import calibrate
+from inference_server.cpu.packed_linear import PackedEmbedding, PackedLinear, random_blocks
+from inference_server.cpu.weight_only_linear import replace_linears
+from inference_server.engine import gguf_folder
+from inference_server.runtime import gguf_network
+from inference_server.runtime.capability import build_runner
+from inference_server.runtime.model import Model
+from inference_server.runtime.model_runner import ModelRunner
+
+KIND = "q4_1"
+LARGE = LlamaConfig(
+    vocab_size=32_000,
+    hidden_size=4096,
+    num_hidden_layers=32,
+    num_attention_heads=32,
+    num_key_value_heads=32,
+    intermediate_size=11_008,
+    max_position_embeddings=4096,
+    tie_word_embeddings=False,
+)
+
+
+def packed(path: Path) -> ModelRunner:
+    """A file as the server loads it."""
+    with gguf_folder.unpacked(path) as folder:
+        runner = Model.load(folder, "cpu", 1 << 30).runner
+    assert runner is not None
+    assert runner.fused
+    return runner
+
+
+def halves() -> ModelRunner:
+    """The same model in bfloat16."""
+    model: Any = transformers.AutoModelForCausalLM.from_pretrained(shape.folder(), dtype=torch.bfloat16).eval()
+    replace_linears(model)
+    calibrate(model)
+    runner = build_runner(model, 1 << 30)
+    assert runner is not None
+    return runner
+
+
+def speeds() -> dict[str, float]:
+    """Milliseconds of a step after 512 tokens, and of a prefill of 512."""
+    sides = {"gguf": Prompts(packed(gguf_file.file(KIND))), "16bit": Prompts(halves())}
+    found = medians({f"{name}_step": each.steps([512]) for name, each in sides.items()}, REPEATS)
+    return found | medians({f"{name}_prefill": each.prefill(512) for name, each in sides.items()}, SLOW_REPEATS)
+
+
+async def measure() -> dict[str, float]:
+    """All figures of this benchmark; prints them as a table."""
+    path = gguf_file.file(KIND)
+    found = await asyncio.to_thread(speeds)
+    async with running() as stack:
+        floor = resident_mb(stack.inference)
+    async with running(model=str(path), NEXTTOKEN_LOOKAHEAD="0", NEXTTOKEN_TIMEOUT_S="600") as stack:
+        found["resident_mb"] = resident_mb(stack.inference)
+    print("a GGUF file in Q4_1 beside bfloat16, SmolLM2-360M's shape: milliseconds, and the inference server's MB")
+    for name, value in found.items():
+        print(f"  {name:30} {value:10.1f}")
+    ratios = {
+        "gguf_step_over_16bit_step": found["gguf_step"] / found["16bit_step"],
+        "gguf_prefill_over_16bit_prefill": found["gguf_prefill"] / found["16bit_prefill"],
+        "gguf_resident_over_file": (found["resident_mb"] - floor) / (path.stat().st_size / 1e6),
+    }
+    return {name: round(value, 3) for name, value in ratios.items()}
+
+
+def large() -> dict[str, float]:
+    """Of a 7-billion-parameter shape in Q4_K: gigabytes of its weights and of the process, milliseconds of a step."""
+    network = gguf_network.empty(LARGE)
+    drawn: dict[tuple[int, int], torch.Tensor] = {}
+    for name, module in list(network.named_modules()):
+        weight = getattr(module, "weight", None)
+        if weight is None:
+            continue
+        if weight.ndim == 1:
+            module.weight = torch.nn.Parameter(torch.ones(weight.shape), requires_grad=False)
+            continue
+        outputs, width = weight.shape
+        if (outputs, width) not in drawn:
+            drawn[outputs, width] = random_blocks("Q4_K", outputs, width // 256)
+        blocks = drawn[outputs, width].clone()
+        layer = PackedEmbedding if isinstance(module, torch.nn.Embedding) else PackedLinear
+        network.set_submodule(name, layer("Q4_K", blocks, *([None] if layer is PackedLinear else [])))
+    drawn.clear()
+    calibrate(network)
+    taken = sum(each.nbytes for each in network.parameters()) / 1e9
+    runner = build_runner(network.eval(), 1 << 30)
+    assert runner is not None
+    prompts = Prompts(runner, LARGE.vocab_size)
+    began = time.perf_counter()
+    step = prompts.steps([128])
+    prefill_s = time.perf_counter() - began
+    found = medians({"step_ms": step}, 5)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    return {"weights_gb": taken, "peak_gb": peak, "fused": float(runner.fused), "prefill_128_s": prefill_s, **found}
+
+
+if __name__ == "__main__":
+    print(json.dumps(large() if sys.argv[1:] == ["7b"] else asyncio.run(measure())))
