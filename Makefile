@@ -31,6 +31,10 @@ fuzz: $(VENV)/.dev  ## coverage-guided fuzzing, five minutes per target: make fu
 	PYTHON=$(PYTHON) tools/install $(VENV) fuzz
 	PYTHONPATH=tests:tests/support $(BIN)/python -m fuzz $(or $(SECONDS),300) $(TARGET)
 
+lens: $(VENV)/.dev  ## check layers and contributions against TransformerLens, which is installed first
+	PYTHON=$(PYTHON) tools/install $(VENV) lens
+	$(BIN)/pytest tests/lens
+
 e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to artifacts/
 	$(BIN)/pytest tests/e2e $(SIDE_BY_SIDE)
 

@@ -16,15 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inference_server.runtime.head_path import HeadPath, head_path
+from inference_server.runtime.head_path import HeadPath, UnattributableError, head_path
 from inference_server.runtime.hooks import Hooks, last_row
-from inference_server.runtime.unattributable import UnattributableError
 from inference_server.runtime.whole_pass import WholePass
 
 ATTENTION = re.compile(r"attn|attention")
 ROUNDINGS = 40  # of the dtype: how far a sum may be off
-
-__all__ = ["Attribution", "UnattributableError", "attribution_of"]
 
 
 @dataclass(frozen=True, slots=True)

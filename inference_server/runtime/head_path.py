@@ -9,9 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from inference_server.runtime.hooks import Hooks, of_output
-from inference_server.runtime.unattributable import UnattributableError
 
 LINEAR = 2e-4  # the largest relative error of a step that is taken for linear, in float32
+
+
+class UnattributableError(Exception):
+    """Why a network's logits can't be attributed to its parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class HeadPath:
         if self.projection is not None:
             weight, bias = _matrix(self.projection)
             constant += float(rows @ bias) if bias is not None else 0.0
-            rows = rows @ weight
+            rows = rows @ weight.double()
         return rows * self.scale, constant * self.scale
 
 

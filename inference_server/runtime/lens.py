@@ -16,7 +16,8 @@ import structlog
 import torch
 from torch import Tensor, nn
 
-from inference_server.runtime.attribution import Attribution, UnattributableError, attribution_of
+from inference_server.runtime.attribution import Attribution, attribution_of
+from inference_server.runtime.head_path import UnattributableError
 from inference_server.runtime.hooks import Hooks, last_row, of_output
 from inference_server.runtime.model_probe import LENGTHS, SAME_PROBABILITY
 from inference_server.runtime.whole_pass import WholePass
@@ -176,11 +177,15 @@ def _lens(network: Any, passes: WholePass, ids: Sequence[int]) -> Lens:
         raise OpaqueError("its blocks do not run once each, in a row")
     lens = Lens(network, blocks, [len(out) if isinstance(out, tuple) else 0 for _, out in calls])
     found = lens.logits(last_row(of_output(calls[-1][1]))[None])[0]
-    step = torch.finfo(next(network.parameters()).dtype).eps * float(wanted.abs().max())
-    tolerance = max(SAME_PROBABILITY, step)
-    if not float((found.softmax(0) - wanted.softmax(0)).abs().max()) <= tolerance:
+    if not _same(found, wanted, lens):
         raise OpaqueError("what follows its last block could not be computed by itself")
     return lens
+
+
+def _same(found: Tensor, wanted: Tensor, lens: Lens) -> bool:
+    """Whether logits are the same but for rounding in the network's dtype."""
+    step = torch.finfo(next(lens._network.parameters()).dtype).eps * float(wanted.abs().max())
+    return float((found.softmax(0) - wanted.softmax(0)).abs().max()) <= max(SAME_PROBABILITY, step)
 
 
 def _blocks(network: Any) -> list[nn.Module]:
@@ -194,12 +199,15 @@ def _blocks(network: Any) -> list[nn.Module]:
 
 
 def _check_attention(lens: Lens, passes: WholePass, ids: Sequence[int]) -> None:
-    """Raises OpaqueError unless every block tells attention weights."""
+    """Raises OpaqueError unless every block tells attention weights, and its answer stays the same."""
     trace = Trace(lens.rows, attention=True)
+    wanted = passes.last_logits(ids)
     with lens.watching(trace, len(ids)):
-        passes.last_logits(ids)
+        found = passes.last_logits(ids)
     if len(trace.weights) != lens.rows - 1:
         raise OpaqueError("not all of its blocks have attention weights")
+    if not _same(found, wanted, lens):
+        raise OpaqueError("with its eager attention, which tells its weights, it gives another answer")
 
 
 @contextmanager

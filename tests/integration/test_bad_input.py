@@ -127,6 +127,30 @@ SCORE_ROWS: list[tuple[dict[str, Any], str, str]] = [
     ({"token_ids": pb.TokenIds(ids=[1] * 513)}, "token_ids", "context window is 512"),
 ]
 
+LAYERS_ROWS: list[tuple[dict[str, Any], str, str]] = [
+    ({}, "text", "exactly one of text and token_ids must be given"),
+    *(({"text": "a", "top_k": bad}, "top_k", "from 1 to 100") for bad in (0, -1, 101, HUGE, -HUGE)),
+    *(({"text": "a", "temperature": bad}, "temperature", "from 0 to 100") for bad in (-0.1, 100.5, math.nan, math.inf)),
+    *(
+        ({"token_ids": pb.TokenIds(ids=[5, 6]), "position": bad}, "position", "from 0 to 1")
+        for bad in (-1, 2, HUGE, -HUGE)
+    ),
+    *(({"text": "a", "watch_token_ids": [5, bad]}, "watch_token_ids", "ids from 0 to") for bad in (-1, HUGE)),
+    ({"text": "a", "watch_token_ids": [1] * 33}, "watch_token_ids", "at most 32"),
+    *(({"text": "a", "contrast": bad}, "contrast", "two ids, or none") for bad in ([1], [1, 2, 3], [1] * 1000)),
+    *(({"text": "a", "contrast": [1, bad]}, "contrast", "ids from 0 to") for bad in (-1, HUGE)),
+    ({"text": "a", "contrast": [7, 7]}, "contrast", "two different ids"),
+    ({"token_ids": pb.TokenIds(ids=[1] * 513)}, "token_ids", "context window is 512"),
+]
+
+
+@pytest.mark.parametrize(("fields", "field", "words"), LAYERS_ROWS)
+async def test_a_bad_layers_request_is_refused(real: Any, fields: dict[str, Any], field: str, words: str) -> None:
+    failed = await refused(real, real.stub.Layers(pb.LayersRequest(**fields)))
+    assert failed.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert bad_field(failed) == field
+    assert words in (failed.details() or "")
+
 
 @pytest.mark.parametrize(("fields", "field", "words"), TOP_K_ROWS)
 async def test_a_bad_top_k_request_is_refused(real: Any, fields: dict[str, Any], field: str, words: str) -> None:
@@ -196,6 +220,7 @@ async def test_an_unknown_model_is_not_found(real: Any, name: str) -> None:
     for call in (
         real.stub.TopK(pb.TopKRequest(model=name, text="a")),
         real.stub.Score(pb.ScoreRequest(model=name, text="a")),
+        real.stub.Layers(pb.LayersRequest(model=name, text="a")),
         real.stub.LoadModel(pb.LoadModelRequest(name=name)),
     ):
         failed = await refused(real, call)

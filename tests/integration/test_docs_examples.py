@@ -69,6 +69,14 @@ def test_the_curl_example_answers(target: str) -> None:
     assert '"tokens":[' in done.stdout
 
 
+def test_the_layers_example_answers(target: str) -> None:
+    with run_gateway(target) as url:
+        code = example("sh").replace("localhost:5005", url.removeprefix("http://"))
+        done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert '"commitment":{' in done.stdout
+    assert '"attention":[[[' in done.stdout
+
+
 def grpcurl(command: str, target: str) -> str:
     """What grpcurl does with a command of this form: the method by reflection, messages from and to JSON."""
     options = argparse.ArgumentParser()
@@ -92,7 +100,7 @@ def grpcurl(command: str, target: str) -> str:
 
 def test_the_grpcurl_examples_answer_by_reflection(target: str) -> None:
     answers = [grpcurl(command, target) for command in example("console").splitlines()]
-    for answer, words in zip(answers, ("SERVING", "MODEL_STATE_READY", "candidates", "tokens"), strict=True):
+    for answer, words in zip(answers, ("SERVING", "MODEL_STATE_READY", "candidates", "tokens", "layers"), strict=True):
         assert words in answer
 
 

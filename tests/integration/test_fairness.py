@@ -38,7 +38,8 @@ async def test_who_asks(metadata: dict[str, str], client: Client) -> None:
         given = tuple(metadata.items())
         await stub.TopK(pb.TopKRequest(text="a"), metadata=given)
         await stub.Score(pb.ScoreRequest(text="a"), metadata=given)
-    assert engine.clients == [client, client]
+        await stub.Layers(pb.LayersRequest(text="a"), metadata=given)
+    assert engine.clients == [client] * 3
 
 
 @pytest.mark.parametrize(

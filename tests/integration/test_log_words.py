@@ -30,7 +30,7 @@ def ask_all(web: httpx.Client) -> dict[int, str]:
         {"text": PRIVATE, "draws": [PRIVATE]},
     ]
     ids = {}
-    for path in ("/api/next-token", "/api/score"):
+    for path in ("/api/next-token", "/api/score", "/api/layers"):
         for body in bodies:
             answer = web.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
             ids[answer.status_code] = answer.headers["x-request-id"]

@@ -12,6 +12,7 @@ from servers import PATIENCE_S, server_here, stub_of
 
 from inference_server import messages
 from inference_server.api.service import LARGE_SCORE
+from inference_server.layer_messages import LayersQuery
 from inference_server.settings import Settings
 
 HELLO = pb.TopKRequest(text="hi", top_k=2)
@@ -105,6 +106,33 @@ async def test_a_large_score_arrives_whole(setting: Any) -> None:
     assert answer.total_logprob == -0.5
 
 
+async def test_layers_arrive_whole(setting: Any) -> None:
+    request = pb.LayersRequest(
+        token_ids=pb.TokenIds(ids=[5, 6, 7]), position=1, top_k=2, watch_token_ids=[9], contrast=[3, 4]
+    )
+    request.include_attention = request.include_prompt_tokens = True
+    answer = await setting.stub.Layers(request)
+    asked = LayersQuery(
+        token_ids=(5, 6, 7),
+        position=1,
+        top_k=2,
+        watch_token_ids=(9,),
+        contrast=(3, 4),
+        include_attention=True,
+        include_prompt_tokens=True,
+    )
+    assert setting.engine.queries == [asked]
+    assert (answer.model, answer.prompt.token_count, answer.position) == ("bundled", 3, 1)
+    assert [token.token_id for token in answer.prompt.tokens] == [5, 6, 7]
+    assert [(layer.layer, len(layer.candidates)) for layer in answer.layers] == [(0, 2), (1, 2)]
+    assert (answer.layers[0].watched[0].token.token_id, answer.layers[0].kl_to_final_bits) == (9, math.inf)
+    assert (answer.commitment.top1_layer, answer.commitment.HasField("half_layer")) == (1, False)
+    assert list(answer.contributions) == [pb.Contribution(layer=1, part=pb.MODEL_PART_MLP, logit_difference=0.25)]
+    assert (answer.logit_difference, answer.before_soft_cap) == (0.25, True)
+    assert [list(head.weights) for head in answer.attention[0].heads] == [[0.25, 0.25, 0.5]] * 2
+    assert not (await setting.stub.Layers(pb.LayersRequest(text="a"))).HasField("logit_difference")
+
+
 async def test_facts_arrive_with_a_ready_model(setting: Any) -> None:
     (model,) = (await setting.stub.ListModels(pb.ListModelsRequest())).models
     assert (model.name, model.state, model.is_default) == ("bundled", pb.MODEL_STATE_READY, True)
@@ -120,9 +148,10 @@ async def test_facts_arrive_with_a_ready_model(setting: Any) -> None:
 async def test_the_deadline_reaches_the_engine(setting: Any) -> None:
     await setting.stub.TopK(HELLO)
     await setting.stub.TopK(HELLO, timeout=PATIENCE_S)
-    none, some = setting.engine.deadlines
+    await setting.stub.Layers(pb.LayersRequest(text="a"), timeout=PATIENCE_S)
+    none, *some = setting.engine.deadlines
     assert none is None
-    assert some is not None
+    assert None not in some
 
 
 async def test_a_client_that_leaves_cancels_its_call(setting: Any, logged: list[Any]) -> None:

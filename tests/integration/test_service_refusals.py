@@ -40,7 +40,8 @@ async def test_an_error_has_its_code_and_its_words(
     setting: Any, error: errors.ServingError, code: grpc.StatusCode
 ) -> None:
     setting.engine.failure = error
-    for call in (setting.stub.TopK(HELLO), setting.stub.Score(pb.ScoreRequest(text="hi"))):
+    calls = (setting.stub.TopK(HELLO), setting.stub.Score(pb.ScoreRequest(text="hi")))
+    for call in (*calls, setting.stub.Layers(pb.LayersRequest(text="hi"))):
         failed = await failure(call)
         assert (failed.code(), failed.details()) == (code, str(error))
     setting.engine.failure = None

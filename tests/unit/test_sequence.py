@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from inference_server.sequence import Sequence
+from inference_server.sequence import Sequence, Trace
 
 NOBODYS: Any = None  # no executor
 
@@ -45,6 +45,17 @@ def test_tokens_computed_again_are_not_reused() -> None:
     assert prompt.num_reused_tokens == 2
     prompt.num_computed_tokens = 5
     assert prompt.num_reused_tokens == 0
+
+
+def test_a_trace_is_done_once_every_layer_is_described() -> None:
+    prompt = made((1, 2))
+    assert not prompt.alone
+    prompt.trace = Trace(rows=2)
+    assert prompt.alone
+    prompt.outputs = ["embedding"]
+    assert not prompt.done
+    prompt.outputs.append("block")
+    assert prompt.done
 
 
 def test_two_sequences_of_one_prompt_are_two() -> None:

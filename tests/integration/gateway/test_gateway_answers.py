@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from inference_server import messages
+from inference_server.layer_messages import LayersQuery
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -149,10 +150,45 @@ async def test_score(tiers: Any) -> None:
     assert (second["text"], second["unconditioned"], len(second["alternatives"])) == ("b", False, 1)
 
 
+async def test_layers(tiers: Any) -> None:
+    asked = {"text": "ab", "top_k": 1, "position": 1, "temperature": 0.5, "watch_token_ids": [9], "contrast": [3, 4]}
+    asked |= {"include_attention": True, "include_prompt_tokens": True}
+    answer = (await tiers.web.post("/api/layers", json=asked)).json()
+    assert tiers.engine.queries == [
+        LayersQuery(**{**asked, "watch_token_ids": (9,), "contrast": (3, 4)})  # type: ignore[arg-type]
+    ]
+    assert set(answer.pop("timings_ms")) == {"queue", "tokenize", "model", "total"}
+    layers = answer.pop("layers")
+    assert [token["text"] for token in answer.pop("prompt")["tokens"]] == ["a", "b"]
+    assert answer == {
+        "model": "bundled",
+        "position": 1,
+        "commitment": {"top1_layer": 1, "top3_layer": 0, "half_layer": None},
+        "contributions": [{"layer": 1, "part": "mlp", "logit_difference": 0.25}],
+        "logit_difference": 0.25,
+        "before_soft_cap": True,
+        "attention": [[[0.25, 0.25, 0.5], [0.25, 0.25, 0.5]]],
+    }
+    assert [(layer["layer"], layer["entropy_bits"], layer["kl_to_final_bits"]) for layer in layers] == [
+        (0, 2.0, None),
+        (1, 2.0, 0.0),
+    ]
+    assert [(layer["candidates"][0]["rank"], layer["watched"][0]["text"]) for layer in layers] == [(1, "\t")] * 2
+
+
+async def test_layers_left_out_are_empty(tiers: Any) -> None:
+    answer = (await tiers.web.post("/api/layers", json={"token_ids": [7, 8]})).json()
+    assert tiers.engine.queries == [LayersQuery(token_ids=(7, 8))]
+    assert "tokens" not in answer["prompt"]
+    assert [answer[name] for name in ("contributions", "attention", "logit_difference")] == [[], [], None]
+    assert (answer["position"], len(answer["layers"][0]["candidates"])) == (1, 10)
+
+
 async def test_models(tiers: Any) -> None:
     facts = {"parameters": 1234, "device": "cpu", "dtype": "float32", "vocab_size": 256, "context_limit": 64}
     bundled = {"name": "bundled", "state": "ready", "is_default": True, "bytes_done": 0, "bytes_total": 0, "reason": ""}
-    marks = {"end_of_text_ids": [0, 4], "prefix_token_ids": [0]}
+    marks: dict[str, Any] = {"end_of_text_ids": [0, 4], "prefix_token_ids": [0], "layers": 0}
+    marks |= dict.fromkeys(("layers_refusal", "contrast_refusal", "attention_refusal"), "")
     bundled["facts"] = {**facts, "architecture": "FakeForCausalLM", **marks}
     assert (await tiers.web.get("/api/models")).json() == {"models": [bundled]}
     assert (await tiers.web.post("/api/models/load", json={"name": "bundled"})).json() == bundled

@@ -168,6 +168,28 @@ async def test_score_has_ranges_of_its_own(served: Any, body: bytes, field: str,
 @pytest.mark.parametrize(
     ("body", "field", "words"),
     [
+        (b"{}", "text", "exactly one of text and token_ids must be given"),
+        (prompt(top_k=101), "top_k", "top_k: must be an integer from 1 to 100, not 101"),
+        (prompt(position=-1), "position", "position: must be an integer from 0 to 2,147,483,647, not -1"),
+        (prompt(position=2**31), "position", "not 2147483648"),
+        (prompt(contrast=[1]), "contrast", "contrast: must be an array of exactly 2 integers from 0"),
+        (prompt(contrast=[1, 2, 3]), "contrast", "contrast: must be an array of exactly 2 integers from 0"),
+        (prompt(contrast=7), "contrast", "contrast: must be an array of exactly 2 integers from 0"),
+        (prompt(contrast=[1, -1]), "contrast", f"contrast[1]: {IDS}, not -1"),
+        (prompt(watch_token_ids=[1] * 33), "watch_token_ids", "an array of at most 32 integers"),
+        (prompt(temperature=101), "temperature", f"{T}, not 101"),
+        (prompt(include_attention=1), "include_attention", "include_attention: must be true or false, not 1"),
+        (prompt(top_p=0.5), "top_p", "top_p: unknown field; known fields are text, token_ids, model, position,"),
+    ],
+)
+async def test_layers_has_ranges_of_its_own(served: Any, body: bytes, field: str, words: str) -> None:
+    answer = await served.web.post("/api/layers", content=body, headers=JSON)
+    assert words in problem(answer, 400, "invalid_argument", field)
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "words"),
+    [
         (b"", None, "the body is empty"),
         (b"{}", "name", "name: required"),
         (b'{"name": ""}', "name", "name: must be a non-empty string"),
@@ -180,7 +202,7 @@ async def test_load_refuses(served: Any, body: bytes, field: str | None, words: 
     assert words in problem(answer, 400, "invalid_argument", field)
 
 
-@pytest.mark.parametrize("path", ["/api/next-token", "/api/score"])
+@pytest.mark.parametrize("path", ["/api/next-token", "/api/score", "/api/layers"])
 async def test_a_model_that_is_not_listed(served: Any, path: str) -> None:
     answer = await served.web.post(path, json={"text": "hi", "model": "someone/else"})
     assert "someone/else" in problem(answer, 404, "not_found")
@@ -191,7 +213,7 @@ async def test_loading_a_model_that_is_not_listed(served: Any) -> None:
     assert "someone/else" in problem(answer, 404, "not_found")
 
 
-@pytest.mark.parametrize("path", ["/api/next-token", "/api/score"])
+@pytest.mark.parametrize("path", ["/api/next-token", "/api/score", "/api/layers"])
 @pytest.mark.parametrize(
     ("failure", "status", "code", "field", "words"),
     [

@@ -130,6 +130,40 @@ async def test_a_full_queue_and_a_model_that_failed() -> None:
             assert (await ask(99)).status_code == 200
 
 
+def test_layers_end_in_the_next_token_and_tell_where_it_comes_from(web: httpx.Client) -> None:
+    text = "Once upon a time there was a little"
+    shown = web.post("/api/next-token", json={"text": text, "top_k": 5, "include_prompt_tokens": True}).json()
+    ids = [token["token_id"] for token in shown["prompt"]["tokens"]]
+    contrast = [candidate["token_id"] for candidate in shown["candidates"][:2]]
+    asked = {"token_ids": ids, "top_k": 5, "contrast": contrast, "watch_token_ids": contrast}
+    told = web.post("/api/layers", json={**asked, "include_attention": True}).json()
+    (facts,) = [model["facts"] for model in web.get("/api/models").json()["models"] if model["name"] == told["model"]]
+    assert [layer["layer"] for layer in told["layers"]] == list(range(facts["layers"] + 1))
+    last = told["layers"][-1]
+    for found, expected in zip(last["candidates"], shown["candidates"], strict=True):
+        assert (found["token_id"], found["rank"]) == (expected["token_id"], expected["rank"])
+        assert found["probability"] == pytest.approx(expected["probability"], abs=1e-4)
+    assert last["entropy_bits"] == pytest.approx(shown["entropy_bits"], abs=1e-3)
+    assert last["kl_to_final_bits"] == 0
+    difference = shown["candidates"][0]["logit"] - shown["candidates"][1]["logit"]
+    assert told["logit_difference"] == pytest.approx(difference, abs=1e-3)
+    shares = [part["logit_difference"] for part in told["contributions"]]
+    assert sum(shares) == pytest.approx(told["logit_difference"], abs=1e-4)
+    leads = [layer["candidates"][0]["token_id"] == contrast[0] for layer in told["layers"]]
+    first = told["commitment"]["top1_layer"]
+    assert all(leads[first:])
+    assert first == 0 or not leads[first - 1]
+    for head in (head for block in told["attention"] for head in block):
+        assert len(head) == len(ids)
+        assert sum(head) == pytest.approx(1, abs=1e-5)
+    earlier = web.post("/api/layers", json={"token_ids": ids, "position": 3}).json()
+    direct = web.post("/api/next-token", json={"token_ids": ids[:4]}).json()
+    assert earlier["position"] == 3
+    assert [each["token_id"] for each in earlier["layers"][-1]["candidates"]] == [
+        each["token_id"] for each in direct["candidates"]
+    ]
+
+
 def test_the_contract_holds_under_fuzzing(real: str, tmp_path: Path) -> None:
     """Schemathesis reads our OpenAPI file and sends what it allows and what it forbids.
 
@@ -147,5 +181,5 @@ def test_the_contract_holds_under_fuzzing(real: str, tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     counted = re.findall(r"gateway_requests_total\{(.*)\}", httpx.get(f"{real}/metrics").text)
     answered = [dict(re.findall(r'(\w+)="([^"]*)"', labels)) for labels in counted]
-    for route in ("/api/next-token", "/api/score"):
+    for route in ("/api/next-token", "/api/score", "/api/layers"):
         assert {"200", "400", "404", "415"} <= {one["code"] for one in answered if one["route"] == route}

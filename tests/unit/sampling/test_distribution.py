@@ -255,3 +255,22 @@ def test_minus_infinity_rules_a_token_out() -> None:
 def test_output_that_is_no_distribution_is_an_error(logits: list[float], temperature: float) -> None:
     with pytest.raises(ComputeFailed, match="NaN or infinite logits"):
         Distribution(row(*logits), temperature)
+
+
+def test_divergence_is_that_of_the_definition() -> None:
+    logits = torch.tensor([[0.0, 1.5, -2.0, 3.0], [1.0, 1.0, 0.5, -4.0]])
+    some, others = (Distribution(row, 1.0) for row in logits)
+    p, q = logits.double().softmax(-1)
+    assert some.kl_bits(others) == pytest.approx(float((p * (p / q).log2()).sum()), abs=1e-9)
+    assert others.kl_bits(some) == pytest.approx(float((q * (q / p).log2()).sum()), abs=1e-9)
+    assert some.kl_bits(some) == some.kl_bits(Distribution(logits[0], 1.0)) == 0
+
+
+def test_divergence_where_tokens_are_excluded() -> None:
+    some = Distribution(torch.tensor([0.0, 0.0, -math.inf]), 1.0)
+    every = Distribution(torch.tensor([0.0, 0.0, 0.0]), 1.0)
+    assert some.kl_bits(every) == pytest.approx(math.log2(1.5))
+    assert every.kl_bits(some) == math.inf
+    assert some.kl_bits(Distribution(torch.tensor([0.0, 1.0, -math.inf]), 1.0)) < 1
+    greedy = Distribution(torch.tensor([0.0, 1.0, 2.0]), 0)
+    assert greedy.kl_bits(Distribution(torch.tensor([0.0, 1.0, 2.0]), 1.0)) > 0

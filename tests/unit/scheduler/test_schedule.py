@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from workers import FakeExecutor
 
-from inference_server.scheduler.schedule import schedule
-from inference_server.sequence import Limits, Sequence
+from inference_server.scheduler.schedule import candidates, schedule
+from inference_server.sequence import Limits, Sequence, Trace
 
-LIMITS = Limits(prefill_tokens=100, score_tokens=40)
+LIMITS = Limits(prefill_tokens=100, score_tokens=40, head_rows=20)
 EXECUTOR = FakeExecutor("any", list)
 
 
@@ -26,6 +26,15 @@ def score(size: int, described: int, cached: int) -> Sequence[Any]:
     outputs = list(range(described))
     return Sequence(
         tuple(range(size)), EXECUTOR, lambda _, rows: rows, every_row=True, outputs=outputs, num_cached_tokens=cached
+    )
+
+
+def trace(size: int, cached: int, described: int | None = None) -> Sequence[Any]:
+    """Of 31 layers, `described` of which are told; None: before its states are there."""
+    found = Trace(31, states=None if described is None else [0] * 31)
+    outputs = [0] * (described or 0)
+    return Sequence(
+        tuple(range(size)), EXECUTOR, lambda _, rows: rows, trace=found, outputs=outputs, num_cached_tokens=cached
     )
 
 
@@ -61,10 +70,28 @@ def test_prompts_share_a_step(lengths: list[int], counts: dict[int, int]) -> Non
         ([score(90, 80, 80)], {0: 10}),
         ([score(90, 80, 50)], {0: 30}),  # evicted tokens come first, by themselves
         ([score(90, 80, 20)], {0: 40}),
+        ([trace(500, 10)], {0: 100}),
+        ([trace(90, 10)], {0: 79}),  # all but the last token,
+        ([trace(90, 89)], {0: 1}),  # which goes by itself,
+        ([trace(90, 89, 0)], {0: 20}),  # and then its states
+        ([trace(90, 89, 20)], {0: 11}),
     ],
 )
 def test_what_goes_alone(matched: list[Sequence[Any]], counts: dict[int, int]) -> None:
     assert {matched.index(sequence): count for sequence, count in schedule(matched, LIMITS)} == counts
+
+
+def test_a_trace_that_needs_a_pass_of_its_own_gets_one() -> None:
+    alone = trace(90, 0)
+    alone.single_pass = True
+    assert schedule([alone], LIMITS) == [(alone, 90)]
+
+
+def test_traces_and_scores_share_no_step() -> None:
+    click, another = prompt(1), prompt(1)
+    waiting = [click, trace(90, 0), score(90, 0, 0), another]
+    assert candidates(waiting, 16) == [click, another]
+    assert candidates(waiting[1:], 16) == waiting[1:2]
 
 
 def test_a_step_of_one_token_still_goes_on() -> None:

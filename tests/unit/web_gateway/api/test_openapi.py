@@ -9,10 +9,11 @@ import msgspec
 import pytest
 from nexttoken.v1 import next_token_pb2 as pb
 
+from inference_server import layer_messages as layers
 from inference_server import messages as engine
 from inference_server import settings as inference
 from inference_server.api import channel_options
-from web_gateway import about, errors, messages
+from web_gateway import about, errors, layer_messages, messages
 from web_gateway.api import handlers, openapi
 from web_gateway.app import create_app
 from web_gateway.inference import channel_options as gateway_options
@@ -69,10 +70,18 @@ def test_ranges_are_those_of_the_inference_server() -> None:
     assert schema("NextTokenRequest", "draws")["maxItems"] == engine.MAX_DRAWS
     assert schema("NextTokenRequest", "parts")["maxItems"] == engine.MAX_PARTS
     assert schema("ScoreRequest", "top_k")["maximum"] == engine.MAX_ALTERNATIVES
+    assert schema("LayersRequest", "top_k")["maximum"] == layers.MAX_LAYER_TOP_K
+    assert schema("LayersRequest", "temperature")["maximum"] == engine.MAX_TEMPERATURE
+    assert schema("LayersRequest", "watch_token_ids")["maxItems"] == engine.MAX_WATCHED
 
 
 @pytest.mark.parametrize(
-    ("name", "query"), [("NextTokenRequest", engine.TopKQuery()), ("ScoreRequest", engine.ScoreQuery())]
+    ("name", "query"),
+    [
+        ("NextTokenRequest", engine.TopKQuery()),
+        ("ScoreRequest", engine.ScoreQuery()),
+        ("LayersRequest", layers.LayersQuery()),
+    ],
 )
 def test_defaults_are_those_of_the_inference_server(name: str, query: Any) -> None:
     properties = openapi.document()["components"]["schemas"][name]["properties"]
@@ -82,7 +91,12 @@ def test_defaults_are_those_of_the_inference_server(name: str, query: Any) -> No
 
 
 @pytest.mark.parametrize(
-    ("request_type", "message"), [(messages.NextTokenRequest, pb.TopKRequest), (messages.ScoreRequest, pb.ScoreRequest)]
+    ("request_type", "message"),
+    [
+        (messages.NextTokenRequest, pb.TopKRequest),
+        (messages.ScoreRequest, pb.ScoreRequest),
+        (layer_messages.LayersRequest, pb.LayersRequest),
+    ],
 )
 def test_every_field_of_a_question_travels(request_type: Any, message: Any) -> None:
     assert set(request_type.__struct_fields__) == set(message.DESCRIPTOR.fields_by_name)
@@ -98,6 +112,7 @@ def test_what_a_server_says_of_itself_arrives_whole(mine: Any, theirs: Any) -> N
     [
         (messages.NextTokenAnswer, pb.TopKResponse),
         (messages.ScoreAnswer, pb.ScoreResponse),
+        (layer_messages.LayersAnswer, pb.LayersResponse),
         (messages.ModelList, pb.WatchModelsResponse),
         (messages.ModelList, pb.ListModelsResponse),
         (messages.Model, pb.Model),
@@ -120,6 +135,9 @@ def test_every_state_has_a_word() -> None:
     known = {number for name, number in pb.ModelState.items() if name != "MODEL_STATE_UNSPECIFIED"}
     assert set(convert.MODEL_STATES) == known
     assert {*convert.MODEL_STATES.values(), "unknown"} == set(get_args(messages.ModelState))
+    parts = {number for name, number in pb.ModelPart.items() if name != "MODEL_PART_UNSPECIFIED"}
+    assert set(convert.MODEL_PARTS) == parts
+    assert {*convert.MODEL_PARTS.values(), "unknown"} == set(get_args(layer_messages.ModelPart))
 
 
 def test_every_struct_of_an_answer_is_in_the_file() -> None:
