@@ -36,11 +36,12 @@ export function mountDice(root, dice, verbs) {
     if (good) verbs.setDice({ seed: seed.valueAsNumber, fresh: false });
   });
 
-  // Any action stops generating, except its own button and the speed.
+  // Any action stops generating, except its own buttons and the speed.
   const onHand = (/** @type {Event} */ event) => {
-    const [onWrite, onPace] = [write, pace].map((each) => each.contains(/** @type {Node} */ (event.target)));
+    const target = /** @type {Element | null} */ (event.target instanceof Element ? event.target : null);
+    const [onWrite, onPace] = [target?.closest("[data-verb=write]"), target === pace];
     const key = event instanceof KeyboardEvent ? event.key : null;
-    const own = key === null ? onWrite || onPace : key === "w" || (onWrite && PRESSES.test(key)) || (onPace && SLIDES.test(key));
+    const own = key === null ? Boolean(onWrite) || onPace : key === "w" || (onWrite && PRESSES.test(key)) || (onPace && SLIDES.test(key));
     if (writing && !own) verbs.stop();
   };
   for (const name of ["pointerdown", "keydown"]) document.addEventListener(name, onHand, { capture: true });
