@@ -100,6 +100,7 @@ def test_it_is_appended_by_no_click_no_key_and_no_focus(page: Page) -> None:
         page.locator("#temperature").fill("0.9" if page.locator("#temperature").input_value() == "1" else "1")
         expect(said(page)).to_be_hidden()
         settled(page)
+    rows(page).first.focus()  # single keys act nowhere inside a field
     page.keyboard.press("m")
     expect(page.locator("#text")).to_have_value(TEXT + RIVAL)
     settled(page)
@@ -108,6 +109,7 @@ def test_it_is_appended_by_no_click_no_key_and_no_focus(page: Page) -> None:
 def test_the_dice_say_that_they_fell_on_none(page: Page) -> None:
     page.locator("#temperature").fill("0")
     settled(page)
+    rows(page).first.focus()
     page.keyboard.press("r")
     expect(said(page)).to_contain_text(f": {NAME}, rank 1, 100")
     expect(said(page)).to_have_text(f"The dart landed on {NAME}, so nothing was appended.")
