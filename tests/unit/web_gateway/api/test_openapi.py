@@ -7,10 +7,11 @@ import msgspec
 import pytest
 from nexttoken.v1 import next_token_pb2 as pb
 
+from inference_server import generate_messages as generating
 from inference_server import messages as engine
 from inference_server import settings as inference
 from inference_server.api import channel_options
-from web_gateway import about, errors, messages
+from web_gateway import about, errors, generate_messages, messages
 from web_gateway.api import handlers, openapi
 from web_gateway.app import create_app
 from web_gateway.inference import channel_options as gateway_options
@@ -66,8 +67,27 @@ def test_ranges_are_those_of_the_inference_server() -> None:
     assert schema("ScoreRequest", "top_k")["maximum"] == engine.MAX_ALTERNATIVES
 
 
+def test_ranges_of_generate_are_those_of_the_inference_server() -> None:
+    for field, most in (
+        ("max_tokens", generating.MAX_NEW_TOKENS),
+        ("seed", generating.MAX_SEED),
+        ("n", generating.MAX_CONTINUATIONS),
+        ("top_k", engine.MAX_ALTERNATIVES),
+    ):
+        assert schema("GenerateRequest", field)["maximum"] == most
+    assert schema("GenerateRequest", "stop")["maxItems"] == generating.MAX_STOPS
+    assert schema("GenerateRequest", "stop_token_ids")["maxItems"] == generating.MAX_STOP_TOKENS
+    assert schema("GenerateRequest", "resume")["maxItems"] == generating.MAX_CONTINUATIONS
+    assert schema("GeneratedSoFar", "index")["maximum"] == generating.MAX_CONTINUATIONS - 1
+
+
 @pytest.mark.parametrize(
-    ("name", "query"), [("NextTokenRequest", engine.TopKQuery()), ("ScoreRequest", engine.ScoreQuery())]
+    ("name", "query"),
+    [
+        ("NextTokenRequest", engine.TopKQuery()),
+        ("ScoreRequest", engine.ScoreQuery()),
+        ("GenerateRequest", generating.GenerateQuery()),
+    ],
 )
 def test_defaults_are_those_of_the_inference_server(name: str, query: Any) -> None:
     properties = openapi.document()["components"]["schemas"][name]["properties"]
@@ -77,7 +97,13 @@ def test_defaults_are_those_of_the_inference_server(name: str, query: Any) -> No
 
 
 @pytest.mark.parametrize(
-    ("request_type", "message"), [(messages.NextTokenRequest, pb.TopKRequest), (messages.ScoreRequest, pb.ScoreRequest)]
+    ("request_type", "message"),
+    [
+        (messages.NextTokenRequest, pb.TopKRequest),
+        (messages.ScoreRequest, pb.ScoreRequest),
+        (generate_messages.GenerateRequest, pb.GenerateRequest),
+        (generate_messages.GeneratedSoFar, pb.GeneratedSoFar),
+    ],
 )
 def test_every_field_of_a_question_travels(request_type: Any, message: Any) -> None:
     assert set(request_type.__struct_fields__) == set(message.DESCRIPTOR.fields_by_name)
@@ -97,6 +123,9 @@ def test_what_a_server_says_of_itself_arrives_whole(mine: Any, theirs: Any) -> N
         (messages.ModelList, pb.ListModelsResponse),
         (messages.Model, pb.Model),
         (about.ServerInfo, pb.InfoResponse),
+        (generate_messages.GenerateStart, pb.GenerateStart),
+        (generate_messages.GeneratedToken, pb.GeneratedToken),
+        (generate_messages.GenerateFinish, pb.GenerateFinish),
     ],
 )
 def test_every_field_of_an_answer_is_found_in_its_message(struct: Any, message: Any) -> None:
@@ -117,8 +146,25 @@ def test_every_state_has_a_word() -> None:
     assert {*convert.MODEL_STATES.values(), "unknown"} == set(get_args(messages.ModelState))
 
 
+def test_every_event_of_a_stream_has_a_struct() -> None:
+    events = pb.GenerateResponse.DESCRIPTOR.oneofs_by_name["event"].fields
+    assert [event.name for event in events] == list(convert.GENERATE_EVENTS)
+
+
+def test_every_reason_to_finish_has_a_word() -> None:
+    known = {number for name, number in pb.FinishReason.items() if name != "FINISH_REASON_UNSPECIFIED"}
+    assert set(convert.FINISH_REASONS) == known
+    hint = get_type_hints(generate_messages.GenerateFinish)["finish_reason"]
+    assert {*convert.FINISH_REASONS.values(), "unknown"} == set(get_args(hint))
+    assert set(convert.FINISH_REASONS.values()) == {reason.value for reason in generating.FinishReason}
+
+
 def test_every_struct_of_an_answer_is_in_the_file() -> None:
-    kinds = {kind for module in (messages, about) for _, kind in inspect.getmembers(module, inspect.isclass)}
+    kinds = {
+        kind
+        for module in (messages, generate_messages, about)
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+    }
     structs = {kind for kind in kinds if issubclass(kind, msgspec.Struct) and kind is not Settings}
     names = {kind.__name__ for kind in structs - {msgspec.Struct, messages.PromptRequest}}
     assert names == set(openapi.document()["components"]["schemas"])
@@ -128,7 +174,8 @@ def test_handlers_ask_the_client_only_for_what_it_has() -> None:
     source = inspect.getsource(handlers)
     asked = {part.split("(")[0] for part in source.split("request.state.inference.")[1:]}
     assert asked
-    assert all(inspect.iscoroutinefunction(getattr(client.InferenceClient, name)) for name in asked)
+    methods = [getattr(client.InferenceClient, name) for name in asked]
+    assert all(inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method) for method in methods)
     assert get_type_hints(client.connect)["settings"] is Settings
 
 
