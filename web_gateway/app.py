@@ -39,6 +39,7 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
     reading = [*rate_limited, *in_flight]
     posting = [*rate_limited, Middleware(Bodies(settings, metrics.refused).through), *in_flight]
     asking = [*posting, Middleware(limits.Patience(metrics.refused).through)]
+    streaming = [*asking, Middleware(limits.StreamGate(settings, metrics.refused).through)]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -60,6 +61,7 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
             Route("/next-token", handlers.next_token, methods=["POST"], middleware=asking),
             Route("/score", handlers.score, methods=["POST"], middleware=asking),
             Route("/layers", handlers.layers, methods=["POST"], middleware=asking),
+            Route("/generate", handlers.generate, methods=["POST"], middleware=streaming),
             Route("/models", handlers.models, middleware=reading),
             Route("/models/events", handlers.model_events, middleware=cancelled),
             Route("/models/load", handlers.load_model, methods=["POST"], middleware=posting),

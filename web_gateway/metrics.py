@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
-REASONS = ("host", "rate", "requests", "early", "connections", "bodies", "share")
+REASONS = ("host", "rate", "requests", "early", "connections", "bodies", "streams", "share")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -40,10 +41,18 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._streams = Gauge("nexttoken_gateway_streams", "Streamed answers under way.", registry=self.registry)
+        self._stream_ends = Counter(
+            "nexttoken_gateway_stream_ends",
+            "Streamed answers by how they ended: done, left (the client disconnected) or an error's code.",
+            ["route", "end"],
+            registry=self.registry,
+        )
         self._refusals = Counter(
             "nexttoken_gateway_refusals",
             "Rejected by reason: host, rate, requests (too many in flight), early (before Retry-After), connections,"
-            " bodies (too much memory in long bodies) or share (one client's limit on any of these).",
+            " bodies (too much memory in long bodies), streams (too many streamed answers) or share (one client's limit"
+            " on any of these).",
             ["reason"],
             registry=self.registry,
         )
@@ -58,6 +67,14 @@ class Metrics:
         """Counts one request. Unknown methods share one label, so clients can't grow the registry."""
         self._requests.labels(route, method if method in METHODS else "other", str(code)).inc()
         self._seconds.labels(route).observe(seconds)
+
+    def streaming(self) -> AbstractContextManager[object]:
+        """Counts a streamed answer as under way."""
+        return self._streams.track_inprogress()
+
+    def streamed(self, route: str, end: str) -> None:
+        """Counts a streamed answer that ended."""
+        self._stream_ends.labels(route, end).inc()
 
     def text(self) -> bytes:
         """All metrics in the Prometheus text format."""

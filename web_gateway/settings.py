@@ -35,6 +35,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = ""
     allow_plaintext: Annotated[bool, Meta(description="`1`: allow unencrypted gRPC beyond this machine")] = False
     timeout_s: Annotated[float, Meta(gt=0, le=600, description="maximum seconds per request, then 504")] = 30.0
+    stream_s: Annotated[
+        float, Meta(gt=0, le=600, description="maximum seconds per streamed answer, then an `error` event")
+    ] = 600.0
+    max_streams: Annotated[int, Meta(ge=1, description="maximum streamed answers at a time; more are refused")] = 64
+    client_streams: Annotated[int, Meta(ge=1, description="maximum streamed answers at a time per client address")] = 16
     max_body_bytes: Annotated[int, Meta(ge=1, description="maximum length of a request body, in bytes")] = 1_100_000
     max_requests: Annotated[int, Meta(ge=1, description="maximum concurrent API requests; more are refused")] = 256
     max_connections: Annotated[

@@ -1,15 +1,22 @@
 """Protobuf messages to plain values and back, field by field of the same name."""
 
-from collections.abc import MutableSequence
+from collections.abc import Callable, MutableSequence
 from typing import Any, TypeVar
 
 import msgspec
+from google.protobuf.message import Message
 from nexttoken.v1 import next_token_pb2 as pb
 
-from inference_server import layer_messages, messages
+from inference_server import generate_messages, layer_messages, messages
 from inference_server.models.registry import ModelStatus
 
-Q = TypeVar("Q", messages.TopKQuery, messages.ScoreQuery, layer_messages.LayersQuery)
+Q = TypeVar("Q")
+
+READERS: dict[type[Message], Callable[[Any], Any]] = {  # of messages within a request
+    pb.TokenIds: lambda message: tuple(message.ids),
+    pb.PromptParts: lambda message: tuple(map(read_part, message.parts)),
+    pb.GeneratedSoFar: lambda message: generate_messages.GeneratedSoFar(message.index, tuple(message.token_ids)),
+}
 
 
 def to_fields(value: Any) -> dict[str, Any]:
@@ -18,17 +25,16 @@ def to_fields(value: Any) -> dict[str, Any]:
     return fields
 
 
-def read_query(query: type[Q], request: pb.TopKRequest | pb.ScoreRequest | pb.LayersRequest) -> Q:
+def read_query(query: type[Q], request: Message) -> Q:
     """A request as a query; fields that the request leaves unset keep the query's defaults."""
-    fields = {field.name: value for field, value in request.ListFields() if field.name != "model"}
-    if "token_ids" in fields:
-        fields["token_ids"] = fields["token_ids"].ids
-    if "parts" in fields:
-        fields["parts"] = tuple(map(read_part, fields["parts"].parts))
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, MutableSequence) else value for name, value in fields.items()
-    }
-    return query(**values)
+    return query(**{field.name: read(value) for field, value in request.ListFields() if field.name != "model"})
+
+
+def read(value: Any) -> Any:
+    """A field's value as a plain one."""
+    if isinstance(value, MutableSequence):
+        return tuple(map(read, value))
+    return READERS[type(value)](value) if isinstance(value, Message) else value
 
 
 def read_part(part: pb.PromptPart) -> str | tuple[int, ...]:
@@ -89,6 +95,19 @@ def write_layers(model: str, answer: layer_messages.LayersAnswer) -> pb.LayersRe
         ],
         timings=to_fields(answer.timings),
     )
+
+
+def write_generate(model: str, event: generate_messages.GenerateEvent) -> pb.GenerateResponse:
+    """An event as its message."""
+    fields = to_fields(event)
+    match event:
+        case generate_messages.GenerateStart():
+            return pb.GenerateResponse(start=pb.GenerateStart(model=model, **fields))
+        case generate_messages.GeneratedToken():
+            return pb.GenerateResponse(token=pb.GeneratedToken(**fields))
+        case generate_messages.GenerateFinish():
+            fields["finish_reason"] = f"FINISH_REASON_{event.finish_reason.name}"
+            return pb.GenerateResponse(finish=pb.GenerateFinish(**fields))
 
 
 def write_model(model: ModelStatus) -> pb.Model:

@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health
 
-from inference_server.api.service import REQUEST_ID_KEY, STATUS, refuse
+from inference_server.api.calls import REQUEST_ID_KEY, STATUS, refuse
 from inference_server.errors import Overloaded
 from service_kit import logs
 

@@ -1,18 +1,22 @@
 """One model's requests: validate, encode, schedule, describe. Knows neither gRPC nor threads nor torch."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from collections.abc import Sequence as Tokens
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from inference_server.engine import gguf_folder
+from inference_server.engine.generate import Generation
 from inference_server.engine.layers import Layers, check_attention, check_layers, up_to
+from inference_server.engine.one_ahead import one_ahead
 from inference_server.engine.score import Score, candidate
-from inference_server.engine.validation import check_ids, check_length, check_score, check_top_k
+from inference_server.engine.validation import check_generate, check_ids, check_length, check_score, check_top_k
 from inference_server.errors import InvalidField
+from inference_server.generate_messages import GenerateEvent, GenerateQuery
 from inference_server.host import memory, openmp
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.layer_messages import Layer, LayersAnswer, LayersQuery
@@ -39,6 +43,16 @@ from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 LONG_TEXT = 2_000  # characters; longer texts are encoded beside the event loop
 UNTIMED = Timings(0.0, 0.0, 0.0, 0.0)
+
+
+class Question(Protocol):
+    """A query about a prompt; one of these is None."""
+
+    @property
+    def text(self) -> str | None: ...
+
+    @property
+    def token_ids(self) -> Tokens[int] | None: ...
 
 
 class Engine:
@@ -128,9 +142,29 @@ class Engine:
         answer = layers.answer(sequence, ids, self.facts, capped=insight.capped)
         return replace(answer, timings=_timings(arrived, tokenize_s, sequence))
 
-    async def _encode(
-        self, query: TopKQuery | ScoreQuery | LayersQuery, permit: Permit, deadline: float | None
-    ) -> tuple[Ids, float]:
+    async def generate(
+        self, query: GenerateQuery, deadline: float | None, client: Client = NOBODY
+    ) -> AsyncGenerator[GenerateEvent, None]:
+        """Continues a prompt; yields each token as it comes, and computes at most one step ahead of the reader.
+
+        Holds one permit, however many continuations there are. Raises as top_k does, also after the first events.
+        """
+        check_generate(query, self.facts.vocab_size, self._max_text_bytes)
+        with self._scheduler.admit(client, stream=True) as permit:
+            ids, tokenize_s = await self._encode(query, permit, deadline)
+            generation = Generation(query, ids, self.facts, self._tokenizer)
+            sequence = partial(self._sequence, permit, deadline)
+            steps = one_ahead(generation.steps(sequence, self._scheduler.run, tokenize_s))
+            async with aclosing(steps):
+                async for events in steps:
+                    for event in events:
+                        yield event
+
+    def _sequence(self, permit: Permit, deadline: float | None, ids: Ids, describe: Any) -> Sequence[Any]:
+        """One that nobody clicks on: nothing is prefetched after it."""
+        return Sequence(ids, self.executor, describe, permit, deadline, prefetch=False)
+
+    async def _encode(self, query: Question, permit: Permit, deadline: float | None) -> tuple[Ids, float]:
         """A validated query's prompt as ids of this model, and the seconds spent on its text."""
         started = time.monotonic()
         field, length, encode = self._prompt(query)
@@ -146,7 +180,7 @@ class Engine:
         check_ids(field, ids, self.facts.vocab_size)
         return ids, spent_s
 
-    def _prompt(self, query: TopKQuery | ScoreQuery | LayersQuery) -> tuple[str, int, Callable[[], Tokens[int]]]:
+    def _prompt(self, query: Question) -> tuple[str, int, Callable[[], Tokens[int]]]:
         """The field of the prompt, how many characters of text it holds, and how to get its ids."""
         parts = query.parts if isinstance(query, TopKQuery) else None
         if parts is not None:

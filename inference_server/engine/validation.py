@@ -3,6 +3,15 @@
 from collections.abc import Sequence
 
 from inference_server.errors import InvalidField
+from inference_server.generate_messages import (
+    MAX_CONTINUATIONS,
+    MAX_NEW_TOKENS,
+    MAX_SEED,
+    MAX_STOP_BYTES,
+    MAX_STOP_TOKENS,
+    MAX_STOPS,
+    GenerateQuery,
+)
 from inference_server.messages import (
     MAX_ALTERNATIVES,
     MAX_DRAWS,
@@ -24,11 +33,7 @@ def check_top_k(query: TopKQuery, vocab_size: int, max_text_bytes: int) -> None:
     else:
         check_parts(query, vocab_size, max_text_bytes)
     check_count("top_k", query.top_k, 1, MAX_TOP_K, vocab_size)
-    check_temperature(query.temperature)
-    if not 0 < query.top_p <= 1:
-        raise InvalidField("top_p", f"must be above 0 and at most 1, got {query.top_p!r}")
-    if not 0 <= query.min_p <= 1:
-        raise InvalidField("min_p", f"must be from 0 to 1, got {query.min_p!r}")
+    check_sampling(query.temperature, query.top_p, query.min_p)
     check_watched(query.watch_token_ids, vocab_size)
     if len(query.draws) > MAX_DRAWS:
         raise InvalidField("draws", f"must be at most {MAX_DRAWS:,} numbers, got {len(query.draws):,}")
@@ -41,6 +46,64 @@ def check_score(query: ScoreQuery, vocab_size: int, max_text_bytes: int) -> None
     """All of a ScoreQuery that can be checked without the tokenizer."""
     check_prompt(query.text, query.token_ids, vocab_size, max_text_bytes)
     check_count("top_k", query.top_k, 0, MAX_ALTERNATIVES, vocab_size)
+
+
+def check_generate(query: GenerateQuery, vocab_size: int, max_text_bytes: int) -> None:
+    """All of a GenerateQuery that can be checked without the tokenizer."""
+    check_prompt(query.text, query.token_ids, vocab_size, max_text_bytes)
+    check_range("max_tokens", query.max_tokens, 1, MAX_NEW_TOKENS)
+    check_sampling(query.temperature, query.top_p, query.min_p)
+    if query.seed is not None:
+        check_range("seed", query.seed, 0, MAX_SEED)
+    check_range("n", query.n, 1, MAX_CONTINUATIONS)
+    check_count("top_k", query.top_k, 0, MAX_ALTERNATIVES, vocab_size)
+    if len(query.stop) > MAX_STOPS:
+        raise InvalidField("stop", f"must be at most {MAX_STOPS} texts, got {len(query.stop):,}")
+    for at, text in enumerate(query.stop):
+        if not 1 <= (size := len(text.encode(errors="surrogatepass"))) <= MAX_STOP_BYTES:
+            raise InvalidField("stop", f"must be texts of 1 to {MAX_STOP_BYTES} bytes, got {size:,} at index {at}")
+    stop_ids = query.stop_token_ids or ()
+    if len(stop_ids) > MAX_STOP_TOKENS:
+        raise InvalidField("stop_token_ids", f"must be at most {MAX_STOP_TOKENS} ids, got {len(stop_ids):,}")
+    check_ids("stop_token_ids", stop_ids, vocab_size)
+    check_resume(query, vocab_size)
+
+
+def check_resume(query: GenerateQuery, vocab_size: int) -> None:
+    """Different continuations of this query, none of which has all its tokens; and the ids and the seed of theirs."""
+    seen: set[int] = set()
+    for each in query.resume:
+        if not 0 <= each.index < query.n:
+            raise InvalidField("resume", f"index must be from 0 to {query.n - 1} (n = {query.n}), got {each.index:,}")
+        if each.index in seen:
+            raise InvalidField("resume", f"continuation {each.index} is given twice")
+        seen.add(each.index)
+        if len(each.token_ids) >= query.max_tokens:
+            count = len(each.token_ids)
+            raise InvalidField(
+                "resume",
+                f"continuation {each.index} has {count:,} of at most {query.max_tokens:,} tokens; leave it out",
+            )
+        check_ids("resume", each.token_ids, vocab_size)
+    if query.resume and query.seed is None and query.temperature:
+        raise InvalidField("resume", "needs the seed of the stream that broke off")
+    if query.resume and query.token_ids is None:
+        raise InvalidField("resume", "needs the prompt as token_ids, as the stream that broke off began")
+
+
+def check_sampling(temperature: float, top_p: float, min_p: float) -> None:
+    """Temperature and filters."""
+    check_temperature(temperature)
+    if not 0 < top_p <= 1:
+        raise InvalidField("top_p", f"must be above 0 and at most 1, got {top_p!r}")
+    if not 0 <= min_p <= 1:
+        raise InvalidField("min_p", f"must be from 0 to 1, got {min_p!r}")
+
+
+def check_range(field: str, number: int, least: int, most: int) -> None:
+    """A whole number within bounds."""
+    if not least <= number <= most:
+        raise InvalidField(field, f"must be from {least:,} to {most:,}, got {number:,}")
 
 
 def check_prompt(text: str | None, token_ids: Sequence[int] | None, vocab_size: int, max_text_bytes: int) -> None:

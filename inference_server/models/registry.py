@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from inference_server import errors
+from inference_server.generate_messages import GenerateEvent, GenerateQuery
 from inference_server.layer_messages import LayersAnswer, LayersQuery
 from inference_server.messages import NOBODY, Client, ModelFacts, ScoreAnswer, ScoreQuery, TopKAnswer, TopKQuery
 from inference_server.models import bundled
@@ -74,6 +75,9 @@ class Engine(Protocol):
     async def score(self, query: ScoreQuery, deadline: float | None, client: Client = NOBODY) -> ScoreAnswer: ...
 
     async def layers(self, query: LayersQuery, deadline: float | None, client: Client = NOBODY) -> LayersAnswer: ...
+    def generate(
+        self, query: GenerateQuery, deadline: float | None, client: Client = NOBODY
+    ) -> AsyncGenerator[GenerateEvent, None]: ...
 
 
 class Cancelled(Exception):

@@ -36,6 +36,17 @@ class Metrics:
             "calls", "Finished calls by RPC, model and gRPC status code.", ("rpc", "model", "code")
         )
         self._tokens = self._counter("tokens", "Prompt tokens of answered calls.", ("rpc", "model"))
+        self._events = self._counter("stream_messages", "Messages sent by streaming calls.", ("rpc", "model"))
+        self._waits = Histogram(
+            PREFIX + "stream_wait_seconds",
+            "Seconds that a streaming call waited for its next message to be computed.",
+            ["rpc", "model"],
+            buckets=SECONDS_BUCKETS,
+            registry=self._registry,
+        )
+        self._finishes = self._counter(
+            "continuations", "Generated continuations by reason of their end.", ("model", "finish_reason")
+        )
         self._unauthenticated = self._counter("unauthenticated", "Calls rejected for a missing or invalid token.")
         self._turned_away = self._counter("turned_away", "Calls rejected because too many were open.")
         self._phases = Histogram(
@@ -60,6 +71,15 @@ class Metrics:
         self._tokens.labels(rpc, model).inc(tokens)
         for phase in ("tokenize", "queue", "model", "total"):
             self._phases.labels(rpc, model, phase).observe(getattr(timings, f"{phase}_ms") / 1000)
+
+    def count_message(self, rpc: str, model: str, waited_s: float) -> None:
+        """One message of a stream."""
+        self._events.labels(rpc, model).inc()
+        self._waits.labels(rpc, model).observe(waited_s)
+
+    def count_finish(self, model: str, reason: str, count: int = 1) -> None:
+        """Continuations that ended for the same reason."""
+        self._finishes.labels(model, reason).inc(count)
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format; from any thread."""

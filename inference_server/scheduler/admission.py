@@ -1,4 +1,4 @@
-"""How many requests may be in flight: in all, per address, and per session of an address."""
+"""How many requests may be in flight: in all, per address, per session; half of each limit is open to streams."""
 
 import contextlib
 import threading
@@ -10,6 +10,8 @@ from inference_server.messages import Client
 from inference_server.sequence import Permit
 
 RETRY_AFTER_S = (0.1, 60.0)  # the shortest and the longest wait that a refused caller is told
+
+STREAM_SHARE = 0.5  # of each limit: streams last, and must leave room for clicks
 
 STOPPING = "the server is stopping; try again in a moment"
 
@@ -27,6 +29,7 @@ class Admission:
         self.session_limit = session_limit
         self.refused = 0  # so far
         self._addresses: dict[str, Counter[str]] = {}  # how many of each session
+        self._streams: dict[str, Counter[str]] = {}  # of these
         self._total = 0
         self._stopping = False
         self._on_empty: Callable[[], object] | None = None
@@ -44,21 +47,24 @@ class Admission:
             return sum(map(len, self._addresses.values()))
 
     @contextlib.contextmanager
-    def admit(self, client: Client, turn_s: float) -> Iterator[Permit]:
+    def admit(self, client: Client, turn_s: float, stream: bool = False) -> Iterator[Permit]:
         """A permit for one request; `turn_s` is how long a request computes, of late.
 
+        A stream's request is one whose answer comes in parts, for as long as its caller takes them.
         Raises Overloaded if all are taken, or the address's or session's share of them, with the time to retry after;
         Stopping after stop.
         """
         with self._lock:
             if self._stopping:
                 raise Stopping(STOPPING)
-            if full := self._full(client, turn_s):
+            if full := self._full(client, turn_s) or (self._full_of_streams(client, turn_s) if stream else None):
                 self.refused += 1
                 raise full
             self._addresses.setdefault(client.address, Counter())[client.session] += 1
+            if stream:
+                self._streams.setdefault(client.address, Counter())[client.session] += 1
             self._total += 1
-        permit = Permit(lambda: self._leave(client), client)
+        permit = Permit(lambda: self._leave(client, stream), client)
         try:
             yield permit
         finally:
@@ -91,18 +97,38 @@ class Admission:
             return Overloaded(words, _bounded(turn_s * len(self._addresses) * len(here)))
         return None
 
-    def _leave(self, client: Client) -> None:
+    def _full_of_streams(self, client: Client, turn_s: float) -> Overloaded | None:
+        """Why a client can't open another stream now; None if it can."""
+        here = self._streams.get(client.address, Counter[str]())
+        total = sum(each.total() for each in self._streams.values())
+        for whose, count, limit in (
+            ("this server is", total, self.limit),
+            ("this address is", here.total(), self.address_limit),
+            ("this session is", here[client.session] if client.session else 0, self.session_limit),
+        ):
+            if count >= max(1, int(limit * STREAM_SHARE)):
+                words = f"{whose} at its limit of {count} open streams; wait until one ends"
+                return Overloaded(words, _bounded(turn_s * self._total))
+        return None
+
+    def _leave(self, client: Client, stream: bool) -> None:
         with self._lock:
-            here = self._addresses[client.address]
-            here[client.session] -= 1
-            if not here[client.session]:
-                del here[client.session]
-            if not here:
-                del self._addresses[client.address]
+            _take_out(self._addresses, client)
+            if stream:
+                _take_out(self._streams, client)
             self._total -= 1
             on_empty = None if self._total else self._on_empty
         if on_empty:
             on_empty()
+
+
+def _take_out(addresses: dict[str, Counter[str]], client: Client) -> None:
+    here = addresses[client.address]
+    here[client.session] -= 1
+    if not here[client.session]:
+        del here[client.session]
+    if not here:
+        del addresses[client.address]
 
 
 def _bounded(seconds: float) -> float:

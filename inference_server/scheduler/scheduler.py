@@ -73,12 +73,12 @@ class Scheduler:
         )
 
     @contextlib.contextmanager
-    def admit(self, client: Client = NOBODY) -> Iterator[Permit]:
-        """A permit for one request of a client.
+    def admit(self, client: Client = NOBODY, stream: bool = False) -> Iterator[Permit]:
+        """A permit for one request of a client; `stream`: whose answer comes in parts, for as long as it takes.
 
         Raises Overloaded if all are taken or the client's share is, Stopping after close.
         """
-        with self._admission.admit(client, self._worker.mean_s) as permit:
+        with self._admission.admit(client, self._worker.mean_s, stream) as permit:
             yield permit
 
     async def aside(
@@ -104,18 +104,22 @@ class Scheduler:
                 raise Stopping(STOPPING) from None
             raise
 
-    async def run(self, sequence: Sequence[Any]) -> None:
-        """Returns once a sequence is done.
+    async def run(self, *sequences: Sequence[Any]) -> None:
+        """Returns once all these sequences of one request are done; they wait side by side, so they can share steps.
 
-        Raises DeadlineExpired at its deadline, Stopping at the end of close's grace period, and ComputeFailed if the
-        model fails on this sequence alone.
+        Raises DeadlineExpired at their deadline, Stopping at the end of close's grace period, and ComputeFailed if the
+        model fails on one of them alone.
         """
-        sequence.future = asyncio.get_running_loop().create_future()
-        self._worker.add(sequence)
+        loop = asyncio.get_running_loop()
+        futures = [loop.create_future() for _ in sequences]
+        for sequence, future in zip(sequences, futures, strict=True):
+            sequence.future = future
+        self._worker.add(*sequences)
         try:
-            await before(sequence.deadline, sequence.future)
+            await before(sequences[0].deadline, futures[0] if len(futures) == 1 else asyncio.gather(*futures))
         finally:
-            self._worker.abandon(sequence)
+            for sequence in sequences:
+                self._worker.abandon(sequence)
 
     def when_idle(self, work: Callable[[], bool]) -> None:
         """As Worker.when_idle."""

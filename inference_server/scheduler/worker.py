@@ -58,13 +58,14 @@ class Worker:
         """Sequences in the queue."""
         return len(self._waiting)
 
-    def add(self, sequence: Sequence[Any]) -> None:
-        """Queues a sequence, which holds its permit from now on. Raises Stopping after `end`."""
+    def add(self, *sequences: Sequence[Any]) -> None:
+        """Queues sequences, each of which holds its permit from now on. Raises Stopping after `end`."""
         with self._changed:
             if self._ended:
                 raise Stopping(STOPPING)
-            sequence.permit.hold()
-            self._waiting.add(sequence)
+            for sequence in sequences:
+                sequence.permit.hold()
+                self._waiting.add(sequence)
             self.watchdog.wait()
             self._changed.notify()
 

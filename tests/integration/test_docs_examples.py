@@ -18,7 +18,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from servers import ROOT, run_inference_server, server_process
 
-from inference_server.api.service import STATUS
+from inference_server.api.calls import STATUS
 from web_gateway.errors import ANSWERS
 
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, connect, ready, server_here, stub_of
 
 from inference_server.api.auth import trusts_callers
-from inference_server.api.service import host_of
+from inference_server.api.calls import host_of
 from inference_server.messages import Client
 from inference_server.settings import Settings
 

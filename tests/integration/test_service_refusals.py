@@ -12,7 +12,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S
 
 from inference_server import errors
-from inference_server.api.service import STATUS, answering
+from inference_server.api.calls import STATUS, answering
 
 HELLO = pb.TopKRequest(text="hi", top_k=2)
 

@@ -6,15 +6,25 @@ Its text is spelled in bytes: token i of 256 is byte i, and the next token is al
 import asyncio
 import math
 import time
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from inference_server import layer_messages, messages
 from inference_server.errors import InvalidField
+from inference_server.generate_messages import (
+    FinishReason,
+    GeneratedSoFar,
+    GeneratedToken,
+    GenerateEvent,
+    GenerateFinish,
+    GenerateQuery,
+    GenerateStart,
+)
 from inference_server.messages import NOBODY, Client
 from inference_server.stats import ModelStats
 
-Query = messages.TopKQuery | messages.ScoreQuery | layer_messages.LayersQuery
+Query = messages.TopKQuery | messages.ScoreQuery | layer_messages.LayersQuery | GenerateQuery
 
 VOCAB_SIZE = 256
 CONTEXT_LIMIT = 64
@@ -27,7 +37,10 @@ def candidate(token_id: int, rank: int, probability: float) -> messages.Candidat
 
 @dataclass
 class FakeEngine:
-    """Remembers its queries; answers them, raises `failure`, or waits for `gate`, whichever is set."""
+    """Remembers its queries; answers them, raises `failure`, or waits for `gate`, whichever is set.
+
+    A stream that has given `breaks_after` tokens raises `breaking`, or else waits for `gate`.
+    """
 
     facts: messages.ModelFacts = field(
         default_factory=lambda: messages.ModelFacts(
@@ -40,6 +53,10 @@ class FakeEngine:
     failure: BaseException | None = None
     gate: asyncio.Event | None = None
     finished: int = 0
+    breaks_after: int | None = None
+    breaking: BaseException | None = None
+    closed: int = 0
+    """Streams that are over, in whatever way."""
 
     @property
     def stats(self) -> ModelStats:
@@ -118,10 +135,41 @@ class FakeEngine:
             prompt_tokens=[candidate(i, 1, 1.0).token for i in ids] if query.include_prompt_tokens else (),
         )
 
+    async def generate(
+        self, query: GenerateQuery, deadline: float | None, client: Client = NOBODY
+    ) -> AsyncGenerator[GenerateEvent, None]:
+        """Every continuation counts on from the prompt's last byte."""
+        self.clients.append(client)
+        gate = None if self.breaks_after is None else self.gate
+        try:
+            ids = await self._admit(query, deadline)
+            yield GenerateStart(ids, 7 if query.seed is None else query.seed, CONTEXT_LIMIT)
+            so_far = query.resume or [GeneratedSoFar(index) for index in range(query.n)]
+            texts = {each.index: list(each.token_ids) for each in so_far}
+            given = 0
+            for _ in range(max(query.max_tokens - len(text) for text in texts.values())):
+                for index, text in texts.items():
+                    if given == self.breaks_after:
+                        if self.breaking is not None:
+                            raise self.breaking
+                        assert gate is not None
+                        await gate.wait()
+                    given += 1
+                    following = ((text or ids)[-1] + 1) % VOCAB_SIZE
+                    text.append(following)
+                    top = [candidate((following + step) % VOCAB_SIZE, step + 1, 0.5) for step in range(query.top_k)]
+                    yield GeneratedToken(index, candidate(following, 1, 0.5), top, 2.0)
+            timings = messages.Timings(0.1, 0.2, 0.3, 0.4)
+            for index, text in texts.items():
+                words = bytes(text).decode(errors="replace")
+                yield GenerateFinish(index, FinishReason.LENGTH, words, len(text), timings)
+        finally:
+            self.closed += 1
+
     async def _admit(self, query: Query, deadline: float | None) -> list[int]:
         self.queries.append(query)
         self.deadlines.append(deadline)
-        if self.gate is not None:
+        if self.gate is not None and self.breaks_after is None:
             await self.gate.wait()
         if self.failure is not None:
             raise self.failure

@@ -55,7 +55,7 @@ async def gateway_here(
 class ScriptedService(pb_grpc.NextTokenServiceServicer):
     """The contract's calls as a test wants them: each awaits `script`, with what was asked and the call's context.
 
-    A watch gives what `watch` yields.
+    A watch and other streams give what `watch` yields.
     """
 
     def __init__(self) -> None:
@@ -67,6 +67,10 @@ class ScriptedService(pb_grpc.NextTokenServiceServicer):
 
     async def Score(self, request: Any, context: Any) -> Any:
         return await self.script(request, context)
+
+    async def Generate(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        async for event in self.watch(request, context):
+            yield event
 
     async def ListModels(self, request: Any, context: Any) -> Any:
         return await self.script(request, context)

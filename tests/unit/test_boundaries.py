@@ -23,7 +23,7 @@ TIERS = {
         ("kvcache",),
         ("models",),
         ("host",),
-        ("sequence", "layer_messages"),
+        ("sequence", "layer_messages", "generate_messages"),
         ("messages", "stats", "errors", "settings"),
     ),
     "web_gateway": (
@@ -34,7 +34,7 @@ TIERS = {
         ("inference",),
         ("about", "metrics"),
         ("errors",),
-        ("layer_messages",),
+        ("layer_messages", "generate_messages"),
         ("messages", "settings"),
     ),
     "next_token_visualizer": (
@@ -79,6 +79,7 @@ LIBRARIES = {
         "errors": {"starlette", "msgspec"},
         "messages": {"msgspec"},
         "layer_messages": {"msgspec"},
+        "generate_messages": {"msgspec"},
         "settings": {"msgspec"},
     },
     "next_token_visualizer": {

@@ -3,7 +3,7 @@
 import pytest
 
 from inference_server import errors
-from inference_server.api.service import STATUS
+from inference_server.api.calls import STATUS
 from inference_server.errors import InvalidField, Overloaded, ServingError
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ServingError)]

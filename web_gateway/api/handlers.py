@@ -7,6 +7,8 @@ from starlette.responses import Response
 from web_gateway.api import openapi
 from web_gateway.api.feed import EventStream
 from web_gateway.api.schemas import parse, render
+from web_gateway.api.streams import lasting, stream
+from web_gateway.generate_messages import GenerateRequest
 from web_gateway.http import body
 from web_gateway.layer_messages import LayersRequest
 from web_gateway.messages import LoadRequest, NextTokenRequest, ScoreRequest, Status
@@ -33,6 +35,12 @@ async def layers(request: Request) -> Response:
     """How a prediction forms from layer to layer."""
     query = parse(body.taken(request), LayersRequest)
     return answer(await request.state.inference.layers(query, request.state.call))
+
+
+async def generate(request: Request) -> Response:
+    """The continuations of a prompt, token by token, as server-sent events."""
+    query = parse(body.taken(request), GenerateRequest)
+    return await stream(request, request.state.inference.generate(query, lasting(request)))
 
 
 async def models(request: Request) -> Response:

@@ -1,15 +1,19 @@
 """The HTTP API as an OpenAPI 3.1 document. The schemas are generated from the structs."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import msgspec
 
-from web_gateway import layer_messages, messages
+from web_gateway import generate_messages, layer_messages, messages
 from web_gateway.about import Info
 from web_gateway.errors import ANSWERS
+from web_gateway.inference.convert import GENERATE_EVENTS
 
 STRUCTS = (
+    generate_messages.GenerateRequest,
+    *GENERATE_EVENTS.values(),
     messages.NextTokenRequest,
     messages.NextTokenAnswer,
     messages.ScoreRequest,
@@ -26,6 +30,7 @@ PROMPTS = {
     messages.NextTokenRequest: ("text", "token_ids", "parts"),
     messages.ScoreRequest: ("text", "token_ids"),
     layer_messages.LayersRequest: ("text", "token_ids"),
+    generate_messages.GenerateRequest: ("text", "token_ids"),
 }
 """The fields of which a request has exactly one."""
 SUMMARY = {
@@ -88,6 +93,13 @@ def document() -> dict[str, Any]:
                     {"text": "Once upon a time", "top_k": 3},
                 )
             },
+            "/api/generate": {
+                "post": accepts(
+                    generate_messages.GenerateRequest,
+                    streams("The continuations of a prompt, token by token", GENERATE_EVENTS),
+                    {"text": "Once upon a time", "max_tokens": 20, "temperature": 0.8, "seed": 1},
+                )
+            },
             "/api/models": {"get": returns("Every model and its state", messages.ModelList, (429, *SERVING))},
             "/api/models/events": {"get": events()},
             "/api/models/load": {
@@ -127,6 +139,24 @@ def plain(summary: str, media_type: str, schema: dict[str, Any]) -> dict[str, An
     """An operation that returns one media type."""
     content = {media_type: {"schema": schema}}
     return {"summary": summary, "responses": {"200": {"description": summary, "content": content}}}
+
+
+def streams(summary: str, kinds: Mapping[str, type[msgspec.Struct]]) -> dict[str, Any]:
+    """An operation that returns server-sent events, or one of the usual error statuses before the first one.
+
+    OpenAPI 3.1 can't describe the events of a stream; `x-events` has the schema of the data of each, by name.
+    """
+    operation = plain(
+        f"{summary}, as server-sent events: `event:` is one of {', '.join(kinds)}, and `data:` one line of JSON. An "
+        "error after the first event is an `error` event with a Problem and ends the stream. Comments keep it open. A "
+        "client that leaves cancels the work; one that reads slowly slows it down.",
+        "text/event-stream",
+        {"type": "string"},
+    )
+    schemas = {name: reference(kind) for name, kind in kinds.items()} | {"error": reference(messages.Problem)}
+    operation["responses"]["200"]["content"]["text/event-stream"]["x-events"] = schemas
+    operation["responses"].update({str(status): failure(status) for status in sorted((*READING, 429))})
+    return operation
 
 
 def events() -> dict[str, Any]:

@@ -53,29 +53,44 @@ def reject_duplicates(pairs: list[tuple[str, Any]]) -> None:
 
 def invalid(error: msgspec.ValidationError, body: bytes | bytearray, kind: type[msgspec.Struct]) -> InvalidRequest:
     """The error for JSON that does not match the schema."""
-    if match := NOT_AN_OBJECT.fullmatch(str(error)):
-        return InvalidRequest(f"the body must be a JSON object, not {TYPES.get(match['kind'], match['kind'])}")
-    if match := UNKNOWN.fullmatch(str(error)):
-        known = ", ".join(kind.__struct_fields__)
-        return InvalidRequest(
-            f"{quoted_name(match['name'])}: unknown field; known fields are {known}", quoted_name(match["name"])
-        )
-    if match := MISSING.fullmatch(str(error)):
-        return InvalidRequest(f"{match['name']}: required", match["name"])
     match = FAULT.fullmatch(str(error))
-    if match is None or match["path"] is None:
-        return InvalidRequest(str(error), kind.__struct_fields__[0])
-    field, *at = re.split(r"[\[\]]+", match["path"])
-    root = lenient(body)
-    value = next((value for name, value in root if name == field), ...) if isinstance(root, Pairs) else ...
-    rule = schema(kind)["properties"][field]
-    for index in filter(None, at):
-        value = value[int(index)] if isinstance(value, list) else ...
-        rule = next(each["items"] for each in (rule, *rule.get("anyOf", ())) if "items" in each)
+    fault, path = (match["fault"], match["path"] or "") if match else (str(error), "")
+    if not path and (not_object := NOT_AN_OBJECT.fullmatch(fault)):
+        return InvalidRequest(
+            f"the body must be a JSON object, not {TYPES.get(not_object['kind'], not_object['kind'])}"
+        )
+    steps = re.findall(r"[^.\[\]]+", path)
+    rule, value = found(steps, kind, lenient(body))
+    inside = f"{path}." if path else ""
+    if unknown := UNKNOWN.fullmatch(fault):
+        name = quoted_name(unknown["name"])
+        known = ", ".join(rule["properties"])
+        return InvalidRequest(f"{inside}{name}: unknown field; known fields are {known}", steps[0] if steps else name)
+    if missing := MISSING.fullmatch(fault):
+        return InvalidRequest(f"{inside}{missing['name']}: required", steps[0] if steps else missing["name"])
+    if not path:
+        return InvalidRequest(fault, kind.__struct_fields__[0])
     actual = "" if value is ... else f", not {described(value)}"
     if rule.get("type") == "integer" and isinstance(value, float) and value.is_integer():
         actual += "; write it without a decimal point"
-    return InvalidRequest(f"{match['path']}: must be {allowed(rule)}{actual}", field)
+    return InvalidRequest(f"{path}: must be {allowed(rule)}{actual}", steps[0])
+
+
+def found(steps: list[str], kind: type[msgspec.Struct], value: object) -> tuple[dict[str, Any], object]:
+    """The rule and the value at a path of names and indices; `...` for a value that can't be found."""
+    rule = schema(kind)[kind.__name__]
+    for step in steps:
+        if isinstance(value, Pairs):
+            value = next((each for name, each in value if name == step), ...)
+        elif isinstance(value, list) and step.isdecimal():
+            value = value[int(step)]
+        else:
+            value = ...
+        holds = "items" if step.isdecimal() else "properties"
+        rule = next(each[holds] for each in (rule, *rule.get("anyOf", ())) if holds in each)
+        rule = rule if holds == "items" else rule[step]
+        rule = schema(kind)[rule["$ref"]] if "$ref" in rule else rule
+    return rule, value
 
 
 def malformed(error: Exception, body: bytes | bytearray, kind: type[msgspec.Struct]) -> InvalidRequest:
@@ -88,7 +103,7 @@ def malformed(error: Exception, body: bytes | bytearray, kind: type[msgspec.Stru
             return InvalidRequest(f"a field name {encoding_fault(body)}")
         for part in parts(value):
             if isinstance(part, Constant):
-                rule = schema(kind)["properties"].get(field)
+                rule = schema(kind)[kind.__name__]["properties"].get(field)
                 expected = "" if rule is None else f"; must be {allowed(rule)}"
                 return InvalidRequest(
                     f"{quoted_name(field)}: NaN and Infinity are not JSON{expected}", quoted_name(field)
@@ -174,21 +189,19 @@ def quoted(text: str) -> str:
 
 @cache
 def schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """The JSON schema of a struct."""
+    """The JSON schemas of a struct and of those in it, by name."""
     (_, components) = msgspec.json.schema_components([kind], ref_template="{name}")
-    found: dict[str, Any] = components[kind.__name__]
-    return found
+    return components
 
 
 def allowed(rule: dict[str, Any], many: bool = False) -> str:
     """What a schema allows, for error messages."""
     if "anyOf" in rule:
         return (" and " if many else " or ").join(allowed(each, many) for each in rule["anyOf"])
-    match rule["type"]:
-        case "string" if many:
-            return "strings"
+    match rule.get("type", "object"):
         case "string":
-            return "a non-empty string" if rule.get("minLength") else "a string"
+            one = "non-empty string" if rule.get("minLength") else "string"
+            return f"{one}s" if many else f"a {one}"
         case "boolean":
             return "true or false"
         case "array":
@@ -196,6 +209,8 @@ def allowed(rule: dict[str, Any], many: bool = False) -> str:
             size = f"{least}{rule['maxItems']:,} " if "maxItems" in rule else ""
             size = f"exactly {rule['minItems']:,} " if rule.get("minItems", 0) == rule.get("maxItems") else size
             return f"{'arrays' if many else 'an array'} of {size}{allowed(rule['items'], many=True)}"
+        case "object":
+            return "objects" if many else "an object"
         case kind:
             one = {"integer": "an integer", "number": "a number"}[kind]
             return f"{kind}s {limits(rule)}" if many else f"{one} {limits(rule)}"

@@ -98,17 +98,33 @@ class RequestGate:
 
     def through(self, app: ASGIApp) -> ASGIApp:
         """Wraps the app with the limit on requests in flight. Raises Overloaded."""
+        return placed(app, self.places, "The server is at capacity; try again in a second.")
 
-        async def placed(scope: Scope, receive: Receive, send: Send) -> None:
-            client = client_of(scope)
-            if not self.places.take(client):
-                raise errors.Overloaded("The server is at capacity; try again in a second.", ASK_AGAIN_S)
-            try:
-                await app(scope, receive, send)
-            finally:
-                self.places.give(client)
 
-        return placed
+class StreamGate:
+    """Limits streamed answers, in total and per client."""
+
+    def __init__(self, settings: Settings, refused: Refused) -> None:
+        self.places = Shares("streams", settings.max_streams, settings.client_streams, refused)
+
+    def through(self, app: ASGIApp) -> ASGIApp:
+        """Wraps the app. Raises Overloaded."""
+        return placed(app, self.places, "Too many answers are being streamed; try again when one has ended.")
+
+
+def placed(app: ASGIApp, places: Shares, words: str) -> ASGIApp:
+    """The app, each of whose requests takes one of these places until it ends. Raises Overloaded."""
+
+    async def holding(scope: Scope, receive: Receive, send: Send) -> None:
+        client = client_of(scope)
+        if not places.take(client):
+            raise errors.Overloaded(words, ASK_AGAIN_S)
+        try:
+            await app(scope, receive, send)
+        finally:
+            places.give(client)
+
+    return holding
 
 
 class Patience:

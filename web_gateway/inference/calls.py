@@ -1,7 +1,7 @@
 """Awaiting gRPC calls so that a cancelled caller leaks nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
@@ -18,7 +18,7 @@ async def answer_of(call: Any) -> Any:
     return await call
 
 
-async def until(stop: asyncio.Event, stream: Any) -> AsyncIterator[Any]:
+async def until(stop: asyncio.Event, stream: Any) -> AsyncGenerator[Any, None]:
     """The stream's messages until it ends or `stop` is set; then cancels the stream."""
     stopping = asyncio.ensure_future(stop.wait())
     try:

@@ -2,20 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import grpc
 import structlog
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2
+from msgspec import Struct
 from nexttoken.v1 import next_token_pb2 as pb
 
 from service_kit import tracing
 from service_kit.logs import request_id
-from web_gateway import about, errors, layer_messages, messages
+from web_gateway import about, errors, generate_messages, layer_messages, messages
 from web_gateway.inference import convert, failures
 from web_gateway.inference.calls import answer_of, until
 from web_gateway.inference.channel import Connection, Link, open_link
@@ -27,6 +28,10 @@ CLIENT_KEY = "x-client"
 HEALTH_TIMEOUT_S = 2.0  # a slower health check counts as not ready
 MIN_WATCH_INTERVAL_S = 1.0  # between the starts of two watches
 CONVERT_IN_THREAD_BYTES = 2**18
+TIMED_OUT = failures.TIMED_OUT
+
+Event = tuple[str, Struct]
+"""The name of a stream's event, and its content."""
 
 logger = structlog.get_logger()
 
@@ -47,6 +52,10 @@ class Call:
     def without_deadline(cls) -> "Call":
         """A call that the gateway makes for itself."""
         return cls(request_id(None), None)
+
+    def lasting(self, seconds: float) -> "Call":
+        """The same for a streaming RPC, which may take so long from now."""
+        return replace(self, deadline=time.monotonic() + seconds)
 
     def remaining_s(self) -> float | None:
         """Seconds until the deadline, at least 0; None without one."""
@@ -82,6 +91,13 @@ class InferenceClient:
         """How a prediction forms from layer to layer."""
         answer = await self._unary("Layers", convert.to_message(query, pb.LayersRequest), call)
         return await asyncio.to_thread(convert.layers_answer, answer, query.include_prompt_tokens)
+
+    async def generate(self, query: generate_messages.GenerateRequest, call: Call) -> AsyncGenerator[Event, None]:
+        """The continuations of a prompt, token by token."""
+        request = convert.to_message(query, pb.GenerateRequest)
+        async with aclosing(self._stream("Generate", request, call, convert.GENERATE_EVENTS)) as events:
+            async for event in events:
+                yield event
 
     async def models(self, call: Call) -> messages.ModelList:
         """Every model and its state."""
@@ -139,6 +155,16 @@ class InferenceClient:
             async with self._connection(rpc, call) as connection:
                 options = self._options(call, *tracing.carried())
                 return await answer_of(getattr(connection.stub, rpc)(request, **options))
+
+    async def _stream(
+        self, rpc: str, request: Any, call: Call, kinds: Mapping[str, type[Struct]]
+    ) -> AsyncGenerator[Event, None]:
+        """The events of a streaming RPC. Closing this cancels it."""
+        async with self._connection(rpc, call) as connection:
+            stream = getattr(connection.stub, rpc)(request, **self._options(call, *tracing.carried()))
+            async with aclosing(until(asyncio.Event(), stream)) as answers:
+                async for answer in answers:
+                    yield convert.to_event(answer, kinds)
 
     def _options(self, call: Call, *more: tuple[str, str]) -> dict[str, Any]:
         """The timeout and metadata of an RPC."""

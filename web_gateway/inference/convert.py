@@ -1,16 +1,17 @@
 """Converts between the gateway's structs and protobuf messages. Fields match by name: a new one needs no code here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
+import msgspec
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from msgspec import UNSET, Struct, structs
 from nexttoken.v1 import next_token_pb2 as pb
 
-from web_gateway import layer_messages, messages
+from web_gateway import generate_messages, layer_messages, messages
 
 MODEL_STATES: dict[int, messages.ModelState] = {
     pb.MODEL_STATE_QUEUED: "queued",
@@ -25,6 +26,18 @@ MODEL_PARTS: dict[int, layer_messages.ModelPart] = {
     pb.MODEL_PART_MLP: "mlp",
     pb.MODEL_PART_BIAS: "bias",
 }
+FINISH_REASONS = {
+    pb.FINISH_REASON_STOP_TOKEN: "stop_token",
+    pb.FINISH_REASON_STOP_TEXT: "stop_text",
+    pb.FINISH_REASON_LENGTH: "length",
+    pb.FINISH_REASON_CANCELLED: "cancelled",
+}
+ENUMS = {"ModelState": MODEL_STATES, "ModelPart": MODEL_PARTS, "FinishReason": FINISH_REASONS}
+GENERATE_EVENTS: dict[str, type[Struct]] = {  # by their names in the oneof and in the event stream
+    "start": generate_messages.GenerateStart,
+    "token": generate_messages.GeneratedToken,
+    "finish": generate_messages.GenerateFinish,
+}
 INLINED = ("token", "candidate")  # submessages whose fields the JSON has one level up
 UNCONDITIONED: dict[str, None] = dict.fromkeys(("rank", "logit", "probability", "logprob", "entropy_bits"))
 
@@ -35,12 +48,29 @@ P = TypeVar("P", messages.NextTokenAnswer, layer_messages.LayersAnswer)
 
 def to_message(request: Struct, kind: type[M]) -> M:
     """The request as protobuf. Fields that were not given stay unset, so the server's defaults apply."""
-    given = {name: value for name, value in structs.asdict(request).items() if value is not UNSET}
-    if "token_ids" in given:
-        given["token_ids"] = pb.TokenIds(ids=given["token_ids"])
-    if "parts" in given:
-        given["parts"] = pb.PromptParts(parts=map(to_part, given["parts"]))
-    return kind(**given)
+    fields = kind.DESCRIPTOR.fields_by_name
+    given = msgspec.to_builtins(request)
+    return kind(**{name: to_field(fields[name], value) for name, value in given.items()})
+
+
+def to_field(field: Any, value: Any) -> Any:
+    """A request's value as protobuf takes it."""
+    if is_ids(field):
+        return {"ids": value}
+    return pb.PromptParts(parts=map(to_part, value)) if field.name == "parts" else value
+
+
+def is_ids(field: Any) -> bool:
+    """Whether a field is a TokenIds, which the JSON has as an array."""
+    return field.message_type is not None and field.message_type.full_name == pb.TokenIds.DESCRIPTOR.full_name
+
+
+def to_event(message: Message, kinds: Mapping[str, type[Struct]]) -> tuple[str, Struct]:
+    """One message of a stream, a oneof named `event`: the event's name and content."""
+    name = message.WhichOneof("event")
+    if name not in kinds:
+        raise LookupError(f"{message.DESCRIPTOR.full_name} has an unknown event")
+    return name, to_struct(getattr(message, name), kinds[name])
 
 
 def to_part(part: str | list[int]) -> pb.PromptPart:
@@ -84,7 +114,7 @@ def reader(kind: type[S], message: Descriptor) -> Callable[[Any], S]:
 
     Large scores hold a million fields: a loop over the fields takes half again as long.
     """
-    names: dict[str, Any] = {"kind": kind, "ModelState": MODEL_STATES, "ModelPart": MODEL_PARTS}
+    names: dict[str, Any] = {"kind": kind, **ENUMS}
     parts = [f"{name}={expression(message, name, hint, names)}" for name, hint in get_type_hints(kind).items()]
     read: Callable[[Any], S] = eval(f"lambda message: kind({', '.join(parts)})", names)  # noqa: S307  # of our own names
     return read

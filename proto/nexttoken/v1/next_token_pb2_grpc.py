@@ -56,6 +56,11 @@ class NextTokenServiceStub:
                 request_serializer=nexttoken_dot_v1_dot_next__token__pb2.LayersRequest.SerializeToString,
                 response_deserializer=nexttoken_dot_v1_dot_next__token__pb2.LayersResponse.FromString,
                 _registered_method=True)
+        self.Generate = channel.unary_stream(
+                '/nexttoken.v1.NextTokenService/Generate',
+                request_serializer=nexttoken_dot_v1_dot_next__token__pb2.GenerateRequest.SerializeToString,
+                response_deserializer=nexttoken_dot_v1_dot_next__token__pb2.GenerateResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/nexttoken.v1.NextTokenService/ListModels',
                 request_serializer=nexttoken_dot_v1_dot_next__token__pb2.ListModelsRequest.SerializeToString,
@@ -123,6 +128,25 @@ class NextTokenServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Generate(self, request, context):
+        """Continues a prompt token by token, each with its probability, as up to 16 continuations that are computed together.
+
+        First comes a `start`, then the tokens as they are computed, at most one step before the caller has taken them, and
+        for each continuation a `finish`. A token of one continuation comes after all of its earlier ones.
+
+        Which token is drawn depends only on the model, the prompt's ids, the sampling fields, the seed, the continuation's
+        index and the token's position, not on the server, the batch or the cache, unless the draw lies within 1e-6 of the
+        boundary between two tokens. So a stream that breaks off goes on elsewhere: see GenerateRequest.resume.
+
+        The call holds its place among the requests in flight until it ends. Streams may fill half of the places, and half
+        of a client's.
+
+        Status codes: those of TopK. After the first message the status's message says where each continuation broke off.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """All models of this server with their states, in the operator's order.
 
@@ -179,6 +203,11 @@ def add_NextTokenServiceServicer_to_server(servicer, server):
                     servicer.Layers,
                     request_deserializer=nexttoken_dot_v1_dot_next__token__pb2.LayersRequest.FromString,
                     response_serializer=nexttoken_dot_v1_dot_next__token__pb2.LayersResponse.SerializeToString,
+            ),
+            'Generate': grpc.unary_stream_rpc_method_handler(
+                    servicer.Generate,
+                    request_deserializer=nexttoken_dot_v1_dot_next__token__pb2.GenerateRequest.FromString,
+                    response_serializer=nexttoken_dot_v1_dot_next__token__pb2.GenerateResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -289,6 +318,33 @@ class NextTokenService:
             '/nexttoken.v1.NextTokenService/Layers',
             nexttoken_dot_v1_dot_next__token__pb2.LayersRequest.SerializeToString,
             nexttoken_dot_v1_dot_next__token__pb2.LayersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Generate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/nexttoken.v1.NextTokenService/Generate',
+            nexttoken_dot_v1_dot_next__token__pb2.GenerateRequest.SerializeToString,
+            nexttoken_dot_v1_dot_next__token__pb2.GenerateResponse.FromString,
             options,
             channel_credentials,
             insecure,

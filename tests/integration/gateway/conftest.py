@@ -47,7 +47,8 @@ def tiers(stack: Any) -> Any:
     stack.engine.queries.clear()
     stack.engine.deadlines.clear()
     stack.engine.clients.clear()
-    stack.engine.finished = 0
+    stack.engine.finished = stack.engine.closed = 0
+    stack.engine.breaks_after = stack.engine.breaking = None
     return stack
 
 

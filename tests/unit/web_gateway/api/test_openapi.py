@@ -9,11 +9,12 @@ import msgspec
 import pytest
 from nexttoken.v1 import next_token_pb2 as pb
 
+from inference_server import generate_messages as generating
 from inference_server import layer_messages as layers
 from inference_server import messages as engine
 from inference_server import settings as inference
 from inference_server.api import channel_options
-from web_gateway import about, errors, layer_messages, messages
+from web_gateway import about, errors, generate_messages, layer_messages, messages
 from web_gateway.api import handlers, openapi
 from web_gateway.app import create_app
 from web_gateway.inference import channel_options as gateway_options
@@ -75,12 +76,27 @@ def test_ranges_are_those_of_the_inference_server() -> None:
     assert schema("LayersRequest", "watch_token_ids")["maxItems"] == engine.MAX_WATCHED
 
 
+def test_ranges_of_generate_are_those_of_the_inference_server() -> None:
+    for field, most in (
+        ("max_tokens", generating.MAX_NEW_TOKENS),
+        ("seed", generating.MAX_SEED),
+        ("n", generating.MAX_CONTINUATIONS),
+        ("top_k", engine.MAX_ALTERNATIVES),
+    ):
+        assert schema("GenerateRequest", field)["maximum"] == most
+    assert schema("GenerateRequest", "stop")["maxItems"] == generating.MAX_STOPS
+    assert schema("GenerateRequest", "stop_token_ids")["maxItems"] == generating.MAX_STOP_TOKENS
+    assert schema("GenerateRequest", "resume")["maxItems"] == generating.MAX_CONTINUATIONS
+    assert schema("GeneratedSoFar", "index")["maximum"] == generating.MAX_CONTINUATIONS - 1
+
+
 @pytest.mark.parametrize(
     ("name", "query"),
     [
         ("NextTokenRequest", engine.TopKQuery()),
         ("ScoreRequest", engine.ScoreQuery()),
         ("LayersRequest", layers.LayersQuery()),
+        ("GenerateRequest", generating.GenerateQuery()),
     ],
 )
 def test_defaults_are_those_of_the_inference_server(name: str, query: Any) -> None:
@@ -96,6 +112,8 @@ def test_defaults_are_those_of_the_inference_server(name: str, query: Any) -> No
         (messages.NextTokenRequest, pb.TopKRequest),
         (messages.ScoreRequest, pb.ScoreRequest),
         (layer_messages.LayersRequest, pb.LayersRequest),
+        (generate_messages.GenerateRequest, pb.GenerateRequest),
+        (generate_messages.GeneratedSoFar, pb.GeneratedSoFar),
     ],
 )
 def test_every_field_of_a_question_travels(request_type: Any, message: Any) -> None:
@@ -117,6 +135,9 @@ def test_what_a_server_says_of_itself_arrives_whole(mine: Any, theirs: Any) -> N
         (messages.ModelList, pb.ListModelsResponse),
         (messages.Model, pb.Model),
         (about.ServerInfo, pb.InfoResponse),
+        (generate_messages.GenerateStart, pb.GenerateStart),
+        (generate_messages.GeneratedToken, pb.GeneratedToken),
+        (generate_messages.GenerateFinish, pb.GenerateFinish),
     ],
 )
 def test_every_field_of_an_answer_is_found_in_its_message(struct: Any, message: Any) -> None:
@@ -140,6 +161,19 @@ def test_every_state_has_a_word() -> None:
     assert {*convert.MODEL_PARTS.values(), "unknown"} == set(get_args(layer_messages.ModelPart))
 
 
+def test_every_event_of_a_stream_has_a_struct() -> None:
+    events = pb.GenerateResponse.DESCRIPTOR.oneofs_by_name["event"].fields
+    assert [event.name for event in events] == list(convert.GENERATE_EVENTS)
+
+
+def test_every_reason_to_finish_has_a_word() -> None:
+    known = {number for name, number in pb.FinishReason.items() if name != "FINISH_REASON_UNSPECIFIED"}
+    assert set(convert.FINISH_REASONS) == known
+    hint = get_type_hints(generate_messages.GenerateFinish)["finish_reason"]
+    assert {*convert.FINISH_REASONS.values(), "unknown"} == set(get_args(hint))
+    assert set(convert.FINISH_REASONS.values()) == {reason.value for reason in generating.FinishReason}
+
+
 def test_every_struct_of_an_answer_is_in_the_file() -> None:
     modules = [importlib.import_module(f"web_gateway.{path.stem}") for path in GATEWAY.glob("*messages.py")]
     kinds = {kind for module in (*modules, about) for _, kind in inspect.getmembers(module, inspect.isclass)}
@@ -152,7 +186,8 @@ def test_handlers_ask_the_client_only_for_what_it_has() -> None:
     source = inspect.getsource(handlers)
     asked = {part.split("(")[0] for part in source.split("request.state.inference.")[1:]}
     assert asked
-    assert all(inspect.iscoroutinefunction(getattr(client.InferenceClient, name)) for name in asked)
+    methods = [getattr(client.InferenceClient, name) for name in asked]
+    assert all(inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method) for method in methods)
     assert get_type_hints(client.connect)["settings"] is Settings
 
 

@@ -1,0 +1,94 @@
+"""One continuation of a prompt: its ids, its text, and when it ends."""
+
+from typing import Any
+
+from inference_server.engine.score import candidate
+from inference_server.engine.stop_texts import StopTexts
+from inference_server.errors import InvalidField
+from inference_server.generate_messages import (
+    FinishReason,
+    GeneratedSoFar,
+    GeneratedToken,
+    GenerateFinish,
+    GenerateQuery,
+)
+from inference_server.messages import Timings, Token
+from inference_server.sampling.counter_rng import uniform
+from inference_server.sampling.distribution import Distribution
+from inference_server.sequence import Ids, Sequence
+from inference_server.tokenizer.tokenizer import ModelTokenizer
+
+
+class Continuation:
+    """Grows by one token per step."""
+
+    def __init__(
+        self,
+        so_far: GeneratedSoFar,
+        prompt: Ids,
+        query: GenerateQuery,
+        seed: int,
+        stop_ids: frozenset[int],
+        tokenizer: ModelTokenizer,
+        context_limit: int,
+    ) -> None:
+        """Begins after what was generated so far. Raises InvalidField if that has ended already."""
+        self.index = so_far.index
+        self.ids = prompt
+        self._prompt_length = len(prompt)
+        self._query = query
+        self._seed = seed
+        self._stop_ids = stop_ids
+        self._tokenizer = tokenizer
+        self._context_limit = context_limit
+        self._text = bytearray()
+        self._stops = StopTexts(query.stop)
+        for token_id in so_far.token_ids:
+            if self.add(tokenizer.token(token_id, self.ids)):
+                raise InvalidField("resume", f"continuation {self.index} has ended; leave it out")
+
+    @property
+    def count(self) -> int:
+        """Tokens generated."""
+        return len(self.ids) - self._prompt_length
+
+    def describe(self, sequence: Sequence[GeneratedToken], rows: Any) -> list[GeneratedToken]:
+        """On the worker thread: draws the next token from the logits after `ids`."""
+        query, ids = self._query, sequence.token_ids
+        distribution = Distribution(rows[0], query.temperature)
+        kept = distribution.keep(query.top_p, query.min_p)
+        draw = uniform(self._seed, self.index, len(ids)) if query.temperature else 0.0
+        (drawn,) = distribution.draw([draw], kept)
+        token = self._tokenizer.following(ids)
+        top = distribution.top(query.top_k) if query.top_k else []
+        candidates = [candidate(token(each.token_id), each) for each in top]
+        return [
+            GeneratedToken(self.index, candidate(token(drawn.token_id), drawn), candidates, distribution.entropy_bits)
+        ]
+
+    def add(self, token: Token) -> GenerateFinish | None:
+        """Appends a token; returns the end if that was the last one, without its timings."""
+        self.ids = (*self.ids, token.token_id)
+        written = b"" if token.is_special else token.bytes
+        self._text += written
+        stop = self._stops.add(written) if written else None
+        if stop is not None:
+            text, at = stop
+            return self._finish(FinishReason.STOP_TEXT, at, stop_text=text)
+        if token.token_id in self._stop_ids:
+            return self._finish(FinishReason.STOP_TOKEN, stop_token_id=token.token_id)
+        if self.count == self._query.max_tokens or len(self.ids) > self._context_limit:
+            return self._finish(FinishReason.LENGTH)
+        return None
+
+    def _finish(
+        self,
+        reason: FinishReason,
+        end: int | None = None,
+        stop_token_id: int | None = None,
+        stop_text: str | None = None,
+    ) -> GenerateFinish:
+        text = self._text[:end].decode(errors="replace")
+        return GenerateFinish(
+            self.index, reason, text, self.count, Timings(0.0, 0.0, 0.0, 0.0), stop_token_id, stop_text
+        )

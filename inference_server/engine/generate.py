@@ -1,0 +1,83 @@
+"""Generating: the continuations of one prompt, step by step, and where they broke off."""
+
+import secrets
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from inference_server.engine.continuation import Continuation
+from inference_server.engine.validation import check_length
+from inference_server.errors import ComputeFailed, DeadlineExpired, Stopping
+from inference_server.generate_messages import (
+    MAX_SEED,
+    GeneratedSoFar,
+    GeneratedToken,
+    GenerateEvent,
+    GenerateQuery,
+    GenerateStart,
+)
+from inference_server.messages import ModelFacts, Timings
+from inference_server.sequence import Ids, Sequence
+from inference_server.tokenizer.tokenizer import ModelTokenizer
+
+MakeSequence = Callable[
+    [Ids, Callable[[Sequence[GeneratedToken], Any], list[GeneratedToken]]], Sequence[GeneratedToken]
+]
+Run = Callable[..., Awaitable[None]]
+
+
+class Generation:
+    """All continuations of one call. Each step computes the next token of every one that has not ended."""
+
+    def __init__(self, query: GenerateQuery, prompt: Ids, facts: ModelFacts, tokenizer: ModelTokenizer) -> None:
+        """Raises InvalidField for continuations to resume that have ended or are too long."""
+        self._arrived = time.monotonic()
+        seed = secrets.randbelow(MAX_SEED + 1) if query.seed is None else query.seed
+        stop_ids = facts.end_of_text_ids if query.stop_token_ids is None else query.stop_token_ids
+        so_far = query.resume or [GeneratedSoFar(index) for index in range(query.n)]
+        for each in so_far:
+            check_length("resume", len(prompt) + len(each.token_ids), facts.context_limit)
+        self._open = [
+            Continuation(each, prompt, query, seed, frozenset(stop_ids), tokenizer, facts.context_limit)
+            for each in so_far
+        ]
+        self._start = GenerateStart(prompt, seed, facts.context_limit)
+        self._queue_s = self._model_s = 0.0
+
+    async def steps(self, sequence: MakeSequence, run: Run, tokenize_s: float) -> AsyncGenerator[list[GenerateEvent]]:
+        """The events of each step, the start first.
+
+        An error that ends the stream says how many tokens of each continuation were generated before it.
+        """
+        yield [self._start]
+        while self._open:
+            sequences = [sequence(each.ids, each.describe) for each in self._open]
+            try:
+                await run(*sequences)
+            except (ComputeFailed, DeadlineExpired, Stopping) as error:
+                raise type(error)(f"{error}; {self._where()}") from error
+            self._queue_s += max(each.queue_s for each in sequences)
+            self._model_s += max(each.compute_s for each in sequences)
+            yield self._take([each.outputs[0] for each in sequences], tokenize_s)
+
+    def _take(self, tokens: list[GeneratedToken], tokenize_s: float) -> list[GenerateEvent]:
+        """The events of one step's tokens; those of `_open`, in order."""
+        events: list[GenerateEvent] = []
+        still_open = []
+        for continuation, token in zip(self._open, tokens, strict=True):
+            events.append(token)
+            finish = continuation.add(token.token.token)
+            if finish is None:
+                still_open.append(continuation)
+            else:
+                total_s = time.monotonic() - self._arrived
+                spent = (self._queue_s, tokenize_s, self._model_s, total_s)
+                events.append(replace(finish, timings=Timings(*(seconds * 1000 for seconds in spent))))
+        self._open = still_open
+        return events
+
+    def _where(self) -> str:
+        """Where the open continuations are, for the message of an error."""
+        counts = ", ".join(f"{each.index} after {each.count:,} tokens" for each in self._open)
+        return f"broken off: continuation {counts}. Go on with the prompt's ids, the seed and `resume`."
