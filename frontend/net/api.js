@@ -106,9 +106,20 @@ export function watchModels(onModels, onLost) {
   };
 }
 
-/** @param {string} path @param {object} body @param {AbortSignal} [signal] @returns {Promise<any>} */
-async function call(path, body, signal) {
+/** @param {string} path @param {object} body @param {AbortSignal} [signal] @returns {Promise<any>} @throws {CallFailed} */
+export async function call(path, body, signal) {
   const patience = AbortSignal.timeout(PATIENCE_MS);
+  try {
+    const response = await post(path, body, signal ? AbortSignal.any([signal, patience]) : patience);
+    return await response.json().catch(() => undefined);
+  } catch (error) {
+    if (patience.aborted && !signal?.aborted) throw new CallFailed("No answer came within a minute.", "timeout");
+    throw error;
+  }
+}
+
+/** @param {string} path @param {object} body @param {AbortSignal} signal @returns {Promise<Response>} one that succeeded @throws {CallFailed} */
+export async function post(path, body, signal) {
   /** @type {Response} */
   let response;
   try {
@@ -116,15 +127,14 @@ async function call(path, body, signal) {
       method: "POST",
       headers: { "content-type": "application/json", "x-session": session() },
       body: JSON.stringify(body),
-      signal: signal ? AbortSignal.any([signal, patience]) : patience,
+      signal,
     });
   } catch (error) {
-    if (signal?.aborted) throw error;
-    if (patience.aborted) throw new CallFailed("No answer came within a minute.", "timeout");
+    if (signal.aborted) throw error;
     throw new CallFailed("The page’s own server can’t be reached.", "unreachable");
   }
+  if (response.ok) return response;
   const json = await response.json().catch(() => undefined);
-  if (response.ok) return json;
   const seconds = Number(response.headers.get("retry-after"));
   throw new CallFailed(
     typeof json?.error === "string" ? inWords(json.error) : `The server answered ${response.status} without saying why.`,
@@ -137,7 +147,7 @@ async function call(path, body, signal) {
 }
 
 /** @template T @param {any} json @param {(json: any) => T} reader @returns {T} */
-function read(json, reader) {
+export function read(json, reader) {
   try {
     return reader(json);
   } catch (error) {
