@@ -7,7 +7,11 @@
 import { ROOMS } from "./core/words.js";
 
 /** @type {readonly Entry[]} what stands in the middle */
-export const VIEWS = [{ name: "bars", label: ROOMS.bars, id: "chart" }];
+export const VIEWS = [
+  { name: "bars", label: ROOMS.bars, id: "chart" },
+  { name: "tree", label: ROOMS.tree, styles: ["features/tree/style.css"], load: () => import("./features/tree/view.js") },
+  { name: "compare", label: ROOMS.compare, styles: ["features/compare/style.css"], load: () => import("./features/compare/view.js") },
+];
 
 /** @type {readonly Entry[]} how the text is written */
 export const SURFACES = [{ name: "text", label: ROOMS.text, id: "prompt" }];

@@ -119,6 +119,8 @@ class Sequence(Generic[T]):
     """Asks for the states within the network: then `describe` gets their logits, those of the embedding first."""
     prefetch: bool = True
     """Whether one of its likely next tokens may be asked for next."""
+    one_of_many: bool = False
+    """Whether it is one of many that a single request computes: their logits, if cached, would displace all others."""
 
     outputs: list[T] = field(default_factory=list)
     num_cached_tokens: int = 0

@@ -62,6 +62,8 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
             Route("/score", handlers.score, methods=["POST"], middleware=asking),
             Route("/layers", handlers.layers, methods=["POST"], middleware=asking),
             Route("/generate", handlers.generate, methods=["POST"], middleware=streaming),
+            Route("/grow", handlers.grow, methods=["POST"], middleware=streaming),
+            Route("/compare", handlers.compare, methods=["POST"], middleware=asking),
             Route("/models", handlers.models, middleware=reading),
             Route("/models/events", handlers.model_events, middleware=cancelled),
             Route("/models/load", handlers.load_model, methods=["POST"], middleware=posting),

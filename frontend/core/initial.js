@@ -54,11 +54,13 @@
  * @property {{model: string, message: string} | null} loadTrouble
  * @property {import("./slices.js").Reread | null} reread  how another model tokenized the current text
  * @property {import("./slices.js").Room} room
+ * @property {import("./slices.js").Comparison} comparison
+ * @property {import("./slices.js").Grown} grown
  */
 import { FIRST_DISPLAY } from "./display.js";
 import { FIRST_FRAME } from "./frame.js";
 import { FIRST_DICE, FIRST_SETTINGS } from "./settings.js";
-import { FIRST_ROOM, FIRST_SHADING } from "./slices.js";
+import { FIRST_COMPARISON, FIRST_GROWN, FIRST_ROOM, FIRST_SHADING } from "./slices.js";
 import * as tree from "./tree.js";
 
 export const FIRST_TEXT = "Once upon a time";
@@ -105,5 +107,7 @@ export function initial() {
     loadTrouble: null,
     reread: null,
     room: FIRST_ROOM,
+    comparison: FIRST_COMPARISON,
+    grown: FIRST_GROWN,
   };
 }

@@ -9,6 +9,8 @@ const { count } = format;
 /** Names of views, surfaces and inspector tabs. */
 export const ROOMS = {
   bars: "Bars",
+  tree: "Tree",
+  compare: "Compare",
   text: "Text",
   paths: "Paths",
   numbers: "Numbers",
@@ -166,6 +168,45 @@ export const NUMBERS = {
   one: "one token",
   rank: (/** @type {number} */ rank) => `rank ${count(rank)}`,
   rankOf: (/** @type {number} */ rank, /** @type {number} */ vocabulary) => `rank ${count(rank)} of ${count(vocabulary)}`,
+};
+
+export const COMPARE = {
+  sides: { a: "A", b: "B" },
+  model: "Model of B",
+  temperature: "Temperature of B",
+  degrees: "temperature",
+  prompt: "Text of B",
+  same: "Same as A",
+  sameText: "Same text as A",
+  shorter: "Without the first sentence",
+  swap: "Swap",
+  pin: "Pin A",
+  close: "Back to bars",
+  again: "Try again",
+  rows: "The most likely next tokens of A and B",
+  none: "not in its vocabulary",
+  unequal: "A and B ask the same. Choose another model, temperature or text for B.",
+  waiting: "Comparing…",
+  draft: "Compares once the text has an answer.",
+  infinite: "infinite",
+};
+
+export const TREE = {
+  label: "Tree of continuations",
+  grow: "Grow",
+  stop: "Stop",
+  clear: "Remove grown",
+  larger: "Zoom in",
+  smaller: "Zoom out",
+  whole: "Show all",
+  depth: "Tokens deep",
+  nodes: "Branches",
+  empty: "The tree appears once the text has an answer.",
+  hint: "Click a branch to make it the text. Arrow keys move, Enter takes a branch, G grows it, + and − zoom, 0 shows all.",
+  growing: "Growing…",
+  grown: "grown",
+  tried: "tried",
+  here: "the text ends here",
 };
 
 export const PATHS = {

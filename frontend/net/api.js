@@ -107,9 +107,20 @@ export function watchModels(onModels, onLost) {
   };
 }
 
-/** @param {string} path @param {object} body @param {AbortSignal} [signal] @returns {Promise<any>} */
-async function call(path, body, signal) {
+/** @param {string} path @param {object} body @param {AbortSignal} [signal] @returns {Promise<any>} @throws {CallFailed} */
+export async function call(path, body, signal) {
   const patience = AbortSignal.timeout(PATIENCE_MS);
+  try {
+    const response = await post(path, body, signal ? AbortSignal.any([signal, patience]) : patience);
+    return await response.json().catch(() => undefined);
+  } catch (error) {
+    if (patience.aborted && !signal?.aborted) throw new CallFailed(NET.late, "timeout");
+    throw error;
+  }
+}
+
+/** @param {string} path @param {object} body @param {AbortSignal} signal @returns {Promise<Response>} one that succeeded @throws {CallFailed} */
+export async function post(path, body, signal) {
   /** @type {Response} */
   let response;
   try {
@@ -117,15 +128,14 @@ async function call(path, body, signal) {
       method: "POST",
       headers: { "content-type": "application/json", "x-session": session() },
       body: JSON.stringify(body),
-      signal: signal ? AbortSignal.any([signal, patience]) : patience,
+      signal,
     });
   } catch (error) {
-    if (signal?.aborted) throw error;
-    if (patience.aborted) throw new CallFailed(NET.late, "timeout");
+    if (signal.aborted) throw error;
     throw new CallFailed(`${NET.unreachable}.`, "unreachable");
   }
+  if (response.ok) return response;
   const json = await response.json().catch(() => undefined);
-  if (response.ok) return json;
   const seconds = Number(response.headers.get("retry-after"));
   throw new CallFailed(
     typeof json?.error === "string" ? inWords(json.error) : NET.silent(response.status),
@@ -138,7 +148,7 @@ async function call(path, body, signal) {
 }
 
 /** @template T @param {any} json @param {(json: any) => T} reader @returns {T} */
-function read(json, reader) {
+export function read(json, reader) {
   try {
     return reader(json);
   } catch (error) {

@@ -7,7 +7,7 @@ import msgspec
 from google.protobuf.message import Message
 from nexttoken.v1 import next_token_pb2 as pb
 
-from inference_server import generate_messages, layer_messages, messages
+from inference_server import compare_messages, generate_messages, grow_messages, layer_messages, messages
 from inference_server.models.registry import ModelStatus
 
 Q = TypeVar("Q")
@@ -15,6 +15,7 @@ Q = TypeVar("Q")
 READERS: dict[type[Message], Callable[[Any], Any]] = {  # of messages within a request
     pb.TokenIds: lambda message: tuple(message.ids),
     pb.PromptParts: lambda message: tuple(map(read_part, message.parts)),
+    pb.ComparedQuestion: lambda message: read_query(compare_messages.ComparedQuestion, message),
     pb.GeneratedSoFar: lambda message: generate_messages.GeneratedSoFar(message.index, tuple(message.token_ids)),
 }
 
@@ -44,11 +45,15 @@ def read_part(part: pb.PromptPart) -> str | tuple[int, ...]:
 
 def write_top_k(model: str, answer: messages.TopKAnswer) -> pb.TopKResponse:
     """An answer as its message."""
-    fields = to_fields(answer)
+    return pb.TopKResponse(model=model, **with_prompt_and_kept(to_fields(answer)))
+
+
+def with_prompt_and_kept(fields: dict[str, Any]) -> dict[str, Any]:
+    """An answer's fields, with those about the prompt and about the filters in messages of their own."""
     prompt = {name: fields.pop(name) for name in ("token_count", "cached_tokens", "context_limit")}
     prompt["tokens"] = fields.pop("prompt_tokens")
     kept = {"count": fields.pop("kept_count"), "probability": fields.pop("kept_probability")}
-    return pb.TopKResponse(model=model, prompt=prompt, kept=kept, **fields)
+    return {**fields, "prompt": prompt, "kept": kept}
 
 
 def write_score(model: str, answer: messages.ScoreAnswer) -> pb.ScoreResponse:
@@ -108,6 +113,27 @@ def write_generate(model: str, event: generate_messages.GenerateEvent) -> pb.Gen
         case generate_messages.GenerateFinish():
             fields["finish_reason"] = f"FINISH_REASON_{event.finish_reason.name}"
             return pb.GenerateResponse(finish=pb.GenerateFinish(**fields))
+
+
+def write_compare(answer: compare_messages.CompareAnswer) -> pb.CompareResponse:
+    """An answer as its message."""
+    fields = to_fields(answer)
+    return pb.CompareResponse(**fields | {side: with_prompt_and_kept(fields[side]) for side in ("a", "b")})
+
+
+def write_grow(model: str, event: grow_messages.GrowEvent) -> pb.GrowResponse:
+    """An event as its message."""
+    fields = to_fields(event)
+    match event:
+        case grow_messages.GrowStart():
+            return pb.GrowResponse(start=pb.GrowStart(model=model, **fields))
+        case grow_messages.GrownNode():
+            return pb.GrowResponse(node=pb.GrownNode(**fields))
+        case grow_messages.GrownMass():
+            return pb.GrowResponse(mass=pb.GrownMass(**fields))
+        case grow_messages.GrowFinish():
+            fields["finish_reason"] = f"GROW_FINISH_REASON_{event.finish_reason.name}"
+            return pb.GrowResponse(finish=pb.GrowFinish(**fields))
 
 
 def write_model(model: ModelStatus) -> pb.Model:

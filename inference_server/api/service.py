@@ -10,13 +10,16 @@ from typing import Any
 from nexttoken.v1 import next_token_pb2 as pb
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
+from inference_server import errors
 from inference_server.api import convert
 from inference_server.api.calls import Context, answering, client, counted, deadline
 from inference_server.api.info import ServerInfo
+from inference_server.compare_messages import CompareQuery
 from inference_server.generate_messages import FinishReason, GenerateFinish, GenerateQuery, GenerateStart
+from inference_server.grow_messages import GrowFinish, GrowQuery, GrowStart
 from inference_server.layer_messages import LayersQuery
 from inference_server.messages import ScoreQuery, Timings, TopKQuery
-from inference_server.models.registry import Registry
+from inference_server.models.registry import Engine, Registry
 from inference_server.ops.metrics import Metrics
 from service_kit import tracing
 
@@ -93,6 +96,44 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
                 self.metrics.count_finish(notes["model"], FinishReason.CANCELLED.value, unfinished)
                 raise
 
+    async def Grow(self, request: pb.GrowRequest, context: Context) -> AsyncIterator[pb.GrowResponse]:
+        async with self._answering("Grow", request, context) as notes:
+            notes["model"], engine = self.registry.engine(request.model)
+            notes |= prompt(request) if self._log_text else {}
+            query = convert.read_query(GrowQuery, request)
+            events = engine.grow(query, deadline(context), client(context, self._trust_callers))
+            async with aclosing(counted("Grow", events, notes, self.metrics)) as stream:
+                async for event in stream:
+                    if isinstance(event, GrowStart):
+                        notes["tokens"] = len(event.token_ids)
+                    if isinstance(event, GrowFinish):
+                        notes["nodes"] = event.node_count
+                        self._answered("Grow", notes, event.timings)
+                    yield convert.write_grow(notes["model"], event)
+
+    async def Compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
+        async with self._answering("Compare", request, context) as notes:
+            (notes["model"], engine), (notes["other_model"], other) = (
+                self._engine_of(side, question.model) for side, question in (("a", request.a), ("b", request.b))
+            )
+            notes |= {"a": prompt(request.a), "b": prompt(request.b)} if self._log_text else {}
+            answer = await engine.compare(
+                convert.read_query(CompareQuery, request),
+                other,
+                deadline(context),
+                client(context, self._trust_callers),
+            )
+            notes["tokens"] = answer.a.token_count + answer.b.token_count
+            self._answered("Compare", notes, answer.timings)
+            return convert.write_compare(answer)
+
+    def _engine_of(self, side: str, name: str) -> tuple[str, Engine]:
+        """The model of one side; refusals say which side's it is."""
+        try:
+            return self.registry.engine(name)
+        except errors.ServingError as error:
+            raise type(error)(f"{side}: {error}") from error
+
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         async with self._answering("ListModels", request, context):
             return pb.ListModelsResponse(models=map(convert.write_model, self.registry.models()))
@@ -129,7 +170,14 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
         return answering(rpc, request, context, self.metrics)
 
 
-def prompt(request: pb.TopKRequest | pb.ScoreRequest | pb.LayersRequest | pb.GenerateRequest) -> dict[str, Any]:
+def prompt(
+    request: pb.TopKRequest
+    | pb.ScoreRequest
+    | pb.LayersRequest
+    | pb.GenerateRequest
+    | pb.ComparedQuestion
+    | pb.GrowRequest,
+) -> dict[str, Any]:
     """The prompt, for the log."""
     kind = request.WhichOneof("prompt")
     return {"token_ids": list(request.token_ids.ids)} if kind == "token_ids" else {"text": request.text}

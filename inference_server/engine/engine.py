@@ -9,14 +9,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from inference_server.compare_messages import CompareAnswer, ComparedQuestion, CompareQuery
 from inference_server.engine import gguf_folder
+from inference_server.engine.compare import Computed, compared
 from inference_server.engine.generate import Generation
+from inference_server.engine.grow import Growth
 from inference_server.engine.layers import Layers, check_attention, check_layers, up_to
 from inference_server.engine.one_ahead import one_ahead
 from inference_server.engine.score import Score, candidate
-from inference_server.engine.validation import check_generate, check_ids, check_length, check_score, check_top_k
+from inference_server.engine.validation import (
+    check_compare,
+    check_depth,
+    check_generate,
+    check_grow,
+    check_ids,
+    check_length,
+    check_score,
+    check_top_k,
+    of_side,
+)
 from inference_server.errors import InvalidField
 from inference_server.generate_messages import GenerateEvent, GenerateQuery
+from inference_server.grow_messages import GrowEvent, GrowQuery
 from inference_server.host import memory, openmp
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.layer_messages import Layer, LayersAnswer, LayersQuery
@@ -79,6 +93,7 @@ class Engine:
         self._tokenizer = tokenizer
         self._scheduler = scheduler
         self._max_text_bytes = settings.max_text_bytes
+        self._together = settings.batch_size
         self._lookahead = min(settings.lookahead, self.facts.vocab_size)
         if self._lookahead:
             scheduler.when_idle(lambda: self.executor.prefetch(self._likeliest))
@@ -163,6 +178,61 @@ class Engine:
     def _sequence(self, permit: Permit, deadline: float | None, ids: Ids, describe: Any) -> Sequence[Any]:
         """One that nobody clicks on: nothing is prefetched after it."""
         return Sequence(ids, self.executor, describe, permit, deadline, prefetch=False)
+
+    async def compare(
+        self, query: CompareQuery, other: "Engine", deadline: float | None, client: Client = NOBODY
+    ) -> CompareAnswer:
+        """As top_k, about two questions: `a` for this engine, `b` for another or the same, whose scheduler is the same.
+
+        Equal prompts of one model are computed once.
+        """
+        arrived = time.monotonic()
+        check_compare(query, (self.facts.vocab_size, other.facts.vocab_size), self._max_text_bytes)
+        with self._scheduler.admit(client) as permit:
+            sides = list[tuple[Engine, ComparedQuestion, Sequence[Any]]]()
+            alike, tokenized_s = dict[tuple[Engine, Ids], Sequence[Any]](), 0.0
+            for name, engine, question in (("a", self, query.a), ("b", other, query.b)):
+                with of_side(name):
+                    ids, spent_s = await engine._encode(question, permit, deadline)
+                tokenized_s += spent_s
+                row = Sequence(
+                    ids, engine.executor, lambda _, rows: [rows[0]], permit, deadline, prefetch=engine._lookahead > 0
+                )
+                sides.append((engine, question, alike.setdefault((engine, ids), row)))
+            await self._scheduler.run(*alike.values())
+            a, b = (engine._computed(question, sequence) for engine, question, sequence in sides)
+            answer = await self._scheduler.aside(permit, deadline, compared, query, a, b)
+        return replace(
+            answer,
+            timings=_timings(arrived, tokenized_s, max(alike.values(), key=lambda row: row.queue_s + row.compute_s)),
+        )
+
+    async def grow(
+        self, query: GrowQuery, deadline: float | None, client: Client = NOBODY
+    ) -> AsyncGenerator[GrowEvent, None]:
+        """The tree of a prompt's likeliest continuations; yields nodes as they are known, a step ahead of the reader.
+
+        Holds one permit, however many paths are computed. Raises as top_k does, also after the first events.
+        """
+        check_grow(query, self.facts.vocab_size, self._max_text_bytes)
+        with self._scheduler.admit(client, stream=True) as permit:
+            ids, tokenize_s = await self._encode(query, permit, deadline)
+            check_depth(query.depth, len(ids), self.facts.context_limit)
+            growth = Growth(query, ids, self.facts, self._tokenizer, self._together)
+
+            def sequence(ids: Ids, describe: Any) -> Sequence[Any]:
+                return Sequence(ids, self.executor, describe, permit, deadline, prefetch=False, one_of_many=True)
+
+            steps = one_ahead(growth.steps(sequence, self._scheduler.run, tokenize_s))
+            async with aclosing(steps):
+                async for events in steps:
+                    for event in events:
+                        yield event
+
+    def _computed(self, question: ComparedQuestion, sequence: Sequence[Any]) -> Computed:
+        (logits,), name = sequence.outputs, self.executor.name
+        reused, limit = sequence.num_reused_tokens, self.facts.context_limit
+        return Computed(name, self._tokenizer, limit, question, sequence.token_ids, reused, logits)
 
     async def _encode(self, query: Question, permit: Permit, deadline: float | None) -> tuple[Ids, float]:
         """A validated query's prompt as ids of this model, and the seconds spent on its text."""

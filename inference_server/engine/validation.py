@@ -1,7 +1,9 @@
 """Limits on a request, as pure functions. Each raises InvalidField, which names the fault and what is allowed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from inference_server.compare_messages import MAX_COMPARED, CompareQuery
 from inference_server.errors import InvalidField
 from inference_server.generate_messages import (
     MAX_CONTINUATIONS,
@@ -12,6 +14,7 @@ from inference_server.generate_messages import (
     MAX_STOPS,
     GenerateQuery,
 )
+from inference_server.grow_messages import MAX_DEPTH, MAX_NODES, MAX_WIDTH, GrowQuery
 from inference_server.messages import (
     MAX_ALTERNATIVES,
     MAX_DRAWS,
@@ -100,10 +103,50 @@ def check_sampling(temperature: float, top_p: float, min_p: float) -> None:
         raise InvalidField("min_p", f"must be from 0 to 1, got {min_p!r}")
 
 
+def check_compare(query: CompareQuery, vocab_sizes: tuple[int, int], max_text_bytes: int) -> None:
+    """All of a CompareQuery that can be checked without the tokenizers."""
+    for side, question, vocab_size in zip("ab", (query.a, query.b), vocab_sizes, strict=True):
+        with of_side(side):
+            check_prompt(question.text, question.token_ids, vocab_size, max_text_bytes)
+            check_sampling(question.temperature, question.top_p, question.min_p)
+    check_count("top_k", query.top_k, 1, MAX_COMPARED, min(vocab_sizes))
+
+
+def check_grow(query: GrowQuery, vocab_size: int, max_text_bytes: int) -> None:
+    """All of a GrowQuery that can be checked without the tokenizer."""
+    check_prompt(query.text, query.token_ids, vocab_size, max_text_bytes)
+    check_range("depth", query.depth, 1, MAX_DEPTH)
+    if not 0 < query.coverage <= 1:  # false for NaN
+        raise InvalidField("coverage", f"must be above 0 and at most 1, got {query.coverage!r}")
+    check_range("max_nodes", query.max_nodes, 1, MAX_NODES)
+    if query.width is not None:
+        check_range("width", query.width, 1, MAX_WIDTH)
+
+
+def check_depth(depth: int, prompt_tokens: int, context_limit: int) -> None:
+    """A tree whose paths, but for their last tokens, fit into the context window behind the prompt."""
+    most = context_limit - prompt_tokens + 1
+    if depth > most:
+        raise InvalidField(
+            "depth",
+            f"must be from 1 to {most:,} after a prompt of {prompt_tokens:,} tokens (this model's context window is "
+            f"{context_limit:,}), got {depth:,}",
+        )
+
+
 def check_range(field: str, number: int, least: int, most: int) -> None:
     """A whole number within bounds."""
     if not least <= number <= most:
         raise InvalidField(field, f"must be from {least:,} to {most:,}, got {number:,}")
+
+
+@contextmanager
+def of_side(side: str) -> Iterator[None]:
+    """Within, the fields of an InvalidField are those of one side of a comparison."""
+    try:
+        yield
+    except InvalidField as error:
+        raise InvalidField(f"{side}.{error.field}", error.fault) from error
 
 
 def check_prompt(text: str | None, token_ids: Sequence[int] | None, vocab_size: int, max_text_bytes: int) -> None:

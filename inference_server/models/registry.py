@@ -11,12 +11,14 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
 from inference_server import errors
+from inference_server.compare_messages import CompareAnswer, CompareQuery
 from inference_server.generate_messages import GenerateEvent, GenerateQuery
+from inference_server.grow_messages import GrowEvent, GrowQuery
 from inference_server.layer_messages import LayersAnswer, LayersQuery
 from inference_server.messages import NOBODY, Client, ModelFacts, ScoreAnswer, ScoreQuery, TopKAnswer, TopKQuery
 from inference_server.models import bundled
@@ -78,6 +80,14 @@ class Engine(Protocol):
     def generate(
         self, query: GenerateQuery, deadline: float | None, client: Client = NOBODY
     ) -> AsyncGenerator[GenerateEvent, None]: ...
+
+    async def compare(
+        self, query: CompareQuery, other: Any, deadline: float | None, client: Client = NOBODY
+    ) -> CompareAnswer: ...
+
+    def grow(
+        self, query: GrowQuery, deadline: float | None, client: Client = NOBODY
+    ) -> AsyncGenerator[GrowEvent, None]: ...
 
 
 class Cancelled(Exception):

@@ -132,7 +132,8 @@ class Executor:
             sequence.trace.logits = rows[0]
         else:
             self._answer(alike, rows[0])
-            self.cache.put(self.model, sequence.token_ids, rows[0])
+            if not all(each.one_of_many for each in alike):
+                self.cache.put(self.model, sequence.token_ids, rows[0])
 
     def _describe(self, sequence: Sequence[Any], trace: Trace, count: int) -> None:
         """The next states of a trace through the head; the last one's logits are the model's own."""

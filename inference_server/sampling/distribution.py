@@ -65,16 +65,24 @@ class Distribution:
 
     def top(self, count: int) -> list[RankedToken]:
         """The `count` highest logits in descending order, ties by ascending id."""
-        if "_order" in self.__dict__:
-            ids = self._order[:count]
-        else:
-            # At least `count` blocks have a logit >= the count-th highest block maximum: the top ones are among those.
-            highest = np.maximum.reduceat(self._logits, np.arange(0, len(self._logits), _BLOCK))
-            highest = highest if len(highest) >= count else self._logits
-            lowest = np.partition(highest, -count)[-count]
-            among = np.flatnonzero(self._logits >= lowest)  # in ascending order, with all ties
-            ids = among[np.argsort(-self._logits[among], stable=True)[:count]]
-        return self._describe(ids, range(1, count + 1))
+        return self._describe(self._highest_ids(count), range(1, count + 1))
+
+    def likeliest(self, count: int, least_logprob: float) -> tuple[list[int], list[float], list[float]]:
+        """As `top`, but only possible tokens of at least that log-probability: ids, logits and log-probabilities."""
+        ids = self._highest_ids(count)
+        logprobs = self._below[ids] - math.log(self._total)
+        ids = ids[: int(((logprobs >= least_logprob) & (logprobs > -math.inf)).sum())]
+        return ids.tolist(), self._logits[ids].tolist(), logprobs[: len(ids)].tolist()
+
+    def _highest_ids(self, count: int) -> NDArray[np.int64]:
+        if "order" in self.__dict__:
+            return self.order[:count]
+        # At least `count` blocks have a logit >= the count-th highest block maximum: the top ones are among those.
+        highest = np.maximum.reduceat(self._logits, np.arange(0, len(self._logits), _BLOCK))
+        highest = highest if len(highest) >= count else self._logits
+        lowest = np.partition(highest, -count)[-count]
+        among = np.flatnonzero(self._logits >= lowest)  # in ascending order, with all ties
+        return among[np.argsort(-self._logits[among], stable=True)[:count]]
 
     def places(self, token_ids: Sequence[int]) -> list[RankedToken]:
         """The given tokens, whatever their rank, in the given order."""
@@ -112,6 +120,15 @@ class Distribution:
             return Kept(count, 1.0)
         return Kept(count, min(1.0, float(self._cumulated[count - 1])))
 
+    def sampled(self, kept: Kept) -> NDArray[np.float64]:
+        """Each token's log-probability when sampling from the kept ones; minus infinity for the others."""
+        logprobs = self._below - math.log(self._total)
+        if kept.count < len(logprobs):
+            cut = self.order[kept.count :]
+            logprobs[cut] = -math.inf
+            logprobs -= math.log(float(np.exp(logprobs).sum()))
+        return logprobs
+
     def draw(self, draws: Sequence[float], kept: Kept) -> list[RankedToken]:
         """For each number in [0, 1), the token at that point of the cumulative distribution of the kept tokens."""
         if not draws:
@@ -119,14 +136,14 @@ class Distribution:
         cumulated = self._cumulated[: kept.count]
         last = np.searchsorted(cumulated, cumulated[-1])  # the last token with any probability
         at = np.minimum(np.searchsorted(cumulated, np.array(draws) * cumulated[-1], side="right"), last)
-        return self._describe(self._order[at], (at + 1).tolist())
+        return self._describe(self.order[at], (at + 1).tolist())
 
     def partition(self) -> list[PartitionPoint]:
         """See log_partition; independent of the distribution's own temperature."""
         return partition(self._logits, self._highest)
 
     @cached_property
-    def _order(self) -> NDArray[np.int64]:
+    def order(self) -> NDArray[np.int64]:
         """All ids by rank."""
         # Sorts int64 keys, several times as fast as a stable sort of floats: the logit's bits, mapped so that they rise
         # as it falls, with the id in the low half.
@@ -137,7 +154,7 @@ class Distribution:
     @cached_property
     def _cumulated(self) -> NDArray[np.float64]:
         """Cumulative probability by rank."""
-        summed: NDArray[np.float64] = np.cumsum(self._relative[self._order] / self._total)
+        summed: NDArray[np.float64] = np.cumsum(self._relative[self.order] / self._total)
         return summed
 
     def _rank(self, token_id: int) -> int:

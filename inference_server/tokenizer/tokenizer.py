@@ -6,7 +6,9 @@ letters in WordPiece, unknown characters in Unigram, spaces that an added token 
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 from inference_server.errors import InvalidField, LoadFailed
@@ -102,6 +104,13 @@ class ModelTokenizer:
 
     def following(self, preceding: Sequence[int]) -> Callable[[int], Token]:
         """`token` for many tokens after the same preceding ones."""
+        position = self.position_after(preceding)
+        if position == INSIDE:
+            return self._inside
+        return lambda token_id: self._spell(token_id, position)[0]
+
+    def position_after(self, preceding: Sequence[int]) -> TextPosition:
+        """Where the next token stands, as far as its bytes depend on it."""
         position = self._decoder.start
         for token_id in preceding:
             if not (position.first or position.strip):
@@ -110,9 +119,24 @@ class ModelTokenizer:
         if self._decoder.end_of_word:
             last = next((token_id for token_id in reversed(preceding) if not self._inside(token_id).is_special), None)
             position = position if last is None else self._spell(last, position)[1]
-        if position == INSIDE:
-            return self._inside
-        return lambda token_id: self._spell(token_id, position)[0]
+        return position
+
+    def vocabulary(self, position: TextPosition = INSIDE) -> Iterator[tuple[bytes, bool]]:
+        """Of each id, as its token at a position has them: the bytes, and whether it is special. Caches nothing."""
+        for token_id in range(self.size):
+            name = self._backend.name(token_id)
+            if name is None or token_id in self._backend.special:
+                yield (name or "").encode(), True
+            else:
+                yield self._text(token_id, name, position)[0].bytes, False
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """The same for tokenizers whose ids all mean the same; takes a while."""
+        digest = sha256()
+        for spelling, special in self.vocabulary():
+            digest.update(b"%d %d " % (len(spelling), special) + spelling)
+        return digest.digest()
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of any ids; invalid UTF-8 becomes U+FFFD."""

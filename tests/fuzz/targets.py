@@ -18,13 +18,20 @@ from fuzz.http_target import http
 from inference_server.errors import LoadFailed
 from inference_server.models import bundled, checkpoint
 from inference_server.tokenizer.tokenizer import ModelTokenizer
-from web_gateway import layer_messages, messages
+from web_gateway import compare_messages, grow_messages, layer_messages, messages
 from web_gateway.api import schemas
 from web_gateway.errors import InvalidRequest
 
 Target = Callable[[bytes], None]
 
-KINDS = (messages.NextTokenRequest, messages.ScoreRequest, messages.LoadRequest, layer_messages.LayersRequest)
+KINDS = (
+    messages.NextTokenRequest,
+    messages.ScoreRequest,
+    messages.LoadRequest,
+    layer_messages.LayersRequest,
+    compare_messages.CompareRequest,
+    grow_messages.GrowRequest,
+)
 VOCABULARIES = ("bundled", "byte_bpe", "sentencepiece_bpe", "wordpiece")
 MOST_TEXT = 200  # bytes; each of its tokens is looked at after all before it
 MOST_WORDS = 700  # of a refusal, in characters

@@ -77,6 +77,14 @@ def test_the_layers_example_answers(target: str) -> None:
     assert '"attention":[[[' in done.stdout
 
 
+def test_the_examples_of_trees_and_comparisons_answer(target: str) -> None:
+    with run_gateway(target) as url:
+        for language, words in (("shell", '"finish_reason":"max_nodes"'), ("curl", '"js_bits":')):
+            code = example(language).replace("localhost:5005", url.removeprefix("http://"))
+            done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+            assert words in done.stdout
+
+
 def grpcurl(command: str, target: str) -> str:
     """What grpcurl does with a command of this form: the method by reflection, messages from and to JSON."""
     options = argparse.ArgumentParser()

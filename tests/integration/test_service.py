@@ -10,7 +10,7 @@ from calls import failure, until
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, server_here, stub_of
 
-from inference_server import messages
+from inference_server import compare_messages, messages
 from inference_server.api.service import LARGE_SCORE
 from inference_server.layer_messages import LayersQuery
 from inference_server.settings import Settings
@@ -97,6 +97,44 @@ async def test_a_score_arrives_whole(setting: Any) -> None:
     assert (second.candidate.token.text, second.candidate.probability, len(second.alternatives)) == ("i", 0.5, 2)
     assert (answer.total_logprob, answer.perplexity, answer.bits_per_byte) == (-0.5, 1.5, 0.25)
     assert (answer.context_limit, answer.timings.total_ms) == (fakes.CONTEXT_LIMIT, 0.6)
+
+
+async def test_a_comparison_arrives_whole(setting: Any) -> None:
+    request = pb.CompareRequest(
+        a=pb.ComparedQuestion(text="hi"),
+        b=pb.ComparedQuestion(token_ids=pb.TokenIds(ids=[7]), temperature=0, top_p=0.5, min_p=0.25),
+        top_k=2,
+        include_prompt_tokens=True,
+    )
+    answer = await setting.stub.Compare(request)
+    assert setting.engine.queries == [
+        compare_messages.ComparedQuestion(text="hi"),
+        compare_messages.ComparedQuestion(token_ids=(7,), temperature=0.0, top_p=0.5, min_p=0.25),
+    ]
+    side = pb.ComparedSide(
+        model="bundled",
+        prompt=pb.Prompt(
+            token_count=1,
+            context_limit=fakes.CONTEXT_LIMIT,
+            tokens=[pb.Token(token_id=7, bytes=b"\7", text="\7")],
+        ),
+        kept=pb.Kept(count=fakes.VOCAB_SIZE, probability=1.0),
+        entropy_bits=2.0,
+        vocab_size=fakes.VOCAB_SIZE,
+    )
+    assert (answer.a.prompt.token_count, answer.b) == (2, side)
+    assert (answer.kl_a_b_bits, answer.kl_b_a_bits, answer.js_bits) == (math.inf, 1.5, 0.25)
+    assert (answer.total_variation, list(answer.overlap), answer.matched_by_bytes) == (0.125, [0, 1], False)
+    assert answer.unmatched == pb.Unmatched(b=0.75)
+    both, alone = answer.candidates
+    assert (both.token.text, both.a.rank, both.a.probability) == ("j", 1, 0.5)
+    assert both.b == pb.ComparedPlace(token_id=206, rank=2, logprob=-math.inf)
+    assert (alone.HasField("a"), alone.HasField("b")) == (False, True)
+    assert (list(answer.gained), list(answer.lost)) == ([], [both])
+    bare = await setting.stub.Compare(
+        pb.CompareRequest(a=pb.ComparedQuestion(text="a"), b=pb.ComparedQuestion(text="b"))
+    )
+    assert (len(bare.overlap), list(bare.a.prompt.tokens)) == (10, [])
 
 
 async def test_a_large_score_arrives_whole(setting: Any) -> None:

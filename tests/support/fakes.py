@@ -9,8 +9,9 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from inference_server import layer_messages, messages
+from inference_server import compare_messages, grow_messages, layer_messages, messages
 from inference_server.errors import InvalidField
 from inference_server.generate_messages import (
     FinishReason,
@@ -24,7 +25,14 @@ from inference_server.generate_messages import (
 from inference_server.messages import NOBODY, Client
 from inference_server.stats import ModelStats
 
-Query = messages.TopKQuery | messages.ScoreQuery | layer_messages.LayersQuery | GenerateQuery
+Query = (
+    messages.TopKQuery
+    | messages.ScoreQuery
+    | layer_messages.LayersQuery
+    | GenerateQuery
+    | compare_messages.ComparedQuestion
+    | grow_messages.GrowQuery
+)
 
 VOCAB_SIZE = 256
 CONTEXT_LIMIT = 64
@@ -140,7 +148,6 @@ class FakeEngine:
     ) -> AsyncGenerator[GenerateEvent, None]:
         """Every continuation counts on from the prompt's last byte."""
         self.clients.append(client)
-        gate = None if self.breaks_after is None else self.gate
         try:
             ids = await self._admit(query, deadline)
             yield GenerateStart(ids, 7 if query.seed is None else query.seed, CONTEXT_LIMIT)
@@ -149,11 +156,7 @@ class FakeEngine:
             given = 0
             for _ in range(max(query.max_tokens - len(text) for text in texts.values())):
                 for index, text in texts.items():
-                    if given == self.breaks_after:
-                        if self.breaking is not None:
-                            raise self.breaking
-                        assert gate is not None
-                        await gate.wait()
+                    await self._break(given)
                     given += 1
                     following = ((text or ids)[-1] + 1) % VOCAB_SIZE
                     text.append(following)
@@ -165,6 +168,66 @@ class FakeEngine:
                 yield GenerateFinish(index, FinishReason.LENGTH, words, len(text), timings)
         finally:
             self.closed += 1
+
+    async def compare(
+        self, query: compare_messages.CompareQuery, other: Any, deadline: float | None, client: Client = NOBODY
+    ) -> compare_messages.CompareAnswer:
+        self.clients.append(client)
+        ids_a, ids_b = await self._admit(query.a, deadline), await self._admit(query.b, deadline)
+        side_a, side_b = (self._side(ids, query.include_prompt_tokens) for ids in (ids_a, ids_b))
+        token = candidate((ids_a[-1] + 1) % VOCAB_SIZE, 1, 0.5).token
+        here = compare_messages.ComparedPlace(token.token_id, 1, 0.5, math.log(0.5))
+        there = compare_messages.ComparedPlace(token.token_id + 100, 2, 0.0, -math.inf)
+        both = compare_messages.ComparedToken(token, here, there)
+        return compare_messages.CompareAnswer(
+            a=side_a,
+            b=side_b,
+            kl_a_b_bits=math.inf,
+            kl_b_a_bits=1.5,
+            js_bits=0.25,
+            total_variation=0.125,
+            candidates=[both, compare_messages.ComparedToken(token, None, there)][: query.top_k],
+            gained=[],
+            lost=[both],
+            overlap=list(range(query.top_k)),
+            unmatched=compare_messages.Unmatched(0.0, 0.75),
+            matched_by_bytes=other is not self,
+            timings=messages.Timings(0.1, 0.2, 0.3, 0.6),
+        )
+
+    async def grow(
+        self, query: grow_messages.GrowQuery, deadline: float | None, client: Client = NOBODY
+    ) -> AsyncGenerator[grow_messages.GrowEvent, None]:
+        """A chain that counts on from the prompt's last byte."""
+        self.clients.append(client)
+        try:
+            ids = await self._admit(query, deadline)
+            yield grow_messages.GrowStart(ids, CONTEXT_LIMIT)
+            for depth in range(1, query.depth + 1):
+                await self._break(depth - 1)
+                token, end = candidate((ids[-1] + depth) % VOCAB_SIZE, 1, 0.5), depth == query.depth
+                yield grow_messages.GrownNode(depth, depth - 1, token, depth * math.log(0.5), depth, end)
+                mass = grow_messages.GrownMass(0.5**depth * end, 0.5**depth * (not end), 1 - 0.5**depth)
+                if not end:
+                    yield mass
+            timings = messages.Timings(0.1, 0.2, 0.3, 0.6)
+            yield grow_messages.GrowFinish(grow_messages.GrowFinishReason.COMPLETE, query.depth, mass, timings)
+        finally:
+            self.closed += 1
+
+    async def _break(self, given: int) -> None:
+        """Where a stream that has given so many breaks off, or waits."""
+        if given == self.breaks_after:
+            if self.breaking is not None:
+                raise self.breaking
+            assert self.gate is not None
+            await self.gate.wait()
+
+    def _side(self, ids: list[int], with_tokens: bool) -> compare_messages.ComparedSide:
+        tokens = [candidate(i, 1, 1.0).token for i in ids] if with_tokens else ()
+        return compare_messages.ComparedSide(
+            "bundled", len(ids), 0, CONTEXT_LIMIT, VOCAB_SIZE, 1.0, 2.0, VOCAB_SIZE, tokens
+        )
 
     async def _admit(self, query: Query, deadline: float | None) -> list[int]:
         self.queries.append(query)

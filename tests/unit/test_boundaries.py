@@ -23,7 +23,7 @@ TIERS = {
         ("kvcache",),
         ("models",),
         ("host",),
-        ("sequence", "layer_messages", "generate_messages"),
+        ("sequence", "layer_messages", "generate_messages", "compare_messages", "grow_messages"),
         ("messages", "stats", "errors", "settings"),
     ),
     "web_gateway": (
@@ -34,7 +34,7 @@ TIERS = {
         ("inference",),
         ("about", "metrics"),
         ("errors",),
-        ("layer_messages", "generate_messages"),
+        ("layer_messages", "generate_messages", "compare_messages", "grow_messages"),
         ("messages", "settings"),
     ),
     "next_token_visualizer": (
@@ -80,6 +80,8 @@ LIBRARIES = {
         "messages": {"msgspec"},
         "layer_messages": {"msgspec"},
         "generate_messages": {"msgspec"},
+        "compare_messages": {"msgspec"},
+        "grow_messages": {"msgspec"},
         "settings": {"msgspec"},
     },
     "next_token_visualizer": {

@@ -8,7 +8,9 @@ from web_gateway.api import openapi
 from web_gateway.api.feed import EventStream
 from web_gateway.api.schemas import parse, render
 from web_gateway.api.streams import lasting, stream
+from web_gateway.compare_messages import CompareRequest
 from web_gateway.generate_messages import GenerateRequest
+from web_gateway.grow_messages import GrowRequest
 from web_gateway.http import body
 from web_gateway.layer_messages import LayersRequest
 from web_gateway.messages import LoadRequest, NextTokenRequest, ScoreRequest, Status
@@ -41,6 +43,18 @@ async def generate(request: Request) -> Response:
     """The continuations of a prompt, token by token, as server-sent events."""
     query = parse(body.taken(request), GenerateRequest)
     return await stream(request, request.state.inference.generate(query, lasting(request)))
+
+
+async def grow(request: Request) -> Response:
+    """The tree of a prompt's most likely continuations, as server-sent events."""
+    query = parse(body.taken(request), GrowRequest)
+    return await stream(request, request.state.inference.grow(query, lasting(request)))
+
+
+async def compare(request: Request) -> Response:
+    """How two next-token distributions differ."""
+    query = parse(body.taken(request), CompareRequest)
+    return answer(await request.state.inference.compare(query, request.state.call))
 
 
 async def models(request: Request) -> Response:

@@ -6,14 +6,18 @@ from typing import Any
 
 import msgspec
 
-from web_gateway import generate_messages, layer_messages, messages
+from web_gateway import compare_messages, generate_messages, grow_messages, layer_messages, messages
 from web_gateway.about import Info
 from web_gateway.errors import ANSWERS
-from web_gateway.inference.convert import GENERATE_EVENTS
+from web_gateway.inference.convert import GENERATE_EVENTS, GROW_EVENTS
 
 STRUCTS = (
     generate_messages.GenerateRequest,
     *GENERATE_EVENTS.values(),
+    grow_messages.GrowRequest,
+    *GROW_EVENTS.values(),
+    compare_messages.CompareRequest,
+    compare_messages.CompareAnswer,
     messages.NextTokenRequest,
     messages.NextTokenAnswer,
     messages.ScoreRequest,
@@ -31,6 +35,8 @@ PROMPTS = {
     messages.ScoreRequest: ("text", "token_ids"),
     layer_messages.LayersRequest: ("text", "token_ids"),
     generate_messages.GenerateRequest: ("text", "token_ids"),
+    grow_messages.GrowRequest: ("text", "token_ids"),
+    compare_messages.ComparedQuestion: ("text", "token_ids"),
 }
 """The fields of which a request has exactly one."""
 SUMMARY = {
@@ -98,6 +104,20 @@ def document() -> dict[str, Any]:
                     generate_messages.GenerateRequest,
                     streams("The continuations of a prompt, token by token", GENERATE_EVENTS),
                     {"text": "Once upon a time", "max_tokens": 20, "temperature": 0.8, "seed": 1},
+                )
+            },
+            "/api/grow": {
+                "post": accepts(
+                    grow_messages.GrowRequest,
+                    streams("The tree of a prompt's most likely continuations", GROW_EVENTS),
+                    {"text": "Once upon a time", "depth": 3, "max_nodes": 20},
+                )
+            },
+            "/api/compare": {
+                "post": accepts(
+                    compare_messages.CompareRequest,
+                    returns("How two next-token distributions differ", compare_messages.CompareAnswer, (*READING, 429)),
+                    {"a": {"text": "Once upon a time"}, "b": {"text": "Twice upon a time"}, "top_k": 5},
                 )
             },
             "/api/models": {"get": returns("Every model and its state", messages.ModelList, (429, *SERVING))},

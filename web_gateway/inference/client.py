@@ -16,7 +16,15 @@ from nexttoken.v1 import next_token_pb2 as pb
 
 from service_kit import tracing
 from service_kit.logs import request_id
-from web_gateway import about, errors, generate_messages, layer_messages, messages
+from web_gateway import (
+    about,
+    compare_messages,
+    errors,
+    generate_messages,
+    grow_messages,
+    layer_messages,
+    messages,
+)
 from web_gateway.inference import convert, failures
 from web_gateway.inference.calls import answer_of, until
 from web_gateway.inference.channel import Connection, Link, open_link
@@ -98,6 +106,18 @@ class InferenceClient:
         async with aclosing(self._stream("Generate", request, call, convert.GENERATE_EVENTS)) as events:
             async for event in events:
                 yield event
+
+    async def grow(self, query: grow_messages.GrowRequest, call: Call) -> AsyncGenerator[Event, None]:
+        """The tree of a prompt's most likely continuations, node by node."""
+        request = convert.to_message(query, pb.GrowRequest)
+        async with aclosing(self._stream("Grow", request, call, convert.GROW_EVENTS)) as events:
+            async for event in events:
+                yield event
+
+    async def compare(self, query: compare_messages.CompareRequest, call: Call) -> compare_messages.CompareAnswer:
+        """How two next-token distributions differ."""
+        answer = await self._unary("Compare", convert.to_message(query, pb.CompareRequest), call)
+        return convert.compare_answer(answer, query.include_prompt_tokens)
 
     async def models(self, call: Call) -> messages.ModelList:
         """Every model and its state."""

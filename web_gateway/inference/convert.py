@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from msgspec import UNSET, Struct, structs
 from nexttoken.v1 import next_token_pb2 as pb
 
-from web_gateway import generate_messages, layer_messages, messages
+from web_gateway import compare_messages, generate_messages, grow_messages, layer_messages, messages
 
 MODEL_STATES: dict[int, messages.ModelState] = {
     pb.MODEL_STATE_QUEUED: "queued",
@@ -32,11 +32,27 @@ FINISH_REASONS = {
     pb.FINISH_REASON_LENGTH: "length",
     pb.FINISH_REASON_CANCELLED: "cancelled",
 }
-ENUMS = {"ModelState": MODEL_STATES, "ModelPart": MODEL_PARTS, "FinishReason": FINISH_REASONS}
+GROW_FINISH_REASONS = {
+    pb.GROW_FINISH_REASON_COVERAGE: "coverage",
+    pb.GROW_FINISH_REASON_MAX_NODES: "max_nodes",
+    pb.GROW_FINISH_REASON_COMPLETE: "complete",
+}
+ENUMS = {
+    "ModelState": MODEL_STATES,
+    "ModelPart": MODEL_PARTS,
+    "FinishReason": FINISH_REASONS,
+    "GrowFinishReason": GROW_FINISH_REASONS,
+}
 GENERATE_EVENTS: dict[str, type[Struct]] = {  # by their names in the oneof and in the event stream
     "start": generate_messages.GenerateStart,
     "token": generate_messages.GeneratedToken,
     "finish": generate_messages.GenerateFinish,
+}
+GROW_EVENTS: dict[str, type[Struct]] = {
+    "start": grow_messages.GrowStart,
+    "node": grow_messages.GrownNode,
+    "mass": grow_messages.GrownMass,
+    "finish": grow_messages.GrowFinish,
 }
 INLINED = ("token", "candidate")  # submessages whose fields the JSON has one level up
 UNCONDITIONED: dict[str, None] = dict.fromkeys(("rank", "logit", "probability", "logprob", "entropy_bits"))
@@ -48,21 +64,21 @@ P = TypeVar("P", messages.NextTokenAnswer, layer_messages.LayersAnswer)
 
 def to_message(request: Struct, kind: type[M]) -> M:
     """The request as protobuf. Fields that were not given stay unset, so the server's defaults apply."""
-    fields = kind.DESCRIPTOR.fields_by_name
-    given = msgspec.to_builtins(request)
-    return kind(**{name: to_field(fields[name], value) for name, value in given.items()})
+    return kind(**to_fields(msgspec.to_builtins(request), kind.DESCRIPTOR))
 
 
-def to_field(field: Any, value: Any) -> Any:
-    """A request's value as protobuf takes it."""
-    if is_ids(field):
-        return {"ids": value}
-    return pb.PromptParts(parts=map(to_part, value)) if field.name == "parts" else value
-
-
-def is_ids(field: Any) -> bool:
-    """Whether a field is a TokenIds, which the JSON has as an array."""
-    return field.message_type is not None and field.message_type.full_name == pb.TokenIds.DESCRIPTOR.full_name
+def to_fields(given: Mapping[str, Any], message: Any) -> dict[str, Any]:
+    """What a message's constructor takes: as given, but for TokenIds, which the JSON has as arrays."""
+    fields = dict(given)
+    for name, value in given.items():
+        inner = message.fields_by_name[name].message_type
+        if inner is not None and inner.full_name == pb.TokenIds.DESCRIPTOR.full_name:
+            fields[name] = {"ids": value}
+        elif inner is not None and inner.full_name == pb.PromptParts.DESCRIPTOR.full_name:
+            fields[name] = pb.PromptParts(parts=map(to_part, value))
+        elif inner is not None and isinstance(value, dict):
+            fields[name] = to_fields(value, inner)
+    return fields
 
 
 def to_event(message: Message, kinds: Mapping[str, type[Struct]]) -> tuple[str, Struct]:
@@ -99,6 +115,15 @@ def trimmed(answer: P, with_prompt_tokens: bool) -> P:
     if with_prompt_tokens:
         return answer
     return structs.replace(answer, prompt=structs.replace(answer.prompt, tokens=UNSET))
+
+
+def compare_answer(response: pb.CompareResponse, with_prompt_tokens: bool) -> compare_messages.CompareAnswer:
+    """The answer; the prompts' tokens only if the request asked for them."""
+    answer = to_struct(response, compare_messages.CompareAnswer)
+    if with_prompt_tokens:
+        return answer
+    a, b = (structs.replace(side, prompt=structs.replace(side.prompt, tokens=UNSET)) for side in (answer.a, answer.b))
+    return structs.replace(answer, a=a, b=b)
 
 
 def score_answer(response: pb.ScoreResponse) -> messages.ScoreAnswer:

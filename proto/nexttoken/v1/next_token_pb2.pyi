@@ -23,6 +23,13 @@ class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FINISH_REASON_LENGTH: _ClassVar[FinishReason]
     FINISH_REASON_CANCELLED: _ClassVar[FinishReason]
 
+class GrowFinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GROW_FINISH_REASON_UNSPECIFIED: _ClassVar[GrowFinishReason]
+    GROW_FINISH_REASON_COVERAGE: _ClassVar[GrowFinishReason]
+    GROW_FINISH_REASON_MAX_NODES: _ClassVar[GrowFinishReason]
+    GROW_FINISH_REASON_COMPLETE: _ClassVar[GrowFinishReason]
+
 class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     MODEL_STATE_UNSPECIFIED: _ClassVar[ModelState]
@@ -41,6 +48,10 @@ FINISH_REASON_STOP_TOKEN: FinishReason
 FINISH_REASON_STOP_TEXT: FinishReason
 FINISH_REASON_LENGTH: FinishReason
 FINISH_REASON_CANCELLED: FinishReason
+GROW_FINISH_REASON_UNSPECIFIED: GrowFinishReason
+GROW_FINISH_REASON_COVERAGE: GrowFinishReason
+GROW_FINISH_REASON_MAX_NODES: GrowFinishReason
+GROW_FINISH_REASON_COMPLETE: GrowFinishReason
 MODEL_STATE_UNSPECIFIED: ModelState
 MODEL_STATE_QUEUED: ModelState
 MODEL_STATE_DOWNLOADING: ModelState
@@ -419,6 +430,186 @@ class GenerateFinish(_message.Message):
     token_count: int
     timings: Timings
     def __init__(self, index: _Optional[int] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., stop_token_id: _Optional[int] = ..., stop_text: _Optional[str] = ..., text: _Optional[str] = ..., token_count: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+
+class GrowRequest(_message.Message):
+    __slots__ = ("model", "text", "token_ids", "depth", "coverage", "max_nodes", "width")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    MAX_NODES_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    text: str
+    token_ids: TokenIds
+    depth: int
+    coverage: float
+    max_nodes: int
+    width: int
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., depth: _Optional[int] = ..., coverage: _Optional[float] = ..., max_nodes: _Optional[int] = ..., width: _Optional[int] = ...) -> None: ...
+
+class GrowResponse(_message.Message):
+    __slots__ = ("start", "node", "mass", "finish")
+    START_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    MASS_FIELD_NUMBER: _ClassVar[int]
+    FINISH_FIELD_NUMBER: _ClassVar[int]
+    start: GrowStart
+    node: GrownNode
+    mass: GrownMass
+    finish: GrowFinish
+    def __init__(self, start: _Optional[_Union[GrowStart, _Mapping]] = ..., node: _Optional[_Union[GrownNode, _Mapping]] = ..., mass: _Optional[_Union[GrownMass, _Mapping]] = ..., finish: _Optional[_Union[GrowFinish, _Mapping]] = ...) -> None: ...
+
+class GrowStart(_message.Message):
+    __slots__ = ("model", "token_ids", "context_limit")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    token_ids: _containers.RepeatedScalarFieldContainer[int]
+    context_limit: int
+    def __init__(self, model: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., context_limit: _Optional[int] = ...) -> None: ...
+
+class GrownNode(_message.Message):
+    __slots__ = ("id", "parent", "token", "path_logprob", "depth", "is_end")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PATH_LOGPROB_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
+    IS_END_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    parent: int
+    token: Candidate
+    path_logprob: float
+    depth: int
+    is_end: bool
+    def __init__(self, id: _Optional[int] = ..., parent: _Optional[int] = ..., token: _Optional[_Union[Candidate, _Mapping]] = ..., path_logprob: _Optional[float] = ..., depth: _Optional[int] = ..., is_end: _Optional[bool] = ...) -> None: ...
+
+class GrownMass(_message.Message):
+    __slots__ = ("covered", "open", "pruned")
+    COVERED_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    PRUNED_FIELD_NUMBER: _ClassVar[int]
+    covered: float
+    open: float
+    pruned: float
+    def __init__(self, covered: _Optional[float] = ..., open: _Optional[float] = ..., pruned: _Optional[float] = ...) -> None: ...
+
+class GrowFinish(_message.Message):
+    __slots__ = ("finish_reason", "node_count", "mass", "timings")
+    FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    NODE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MASS_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    finish_reason: GrowFinishReason
+    node_count: int
+    mass: GrownMass
+    timings: Timings
+    def __init__(self, finish_reason: _Optional[_Union[GrowFinishReason, str]] = ..., node_count: _Optional[int] = ..., mass: _Optional[_Union[GrownMass, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+
+class ComparedQuestion(_message.Message):
+    __slots__ = ("model", "text", "token_ids", "temperature", "top_p", "min_p")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    TOP_P_FIELD_NUMBER: _ClassVar[int]
+    MIN_P_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    text: str
+    token_ids: TokenIds
+    temperature: float
+    top_p: float
+    min_p: float
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ...) -> None: ...
+
+class CompareRequest(_message.Message):
+    __slots__ = ("a", "b", "top_k", "include_prompt_tokens")
+    A_FIELD_NUMBER: _ClassVar[int]
+    B_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    a: ComparedQuestion
+    b: ComparedQuestion
+    top_k: int
+    include_prompt_tokens: bool
+    def __init__(self, a: _Optional[_Union[ComparedQuestion, _Mapping]] = ..., b: _Optional[_Union[ComparedQuestion, _Mapping]] = ..., top_k: _Optional[int] = ..., include_prompt_tokens: _Optional[bool] = ...) -> None: ...
+
+class ComparedPlace(_message.Message):
+    __slots__ = ("token_id", "rank", "probability", "logprob")
+    TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    LOGPROB_FIELD_NUMBER: _ClassVar[int]
+    token_id: int
+    rank: int
+    probability: float
+    logprob: float
+    def __init__(self, token_id: _Optional[int] = ..., rank: _Optional[int] = ..., probability: _Optional[float] = ..., logprob: _Optional[float] = ...) -> None: ...
+
+class ComparedToken(_message.Message):
+    __slots__ = ("token", "a", "b")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    A_FIELD_NUMBER: _ClassVar[int]
+    B_FIELD_NUMBER: _ClassVar[int]
+    token: Token
+    a: ComparedPlace
+    b: ComparedPlace
+    def __init__(self, token: _Optional[_Union[Token, _Mapping]] = ..., a: _Optional[_Union[ComparedPlace, _Mapping]] = ..., b: _Optional[_Union[ComparedPlace, _Mapping]] = ...) -> None: ...
+
+class ComparedSide(_message.Message):
+    __slots__ = ("model", "prompt", "kept", "entropy_bits", "vocab_size")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    ENTROPY_BITS_FIELD_NUMBER: _ClassVar[int]
+    VOCAB_SIZE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    prompt: Prompt
+    kept: Kept
+    entropy_bits: float
+    vocab_size: int
+    def __init__(self, model: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., kept: _Optional[_Union[Kept, _Mapping]] = ..., entropy_bits: _Optional[float] = ..., vocab_size: _Optional[int] = ...) -> None: ...
+
+class Unmatched(_message.Message):
+    __slots__ = ("a", "b")
+    A_FIELD_NUMBER: _ClassVar[int]
+    B_FIELD_NUMBER: _ClassVar[int]
+    a: float
+    b: float
+    def __init__(self, a: _Optional[float] = ..., b: _Optional[float] = ...) -> None: ...
+
+class CompareResponse(_message.Message):
+    __slots__ = ("a", "b", "kl_a_b_bits", "kl_b_a_bits", "js_bits", "total_variation", "candidates", "gained", "lost", "overlap", "unmatched", "matched_by_bytes", "timings")
+    A_FIELD_NUMBER: _ClassVar[int]
+    B_FIELD_NUMBER: _ClassVar[int]
+    KL_A_B_BITS_FIELD_NUMBER: _ClassVar[int]
+    KL_B_A_BITS_FIELD_NUMBER: _ClassVar[int]
+    JS_BITS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_VARIATION_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    GAINED_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    OVERLAP_FIELD_NUMBER: _ClassVar[int]
+    UNMATCHED_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_BY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    a: ComparedSide
+    b: ComparedSide
+    kl_a_b_bits: float
+    kl_b_a_bits: float
+    js_bits: float
+    total_variation: float
+    candidates: _containers.RepeatedCompositeFieldContainer[ComparedToken]
+    gained: _containers.RepeatedCompositeFieldContainer[ComparedToken]
+    lost: _containers.RepeatedCompositeFieldContainer[ComparedToken]
+    overlap: _containers.RepeatedScalarFieldContainer[int]
+    unmatched: Unmatched
+    matched_by_bytes: bool
+    timings: Timings
+    def __init__(self, a: _Optional[_Union[ComparedSide, _Mapping]] = ..., b: _Optional[_Union[ComparedSide, _Mapping]] = ..., kl_a_b_bits: _Optional[float] = ..., kl_b_a_bits: _Optional[float] = ..., js_bits: _Optional[float] = ..., total_variation: _Optional[float] = ..., candidates: _Optional[_Iterable[_Union[ComparedToken, _Mapping]]] = ..., gained: _Optional[_Iterable[_Union[ComparedToken, _Mapping]]] = ..., lost: _Optional[_Iterable[_Union[ComparedToken, _Mapping]]] = ..., overlap: _Optional[_Iterable[int]] = ..., unmatched: _Optional[_Union[Unmatched, _Mapping]] = ..., matched_by_bytes: _Optional[bool] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("name", "state", "is_default", "bytes_done", "bytes_total", "reason", "facts")

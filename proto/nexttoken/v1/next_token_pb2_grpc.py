@@ -61,6 +61,16 @@ class NextTokenServiceStub:
                 request_serializer=nexttoken_dot_v1_dot_next__token__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=nexttoken_dot_v1_dot_next__token__pb2.GenerateResponse.FromString,
                 _registered_method=True)
+        self.Grow = channel.unary_stream(
+                '/nexttoken.v1.NextTokenService/Grow',
+                request_serializer=nexttoken_dot_v1_dot_next__token__pb2.GrowRequest.SerializeToString,
+                response_deserializer=nexttoken_dot_v1_dot_next__token__pb2.GrowResponse.FromString,
+                _registered_method=True)
+        self.Compare = channel.unary_unary(
+                '/nexttoken.v1.NextTokenService/Compare',
+                request_serializer=nexttoken_dot_v1_dot_next__token__pb2.CompareRequest.SerializeToString,
+                response_deserializer=nexttoken_dot_v1_dot_next__token__pb2.CompareResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/nexttoken.v1.NextTokenService/ListModels',
                 request_serializer=nexttoken_dot_v1_dot_next__token__pb2.ListModelsRequest.SerializeToString,
@@ -147,6 +157,37 @@ class NextTokenServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Grow(self, request, context):
+        """The tree of the most likely continuations of a prompt, computed several branches at a time.
+
+        First comes a `start`, then nodes as they are known, each after its parent, a `mass` after those of each step, and a
+        `finish`. Best first, nodes come in descending order of their path's probability: those sent so far are the most
+        likely paths of at most `depth` tokens. With `width`, they come depth by depth: see GrowRequest.width. The server
+        computes at most one step before the caller has taken the last one's nodes; cancelling stops it within a step.
+
+        The call holds its place among the requests in flight until it ends, as Generate does.
+
+        Status codes: those of TopK. After the first message the status's message says after how many nodes it broke off.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Compare(self, request, context):
+        """How two next-token distributions differ, over everything that either can give: of two prompts, two models of this
+        server, or two ways to sample. Equal prompts of one model are computed once.
+
+        Compared are the distributions that tokens are sampled from: softmax(logits / temperature), cut by top_p and min_p
+        and renormalized; without those two, the whole distribution. Tokens are the same if they have the same id. If the
+        models' tokenizers differ, they are the same if they add the same bytes to their text, or are special and have the
+        same name; the probabilities of ids that are the same in this way are added up.
+
+        Status codes: those of TopK; an error about one side's model or fields begins with `a` or `b`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """All models of this server with their states, in the operator's order.
 
@@ -208,6 +249,16 @@ def add_NextTokenServiceServicer_to_server(servicer, server):
                     servicer.Generate,
                     request_deserializer=nexttoken_dot_v1_dot_next__token__pb2.GenerateRequest.FromString,
                     response_serializer=nexttoken_dot_v1_dot_next__token__pb2.GenerateResponse.SerializeToString,
+            ),
+            'Grow': grpc.unary_stream_rpc_method_handler(
+                    servicer.Grow,
+                    request_deserializer=nexttoken_dot_v1_dot_next__token__pb2.GrowRequest.FromString,
+                    response_serializer=nexttoken_dot_v1_dot_next__token__pb2.GrowResponse.SerializeToString,
+            ),
+            'Compare': grpc.unary_unary_rpc_method_handler(
+                    servicer.Compare,
+                    request_deserializer=nexttoken_dot_v1_dot_next__token__pb2.CompareRequest.FromString,
+                    response_serializer=nexttoken_dot_v1_dot_next__token__pb2.CompareResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -345,6 +396,60 @@ class NextTokenService:
             '/nexttoken.v1.NextTokenService/Generate',
             nexttoken_dot_v1_dot_next__token__pb2.GenerateRequest.SerializeToString,
             nexttoken_dot_v1_dot_next__token__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Grow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/nexttoken.v1.NextTokenService/Grow',
+            nexttoken_dot_v1_dot_next__token__pb2.GrowRequest.SerializeToString,
+            nexttoken_dot_v1_dot_next__token__pb2.GrowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Compare(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nexttoken.v1.NextTokenService/Compare',
+            nexttoken_dot_v1_dot_next__token__pb2.CompareRequest.SerializeToString,
+            nexttoken_dot_v1_dot_next__token__pb2.CompareResponse.FromString,
             options,
             channel_credentials,
             insecure,

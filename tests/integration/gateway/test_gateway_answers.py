@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from inference_server import messages
+from inference_server import compare_messages, messages
 from inference_server.layer_messages import LayersQuery
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -182,6 +182,48 @@ async def test_layers_left_out_are_empty(tiers: Any) -> None:
     assert "tokens" not in answer["prompt"]
     assert [answer[name] for name in ("contributions", "attention", "logit_difference")] == [[], [], None]
     assert (answer["position"], len(answer["layers"][0]["candidates"])) == (1, 10)
+
+
+async def test_compare(tiers: Any) -> None:
+    request = {"a": {"text": "h"}, "b": {"token_ids": [7], "temperature": 0, "top_p": 0.5, "min_p": 0.25}, "top_k": 1}
+    answer = (await tiers.web.post("/api/compare", json=request)).json()
+    assert tiers.engine.queries == [
+        compare_messages.ComparedQuestion(text="h"),
+        compare_messages.ComparedQuestion(token_ids=(7,), temperature=0.0, top_p=0.5, min_p=0.25),
+    ]
+    assert set(answer.pop("timings_ms")) == {"queue", "tokenize", "model", "total"}
+    side = {
+        "model": "bundled",
+        "prompt": {"token_count": 1, "cached_tokens": 0, "context_limit": 64},
+        "kept": {"count": 256, "probability": 1.0},
+        "entropy_bits": 2.0,
+        "vocab_size": 256,
+    }
+    token = {
+        "token_id": 105,
+        "text": "i",
+        "bytes": "aQ==",
+        "is_special": False,
+        "a": {"token_id": 105, "rank": 1, "probability": 0.5, "logprob": -0.6931471805599453},
+        "b": {"token_id": 205, "rank": 2, "probability": 0.0, "logprob": None},
+    }
+    assert answer == {
+        "a": side,
+        "b": side,
+        "kl_a_b_bits": None,
+        "kl_b_a_bits": 1.5,
+        "js_bits": 0.25,
+        "total_variation": 0.125,
+        "candidates": [token],
+        "gained": [],
+        "lost": [token],
+        "overlap": [0],
+        "unmatched": {"a": 0.0, "b": 0.75},
+        "matched_by_bytes": False,
+    }
+    more = (await tiers.web.post("/api/compare", json={**request, "top_k": 2, "include_prompt_tokens": True})).json()
+    assert more["candidates"][1]["a"] is None
+    assert [token["text"] for token in more["a"]["prompt"]["tokens"]] == ["h"]
 
 
 async def test_models(tiers: Any) -> None:

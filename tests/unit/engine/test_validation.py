@@ -6,8 +6,17 @@ from typing import Any
 
 import pytest
 
-from inference_server.engine.validation import check_length, check_score, check_top_k
+from inference_server.compare_messages import ComparedQuestion, CompareQuery
+from inference_server.engine.validation import (
+    check_compare,
+    check_depth,
+    check_grow,
+    check_length,
+    check_score,
+    check_top_k,
+)
 from inference_server.errors import InvalidField
+from inference_server.grow_messages import GrowQuery
 from inference_server.messages import ScoreQuery, TopKQuery
 
 VOCAB = 5000
@@ -145,3 +154,64 @@ def test_messages_stay_short(call: Callable[..., None]) -> None:
     with pytest.raises(InvalidField) as refused:
         call(text="x" * 10_000_000)
     assert len(str(refused.value)) < 200
+
+
+SIZES = (VOCAB, 40)
+
+
+def compare(top_k: int = 10, **b: Any) -> None:
+    query = CompareQuery(ComparedQuestion(text="a"), ComparedQuestion(**({"text": "a"} | b)), top_k)
+    check_compare(query, SIZES, TEXT_BYTES)
+
+
+@pytest.mark.parametrize("fields", [{}, {"top_k": 40}, {"temperature": 0.0}, {"text": None, "token_ids": (39,)}])
+def test_what_a_comparison_allows(fields: dict[str, Any]) -> None:
+    compare(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"top_k": 0}, "top_k: must be from 1 to 40 (all of this model's vocabulary), got 0"),
+        ({"top_k": 41}, "top_k: must be from 1 to 40 (all of this model's vocabulary), got 41"),
+        ({"text": None}, "b.text: exactly one of text and token_ids must be given, got none"),
+        ({"text": None, "token_ids": (40,)}, "b.token_ids: must be ids from 0 to 39, got 40 at index 0"),
+        ({"temperature": math.nan}, "b.temperature: must be from 0 to 100, got nan"),
+        ({"top_p": 0.0}, "b.top_p: must be above 0 and at most 1, got 0.0"),
+        ({"min_p": 1.1}, "b.min_p: must be from 0 to 1, got 1.1"),
+    ],
+)
+def test_what_a_comparison_refuses_names_the_side(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidField) as refused:
+        compare(**fields)
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"depth": 0}, "depth: must be from 1 to 100, got 0"),
+        ({"depth": 101}, "depth: must be from 1 to 100, got 101"),
+        ({"max_nodes": 0}, "max_nodes: must be from 1 to 2,000, got 0"),
+        ({"max_nodes": 2001}, "max_nodes: must be from 1 to 2,000, got 2,001"),
+        ({"width": 0}, "width: must be from 1 to 32, got 0"),
+        ({"width": 33}, "width: must be from 1 to 32, got 33"),
+        ({"coverage": 0.0}, "coverage: must be above 0 and at most 1, got 0.0"),
+        ({"coverage": 1.1}, "coverage: must be above 0 and at most 1, got 1.1"),
+        ({"coverage": math.nan}, "coverage: must be above 0 and at most 1, got nan"),
+        ({"text": None}, "text: exactly one of text and token_ids must be given, got none"),
+    ],
+)
+def test_what_a_growth_refuses(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidField) as refused:
+        check_grow(GrowQuery(**({"text": "a"} | fields)), VOCAB, TEXT_BYTES)
+    assert str(refused.value) == message
+
+
+def test_a_tree_has_to_fit_the_context_but_for_its_last_tokens() -> None:
+    check_grow(GrowQuery(text="a", depth=100, max_nodes=2000, width=32, coverage=5e-324), VOCAB, TEXT_BYTES)
+    check_depth(3, 62, 64)
+    with pytest.raises(
+        InvalidField, match=r"^depth: must be from 1 to 3 after a prompt of 62 tokens .* is 64\), got 4$"
+    ):
+        check_depth(4, 62, 64)

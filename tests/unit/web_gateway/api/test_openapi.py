@@ -10,11 +10,12 @@ import pytest
 from nexttoken.v1 import next_token_pb2 as pb
 
 from inference_server import generate_messages as generating
+from inference_server import grow_messages as growing
 from inference_server import layer_messages as layers
 from inference_server import messages as engine
 from inference_server import settings as inference
 from inference_server.api import channel_options
-from web_gateway import about, errors, generate_messages, layer_messages, messages
+from web_gateway import about, compare_messages, errors, generate_messages, grow_messages, layer_messages, messages
 from web_gateway.api import handlers, openapi
 from web_gateway.app import create_app
 from web_gateway.inference import channel_options as gateway_options
@@ -114,6 +115,9 @@ def test_defaults_are_those_of_the_inference_server(name: str, query: Any) -> No
         (layer_messages.LayersRequest, pb.LayersRequest),
         (generate_messages.GenerateRequest, pb.GenerateRequest),
         (generate_messages.GeneratedSoFar, pb.GeneratedSoFar),
+        (grow_messages.GrowRequest, pb.GrowRequest),
+        (compare_messages.CompareRequest, pb.CompareRequest),
+        (compare_messages.ComparedQuestion, pb.ComparedQuestion),
     ],
 )
 def test_every_field_of_a_question_travels(request_type: Any, message: Any) -> None:
@@ -138,6 +142,11 @@ def test_what_a_server_says_of_itself_arrives_whole(mine: Any, theirs: Any) -> N
         (generate_messages.GenerateStart, pb.GenerateStart),
         (generate_messages.GeneratedToken, pb.GeneratedToken),
         (generate_messages.GenerateFinish, pb.GenerateFinish),
+        (grow_messages.GrowStart, pb.GrowStart),
+        (grow_messages.GrownNode, pb.GrownNode),
+        (grow_messages.GrownMass, pb.GrownMass),
+        (grow_messages.GrowFinish, pb.GrowFinish),
+        (compare_messages.CompareAnswer, pb.CompareResponse),
     ],
 )
 def test_every_field_of_an_answer_is_found_in_its_message(struct: Any, message: Any) -> None:
@@ -162,8 +171,9 @@ def test_every_state_has_a_word() -> None:
 
 
 def test_every_event_of_a_stream_has_a_struct() -> None:
-    events = pb.GenerateResponse.DESCRIPTOR.oneofs_by_name["event"].fields
-    assert [event.name for event in events] == list(convert.GENERATE_EVENTS)
+    for message, kinds in ((pb.GenerateResponse, convert.GENERATE_EVENTS), (pb.GrowResponse, convert.GROW_EVENTS)):
+        events = message.DESCRIPTOR.oneofs_by_name["event"].fields
+        assert [event.name for event in events] == list(kinds)
 
 
 def test_every_reason_to_finish_has_a_word() -> None:
@@ -172,6 +182,11 @@ def test_every_reason_to_finish_has_a_word() -> None:
     hint = get_type_hints(generate_messages.GenerateFinish)["finish_reason"]
     assert {*convert.FINISH_REASONS.values(), "unknown"} == set(get_args(hint))
     assert set(convert.FINISH_REASONS.values()) == {reason.value for reason in generating.FinishReason}
+    reasons = {number for name, number in pb.GrowFinishReason.items() if not name.endswith("UNSPECIFIED")}
+    assert set(convert.GROW_FINISH_REASONS) == reasons
+    assert set(convert.GROW_FINISH_REASONS.values()) == {reason.value for reason in growing.GrowFinishReason}
+    hint = get_type_hints(grow_messages.GrowFinish)["finish_reason"]
+    assert {*convert.GROW_FINISH_REASONS.values(), "unknown"} == set(get_args(hint))
 
 
 def test_every_struct_of_an_answer_is_in_the_file() -> None:

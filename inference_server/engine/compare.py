@@ -1,0 +1,92 @@
+"""Comparing two next-token distributions: which tokens are the same, and the answer made of both rows of logits."""
+
+from collections.abc import Sequence as Tokens
+from dataclasses import dataclass
+from typing import Any
+
+from inference_server.compare_messages import (
+    CompareAnswer,
+    ComparedQuestion,
+    ComparedSide,
+    ComparedToken,
+    CompareQuery,
+    Unmatched,
+)
+from inference_server.messages import Timings
+from inference_server.sampling.distribution import Distribution
+from inference_server.sampling.divergence import Difference, Side
+from inference_server.sequence import Ids
+from inference_server.tokenizer.alignment import Vocabulary, align
+from inference_server.tokenizer.tokenizer import ModelTokenizer
+
+UNTIMED = Timings(0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """One side's question, and what the model computed for it."""
+
+    model: str
+    tokenizer: ModelTokenizer
+    context_limit: int
+    question: ComparedQuestion
+    ids: Ids
+    cached_tokens: int
+    logits: Any
+    """(V,) of the last position."""
+
+
+def compared(query: CompareQuery, a: Computed, b: Computed) -> CompareAnswer:
+    """The answer. Takes some milliseconds, and longer for the first time of two different tokenizers."""
+    alignment = align(_vocabulary(a), _vocabulary(b))
+    units = zip((a, b), (alignment.a, alignment.b), strict=True)
+    side_a, side_b = (_side(side, of_ids, alignment.total) for side, of_ids in units)
+    difference = Difference(side_a, side_b, alignment.shared)
+    divergences = difference.divergences()
+    spell_a, spell_b = a.tokenizer.following(a.ids), b.tokenizer.following(b.ids)
+
+    def tokens(found: Tokens[int]) -> list[ComparedToken]:
+        tokens = []
+        for place_a, place_b in ((side_a.place(unit), side_b.place(unit)) for unit in found):
+            token = spell_a(place_a.token_id) if place_a else spell_b(place_b.token_id if place_b else 0)
+            tokens.append(ComparedToken(token, place_a, place_b))
+        return tokens
+
+    return CompareAnswer(
+        a=_described(a, side_a, query.include_prompt_tokens),
+        b=_described(b, side_b, query.include_prompt_tokens),
+        kl_a_b_bits=divergences.kl_a_b_bits,
+        kl_b_a_bits=divergences.kl_b_a_bits,
+        js_bits=divergences.js_bits,
+        total_variation=divergences.total_variation,
+        candidates=tokens(difference.top(query.top_k)),
+        gained=tokens(difference.gained(query.top_k)),
+        lost=tokens(difference.lost(query.top_k)),
+        overlap=difference.overlap(query.top_k),
+        unmatched=Unmatched(*difference.unmatched),
+        matched_by_bytes=alignment.by_bytes,
+        timings=UNTIMED,
+    )
+
+
+def _vocabulary(side: Computed) -> Vocabulary:
+    return Vocabulary(side.tokenizer, len(side.logits), side.tokenizer.position_after(side.ids))
+
+
+def _side(side: Computed, units: Tokens[int], total: int) -> Side:
+    question = side.question
+    return Side(Distribution(side.logits, question.temperature), question.top_p, question.min_p, units, total)
+
+
+def _described(side: Computed, found: Side, with_prompt_tokens: bool) -> ComparedSide:
+    return ComparedSide(
+        model=side.model,
+        token_count=len(side.ids),
+        cached_tokens=side.cached_tokens,
+        context_limit=side.context_limit,
+        kept_count=found.kept.count,
+        kept_probability=found.kept.probability,
+        entropy_bits=found.entropy_bits,
+        vocab_size=len(side.logits),
+        prompt_tokens=side.tokenizer.spell(side.ids) if with_prompt_tokens else (),
+    )
