@@ -9,8 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from inference_server.engine.computing import Computing
 from inference_server.engine.generate import Generation
 from inference_server.engine.layers import Layers, check_attention, check_layers, up_to
+from inference_server.engine.influence import Influence
+from inference_server.engine.influence_checks import check_influence
 from inference_server.engine.one_ahead import one_ahead
 from inference_server.engine.score import Score, candidate
 from inference_server.engine.validation import check_generate, check_ids, check_length, check_score, check_top_k
@@ -23,6 +26,9 @@ from inference_server.messages import (
     NOBODY,
     Candidate,
     Client,
+    InfluenceEnd,
+    InfluenceEvent,
+    InfluenceQuery,
     ScoreAnswer,
     ScoreQuery,
     Timings,
@@ -77,6 +83,7 @@ class Engine:
         self.executor = Executor(name, model, cache, step_tokens, settings.step_ms / 1000)
         self._tokenizer = tokenizer
         self._scheduler = scheduler
+        self._settings = settings
         self._max_text_bytes = settings.max_text_bytes
         self._lookahead = min(settings.lookahead, self.facts.vocab_size)
         if self._lookahead:
@@ -162,6 +169,23 @@ class Engine:
     def _sequence(self, permit: Permit, deadline: float | None, ids: Ids, describe: Any) -> Sequence[Any]:
         """One that nobody clicks on: nothing is prefetched after it."""
         return Sequence(ids, self.executor, describe, permit, deadline, prefetch=False)
+
+    async def influence(
+        self, query: InfluenceQuery, deadline: float | None, client: Client = NOBODY
+    ) -> AsyncGenerator[InfluenceEvent, None]:
+        """What pushes a token, part by part of a prompt. Raises as top_k, also between events."""
+        arrived, size, most = time.monotonic(), self.facts.vocab_size, self._settings.influence_tokens
+        check_influence(query, size, self._max_text_bytes, most)
+        with self._scheduler.admit(client, stream=True) as permit:
+            ids, tokenize_s = await self._encode(query, permit, deadline)
+            computing = Computing(self.executor, self._scheduler, permit, deadline)
+            gradient, max_units = self.executor.model.gradient, self._settings.influence_units
+            influence = Influence(query, ids, self._tokenizer, computing, gradient, max_units, most)
+            async with aclosing(influence.events()) as events:
+                async for event in events:
+                    if isinstance(event, InfluenceEnd):
+                        event = replace(event, timings=computing.timings(tokenize_s, time.monotonic() - arrived))
+                    yield event
 
     async def _encode(self, query: Question, permit: Permit, deadline: float | None) -> tuple[Ids, float]:
         """A validated query's prompt as ids of this model, and the seconds spent on its text."""
