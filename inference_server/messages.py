@@ -9,8 +9,6 @@ MAX_TEMPERATURE = 100.0
 MAX_WATCHED = 32
 MAX_DRAWS = 1000
 MAX_ALTERNATIVES = 100
-UNITS = ("token", "word", "sentence")
-METHODS = ("hide", "take_out", "gradient")
 
 
 class Client(NamedTuple):
@@ -138,74 +136,6 @@ class ScoreAnswer:
     bits_per_byte: float
     context_limit: int
     timings: Timings
-
-
-@dataclass(frozen=True, slots=True)
-class InfluenceQuery:
-    """A prompt (exactly one of text and token_ids is not None), a token, and how to measure what pushes it.
-
-    `budget`: tokens to compute for edited prompts; None: as many as the server allows.
-    """
-
-    text: str | None = None
-    token_ids: Sequence[int] | None = None
-    target: int | None = None
-    contrast: int | None = None
-    unit: str = "word"
-    method: str = "hide"
-    replace_with: int | None = None
-    budget: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InfluenceUnit:
-    """A part of a prompt: its first token, and the one after its last."""
-
-    start: int
-    end: int
-    kind: str
-    text: str
-    is_special: bool
-    has_first_token: bool
-
-    def holds(self, other: "InfluenceUnit") -> bool:
-        """Whether another part is within this one."""
-        return self.start <= other.start and other.end <= self.end
-
-
-@dataclass(frozen=True, slots=True)
-class InfluenceStart:
-    """What is measured; field meanings are those of the contract."""
-
-    token_count: int
-    units: Sequence[InfluenceUnit]
-    log_odds: float
-    target: Candidate
-    contrast: Candidate | None
-
-
-@dataclass(frozen=True, slots=True)
-class InfluenceChange:
-    """One part's, by one method."""
-
-    unit: int
-    method: str
-    log_odds_change: float
-
-
-@dataclass(frozen=True, slots=True)
-class InfluenceEnd:
-    """What was measured in all; field meanings are those of the contract."""
-
-    measured: int
-    complete: bool
-    rank_correlation: float | None
-    methods_disagree: bool
-    computed_tokens: int
-    timings: Timings
-
-
-InfluenceEvent = InfluenceStart | InfluenceChange | InfluenceEnd
 
 
 @dataclass(frozen=True, slots=True)

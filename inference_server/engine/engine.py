@@ -20,15 +20,13 @@ from inference_server.engine.validation import check_generate, check_ids, check_
 from inference_server.errors import InvalidField
 from inference_server.generate_messages import GenerateEvent, GenerateQuery
 from inference_server.host import memory, openmp
+from inference_server.influence_messages import InfluenceEnd, InfluenceEvent, InfluenceQuery
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.layer_messages import Layer, LayersAnswer, LayersQuery
 from inference_server.messages import (
     NOBODY,
     Candidate,
     Client,
-    InfluenceEnd,
-    InfluenceEvent,
-    InfluenceQuery,
     ScoreAnswer,
     ScoreQuery,
     Timings,

@@ -15,15 +15,15 @@ from inference_server.engine.computing import Computing
 from inference_server.engine.score import candidate
 from inference_server.engine.units import units
 from inference_server.errors import InvalidField
-from inference_server.messages import (
+from inference_server.influence_messages import (
     InfluenceChange,
     InfluenceEnd,
     InfluenceEvent,
     InfluenceQuery,
     InfluenceStart,
     InfluenceUnit,
-    Timings,
 )
+from inference_server.messages import Timings
 from inference_server.runtime.gradient import Gradient
 from inference_server.sampling.distribution import Distribution
 from inference_server.sampling.log_odds import log_odds

@@ -98,7 +98,7 @@ def begins_word(before: str, text: str, after: str) -> bool:
             return False
         if last in inside and around(first) and around(before[-2:-1]):
             return False
-    return is_word(first) != is_word(last)
+    return kind_of(first) != kind_of(last)
 
 
 def begins_sentence(before: str, text: str, after: str) -> bool:
@@ -123,9 +123,10 @@ def unspaced(character: str) -> bool:
     return any(first <= ord(character) <= last for first, last in UNSPACED)
 
 
-def is_word(character: str) -> bool:
-    """A letter, a digit, an underscore or a mark on one."""
-    return character.isalnum() or character == "_" or is_mark(character)
+def kind_of(character: str) -> str:
+    """W for what words are made of, P for punctuation, S for symbols, C for the rest."""
+    wordlike = character.isalnum() or character == "_" or is_mark(character)
+    return "W" if wordlike else unicodedata.category(character)[0]
 
 
 def is_mark(character: str) -> bool:

@@ -23,7 +23,7 @@ TIERS = {
         ("kvcache",),
         ("models",),
         ("host",),
-        ("sequence", "layer_messages", "generate_messages"),
+        ("sequence", "layer_messages", "generate_messages", "influence_messages"),
         ("messages", "stats", "errors", "settings"),
     ),
     "web_gateway": (
