@@ -12,9 +12,11 @@ from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
 from inference_server.api import convert
 from inference_server.api.calls import Context, answering, client, counted, deadline
+from inference_server.api.influence_wire import read_influence, write_influence
 from inference_server.api.info import ServerInfo
 from inference_server.generate_messages import FinishReason, GenerateFinish, GenerateQuery, GenerateStart
 from inference_server.layer_messages import LayersQuery
+from inference_server.influence_messages import InfluenceEnd, InfluenceStart
 from inference_server.messages import ScoreQuery, Timings, TopKQuery
 from inference_server.models.registry import Registry
 from inference_server.ops.metrics import Metrics
@@ -93,6 +95,21 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
                 self.metrics.count_finish(notes["model"], FinishReason.CANCELLED.value, unfinished)
                 raise
 
+    async def Influence(self, request: pb.InfluenceRequest, context: Context) -> AsyncIterator[pb.InfluenceResponse]:
+        async with self._answering("Influence", request, context) as notes:
+            notes["model"], engine = self.registry.engine(request.model)
+            notes |= prompt(request) if self._log_text else {}
+            events = engine.influence(
+                read_influence(request), deadline(context), client(context, self._trust_callers)
+            )
+            async with aclosing(counted("Influence", events, notes, self.metrics)) as stream:
+                async for event in stream:
+                    if isinstance(event, InfluenceStart):
+                        notes["tokens"] = event.token_count
+                    if isinstance(event, InfluenceEnd):
+                        self._answered("Influence", notes, event.timings)
+                    yield write_influence(notes["model"], event)
+
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         async with self._answering("ListModels", request, context):
             return pb.ListModelsResponse(models=map(convert.write_model, self.registry.models()))
@@ -129,7 +146,7 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
         return answering(rpc, request, context, self.metrics)
 
 
-def prompt(request: pb.TopKRequest | pb.ScoreRequest | pb.LayersRequest | pb.GenerateRequest) -> dict[str, Any]:
+def prompt(request: pb.TopKRequest | pb.ScoreRequest | pb.LayersRequest | pb.GenerateRequest | pb.InfluenceRequest) -> dict[str, Any]:
     """The prompt, for the log."""
     kind = request.WhichOneof("prompt")
     return {"token_ids": list(request.token_ids.ids)} if kind == "token_ids" else {"text": request.text}

@@ -18,6 +18,7 @@ import structlog
 from inference_server import errors
 from inference_server.generate_messages import GenerateEvent, GenerateQuery
 from inference_server.layer_messages import LayersAnswer, LayersQuery
+from inference_server.influence_messages import InfluenceEvents, InfluenceQuery
 from inference_server.messages import NOBODY, Client, ModelFacts, ScoreAnswer, ScoreQuery, TopKAnswer, TopKQuery
 from inference_server.models import bundled
 from inference_server.models.public_reason import public
@@ -71,13 +72,12 @@ class Engine(Protocol):
     def stats(self) -> ModelStats: ...
 
     async def top_k(self, query: TopKQuery, deadline: float | None, client: Client = NOBODY) -> TopKAnswer: ...
-
     async def score(self, query: ScoreQuery, deadline: float | None, client: Client = NOBODY) -> ScoreAnswer: ...
-
     async def layers(self, query: LayersQuery, deadline: float | None, client: Client = NOBODY) -> LayersAnswer: ...
     def generate(
         self, query: GenerateQuery, deadline: float | None, client: Client = NOBODY
     ) -> AsyncGenerator[GenerateEvent, None]: ...
+    def influence(self, query: InfluenceQuery, deadline: float | None, client: Client = NOBODY) -> InfluenceEvents: ...
 
 
 class Cancelled(Exception):
