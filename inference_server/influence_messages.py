@@ -1,6 +1,6 @@
 """Requests and answers about influence as plain values; field meanings are those of the contract."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from inference_server.messages import Candidate, Timings
@@ -75,3 +75,4 @@ class InfluenceEnd:
 
 
 InfluenceEvent = InfluenceStart | InfluenceChange | InfluenceEnd
+InfluenceEvents = AsyncGenerator[InfluenceEvent, None]

@@ -20,7 +20,7 @@ from inference_server.engine.validation import check_generate, check_ids, check_
 from inference_server.errors import InvalidField
 from inference_server.generate_messages import GenerateEvent, GenerateQuery
 from inference_server.host import memory, openmp
-from inference_server.influence_messages import InfluenceEnd, InfluenceEvent, InfluenceQuery
+from inference_server.influence_messages import InfluenceEnd, InfluenceEvents, InfluenceQuery
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.layer_messages import Layer, LayersAnswer, LayersQuery
 from inference_server.messages import (
@@ -170,7 +170,7 @@ class Engine:
 
     async def influence(
         self, query: InfluenceQuery, deadline: float | None, client: Client = NOBODY
-    ) -> AsyncGenerator[InfluenceEvent, None]:
+    ) -> InfluenceEvents:
         """What pushes a token, part by part of a prompt. Raises as top_k, also between events."""
         arrived, size, most = time.monotonic(), self.facts.vocab_size, self._settings.influence_tokens
         check_influence(query, size, self._max_text_bytes, most)

@@ -18,7 +18,7 @@ from inference_server.errors import InvalidField
 from inference_server.influence_messages import (
     InfluenceChange,
     InfluenceEnd,
-    InfluenceEvent,
+    InfluenceEvents,
     InfluenceQuery,
     InfluenceStart,
     InfluenceUnit,
@@ -84,7 +84,7 @@ class Influence:
         self._found: dict[str, dict[int, float]] = {}
         """Changes by method and unit."""
 
-    async def events(self) -> AsyncGenerator[InfluenceEvent, None]:
+    async def events(self) -> InfluenceEvents:
         """The start, each change as it is found, the end."""
         start = await self._start()
         yield start
