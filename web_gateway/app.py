@@ -62,6 +62,7 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
             Route("/score", handlers.score, methods=["POST"], middleware=asking),
             Route("/layers", handlers.layers, methods=["POST"], middleware=asking),
             Route("/generate", handlers.generate, methods=["POST"], middleware=streaming),
+            Route("/influence", handlers.influence, methods=["POST"], middleware=streaming),
             Route("/models", handlers.models, middleware=reading),
             Route("/models/events", handlers.model_events, middleware=cancelled),
             Route("/models/load", handlers.load_model, methods=["POST"], middleware=posting),

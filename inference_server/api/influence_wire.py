@@ -47,4 +47,4 @@ def write_influence(model: str, event: InfluenceEvent) -> pb.InfluenceResponse:
     if isinstance(event, InfluenceChange):
         fields["method"] = METHOD + event.method.upper()
         return pb.InfluenceResponse(change=pb.InfluenceChange(**fields))
-    return pb.InfluenceResponse(end=pb.InfluenceEnd(**fields))
+    return pb.InfluenceResponse(done=pb.InfluenceEnd(**fields))

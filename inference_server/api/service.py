@@ -15,8 +15,8 @@ from inference_server.api.calls import Context, answering, client, counted, dead
 from inference_server.api.influence_wire import read_influence, write_influence
 from inference_server.api.info import ServerInfo
 from inference_server.generate_messages import FinishReason, GenerateFinish, GenerateQuery, GenerateStart
-from inference_server.layer_messages import LayersQuery
 from inference_server.influence_messages import InfluenceEnd, InfluenceStart
+from inference_server.layer_messages import LayersQuery
 from inference_server.messages import ScoreQuery, Timings, TopKQuery
 from inference_server.models.registry import Registry
 from inference_server.ops.metrics import Metrics
@@ -99,9 +99,7 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
         async with self._answering("Influence", request, context) as notes:
             notes["model"], engine = self.registry.engine(request.model)
             notes |= prompt(request) if self._log_text else {}
-            events = engine.influence(
-                read_influence(request), deadline(context), client(context, self._trust_callers)
-            )
+            events = engine.influence(read_influence(request), deadline(context), client(context, self._trust_callers))
             async with aclosing(counted("Influence", events, notes, self.metrics)) as stream:
                 async for event in stream:
                     if isinstance(event, InfluenceStart):
@@ -146,7 +144,9 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
         return answering(rpc, request, context, self.metrics)
 
 
-def prompt(request: pb.TopKRequest | pb.ScoreRequest | pb.LayersRequest | pb.GenerateRequest | pb.InfluenceRequest) -> dict[str, Any]:
+def prompt(
+    request: pb.TopKRequest | pb.ScoreRequest | pb.LayersRequest | pb.GenerateRequest | pb.InfluenceRequest,
+) -> dict[str, Any]:
     """The prompt, for the log."""
     kind = request.WhichOneof("prompt")
     return {"token_ids": list(request.token_ids.ids)} if kind == "token_ids" else {"text": request.text}

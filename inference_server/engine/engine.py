@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 from inference_server.engine.computing import Computing
 from inference_server.engine.generate import Generation
-from inference_server.engine.layers import Layers, check_attention, check_layers, up_to
 from inference_server.engine.influence import Influence
 from inference_server.engine.influence_checks import check_influence
+from inference_server.engine.layers import Layers, check_attention, check_layers, up_to
 from inference_server.engine.one_ahead import one_ahead
 from inference_server.engine.score import Score, candidate
 from inference_server.engine.validation import check_generate, check_ids, check_length, check_score, check_top_k

@@ -98,6 +98,8 @@ def check_range(field: str, number: int, least: int, most: int) -> None:
     """A whole number within bounds."""
     if not least <= number <= most:
         raise InvalidField(field, f"must be from {least:,} to {most:,}, got {number:,}")
+
+
 def check_prompt(text: str | None, token_ids: Sequence[int] | None, vocab_size: int, max_text_bytes: int) -> None:
     """Exactly one of text and ids; the text valid and not too large, the ids in the vocabulary."""
     if (text is None) == (token_ids is None):

@@ -17,8 +17,8 @@ import structlog
 
 from inference_server import errors
 from inference_server.generate_messages import GenerateEvent, GenerateQuery
-from inference_server.layer_messages import LayersAnswer, LayersQuery
 from inference_server.influence_messages import InfluenceEvents, InfluenceQuery
+from inference_server.layer_messages import LayersAnswer, LayersQuery
 from inference_server.messages import NOBODY, Client, ModelFacts, ScoreAnswer, ScoreQuery, TopKAnswer, TopKQuery
 from inference_server.models import bundled
 from inference_server.models.public_reason import public

@@ -145,7 +145,9 @@ class PagedBackend:
         for (sequence, _), segment, end in zip(batch, segments, ends, strict=True):
             own = rows[start : start + segment.rows]
             start += segment.rows
-            ready = segment.every_row or (end == len(sequence.token_ids) and not sequence.rowwise) or bool(segment.hidden)
+            ready = (
+                segment.every_row or (end == len(sequence.token_ids) and not sequence.rowwise) or bool(segment.hidden)
+            )
             receive(sequence, len(segment.token_ids), (own if single else own.clone()) if ready else None)
         return True
 

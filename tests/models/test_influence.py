@@ -159,31 +159,6 @@ async def test_a_budget_is_kept(cell: Callable[[str, str], Cell]) -> None:
     assert end.computed_tokens < whole[2].computed_tokens
 
 
-@pytest.mark.parametrize(
-    ("asked", "field", "words"),
-    [
-        ({}, "target", "must be given"),
-        ({"target": -1}, "target", "must be an id from 0 to"),
-        ({"target": 10**6}, "target", "must be an id from 0 to"),
-        ({"target": 1, "contrast": 10**6}, "contrast", "must be an id from 0 to"),
-        ({"target": 1, "contrast": 1}, "contrast", "must be another token"),
-        ({"target": 1, "unit": "letter"}, "unit", "one of token, word, sentence"),
-        ({"target": 1, "method": "guess"}, "method", "one of hide, take_out, gradient"),
-        ({"target": 1, "replace_with": 3}, "replace_with", "only method take_out takes it, not hide"),
-        ({"target": 1, "budget": 3, "method": "gradient"}, "budget", "only method take_out takes it, not gradient"),
-        ({"target": 1, "method": "take_out", "replace_with": -3}, "replace_with", "must be an id from 0 to"),
-        ({"target": 1, "method": "take_out", "budget": 0}, "budget", "must be from 1 to 65,536, got 0"),
-        ({"target": 1, "method": "take_out", "budget": 65_537}, "budget", "must be from 1 to 65,536"),
-    ],
-)
-async def test_bad_questions_are_refused(
-    cell: Callable[[str, str], Cell], asked: dict[str, Any], field: str, words: str
-) -> None:
-    with pytest.raises(InvalidField, match=words) as refused:
-        await told(cell("llama", KIND), **asked)
-    assert refused.value.field == field
-
-
 async def test_who_stops_leaves_nothing_behind(cell: Callable[[str, str], Cell]) -> None:
     at = cell("llama", KIND)
     for method in ("take_out", "gradient"):

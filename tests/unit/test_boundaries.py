@@ -34,7 +34,7 @@ TIERS = {
         ("inference",),
         ("about", "metrics"),
         ("errors",),
-        ("layer_messages", "generate_messages"),
+        ("layer_messages", "generate_messages", "influence_messages"),
         ("messages", "settings"),
     ),
 }

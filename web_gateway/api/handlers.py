@@ -10,6 +10,7 @@ from web_gateway.api.schemas import parse, render
 from web_gateway.api.streams import lasting, stream
 from web_gateway.generate_messages import GenerateRequest
 from web_gateway.http import body
+from web_gateway.influence_messages import InfluenceRequest
 from web_gateway.layer_messages import LayersRequest
 from web_gateway.messages import LoadRequest, NextTokenRequest, ScoreRequest, Status
 
@@ -41,6 +42,12 @@ async def generate(request: Request) -> Response:
     """The continuations of a prompt, token by token, as server-sent events."""
     query = parse(body.taken(request), GenerateRequest)
     return await stream(request, request.state.inference.generate(query, lasting(request)))
+
+
+async def influence(request: Request) -> Response:
+    """Which parts of a prompt push a token, as server-sent events."""
+    query = parse(body.taken(request), InfluenceRequest)
+    return await stream(request, request.state.inference.influence(query, lasting(request)))
 
 
 async def models(request: Request) -> Response:

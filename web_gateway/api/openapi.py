@@ -6,14 +6,16 @@ from typing import Any
 
 import msgspec
 
-from web_gateway import generate_messages, layer_messages, messages
+from web_gateway import generate_messages, influence_messages, layer_messages, messages
 from web_gateway.about import Info
 from web_gateway.errors import ANSWERS
-from web_gateway.inference.convert import GENERATE_EVENTS
+from web_gateway.inference.convert import GENERATE_EVENTS, INFLUENCE_EVENTS
 
 STRUCTS = (
     generate_messages.GenerateRequest,
     *GENERATE_EVENTS.values(),
+    influence_messages.InfluenceRequest,
+    *INFLUENCE_EVENTS.values(),
     messages.NextTokenRequest,
     messages.NextTokenAnswer,
     messages.ScoreRequest,
@@ -31,6 +33,7 @@ PROMPTED = (
     messages.ScoreRequest,
     layer_messages.LayersRequest,
     generate_messages.GenerateRequest,
+    influence_messages.InfluenceRequest,
 )
 EITHER_PROMPT = [{"required": ["text"]}, {"required": ["token_ids"]}]
 SUMMARY = {
@@ -98,6 +101,13 @@ def document() -> dict[str, Any]:
                     generate_messages.GenerateRequest,
                     streams("The continuations of a prompt, token by token", GENERATE_EVENTS),
                     {"text": "Once upon a time", "max_tokens": 20, "temperature": 0.8, "seed": 1},
+                )
+            },
+            "/api/influence": {
+                "post": accepts(
+                    influence_messages.InfluenceRequest,
+                    streams("How a token's log-odds change without each part of a prompt", INFLUENCE_EVENTS),
+                    {"text": "The capital of France is", "target": 5, "unit": "word", "method": "take_out"},
                 )
             },
             "/api/models": {"get": returns("Every model and its state", messages.ModelList, (429, *SERVING))},

@@ -194,6 +194,8 @@ def schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 def allowed(rule: dict[str, Any], many: bool = False) -> str:
     """What a schema allows, for error messages."""
+    if "enum" in rule:
+        return f"one of {', '.join(map(json.dumps, rule['enum']))}"
     match rule.get("type", "object"):
         case "string":
             one = "non-empty string" if rule.get("minLength") else "string"

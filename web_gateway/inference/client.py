@@ -16,7 +16,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 
 from service_kit import tracing
 from service_kit.logs import request_id
-from web_gateway import about, errors, generate_messages, layer_messages, messages
+from web_gateway import about, errors, generate_messages, influence_messages, layer_messages, messages
 from web_gateway.inference import convert, failures
 from web_gateway.inference.calls import answer_of, until
 from web_gateway.inference.channel import Connection, Link, open_link
@@ -96,6 +96,13 @@ class InferenceClient:
         """The continuations of a prompt, token by token."""
         request = convert.to_message(query, pb.GenerateRequest)
         async with aclosing(self._stream("Generate", request, call, convert.GENERATE_EVENTS)) as events:
+            async for event in events:
+                yield event
+
+    async def influence(self, query: influence_messages.InfluenceRequest, call: Call) -> AsyncGenerator[Event, None]:
+        """Which parts of a prompt push a token."""
+        request = convert.to_message(query, pb.InfluenceRequest)
+        async with aclosing(self._stream("Influence", request, call, convert.INFLUENCE_EVENTS)) as events:
             async for event in events:
                 yield event
 

@@ -11,7 +11,14 @@ from google.protobuf.message import Message
 from msgspec import UNSET, Struct, structs
 from nexttoken.v1 import next_token_pb2 as pb
 
-from web_gateway import generate_messages, layer_messages, messages
+from web_gateway import generate_messages, influence_messages, layer_messages, messages
+
+
+def words_of(enum: Any) -> dict[int, str]:
+    """An enum's numbers and the words that the JSON has for them: their names without the enum's own."""
+    prefix = enum.values[0].name.removesuffix("UNSPECIFIED")
+    return {value.number: value.name.removeprefix(prefix).lower() for value in enum.values[1:]}
+
 
 MODEL_STATES: dict[int, messages.ModelState] = {
     pb.MODEL_STATE_QUEUED: "queued",
@@ -32,7 +39,18 @@ FINISH_REASONS = {
     pb.FINISH_REASON_LENGTH: "length",
     pb.FINISH_REASON_CANCELLED: "cancelled",
 }
-ENUMS = {"ModelState": MODEL_STATES, "ModelPart": MODEL_PARTS, "FinishReason": FINISH_REASONS}
+ENUMS: dict[str, Mapping[int, str]] = {
+    "ModelState": MODEL_STATES,
+    "ModelPart": MODEL_PARTS,
+    "FinishReason": FINISH_REASONS,
+    "InfluenceUnitKind": words_of(pb.InfluenceUnitKind.DESCRIPTOR),
+    "InfluenceMethod": words_of(pb.InfluenceMethod.DESCRIPTOR),
+}
+INFLUENCE_EVENTS: dict[str, type[Struct]] = {  # as GENERATE_EVENTS
+    "start": influence_messages.InfluenceStart,
+    "change": influence_messages.InfluenceChange,
+    "done": influence_messages.InfluenceEnd,
+}
 GENERATE_EVENTS: dict[str, type[Struct]] = {  # by their names in the oneof and in the event stream
     "start": generate_messages.GenerateStart,
     "token": generate_messages.GeneratedToken,
@@ -50,7 +68,14 @@ def to_message(request: Struct, kind: type[M]) -> M:
     """The request as protobuf. Fields that were not given stay unset, so the server's defaults apply."""
     fields = kind.DESCRIPTOR.fields_by_name
     given = msgspec.to_builtins(request)
-    return kind(**{name: {"ids": value} if is_ids(fields[name]) else value for name, value in given.items()})
+    return kind(**{name: as_given(fields[name], value) for name, value in given.items()})
+
+
+def as_given(field: Any, value: Any) -> Any:
+    """A value as a protobuf field takes it."""
+    if field.enum_type is not None:
+        return next(number for number, word in words_of(field.enum_type).items() if word == value)
+    return {"ids": value} if is_ids(field) else value
 
 
 def is_ids(field: Any) -> bool:

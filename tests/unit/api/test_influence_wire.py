@@ -53,6 +53,6 @@ def test_every_event_is_written() -> None:
     change = write_influence("m", InfluenceChange(3, "gradient", -1.25)).change
     assert (change.unit, change.method, change.log_odds_change) == (3, pb.INFLUENCE_METHOD_GRADIENT, -1.25)
     for correlation in (None, 0.25):
-        end = write_influence("m", InfluenceEnd(4, True, correlation, False, 70, Timings(1, 2, 3, 4))).end
+        end = write_influence("m", InfluenceEnd(4, True, correlation, False, 70, Timings(1, 2, 3, 4))).done
         assert (end.measured, end.complete, end.computed_tokens, end.timings.total_ms) == (4, True, 70, 4)
         assert (end.rank_correlation if end.HasField("rank_correlation") else None) == correlation

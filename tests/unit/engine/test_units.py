@@ -62,8 +62,7 @@ def test_sentences(parts: list[str], sentences: list[str]) -> None:
 @pytest.mark.parametrize("kind", ["token", "word", "sentence"])
 def test_tokens_that_share_a_character_stay_together(kind: str) -> None:
     parts = units(tokens("a", b" \xe2", b"\x9c", b"\x93", " b"), kind)
-    assert (1, 4) in parts or kind == "sentence"
-    assert all(not start < at < end for start, end in units(tokens(b"\xe2", b"\x9c\x93", b"\xe2"), kind) for at in [1])
+    assert not {start for start, _ in parts} & {2, 3}
 
 
 def test_a_character_that_never_ends_is_a_part() -> None:

@@ -8,10 +8,11 @@ import pytest
 from nexttoken.v1 import next_token_pb2 as pb
 
 from inference_server import generate_messages as generating
+from inference_server import influence_messages as influencing
 from inference_server import messages as engine
 from inference_server import settings as inference
 from inference_server.api import channel_options
-from web_gateway import about, errors, generate_messages, messages
+from web_gateway import about, errors, generate_messages, influence_messages, messages
 from web_gateway.api import handlers, openapi
 from web_gateway.app import create_app
 from web_gateway.inference import channel_options as gateway_options
@@ -87,6 +88,7 @@ def test_ranges_of_generate_are_those_of_the_inference_server() -> None:
         ("NextTokenRequest", engine.TopKQuery()),
         ("ScoreRequest", engine.ScoreQuery()),
         ("GenerateRequest", generating.GenerateQuery()),
+        ("InfluenceRequest", influencing.InfluenceQuery()),
     ],
 )
 def test_defaults_are_those_of_the_inference_server(name: str, query: Any) -> None:
@@ -103,6 +105,7 @@ def test_defaults_are_those_of_the_inference_server(name: str, query: Any) -> No
         (messages.ScoreRequest, pb.ScoreRequest),
         (generate_messages.GenerateRequest, pb.GenerateRequest),
         (generate_messages.GeneratedSoFar, pb.GeneratedSoFar),
+        (influence_messages.InfluenceRequest, pb.InfluenceRequest),
     ],
 )
 def test_every_field_of_a_question_travels(request_type: Any, message: Any) -> None:
@@ -126,6 +129,9 @@ def test_what_a_server_says_of_itself_arrives_whole(mine: Any, theirs: Any) -> N
         (generate_messages.GenerateStart, pb.GenerateStart),
         (generate_messages.GeneratedToken, pb.GeneratedToken),
         (generate_messages.GenerateFinish, pb.GenerateFinish),
+        (influence_messages.InfluenceStart, pb.InfluenceStart),
+        (influence_messages.InfluenceChange, pb.InfluenceChange),
+        (influence_messages.InfluenceEnd, pb.InfluenceEnd),
     ],
 )
 def test_every_field_of_an_answer_is_found_in_its_message(struct: Any, message: Any) -> None:
@@ -162,7 +168,7 @@ def test_every_reason_to_finish_has_a_word() -> None:
 def test_every_struct_of_an_answer_is_in_the_file() -> None:
     kinds = {
         kind
-        for module in (messages, generate_messages, about)
+        for module in (messages, generate_messages, influence_messages, about)
         for _, kind in inspect.getmembers(module, inspect.isclass)
     }
     structs = {kind for kind in kinds if issubclass(kind, msgspec.Struct) and kind is not Settings}
@@ -183,3 +189,12 @@ def test_the_tiers_agree_on_the_connection() -> None:
     mine, theirs = dict(gateway_options.OPTIONS), dict(channel_options.options(inference.Settings()))
     assert mine["grpc.keepalive_time_ms"] >= theirs["grpc.http2.min_recv_ping_interval_without_data_ms"]
     assert theirs["grpc.max_receive_message_length"] >= Settings().max_body_bytes
+
+
+def test_units_and_methods_of_influence_are_those_of_the_inference_server() -> None:
+    assert tuple(schema("InfluenceRequest", "unit")["enum"]) == tuple(sorted(influencing.UNITS))
+    assert tuple(schema("InfluenceRequest", "method")["enum"]) == tuple(sorted(influencing.METHODS))
+    assert set(convert.words_of(pb.InfluenceUnitKind.DESCRIPTOR).values()) == set(influencing.UNITS)
+    assert set(convert.words_of(pb.InfluenceMethod.DESCRIPTOR).values()) == set(influencing.METHODS)
+    events = pb.InfluenceResponse.DESCRIPTOR.oneofs_by_name["event"].fields
+    assert [event.name for event in events] == list(convert.INFLUENCE_EVENTS)
