@@ -8,6 +8,7 @@ from bench import (
     crowd,
     failures,
     floods,
+    influence,
     llamacpp,
     lookup,
     overhead,
@@ -26,7 +27,7 @@ async def main() -> None:
     figures = {**await overhead.measure(), **await startup.measure()}
     for here in (step, llamacpp, lookup):
         figures |= here.measure()
-    for each in (clicks, real, crowd, score, resident, overload, soak, page):
+    for each in (clicks, real, crowd, score, influence, resident, overload, soak, page):
         figures |= await each.measure()
     figures |= await asyncio.to_thread(failures.measure)
     figures |= await asyncio.to_thread(floods.measure)
