@@ -23,7 +23,8 @@ from inference_server.runtime.whole_pass import no_context
 MOST_BYTES = 1 << 30  # of one pass
 TRIED = 6  # tokens of the prompt that is tried out first
 STEPS = (0.02, 0.005, 0.001)  # of the embeddings' length, for the difference that is compared with the gradient
-SAME = 0.1  # the most that the two may differ, relative to each other: a wrong gradient differs by more
+DIRECTIONS = 4  # other than the gradient's own
+SAME = 0.1  # the most that the two may differ, relative to what is usual in that direction
 MISSING = "gradient: not available for this model: {}; use hide or take_out"
 
 logger = structlog.get_logger(__name__)
@@ -105,11 +106,17 @@ class Gradient:
         return None if right else "its gradients differ from finite differences"
 
     def _agrees(self, embeddings: Tensor, gradient: Tensor, target: int, step: float) -> bool:
-        """Whether steps along the gradient change the log-odds by as much as it says."""
-        along = gradient * (step * embeddings.norm() / gradient.norm())
-        found = self._odds(embeddings + along, target) - self._odds(embeddings - along, target)
-        expected = 2 * float((gradient * along).sum())
-        return abs(found - expected) <= SAME * abs(expected)
+        """Whether steps along the gradient, and in some other directions, change the log-odds by as much as it says."""
+        draw = torch.Generator().manual_seed(0)
+        chance = gradient.numel() ** -0.5  # how far a random direction goes along the gradient
+        others = [(torch.randn(gradient.shape, generator=draw).to(gradient.device), chance) for _ in range(DIRECTIONS)]
+        for direction, share in ((gradient, 1.0), *others):
+            along = direction * (step * embeddings.norm() / direction.norm())
+            found = self._odds(embeddings + along, target) - self._odds(embeddings - along, target)
+            allowed = SAME * share * 2 * float(gradient.norm() * along.norm())
+            if not abs(found - 2 * float((gradient * along).sum())) <= allowed:
+                return False
+        return True
 
     def _blocks(self) -> list[nn.Module]:
         """The network's blocks; none if they are not found."""

@@ -172,9 +172,7 @@ async def measure() -> dict[str, float]:
         figures["clicks_beside_influence"] = await beside(session, stack.url)
     if (folder := published.find(published.MODEL)) is not None:
         figures |= await taking_out(folder)
-    print(
-        f"influence: {SENTENCES} sentences and {PROMPT} tokens hidden, words and tokens taken out; {SHOWN} bars a click"
-    )
+    print(f"influence: {SENTENCES} sentences and {PROMPT} tokens hidden, words and tokens taken out")
     for name, value in figures.items():
         print(f"  {name:28} {value:10.3f}")
     return {name: round(value, 3) for name, value in figures.items()}

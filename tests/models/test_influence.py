@@ -41,8 +41,9 @@ def hidden(at: Cell, ids: Sequence[int], span: tuple[int, int]) -> torch.Tensor:
     shaped = {name: mask.clamp(min=low)[None, None] for name, mask in masks.items()}
     mixed = at.architecture in ("gemma2", "gemma3")
     given: Any = shaped if mixed else shaped["sliding_attention" if at.architecture in SLIDING else "full_attention"]
+    places = {"position_ids": torch.arange(count)[None]} if at.architecture == "opt" else {}  # it counts them in masks
     with torch.inference_mode():
-        logits: torch.Tensor = at.network(input_ids=torch.tensor([ids]), attention_mask=given).logits[0, -1]
+        logits: torch.Tensor = at.network(input_ids=torch.tensor([ids]), attention_mask=given, **places).logits[0, -1]
     return logits
 
 
