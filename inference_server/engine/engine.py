@@ -9,10 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from inference_server.engine.computing import Computing
 from inference_server.engine.generate import Generation
-from inference_server.engine.influence import Influence
-from inference_server.engine.influence_checks import check_influence
+from inference_server.engine.influence import influences
 from inference_server.engine.layers import Layers, check_attention, check_layers, up_to
 from inference_server.engine.one_ahead import one_ahead
 from inference_server.engine.score import Score, candidate
@@ -20,7 +18,7 @@ from inference_server.engine.validation import check_generate, check_ids, check_
 from inference_server.errors import InvalidField
 from inference_server.generate_messages import GenerateEvent, GenerateQuery
 from inference_server.host import memory, openmp
-from inference_server.influence_messages import InfluenceEnd, InfluenceEvents, InfluenceQuery
+from inference_server.influence_messages import InfluenceEvents, InfluenceQuery
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.layer_messages import Layer, LayersAnswer, LayersQuery
 from inference_server.messages import (
@@ -82,7 +80,6 @@ class Engine:
         self._tokenizer = tokenizer
         self._scheduler = scheduler
         self._settings = settings
-        self._max_text_bytes = settings.max_text_bytes
         self._lookahead = min(settings.lookahead, self.facts.vocab_size)
         if self._lookahead:
             scheduler.when_idle(lambda: self.executor.prefetch(self._likeliest))
@@ -98,7 +95,7 @@ class Engine:
         Raises InvalidField, Overloaded, DeadlineExpired, Stopping or ComputeFailed.
         """
         arrived = time.monotonic()
-        check_top_k(query, self.facts.vocab_size, self._max_text_bytes)
+        check_top_k(query, self.facts.vocab_size, self._settings.max_text_bytes)
         with self._scheduler.admit(client) as permit:
             ids, tokenize_s = await self._encode(query, permit, deadline)
             describe = partial(self._describe, query)
@@ -116,7 +113,7 @@ class Engine:
         the tokenizer puts BOS in front of texts; if not, or if it is BOS itself, it is unconditioned.
         """
         arrived = time.monotonic()
-        check_score(query, self.facts.vocab_size, self._max_text_bytes)
+        check_score(query, self.facts.vocab_size, self._settings.max_text_bytes)
         with self._scheduler.admit(client) as permit:
             ids, tokenize_s = await self._encode(query, permit, deadline)
             score = Score(ids, self._tokenizer, query.top_k)
@@ -132,7 +129,7 @@ class Engine:
     async def layers(self, query: LayersQuery, deadline: float | None, client: Client = NOBODY) -> LayersAnswer:
         """As top_k, for what the network's own norm and head make of the state after each block."""
         arrived = time.monotonic()
-        check_layers(query, self.facts, self._max_text_bytes)
+        check_layers(query, self.facts, self._settings.max_text_bytes)
         insight = self.executor.model.insight
         with self._scheduler.admit(client) as permit:
             ids, tokenize_s = await self._encode(query, permit, deadline)
@@ -153,7 +150,7 @@ class Engine:
 
         Holds one permit, however many continuations there are. Raises as top_k does, also after the first events.
         """
-        check_generate(query, self.facts.vocab_size, self._max_text_bytes)
+        check_generate(query, self.facts.vocab_size, self._settings.max_text_bytes)
         with self._scheduler.admit(client, stream=True) as permit:
             ids, tokenize_s = await self._encode(query, permit, deadline)
             generation = Generation(query, ids, self.facts, self._tokenizer)
@@ -168,22 +165,10 @@ class Engine:
         """One that nobody clicks on: nothing is prefetched after it."""
         return Sequence(ids, self.executor, describe, permit, deadline, prefetch=False)
 
-    async def influence(
-        self, query: InfluenceQuery, deadline: float | None, client: Client = NOBODY
-    ) -> InfluenceEvents:
+    def influence(self, query: InfluenceQuery, deadline: float | None, client: Client = NOBODY) -> InfluenceEvents:
         """What pushes a token, part by part of a prompt. Raises as top_k, also between events."""
-        arrived, size, most = time.monotonic(), self.facts.vocab_size, self._settings.influence_tokens
-        check_influence(query, size, self._max_text_bytes, most)
-        with self._scheduler.admit(client, stream=True) as permit:
-            ids, tokenize_s = await self._encode(query, permit, deadline)
-            computing = Computing(self.executor, self._scheduler, permit, deadline)
-            gradient, max_units = self.executor.model.gradient, self._settings.influence_units
-            influence = Influence(query, ids, self._tokenizer, computing, gradient, max_units, most)
-            async with aclosing(influence.events()) as events:
-                async for event in events:
-                    if isinstance(event, InfluenceEnd):
-                        event = replace(event, timings=computing.timings(tokenize_s, time.monotonic() - arrived))
-                    yield event
+        question = partial(influences, self._settings, self._tokenizer, self.executor, self._scheduler, self._encode)
+        return question(query, deadline, client)
 
     async def _encode(self, query: Question, permit: Permit, deadline: float | None) -> tuple[Ids, float]:
         """A validated query's prompt as ids of this model, and the seconds spent on its text."""

@@ -5,13 +5,16 @@ gradient: gradient times input. Knows neither torch nor what the changes mean to
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from inference_server.engine import ranks
 from inference_server.engine.computing import Computing
+from inference_server.engine.influence_checks import check_influence
 from inference_server.engine.score import candidate
 from inference_server.engine.units import units
 from inference_server.errors import InvalidField
@@ -23,11 +26,14 @@ from inference_server.influence_messages import (
     InfluenceStart,
     InfluenceUnit,
 )
-from inference_server.messages import Timings
+from inference_server.messages import Client, Timings
+from inference_server.runtime.executor import Executor
 from inference_server.runtime.gradient import Gradient
 from inference_server.sampling.distribution import Distribution
 from inference_server.sampling.log_odds import log_odds
-from inference_server.sequence import Ids
+from inference_server.scheduler.scheduler import Scheduler
+from inference_server.sequence import Ids, Permit
+from inference_server.settings import Settings
 from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 ABREAST = 4  # edited prompts in progress at a time: enough to share passes, few enough to let a click in
@@ -211,3 +217,28 @@ class Influence:
             computed_tokens=self._computing.tokens,
             timings=Timings(0.0, 0.0, 0.0, 0.0),
         )
+
+
+async def influences(
+    settings: Settings,
+    tokenizer: ModelTokenizer,
+    executor: Executor,
+    scheduler: Scheduler,
+    encode: Callable[[InfluenceQuery, Permit, float | None], Awaitable[tuple[Ids, float]]],
+    query: InfluenceQuery,
+    deadline: float | None,
+    client: Client,
+) -> InfluenceEvents:
+    """The events of one request, on one permit."""
+    arrived, most = time.monotonic(), settings.influence_tokens
+    check_influence(query, executor.model.capabilities.vocab_size, settings.max_text_bytes, most)
+    with scheduler.admit(client, stream=True) as permit:
+        ids, tokenize_s = await encode(query, permit, deadline)
+        computing = Computing(executor, scheduler, permit, deadline)
+        gradient, max_units = executor.model.gradient, settings.influence_units
+        influence = Influence(query, ids, tokenizer, computing, gradient, max_units, most)
+        async with aclosing(influence.events()) as events:
+            async for event in events:
+                if isinstance(event, InfluenceEnd):
+                    event = replace(event, timings=computing.timings(tokenize_s, time.monotonic() - arrived))
+                yield event

@@ -2,7 +2,7 @@
 
 On a random model in SmolLM2-360M's shape, of 512 tokens: hide on 25 sentences over a click, and on every token over a
 prefill of as many. A user's clicks beside take_out: their 95th percentile over the usual one. On the published
-SmolLM2-135M-Instruct, where `make real` has brought it, over 30 passages: of the tokens computed to take out every word,
+SmolLM2-135M-Instruct, where `make real` has brought it, over 30 passages: of the tokens computed to take out all words,
 the share until the strongest one is known, hide's rows and sentences included, the first and the last word left aside.
 And the time of taking out every token of a passage over a loop of plain transformers.
 """
@@ -61,7 +61,7 @@ def sentences(chance: random.Random) -> list[int]:
     words = [
         i for text, i in tokenizer.get_vocab().items() if text[:1] == "Ġ" and text[1:].isalpha() and text[1:].istitle()
     ]
-    stop = tokenizer.token_to_id(".")
+    stop = tokenizer.get_vocab()["."]
     ids = [chance.choice(words) for _ in range(PROMPT)]
     size = PROMPT // SENTENCES
     for at in range(1, SENTENCES):
@@ -127,7 +127,7 @@ def share(events: list[Event]) -> float:
     order = [each["unit"] for each in taken]
     told = order[: order.index(strongest) + 1 + IN_PROGRESS]
     spent = sum(each["method"] == "hide" for each in changes) + sum(cost[at] for at in told)
-    return spent / sum(cost[at] for at in words)
+    return float(spent / sum(cost[at] for at in words))
 
 
 def naive(folder: Path, ids: list[int]) -> float:

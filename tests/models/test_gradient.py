@@ -22,7 +22,7 @@ PATIENCE_S = 20.0
 def captum(network: Any, ids: list[int], target: int, contrast: int | None) -> torch.Tensor:
     """(n,) by Captum: the gradient of the log-odds, times the embeddings."""
 
-    def odds(embeddings: torch.Tensor) -> torch.Tensor:
+    def odds(embeddings: torch.Tensor) -> Any:
         logits = network(inputs_embeds=embeddings, use_cache=False).logits[:, -1].double()
         if contrast is not None:
             return logits[:, target] - logits[:, contrast]

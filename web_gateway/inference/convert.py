@@ -39,7 +39,7 @@ FINISH_REASONS = {
     pb.FINISH_REASON_LENGTH: "length",
     pb.FINISH_REASON_CANCELLED: "cancelled",
 }
-ENUMS: dict[str, Mapping[int, str]] = {
+ENUMS: dict[str, Any] = {
     "ModelState": MODEL_STATES,
     "ModelPart": MODEL_PARTS,
     "FinishReason": FINISH_REASONS,

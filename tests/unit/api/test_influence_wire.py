@@ -1,5 +1,7 @@
 """Influence's messages: what is given is read, what is not keeps the query's default, and every event is written."""
 
+from typing import Any
+
 import pytest
 from nexttoken.v1 import next_token_pb2 as pb
 
@@ -38,8 +40,9 @@ def test_every_unit_and_method_has_a_name() -> None:
 
 @pytest.mark.parametrize("field", ["unit", "method"])
 def test_unknown_numbers_are_refused(field: str) -> None:
+    given: dict[str, Any] = {field: 99}
     with pytest.raises(InvalidField, match=r"must be one of 1 \(.*\), .*3 \(.*\), got 99") as refused:
-        read_influence(pb.InfluenceRequest(**{field: 99}))
+        read_influence(pb.InfluenceRequest(**given))
     assert refused.value.field == field
 
 

@@ -85,7 +85,12 @@ def test_work_closed_during_a_step_ends_it() -> None:
             pause()
 
     steps = Stepwise(endless)
-    closer = threading.Thread(target=lambda: (begun.wait(PATIENCE_S), steps.close()))
+
+    def close() -> None:
+        begun.wait(PATIENCE_S)
+        steps.close()
+
+    closer = threading.Thread(target=close)
     closer.start()
     assert steps.step(PATIENCE_S) is None
     closer.join()
