@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from inference_server.messages import NOBODY, Client
 
 Ids = tuple[int, ...]
+BACKGROUND = 3  # how many steps in the background take as long as another
 T = TypeVar("T")
 
 
@@ -130,6 +131,8 @@ class Sequence(Generic[T]):
     hidden: "Tokens[tuple[int, int]]" = ()
     work: "Work | None" = None
     """What is computed instead of logits; `describe` gets its result."""
+    background: bool = False
+    """Whether its steps are shorter than others', by BACKGROUND, so that clicks wait less for them."""
     prefetch: bool = True
     """Whether one of its likely next tokens may be asked for next."""
 

@@ -173,7 +173,7 @@ class Influence:
                     if self._budget < 0:
                         left.clear()
                     elif edited:
-                        running[asyncio.create_task(self._computing.run(edited, self._odds))] = at
+                        running[asyncio.create_task(self._computing.run(edited, self._odds, background=True))] = at
                 if not running:
                     return
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)

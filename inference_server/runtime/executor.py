@@ -16,7 +16,7 @@ from inference_server.runtime.backends import Backend, HFCacheBackend, WholePass
 from inference_server.runtime.model import Model
 from inference_server.runtime.paged_backend import PagedBackend
 from inference_server.runtime.prefill_chunk import AIM, PrefillChunk
-from inference_server.sequence import Ids, Limits, Sequence, Trace
+from inference_server.sequence import BACKGROUND, Ids, Limits, Sequence, Trace
 from inference_server.stats import ModelStats
 
 
@@ -72,7 +72,7 @@ class Executor:
         """As sequence.Executor.execute."""
         first, size = batch[0]
         if first.work is not None:
-            if (found := first.work.step(AIM * self._step_s)) is not None:
+            if (found := first.work.step(AIM * self._step_s / BACKGROUND)) is not None:
                 first.receive(found)
             return
         before, began = self.computed_tokens, time.monotonic()

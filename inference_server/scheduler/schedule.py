@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from inference_server.sequence import Limits, Sequence, Trace
+from inference_server.sequence import BACKGROUND, Limits, Sequence, Trace
 
 Batch = list[tuple[Sequence[Any], int]]
 
@@ -40,6 +40,8 @@ def schedule(matched: list[Sequence[Any]], limits: Limits) -> Batch:
     if clicks := [(each, 1) for each in parts if each.remaining == 1]:
         return clicks
     step = limits.prefill_tokens
+    if all(each.background for each in parts):
+        step = max(1, step // BACKGROUND)
     counts = [min(first.remaining, -(-step // 2)), *[0] * (len(parts) - 1)]
     for at in sorted(range(len(parts)), key=lambda at: parts[at].remaining > step):
         counts[at] += min(parts[at].remaining - counts[at], step - sum(counts))
