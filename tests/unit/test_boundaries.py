@@ -72,6 +72,7 @@ LIBRARIES = {
         "messages": {"msgspec"},
         "layer_messages": {"msgspec"},
         "generate_messages": {"msgspec"},
+        "influence_messages": {"msgspec"},
         "settings": {"msgspec"},
     },
 }
