@@ -27,8 +27,9 @@ from inference_server.influence_messages import (
     InfluenceUnit,
 )
 from inference_server.messages import Client, Timings
+from inference_server.runtime.backends import UNHIDABLE
 from inference_server.runtime.executor import Executor
-from inference_server.runtime.gradient import Gradient
+from inference_server.runtime.model import Model
 from inference_server.sampling.distribution import Distribution
 from inference_server.sampling.log_odds import log_odds
 from inference_server.scheduler.scheduler import Scheduler
@@ -52,7 +53,7 @@ class Influence:
         ids: Ids,
         tokenizer: ModelTokenizer,
         computing: Computing,
-        gradient: Gradient,
+        model: Model,
         max_units: int,
         max_tokens: int,
     ) -> None:
@@ -64,7 +65,8 @@ class Influence:
         self._ids = ids
         self._tokenizer = tokenizer
         self._computing = computing
-        self._gradient = gradient
+        self._gradient = model.gradient
+        self._hidable = model.runner is not None and len(ids) <= model.runner.capacity
         self._budget = max_tokens if query.budget is None else query.budget
         tokens = tokenizer.spell(ids)
         fine = units(tokens, query.unit)
@@ -120,6 +122,8 @@ class Influence:
 
     async def _hide(self, before: float) -> AsyncGenerator[InfluenceChange, None]:
         """Every part but the last position itself, which always sees itself."""
+        if not self._hidable:
+            raise InvalidField("method", UNHIDABLE)
         last = len(self._ids) - 1
         parts = [(at, (unit.start, min(unit.end, last))) for at, unit in enumerate(self._units) if unit.start < last]
         for first in range(0, len(parts), GROUP):
@@ -131,13 +135,11 @@ class Influence:
     async def _guided(self, before: float) -> AsyncGenerator[InfluenceChange, None]:
         """Every part taken out: sentences first, then the finer parts, in the order in which hiding them matters."""
         guide: dict[int, float] = {}
-        try:
+        if self._hidable:  # else the order of the text will do
             async with aclosing(self._hide(before)) as changes:
                 async for change in changes:
                     guide[change.unit] = change.log_odds_change
                     yield change
-        except InvalidField:  # a model or prompt without hide: the order of the text will do
-            pass
         coarse = range(len(self._fine), len(self._units))
         found: dict[int, float] = {}
         for level in (coarse, self._fine):
@@ -235,8 +237,7 @@ async def influences(
     with scheduler.admit(client, stream=True) as permit:
         ids, tokenize_s = await encode(query, permit, deadline)
         computing = Computing(executor, scheduler, permit, deadline)
-        gradient, max_units = executor.model.gradient, settings.influence_units
-        influence = Influence(query, ids, tokenizer, computing, gradient, max_units, most)
+        influence = Influence(query, ids, tokenizer, computing, executor.model, settings.influence_units, most)
         async with aclosing(influence.events()) as events:
             async for event in events:
                 if isinstance(event, InfluenceEnd):

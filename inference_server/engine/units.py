@@ -19,6 +19,7 @@ WIDE_ENDS = frozenset("。！？．｡")  # of a sentence, whatever follows
 CLOSING = frozenset("\"'”’»)]}」』】）")  # may follow the end of a sentence and still belong to it
 JOINER = "\u200d"  # makes one emoji of two
 JOINING = frozenset("'’")  # between letters, part of the word
+TAIL = 64  # characters of a part that are looked at
 DECIMAL = frozenset(".,")  # between digits, part of the number
 SYLLABLES = (("\u3041", "\u309f"), ("\u30a1", "\u30ff"))  # hiragana and katakana, whose runs are read together
 UNSPACED = (  # scripts that put no blanks between words: each token is a word
@@ -47,14 +48,16 @@ def units(tokens: Sequence[Token], kind: str) -> list[Span]:
     """The parts of a prompt, in order; `kind` is token, word or sentence."""
     begins = {"token": lambda *_: True, "word": begins_word, "sentence": begins_sentence}[kind]
     found: list[list[Piece]] = []
-    whole = pieces(tokens)
+    before, whole = "", pieces(tokens)
     for at, piece in enumerate(whole):
         after = "".join(each.text for each in whole[at + 1 : at + 2])
         alone = not found or piece.is_special or found[-1][-1].is_special
-        if alone or begins("".join(each.text for each in found[-1]), piece.text, after):
+        if alone or begins(before, piece.text, after):
             found.append([piece])
+            before = piece.text
         else:
             found[-1].append(piece)
+            before = tail(before + piece.text)
     return [(part[0].start, part[-1].end) for part in found]
 
 
@@ -77,6 +80,15 @@ def pieces(tokens: Sequence[Token]) -> list[Piece]:
     if start < len(tokens):
         found.append(Piece(start, len(tokens), text + "\ufffd", is_special=False))
     return found
+
+
+def tail(text: str) -> str:
+    """The end of a part, as much as decides what comes next: some characters, and of many blanks the last."""
+    words = text.rstrip()
+    blanks = text[len(words) :]
+    if len(blanks) > TAIL:
+        blanks = ("\n" if "\n" in blanks else "") + blanks[-1]
+    return words[-TAIL:] + blanks
 
 
 def begins_word(before: str, text: str, after: str) -> bool:

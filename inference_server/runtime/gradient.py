@@ -51,8 +51,7 @@ class Gradient:
         self._options: dict[str, Any] = {"use_cache": False} if "use_cache" in takes else {}
         if selects_rows:
             self._options["logits_to_keep"] = 1
-        self._takes_embeddings = "inputs_embeds" in takes
-        self._fault: str | None = None
+        self._fault = None if "inputs_embeds" in takes else "it takes no embeddings"
         self._ready = False
         self._turn = threading.Lock()  # one pass at a time, for its memory
 
@@ -69,8 +68,8 @@ class Gradient:
 
         Raises InvalidField for a model or a prompt that it is not available for; so does the pass itself.
         """
-        if not self._takes_embeddings:
-            raise InvalidField("method", MISSING.format("it takes no embeddings"))
+        if fault := self._fault:
+            raise InvalidField("method", MISSING.format(fault))
         if len(token_ids) > self.max_tokens:
             fault = f"gradient: {len(token_ids):,} tokens; this model's gradients take at most {self.max_tokens:,}"
             raise InvalidField("method", f"{fault}. Shorten the text, or use hide or take_out")

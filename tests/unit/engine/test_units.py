@@ -35,6 +35,7 @@ def texts(kind: str, *parts: str | bytes | None) -> list[str]:
         (["한", "국", "어", " 말"], ["한국어", " 말"]),
         (["🧑", "\u200d", "🚀", "!"], ["🧑\u200d🚀", "!"]),
         ([" a. ", "b"], [" a. ", "b"]),
+        (["a", " " * 99, "b", "c" * 99, "d"], ["a", " " * 99 + "b" + "c" * 99 + "d"]),
     ],
 )
 def test_words(parts: list[str], words: list[str]) -> None:
@@ -53,6 +54,7 @@ def test_words(parts: list[str], words: list[str]) -> None:
         (["東京です", "。", "はい", "」", "。"], ["東京です。", "はい」。"]),
         (["はい", "。", "」", "いいえ"], ["はい。」", "いいえ"]),
         (["end", ".", " "], ["end. "]),
+        (["a", " " * 99, "b", ".", " " * 99, "C"], ["a" + " " * 99 + "b." + " " * 99, "C"]),
     ],
 )
 def test_sentences(parts: list[str], sentences: list[str]) -> None:
