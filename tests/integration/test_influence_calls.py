@@ -27,7 +27,7 @@ LONG = " ".join([TEXT] * 8)
 async def real() -> AsyncIterator[Any]:
     torch.set_num_threads(1)
     settings = Settings(
-        model="bundled", grpc_port=0, drain_s=0, grace_s=PATIENCE_S, influence_units=200, influence_tokens=20_000
+        model="bundled", grpc_port=0, drain_s=0, grace_s=PATIENCE_S, influence_units=230, influence_tokens=20_000
     )
     async with server_here(settings, fetch_model) as server, connect(f"127.0.0.1:{server.port}") as stub:
         await ready(stub, "bundled")
@@ -74,7 +74,7 @@ async def test_a_whole_stream(real: Any, method: Any) -> None:
         ({"method": 2, "replace_with": -4}, "replace_with", "must be an id from 0 to"),
         ({"method": 2, "budget": 20_001}, "budget", "must be from 1 to 20,000, got 20,001"),
         ({"method": 2, "budget": -1}, "budget", "must be from 1 to 20,000, got -1"),
-        ({"text": LONG, "unit": 1}, "unit", "parts of the prompt; at most 200 are measured"),
+        ({"text": f"{LONG} {LONG}", "unit": 1}, "unit", "parts of the prompt; at most 230 are measured"),
         ({"token_ids": pb.TokenIds(ids=[-1])}, "token_ids", "ids from 0 to"),
         ({"token_ids": pb.TokenIds(ids=[1] * 513)}, "token_ids", "context window is 512"),
     ],
