@@ -6,12 +6,14 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterable
+from collections.abc import Sequence as Tokens
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from inference_server.messages import NOBODY, Client
 
 Ids = tuple[int, ...]
+BACKGROUND = 3  # how many steps in the background take as long as another
 T = TypeVar("T")
 
 
@@ -100,12 +102,21 @@ class Executor(Protocol):
         ...
 
 
+class Work(Protocol):
+    """A computation that is no forward pass, done slice by slice."""
+
+    def step(self, seconds: float) -> Any:
+        """Computes for about that long; the result once it is done, else None."""
+        ...
+
+
 @dataclass(eq=False, slots=True)
 class Sequence(Generic[T]):
     """A prompt and what becomes of it.
 
     `describe` turns rows of logits (n, V) into n outputs: the one after the last token, or with `every_row`, in order
-    and in as many calls as it takes, those after each token.
+    and in as many calls as it takes, those after each token. With `hidden`, in the same way, the one after the last
+    token for each range of earlier tokens that it then does not see, in any layer.
     """
 
     token_ids: Ids
@@ -117,6 +128,11 @@ class Sequence(Generic[T]):
     every_row: bool = False
     trace: Trace | None = None
     """Asks for the states within the network: then `describe` gets their logits, those of the embedding first."""
+    hidden: "Tokens[tuple[int, int]]" = ()
+    work: "Work | None" = None
+    """What is computed instead of logits; `describe` gets its result."""
+    background: bool = False
+    """Whether its steps are shorter than others', by BACKGROUND, so that clicks wait less for them."""
     prefetch: bool = True
     """Whether one of its likely next tokens may be asked for next."""
     one_of_many: bool = False
@@ -146,20 +162,33 @@ class Sequence(Generic[T]):
 
     @property
     def remaining(self) -> int:
-        """Tokens to compute before its next logits are all there; evicted ones of a score come first, by themselves."""
+        """Tokens to compute before its next logits are all there; evicted ones of a score come first, by themselves.
+
+        Of hidden ranges, first the tokens before the last one, then the last one once for each range.
+        """
         described = len(self.outputs)
+        if self.hidden:
+            before = len(self.token_ids) - 1 - self.num_cached_tokens
+            return before if before else len(self.hidden) - described
         evicted = self.every_row and self.num_cached_tokens < described
         return (described if evicted else len(self.token_ids)) - self.num_cached_tokens
 
     @property
     def alone(self) -> bool:
         """Whether it shares no step with others."""
-        return self.every_row or self.trace is not None
+        return self.rowwise or self.trace is not None or self.work is not None
+
+    @property
+    def rowwise(self) -> bool:
+        """Whether it gets rows of logits a few at a time."""
+        return self.every_row or bool(self.hidden)
 
     @property
     def done(self) -> bool:
         if self.trace is not None:
             return len(self.outputs) == self.trace.rows
+        if self.hidden:
+            return len(self.outputs) == len(self.hidden)
         return len(self.outputs) == (len(self.token_ids) if self.every_row else 1)
 
     @property

@@ -94,6 +94,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_text_bytes: Annotated[int, Meta(ge=1, description="maximum length of a request's text, in bytes of UTF-8")] = (
         1_000_000
     )
+    influence_units: Annotated[
+        int, Meta(ge=1, le=65536, description="maximum parts of a prompt that one influence request measures")
+    ] = 1024
+    influence_tokens: Annotated[
+        int,
+        Meta(ge=1, le=2**31 - 1, description="maximum tokens of edited prompts that one influence request computes"),
+    ] = 65536
     drain_s: Annotated[float, Meta(ge=0, description="seconds to keep serving after health says NOT_SERVING")] = 0.5
     grace_s: Annotated[
         float, Meta(ge=0, description="seconds that requests in flight may take after a stop signal")

@@ -64,6 +64,7 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
             Route("/generate", handlers.generate, methods=["POST"], middleware=streaming),
             Route("/grow", handlers.grow, methods=["POST"], middleware=streaming),
             Route("/compare", handlers.compare, methods=["POST"], middleware=asking),
+            Route("/influence", handlers.influence, methods=["POST"], middleware=streaming),
             Route("/models", handlers.models, middleware=reading),
             Route("/models/events", handlers.model_events, middleware=cancelled),
             Route("/models/load", handlers.load_model, methods=["POST"], middleware=posting),

@@ -13,10 +13,12 @@ from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 from inference_server import errors
 from inference_server.api import convert
 from inference_server.api.calls import Context, answering, client, counted, deadline
+from inference_server.api.influence_wire import read_influence, write_influence
 from inference_server.api.info import ServerInfo
 from inference_server.compare_messages import CompareQuery
 from inference_server.generate_messages import FinishReason, GenerateFinish, GenerateQuery, GenerateStart
 from inference_server.grow_messages import GrowFinish, GrowQuery, GrowStart
+from inference_server.influence_messages import InfluenceEnd, InfluenceStart
 from inference_server.layer_messages import LayersQuery
 from inference_server.messages import ScoreQuery, Timings, TopKQuery
 from inference_server.models.registry import Engine, Registry
@@ -134,6 +136,19 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
         except errors.ServingError as error:
             raise type(error)(f"{side}: {error}") from error
 
+    async def Influence(self, request: pb.InfluenceRequest, context: Context) -> AsyncIterator[pb.InfluenceResponse]:
+        async with self._answering("Influence", request, context) as notes:
+            notes["model"], engine = self.registry.engine(request.model)
+            notes |= prompt(request) if self._log_text else {}
+            events = engine.influence(read_influence(request), deadline(context), client(context, self._trust_callers))
+            async with aclosing(counted("Influence", events, notes, self.metrics)) as stream:
+                async for event in stream:
+                    if isinstance(event, InfluenceStart):
+                        notes["tokens"] = event.token_count
+                    if isinstance(event, InfluenceEnd):
+                        self._answered("Influence", notes, event.timings)
+                    yield write_influence(notes["model"], event)
+
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         async with self._answering("ListModels", request, context):
             return pb.ListModelsResponse(models=map(convert.write_model, self.registry.models()))
@@ -176,7 +191,8 @@ def prompt(
     | pb.LayersRequest
     | pb.GenerateRequest
     | pb.ComparedQuestion
-    | pb.GrowRequest,
+    | pb.GrowRequest
+    | pb.InfluenceRequest,
 ) -> dict[str, Any]:
     """The prompt, for the log."""
     kind = request.WhichOneof("prompt")

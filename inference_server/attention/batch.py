@@ -22,7 +22,8 @@ class Segment:
 
     Following tokens are cached; the pass gives the logits after the last of them (`every_row`: after each).
     Alternatives each see the cached tokens and themselves only; the pass gives the logits after each. With `keep`,
-    their keys and values are cached beside the prompt, and one of them may be adopted later.
+    their keys and values are cached beside the prompt, and one of them may be adopted later. With `hidden`, each
+    alternative does not see a range of the cached tokens, from the first number up to the second.
     """
 
     table: BlockTable
@@ -30,6 +31,7 @@ class Segment:
     alternatives: bool = False
     keep: bool = False
     every_row: bool = False
+    hidden: Sequence[tuple[int, int]] = ()
 
     @property
     def rows(self) -> int:
@@ -46,6 +48,7 @@ class Span:
     prefix: int
     blocks: Tensor
     alternatives: bool
+    hidden: Sequence[tuple[int, int]] = ()
 
     def causal(self, window: int | None) -> bool:
         """Whether each new token sees all tokens before it, and all of those are new."""
@@ -53,7 +56,7 @@ class Span:
 
     def seen(self, window: int | None) -> Tensor | None:
         """Which keys, the prefix and then the new ones, each new token sees (count, prefix + count); None: all."""
-        if self.count == 1 and (window is None or self.prefix < window):
+        if self.count == 1 and not self.hidden and (window is None or self.prefix < window):
             return None
         if self.alternatives:
             own, here = torch.eye(self.count, dtype=torch.bool), torch.full((self.count, 1), self.prefix)
@@ -68,6 +71,8 @@ class Span:
             if self.alternatives:
                 places = places.clamp(max=self.prefix)
             seen &= places > here - window
+        for row, (first, end) in zip(seen, self.hidden, strict=bool(self.hidden)):
+            row[first:end] = False
         return seen
 
 
@@ -110,7 +115,7 @@ class Batch:
             prefix = len(segment.table)
             stored = prefix if segment.alternatives else prefix + len(segment.token_ids)
             blocks = self.tensor(segment.table.blocks[: -(-stored // self._block_size)])
-            spans.append(Span(start, len(segment.token_ids), prefix, blocks, segment.alternatives))
+            spans.append(Span(start, len(segment.token_ids), prefix, blocks, segment.alternatives, segment.hidden))
             start += len(segment.token_ids)
         return spans
 
@@ -141,19 +146,21 @@ class Batch:
 
     @cached_property
     def rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """For each new token: where its prompt's blocks begin in the second table, its position, and its slot or -1.
+        """For each new token: where its prompt's blocks begin in the second table, its position, its slot or -1, and
+        the first and the end of the range that is hidden from it.
 
         A slot is numbered through all blocks.
         """
         table, blocks, slots = (
-            list[tuple[int, int, int]](),
+            list[tuple[int, int, int, int, int]](),
             list[int](),
             dict(zip(self._written, self._slots, strict=True)),
         )
         for segment in self.segments:
             count = 0 if segment.alternatives else len(segment.token_ids)
-            for row in range(len(table), len(table) + len(segment.token_ids)):
-                table.append((len(blocks), self.positions[row], slots.get(row, -1)))
+            hidden = segment.hidden or ((0, 0),) * len(segment.token_ids)
+            for row, unseen in enumerate(hidden, len(table)):
+                table.append((len(blocks), self.positions[row], slots.get(row, -1), *unseen))
             blocks.extend(segment.table.blocks[: -(-(len(segment.table) + count) // self._block_size)])
         return np.array(table, dtype=np.int64), np.array(blocks or [0], dtype=np.int64)
 
@@ -171,6 +178,11 @@ class Batch:
     def longest(self) -> int:
         """The most tokens before any new one."""
         return max(self.positions)
+
+    @property
+    def hides(self) -> bool:
+        """Whether cached tokens are hidden from any new one."""
+        return any(segment.hidden for segment in self.segments)
 
     @property
     def single(self) -> bool:

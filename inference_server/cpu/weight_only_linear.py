@@ -1,6 +1,7 @@
 """Layers with 16-bit (or 32-bit) weights and float32 arithmetic."""
 
 import threading
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.nn.functional import embedding
 from transformers.pytorch_utils import Conv1D
 
 from inference_server.cpu.kernels import product, tiles
+from inference_server.host import stepwise
 
 KINDS = {torch.bfloat16: tiles.BFLOAT16, torch.float16: tiles.FLOAT16, torch.float32: tiles.FLOAT32}
 FEW_ROWS = 24  # up to which the compiled product is always faster than BLAS on widened weights
@@ -42,6 +44,13 @@ class WeightOnlyLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, width) → (…, outputs)."""
+        if torch.is_grad_enabled() and x.requires_grad:
+            found: Tensor = _Product.apply(x, self)  # type: ignore[no-untyped-call]
+            return found
+        return self.product(x)
+
+    def product(self, x: Tensor) -> Tensor:
+        """As forward, without a gradient."""
         rows = x.reshape(-1, self.in_features).contiguous()
         y = rows.new_empty(len(rows), self.out_features)
         if len(rows) > self.most_rows:
@@ -64,16 +73,43 @@ class WeightOnlyLinear(nn.Module):
         if self.weight.dtype == torch.float32:
             torch.mm(rows, self.weight.T, out=y)
             return
+        for first, wide in self._blocks():
+            if len(wide) == self.out_features:
+                torch.mm(rows, wide.T, out=y)
+            else:
+                y[:, first : first + len(wide)] = rows @ wide.T
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        """The gradient of its inputs (…, width), given that of its outputs (…, outputs)."""
+        rows = gradient.reshape(-1, self.out_features)
+        found = rows.new_zeros(len(rows), self.in_features)
+        for first, wide in self._blocks():
+            found.addmm_(rows[:, first : first + len(wide)], wide)
+        return found.view(*gradient.shape[:-1], self.in_features)
+
+    def _blocks(self) -> Iterator[tuple[int, Tensor]]:
+        """Its weight in float32, some rows at a time: the first row's number, and the rows until the next are asked."""
         step = max(1, _BLOCK // self.in_features)
         for first in range(0, self.out_features, step):
             narrow = self.weight[first : first + step]
             fits = narrow.numel() <= _BLOCK
             wide = _scratch.block[: narrow.numel()].view(narrow.shape) if fits else torch.empty(narrow.shape)
-            wide.copy_(narrow)
-            if step >= self.out_features:
-                torch.mm(rows, wide.T, out=y)
-            else:
-                y[:, first : first + step] = rows @ wide.T
+            yield first, wide.copy_(narrow)
+
+
+class _Product(torch.autograd.Function):
+    """A weight-only product with a gradient for its inputs; the weight has none."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, layer: WeightOnlyLinear) -> Tensor:
+        stepwise.pause()
+        context.layer = layer
+        return layer.product(x)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Any) -> Any:
+        stepwise.pause()
+        return context.layer.backward(gradients[0]), None
 
 
 class WeightOnlyEmbedding(nn.Module):

@@ -14,6 +14,7 @@ from inference_server.engine import gguf_folder
 from inference_server.engine.compare import Computed, compared
 from inference_server.engine.generate import Generation
 from inference_server.engine.grow import Growth
+from inference_server.engine.influence import influences
 from inference_server.engine.layers import Layers, check_attention, check_layers, up_to
 from inference_server.engine.one_ahead import one_ahead
 from inference_server.engine.score import Score, candidate
@@ -32,6 +33,7 @@ from inference_server.errors import InvalidField
 from inference_server.generate_messages import GenerateEvent, GenerateQuery
 from inference_server.grow_messages import GrowEvent, GrowQuery
 from inference_server.host import memory, openmp
+from inference_server.influence_messages import InfluenceEvents, InfluenceQuery
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.layer_messages import Layer, LayersAnswer, LayersQuery
 from inference_server.messages import (
@@ -94,6 +96,7 @@ class Engine:
         self._scheduler = scheduler
         self._max_text_bytes = settings.max_text_bytes
         self._together = settings.batch_size
+        self._settings = settings
         self._lookahead = min(settings.lookahead, self.facts.vocab_size)
         if self._lookahead:
             scheduler.when_idle(lambda: self.executor.prefetch(self._likeliest))
@@ -109,7 +112,7 @@ class Engine:
         Raises InvalidField, Overloaded, DeadlineExpired, Stopping or ComputeFailed.
         """
         arrived = time.monotonic()
-        check_top_k(query, self.facts.vocab_size, self._max_text_bytes)
+        check_top_k(query, self.facts.vocab_size, self._settings.max_text_bytes)
         with self._scheduler.admit(client) as permit:
             ids, tokenize_s = await self._encode(query, permit, deadline)
             describe = partial(self._describe, query)
@@ -127,7 +130,7 @@ class Engine:
         the tokenizer puts BOS in front of texts; if not, or if it is BOS itself, it is unconditioned.
         """
         arrived = time.monotonic()
-        check_score(query, self.facts.vocab_size, self._max_text_bytes)
+        check_score(query, self.facts.vocab_size, self._settings.max_text_bytes)
         with self._scheduler.admit(client) as permit:
             ids, tokenize_s = await self._encode(query, permit, deadline)
             score = Score(ids, self._tokenizer, query.top_k)
@@ -143,7 +146,7 @@ class Engine:
     async def layers(self, query: LayersQuery, deadline: float | None, client: Client = NOBODY) -> LayersAnswer:
         """As top_k, for what the network's own norm and head make of the state after each block."""
         arrived = time.monotonic()
-        check_layers(query, self.facts, self._max_text_bytes)
+        check_layers(query, self.facts, self._settings.max_text_bytes)
         insight = self.executor.model.insight
         with self._scheduler.admit(client) as permit:
             ids, tokenize_s = await self._encode(query, permit, deadline)
@@ -164,7 +167,7 @@ class Engine:
 
         Holds one permit, however many continuations there are. Raises as top_k does, also after the first events.
         """
-        check_generate(query, self.facts.vocab_size, self._max_text_bytes)
+        check_generate(query, self.facts.vocab_size, self._settings.max_text_bytes)
         with self._scheduler.admit(client, stream=True) as permit:
             ids, tokenize_s = await self._encode(query, permit, deadline)
             generation = Generation(query, ids, self.facts, self._tokenizer)
@@ -233,6 +236,11 @@ class Engine:
         (logits,), name = sequence.outputs, self.executor.name
         reused, limit = sequence.num_reused_tokens, self.facts.context_limit
         return Computed(name, self._tokenizer, limit, question, sequence.token_ids, reused, logits)
+
+    def influence(self, query: InfluenceQuery, deadline: float | None, client: Client = NOBODY) -> InfluenceEvents:
+        """What pushes a token, part by part of a prompt. Raises as top_k, also between events."""
+        question = partial(influences, self._settings, self._tokenizer, self.executor, self._scheduler, self._encode)
+        return question(query, deadline, client)
 
     async def _encode(self, query: Question, permit: Permit, deadline: float | None) -> tuple[Ids, float]:
         """A validated query's prompt as ids of this model, and the seconds spent on its text."""

@@ -68,7 +68,7 @@ class Inputs:
         self._slots[:count][written] = table[written, 2] % size
         self._table[:, -1] = self._spare
         self._table[:count, -1][written] = table[written, 2] // size
-        for row, (first, prefix, _) in enumerate(table):
+        for row, (first, prefix, *_) in enumerate(table):
             used = -(-prefix // size)
             self._table[row, :used] = blocks[first : first + used]
         self._send()
@@ -173,7 +173,7 @@ class GraphRunner:
         return replay()[: len(batch)].clone()
 
     def _shape(self, batch: Batch) -> Shape | None:
-        if not batch.single:
+        if not batch.single or batch.hides:
             return None
         rows = next((each for each in ROWS if each >= len(batch)), None)
         used = -(-batch.longest // self._store.block_size)

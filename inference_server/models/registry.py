@@ -19,6 +19,7 @@ from inference_server import errors
 from inference_server.compare_messages import CompareAnswer, CompareQuery
 from inference_server.generate_messages import GenerateEvent, GenerateQuery
 from inference_server.grow_messages import GrowEvent, GrowQuery
+from inference_server.influence_messages import InfluenceEvents, InfluenceQuery
 from inference_server.layer_messages import LayersAnswer, LayersQuery
 from inference_server.messages import NOBODY, Client, ModelFacts, ScoreAnswer, ScoreQuery, TopKAnswer, TopKQuery
 from inference_server.models import bundled
@@ -73,13 +74,12 @@ class Engine(Protocol):
     def stats(self) -> ModelStats: ...
 
     async def top_k(self, query: TopKQuery, deadline: float | None, client: Client = NOBODY) -> TopKAnswer: ...
-
     async def score(self, query: ScoreQuery, deadline: float | None, client: Client = NOBODY) -> ScoreAnswer: ...
-
     async def layers(self, query: LayersQuery, deadline: float | None, client: Client = NOBODY) -> LayersAnswer: ...
     def generate(
         self, query: GenerateQuery, deadline: float | None, client: Client = NOBODY
     ) -> AsyncGenerator[GenerateEvent, None]: ...
+    def influence(self, query: InfluenceQuery, deadline: float | None, client: Client = NOBODY) -> InfluenceEvents: ...
 
     async def compare(
         self, query: CompareQuery, other: Any, deadline: float | None, client: Client = NOBODY

@@ -7,12 +7,17 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from inference_server.errors import InvalidField
 from inference_server.runtime.hf_cache import HFCache
 from inference_server.runtime.lens import Lens
 from inference_server.runtime.whole_pass import WholePass
 from inference_server.sequence import Ids, Sequence, Trace
 from inference_server.stats import KVCacheStats
 
+UNHIDABLE = (
+    "hide needs the keys and values of the whole prompt in the cache, and this model or prompt does not fit it; use "
+    "take_out, or shorten the text"
+)
 MAX_RECOMPUTED = 2  # times a prompt's length: if eviction makes it cost more, it is computed in one pass without cache
 
 Receive = Callable[[Sequence[Any], int, Tensor | None], None]
@@ -129,13 +134,13 @@ class HFCacheBackend(WholePassBackend):
         """As Backend.match; a prompt that others evict time and again goes in a single pass."""
         size = len(sequence.token_ids)
         evicted = sequence.num_computed_tokens > MAX_RECOMPUTED * size
-        sequence.single_pass = sequence.every_row or evicted or not self._cache.chunks
-        sequence.num_cached_tokens = 0 if sequence.every_row else self._cache.match(sequence.token_ids)
+        sequence.single_pass = sequence.rowwise or evicted or not self._cache.chunks
+        sequence.num_cached_tokens = 0 if sequence.rowwise else self._cache.match(sequence.token_ids)
 
     def execute(self, batch: list[tuple[Sequence[Any], int]], receive: Receive) -> None:
         """As Backend.execute."""
         for sequence, count in batch:
-            if sequence.every_row:
+            if sequence.rowwise:
                 compute_whole(self._whole_pass, sequence, receive)
             else:
                 computed, logits = self._cache.advance(sequence.token_ids, count)
@@ -150,8 +155,10 @@ def watching(lens: Lens | None, trace: Trace | None, tokens: int) -> AbstractCon
 
 
 def compute_whole(whole_pass: WholePass, sequence: Sequence[Any], receive: Receive) -> None:
-    """Computes a sequence in one pass, without a cache."""
+    """Computes a sequence in one pass, without a cache. Raises InvalidField if it takes one."""
     ids = sequence.token_ids
+    if sequence.hidden:
+        raise InvalidField("method", UNHIDABLE)
     if sequence.every_row:
         sequence.outputs.clear()
         whole_pass.each_logits(ids, lambda rows: receive(sequence, len(rows), rows))

@@ -15,8 +15,8 @@ from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.runtime.backends import Backend, HFCacheBackend, WholePassBackend
 from inference_server.runtime.model import Model
 from inference_server.runtime.paged_backend import PagedBackend
-from inference_server.runtime.prefill_chunk import PrefillChunk
-from inference_server.sequence import Ids, Limits, Sequence, Trace
+from inference_server.runtime.prefill_chunk import AIM, PrefillChunk
+from inference_server.sequence import BACKGROUND, Ids, Limits, Sequence, Trace
 from inference_server.stats import ModelStats
 
 
@@ -33,6 +33,7 @@ class Executor:
         self.prefetch_hits = 0
         self.prefetch_passes = 0
         self.computed_tokens = 0
+        self._step_s = step_s
         self._prefill = PrefillChunk(step_tokens, step_s)
         self._score = PrefillChunk(step_tokens, step_s)
         self._head = PrefillChunk(step_tokens, step_s)
@@ -63,13 +64,17 @@ class Executor:
             self._alike.setdefault(sequence.token_ids, []).append(sequence)
         missing = [alike[0] for alike in self._alike.values() if not self._answer_cached(alike)]
         for sequence in missing:
-            if sequence.trace is None or sequence.trace.states is None:
+            if sequence.work is None and (sequence.trace is None or sequence.trace.states is None):
                 self.backend.match(sequence)
         return missing
 
     def execute(self, batch: list[tuple[Sequence[Any], int]]) -> None:
         """As sequence.Executor.execute."""
         first, size = batch[0]
+        if first.work is not None:
+            if (found := first.work.step(AIM * self._step_s / BACKGROUND)) is not None:
+                first.receive(found)
+            return
         before, began = self.computed_tokens, time.monotonic()
         if first.trace is not None and first.trace.states is not None:
             self._describe(first, first.trace, size)
@@ -80,8 +85,8 @@ class Executor:
             return
         self.backend.execute(batch, self._receive)
         count = self.computed_tokens - before
-        if not first.single_pass and (first.every_row or count > len(batch)):  # clicks say nothing of longer chunks
-            (self._score if first.every_row else self._prefill).took(count, time.monotonic() - began)
+        if not first.single_pass and (first.rowwise or count > len(batch)):  # clicks say nothing of longer chunks
+            (self._score if first.rowwise else self._prefill).took(count, time.monotonic() - began)
 
     def release(self) -> None:
         """As sequence.Executor.release."""
@@ -126,7 +131,7 @@ class Executor:
             each.num_computed_tokens += count
         if rows is None:
             return
-        if sequence.every_row:
+        if sequence.rowwise:
             sequence.receive(rows)
         elif sequence.trace is not None:
             sequence.trace.logits = rows[0]

@@ -20,6 +20,7 @@ from inference_server.models import checkpoint, unread_tensors
 from inference_server.models.gguf_header import Header
 from inference_server.runtime import architecture, gguf_network, meta_model, model_probe, weight_loader
 from inference_server.runtime.capability import build_runner
+from inference_server.runtime.gradient import Gradient
 from inference_server.runtime.hf_cache import HFCache, build_hf_cache
 from inference_server.runtime.lens import UNTOLD, Insight, Lens, build_lens
 from inference_server.runtime.model_probe import Capabilities
@@ -40,6 +41,7 @@ class Model:
     """Passes over cached blocks; None if the architecture does not fit them."""
     hf_cache: HFCache | None
     """Without a runner: the network's own caches; None if it can't continue from them."""
+    gradient: Gradient
     lens: Lens | None = None
     """What shows the states between its blocks; None if they can't be told."""
     insight: Insight = UNTOLD
@@ -114,7 +116,8 @@ class Model:
             network, device, selects_rows=capabilities.selects_rows, vocab_size=capabilities.vocab_size, context=context
         )
         lens, insight = build_lens(network, whole_pass, paged=runner is not None, longest=capabilities.context_limit)
-        return cls(network, device, capabilities, whole_pass, runner, hf_cache, lens, insight)
+        gradient = Gradient(network, device, selects_rows=capabilities.selects_rows, context=context)
+        return cls(network, device, capabilities, whole_pass, runner, hf_cache, gradient, lens, insight)
 
     @property
     def facts(self) -> ModelFacts:

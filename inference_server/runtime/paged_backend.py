@@ -44,13 +44,17 @@ class PagedBackend:
         """As Backend.match; a single pass is for prompts that don't fit the cache or are evicted time and again."""
         self._close(sequence)
         ids, runner = sequence.token_ids, self.runner
-        evicted = sequence.num_computed_tokens > MAX_RECOMPUTED * len(ids)
+        evicted = sequence.num_computed_tokens > MAX_RECOMPUTED * (len(ids) + len(sequence.hidden))
         sequence.num_cached_tokens, sequence.single_pass = 0, len(ids) > runner.capacity or evicted
         if sequence.single_pass:
             return
-        table = runner.open(ids[: len(sequence.outputs)] if sequence.every_row else ids)
-        again = not sequence.every_row and len(table) == len(ids)
-        if again:
+        if sequence.hidden:
+            table = runner.open(ids[:-1])
+            again = len(table) == len(ids) - 1
+        else:
+            table = runner.open(ids[: len(sequence.outputs)] if sequence.every_row else ids)
+            again = not sequence.every_row and len(table) == len(ids)
+        if again and not sequence.hidden:
             runner.close(table)
             table = runner.open(ids[:-1])
         self._tables[sequence] = table, again
@@ -141,13 +145,19 @@ class PagedBackend:
         for (sequence, _), segment, end in zip(batch, segments, ends, strict=True):
             own = rows[start : start + segment.rows]
             start += segment.rows
-            ready = segment.every_row or (end == len(sequence.token_ids) and not sequence.every_row)
+            ready = (
+                segment.every_row or (end == len(sequence.token_ids) and not sequence.rowwise) or bool(segment.hidden)
+            )
             receive(sequence, len(segment.token_ids), (own if single else own.clone()) if ready else None)
         return True
 
     def _segment(self, sequence: Sequence[Any], count: int) -> Segment:
         """The next tokens of a sequence. Evicted ones of a score give no rows: those are described already."""
         table, again = self._tables[sequence]
+        if sequence.hidden and again:
+            done = len(sequence.outputs)
+            hidden = sequence.hidden[done : done + count]
+            return Segment(table, sequence.token_ids[-1:] * len(hidden), alternatives=True, hidden=hidden)
         ids = sequence.token_ids[len(table) : len(table) + min(count, sequence.remaining)]
         every_row = sequence.every_row and len(table) == len(sequence.outputs)
         return Segment(table, ids, alternatives=again, every_row=every_row)

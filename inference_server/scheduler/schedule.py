@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from inference_server.sequence import Limits, Sequence, Trace
+from inference_server.sequence import BACKGROUND, Limits, Sequence, Trace
 
 Batch = list[tuple[Sequence[Any], int]]
 
@@ -12,8 +12,8 @@ Batch = list[tuple[Sequence[Any], int]]
 def candidates(waiting: Iterable[Sequence[Any]], batch_size: int) -> list[Sequence[Any]]:
     """The first sequence and, in order, those that may share a step with it, `batch_size` in all.
 
-    They are prompts of the same model. Scores and traces run alone, and so does any sequence of a model that can't
-    batch.
+    They are prompts of the same model. What is not a prompt to be continued runs alone, as does any sequence of a model
+    that can't batch.
     """
     waiting = list(waiting)
     first = waiting[0]
@@ -34,12 +34,14 @@ def schedule(matched: list[Sequence[Any]], limits: Limits) -> Batch:
         return [(first, trace_step(first, first.trace, limits))]
     if first.single_pass:
         return [(first, first.remaining)]
-    if first.every_row:
+    if first.alone:
         return [(first, min(first.remaining, limits.score_tokens))]
     parts = [each for each in matched if not each.single_pass]
     if clicks := [(each, 1) for each in parts if each.remaining == 1]:
         return clicks
     step = limits.prefill_tokens
+    if all(each.background for each in parts):
+        step = max(1, step // BACKGROUND)
     counts = [min(first.remaining, -(-step // 2)), *[0] * (len(parts) - 1)]
     for at in sorted(range(len(parts)), key=lambda at: parts[at].remaining > step):
         counts[at] += min(parts[at].remaining - counts[at], step - sum(counts))

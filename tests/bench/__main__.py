@@ -9,6 +9,7 @@ from bench import (
     failures,
     floods,
     gguf_step,
+    influence,
     layers,
     llamacpp,
     lookup,
@@ -28,7 +29,7 @@ async def main() -> None:
     figures = {**await overhead.measure(), **await startup.measure()}
     for here in (step, llamacpp, lookup):
         figures |= here.measure()
-    for each in (clicks, real, crowd, score, layers, resident, gguf_step, overload, soak, page):
+    for each in (clicks, real, crowd, score, layers, influence, resident, gguf_step, overload, soak, page):
         figures |= await each.measure()
     figures |= await asyncio.to_thread(failures.measure)
     figures |= await asyncio.to_thread(floods.measure)

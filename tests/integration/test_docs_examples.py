@@ -85,6 +85,14 @@ def test_the_examples_of_trees_and_comparisons_answer(target: str) -> None:
             assert words in done.stdout
 
 
+def test_the_influence_example_streams(target: str) -> None:
+    with run_gateway(target) as url:
+        code = example("shell").replace("localhost:5005", url.removeprefix("http://"))
+        done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    names = re.findall("^event: (.*)$", done.stdout, re.MULTILINE)
+    assert (names[0], set(names[1:-1]), names[-1]) == ("start", {"change"}, "done")
+
+
 def grpcurl(command: str, target: str) -> str:
     """What grpcurl does with a command of this form: the method by reflection, messages from and to JSON."""
     options = argparse.ArgumentParser()

@@ -22,6 +22,14 @@ from inference_server.generate_messages import (
     GenerateQuery,
     GenerateStart,
 )
+from inference_server.influence_messages import (
+    InfluenceChange,
+    InfluenceEnd,
+    InfluenceEvent,
+    InfluenceQuery,
+    InfluenceStart,
+    InfluenceUnit,
+)
 from inference_server.messages import NOBODY, Client
 from inference_server.stats import ModelStats
 
@@ -32,6 +40,7 @@ Query = (
     | GenerateQuery
     | compare_messages.ComparedQuestion
     | grow_messages.GrowQuery
+    | InfluenceQuery
 )
 
 VOCAB_SIZE = 256
@@ -228,6 +237,27 @@ class FakeEngine:
         return compare_messages.ComparedSide(
             "bundled", len(ids), 0, CONTEXT_LIMIT, VOCAB_SIZE, 1.0, 2.0, VOCAB_SIZE, tokens
         )
+
+    async def influence(
+        self, query: InfluenceQuery, deadline: float | None, client: Client = NOBODY
+    ) -> AsyncGenerator[InfluenceEvent, None]:
+        """Every byte of the prompt is a part; taking out the n-th changes the log-odds by -n."""
+        self.clients.append(client)
+        try:
+            ids = await self._admit(query, deadline)
+            units = [
+                InfluenceUnit(at, at + 1, "token", chr(i), is_special=i == 0, has_first_token=at == 0)
+                for at, i in enumerate(ids)
+            ]
+            contrast = None if query.contrast is None else candidate(query.contrast, 2, 0.25)
+            yield InfluenceStart(len(ids), units, -0.5, candidate(query.target or 0, 1, 0.5), contrast)
+            for at in range(len(ids)):
+                await self._break(at)
+                yield InfluenceChange(at, query.method, -math.inf if at == 9 else -float(at))
+            timings = messages.Timings(0.1, 0.2, 0.3, 0.4)
+            yield InfluenceEnd(len(ids), True, 0.25 if len(ids) > 2 else None, len(ids) > 2, 7, timings)
+        finally:
+            self.closed += 1
 
     async def _admit(self, query: Query, deadline: float | None) -> list[int]:
         self.queries.append(query)

@@ -23,7 +23,7 @@ TIERS = {
         ("kvcache",),
         ("models",),
         ("host",),
-        ("sequence", "layer_messages", "generate_messages", "compare_messages", "grow_messages"),
+        ("sequence", "layer_messages", "generate_messages", "compare_messages", "grow_messages", "influence_messages"),
         ("messages", "stats", "errors", "settings"),
     ),
     "web_gateway": (
@@ -34,7 +34,7 @@ TIERS = {
         ("inference",),
         ("about", "metrics"),
         ("errors",),
-        ("layer_messages", "generate_messages", "compare_messages", "grow_messages"),
+        ("layer_messages", "generate_messages", "compare_messages", "grow_messages", "influence_messages"),
         ("messages", "settings"),
     ),
     "next_token_visualizer": (
@@ -82,6 +82,7 @@ LIBRARIES = {
         "generate_messages": {"msgspec"},
         "compare_messages": {"msgspec"},
         "grow_messages": {"msgspec"},
+        "influence_messages": {"msgspec"},
         "settings": {"msgspec"},
     },
     "next_token_visualizer": {

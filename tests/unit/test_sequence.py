@@ -39,6 +39,19 @@ def test_what_was_evicted_of_a_score_comes_first(cached: int, remaining: int) ->
     assert score.remaining == remaining
 
 
+def test_hidden_parts_come_after_the_tokens_before_the_last() -> None:
+    sequence: Sequence[str] = Sequence((1, 2, 3), NOBODYS, lambda sequence, rows: rows, hidden=[(0, 1), (1, 2), (0, 2)])
+    assert sequence.alone
+    sequence.num_cached_tokens = 1
+    assert sequence.remaining == 1
+    sequence.num_cached_tokens = 2
+    assert sequence.remaining == 3
+    sequence.receive(["a", "b"])
+    assert (sequence.remaining, sequence.done) == (1, False)
+    sequence.receive(["c"])
+    assert sequence.done
+
+
 def test_tokens_computed_again_are_not_reused() -> None:
     prompt = made((1, 2, 3))
     prompt.num_computed_tokens = 1

@@ -12,6 +12,7 @@ from web_gateway.compare_messages import CompareRequest
 from web_gateway.generate_messages import GenerateRequest
 from web_gateway.grow_messages import GrowRequest
 from web_gateway.http import body
+from web_gateway.influence_messages import InfluenceRequest
 from web_gateway.layer_messages import LayersRequest
 from web_gateway.messages import LoadRequest, NextTokenRequest, ScoreRequest, Status
 
@@ -55,6 +56,12 @@ async def compare(request: Request) -> Response:
     """How two next-token distributions differ."""
     query = parse(body.taken(request), CompareRequest)
     return answer(await request.state.inference.compare(query, request.state.call))
+
+
+async def influence(request: Request) -> Response:
+    """Which parts of a prompt push a token, as server-sent events."""
+    query = parse(body.taken(request), InfluenceRequest)
+    return await stream(request, request.state.inference.influence(query, lasting(request)))
 
 
 async def models(request: Request) -> Response:

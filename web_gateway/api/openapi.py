@@ -6,10 +6,17 @@ from typing import Any
 
 import msgspec
 
-from web_gateway import compare_messages, generate_messages, grow_messages, layer_messages, messages
+from web_gateway import (
+    compare_messages,
+    generate_messages,
+    grow_messages,
+    influence_messages,
+    layer_messages,
+    messages,
+)
 from web_gateway.about import Info
 from web_gateway.errors import ANSWERS
-from web_gateway.inference.convert import GENERATE_EVENTS, GROW_EVENTS
+from web_gateway.inference.convert import GENERATE_EVENTS, GROW_EVENTS, INFLUENCE_EVENTS
 
 STRUCTS = (
     generate_messages.GenerateRequest,
@@ -18,6 +25,8 @@ STRUCTS = (
     *GROW_EVENTS.values(),
     compare_messages.CompareRequest,
     compare_messages.CompareAnswer,
+    influence_messages.InfluenceRequest,
+    *INFLUENCE_EVENTS.values(),
     messages.NextTokenRequest,
     messages.NextTokenAnswer,
     messages.ScoreRequest,
@@ -36,6 +45,7 @@ PROMPTS = {
     layer_messages.LayersRequest: ("text", "token_ids"),
     generate_messages.GenerateRequest: ("text", "token_ids"),
     grow_messages.GrowRequest: ("text", "token_ids"),
+    influence_messages.InfluenceRequest: ("text", "token_ids"),
     compare_messages.ComparedQuestion: ("text", "token_ids"),
 }
 """The fields of which a request has exactly one."""
@@ -118,6 +128,13 @@ def document() -> dict[str, Any]:
                     compare_messages.CompareRequest,
                     returns("How two next-token distributions differ", compare_messages.CompareAnswer, (*READING, 429)),
                     {"a": {"text": "Once upon a time"}, "b": {"text": "Twice upon a time"}, "top_k": 5},
+                )
+            },
+            "/api/influence": {
+                "post": accepts(
+                    influence_messages.InfluenceRequest,
+                    streams("How a token's log-odds change without each part of a prompt", INFLUENCE_EVENTS),
+                    {"text": "The capital of France is", "target": 5, "unit": "word", "method": "take_out"},
                 )
             },
             "/api/models": {"get": returns("Every model and its state", messages.ModelList, (429, *SERVING))},

@@ -198,6 +198,8 @@ def allowed(rule: dict[str, Any], many: bool = False) -> str:
     """What a schema allows, for error messages."""
     if "anyOf" in rule:
         return (" and " if many else " or ").join(allowed(each, many) for each in rule["anyOf"])
+    if "enum" in rule:
+        return f"one of {', '.join(map(json.dumps, rule['enum']))}"
     match rule.get("type", "object"):
         case "string":
             one = "non-empty string" if rule.get("minLength") else "string"

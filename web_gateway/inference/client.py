@@ -22,6 +22,7 @@ from web_gateway import (
     errors,
     generate_messages,
     grow_messages,
+    influence_messages,
     layer_messages,
     messages,
 )
@@ -118,6 +119,13 @@ class InferenceClient:
         """How two next-token distributions differ."""
         answer = await self._unary("Compare", convert.to_message(query, pb.CompareRequest), call)
         return convert.compare_answer(answer, query.include_prompt_tokens)
+
+    async def influence(self, query: influence_messages.InfluenceRequest, call: Call) -> AsyncGenerator[Event, None]:
+        """Which parts of a prompt push a token."""
+        request = convert.to_message(query, pb.InfluenceRequest)
+        async with aclosing(self._stream("Influence", request, call, convert.INFLUENCE_EVENTS)) as events:
+            async for event in events:
+                yield event
 
     async def models(self, call: Call) -> messages.ModelList:
         """Every model and its state."""

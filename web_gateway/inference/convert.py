@@ -11,7 +11,14 @@ from google.protobuf.message import Message
 from msgspec import UNSET, Struct, structs
 from nexttoken.v1 import next_token_pb2 as pb
 
-from web_gateway import compare_messages, generate_messages, grow_messages, layer_messages, messages
+from web_gateway import compare_messages, generate_messages, grow_messages, influence_messages, layer_messages, messages
+
+
+def words_of(enum: Any) -> dict[int, str]:
+    """An enum's numbers and the words that the JSON has for them: their names without the enum's own."""
+    prefix = enum.values[0].name.removesuffix("UNSPECIFIED")
+    return {value.number: value.name.removeprefix(prefix).lower() for value in enum.values[1:]}
+
 
 MODEL_STATES: dict[int, messages.ModelState] = {
     pb.MODEL_STATE_QUEUED: "queued",
@@ -37,11 +44,18 @@ GROW_FINISH_REASONS = {
     pb.GROW_FINISH_REASON_MAX_NODES: "max_nodes",
     pb.GROW_FINISH_REASON_COMPLETE: "complete",
 }
-ENUMS = {
+ENUMS: dict[str, Any] = {
     "ModelState": MODEL_STATES,
     "ModelPart": MODEL_PARTS,
     "FinishReason": FINISH_REASONS,
     "GrowFinishReason": GROW_FINISH_REASONS,
+    "InfluenceUnitKind": words_of(pb.InfluenceUnitKind.DESCRIPTOR),
+    "InfluenceMethod": words_of(pb.InfluenceMethod.DESCRIPTOR),
+}
+INFLUENCE_EVENTS: dict[str, type[Struct]] = {  # as GENERATE_EVENTS
+    "start": influence_messages.InfluenceStart,
+    "change": influence_messages.InfluenceChange,
+    "done": influence_messages.InfluenceEnd,
 }
 GENERATE_EVENTS: dict[str, type[Struct]] = {  # by their names in the oneof and in the event stream
     "start": generate_messages.GenerateStart,
@@ -72,7 +86,9 @@ def to_fields(given: Mapping[str, Any], message: Any) -> dict[str, Any]:
     fields = dict(given)
     for name, value in given.items():
         inner = message.fields_by_name[name].message_type
-        if inner is not None and inner.full_name == pb.TokenIds.DESCRIPTOR.full_name:
+        if (enum := message.fields_by_name[name].enum_type) is not None:
+            fields[name] = next(number for number, word in words_of(enum).items() if word == value)
+        elif inner is not None and inner.full_name == pb.TokenIds.DESCRIPTOR.full_name:
             fields[name] = {"ids": value}
         elif inner is not None and inner.full_name == pb.PromptParts.DESCRIPTOR.full_name:
             fields[name] = pb.PromptParts(parts=map(to_part, value))

@@ -8,7 +8,9 @@ from numba import njit
 from inference_server.cpu.kernels.team import here, size
 from inference_server.cpu.kernels.vectors import BLOCK, block_mix, block_scores, exponential, floats, highest
 
-ROW = 3  # numbers that describe a new token: where its blocks are listed, its position, its slot or -1
+ROW = 5  # numbers that describe a new token: where its blocks are listed, its position, its slot or -1, what is hidden
+HIDDEN = 3  # where among them the range is that is hidden from it: its first token, and the one after its last
+UNSEEN = -1e30  # a score below all others
 TILE = 3  # numbers that describe a tile: its first new token, how many, and whether they are alternatives
 
 
@@ -133,6 +135,8 @@ def attend(
     window: int,
     scaling: float,
     scratch: int,
+    row_table: Any,
+    row: int,
 ) -> None:
     """A tile of `count` new tokens of a prompt, for `many` key heads, each used by `share` queries of a token.
 
@@ -141,7 +145,7 @@ def attend(
     bytes to the same part of block 1, and so on. `blocks` hold the prompt. `position` is the first token's; each other
     token follows the one before, with its key and value cached, or with `apart` is an alternative to it, whose own are
     not in the blocks. Only the last `window` tokens count, itself included. `scratch` has as many numbers as stride_of
-    says for each of count · many · share queries.
+    says for each of count · many · share queries. `row` is the first token's in `row_table`, which has what is hidden.
     """
     last = position if apart else position + count - 1
     stride, queries = _stride(last), many * share
@@ -165,6 +169,7 @@ def attend(
     for i in range(count):
         at = position if apart else position + i
         first = max(0, at + 1 - window)
+        hidden, seen_again = row_table[(row + i) * ROW + HIDDEN], row_table[(row + i) * ROW + HIDDEN + 1]
         for h in range(queries):
             scores = floats(scratch + (i * queries + h) * stride * 4, stride)
             mixed = floats(output + (i * heads + h) * value_width * 4, value_width)
@@ -176,7 +181,11 @@ def attend(
                 for d in range(key_width):
                     total += own_query[d] * own_key[d]
                 scores[at] = total
+            for j in range(hidden, seen_again):
+                scores[j] = np.float32(UNSEEN)
             _soften(scratch + ((i * queries + h) * stride + first) * 4, at + 1 - first, scaling)
+            for j in range(hidden, seen_again):
+                scores[j] = np.float32(0)
             for j in range(first // BLOCK * BLOCK, first):
                 scores[j] = np.float32(0)
             own_value = floats(value + own * value_width * 4, value_width)

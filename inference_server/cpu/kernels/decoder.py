@@ -132,6 +132,7 @@ def _attention(table: Any, layer: Any, row_table: Any) -> None:
             table.queries + head, table.keys + row, table.values + row, table.mixed + head, count, share, heads,
             groups, many, width, width, layer.key_store + g * inside, layer.value_store + g * inside,
             table.block_step, blocks, position, apart, layer.window, scaling, scratch,
+            row_table, m,
         )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def _attend(pointer: Any) -> None:
             table[VALUES] + row * value_width * 4, table[OUTPUT] + head * value_width * 4, count, share, table[HEADS],
             groups, many, key_width, value_width, table[KEY_STORE] + g * key_bytes,
             table[VALUE_STORE] + g * value_bytes, table[BLOCK_STEP], blocks, position, apart, table[WINDOW], scaling,
-            scratch,
+            scratch, row_table, m,
         )  # fmt: skip
 
 

@@ -30,6 +30,20 @@ class GrowFinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GROW_FINISH_REASON_MAX_NODES: _ClassVar[GrowFinishReason]
     GROW_FINISH_REASON_COMPLETE: _ClassVar[GrowFinishReason]
 
+class InfluenceUnitKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INFLUENCE_UNIT_KIND_UNSPECIFIED: _ClassVar[InfluenceUnitKind]
+    INFLUENCE_UNIT_KIND_TOKEN: _ClassVar[InfluenceUnitKind]
+    INFLUENCE_UNIT_KIND_WORD: _ClassVar[InfluenceUnitKind]
+    INFLUENCE_UNIT_KIND_SENTENCE: _ClassVar[InfluenceUnitKind]
+
+class InfluenceMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INFLUENCE_METHOD_UNSPECIFIED: _ClassVar[InfluenceMethod]
+    INFLUENCE_METHOD_HIDE: _ClassVar[InfluenceMethod]
+    INFLUENCE_METHOD_TAKE_OUT: _ClassVar[InfluenceMethod]
+    INFLUENCE_METHOD_GRADIENT: _ClassVar[InfluenceMethod]
+
 class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     MODEL_STATE_UNSPECIFIED: _ClassVar[ModelState]
@@ -52,6 +66,14 @@ GROW_FINISH_REASON_UNSPECIFIED: GrowFinishReason
 GROW_FINISH_REASON_COVERAGE: GrowFinishReason
 GROW_FINISH_REASON_MAX_NODES: GrowFinishReason
 GROW_FINISH_REASON_COMPLETE: GrowFinishReason
+INFLUENCE_UNIT_KIND_UNSPECIFIED: InfluenceUnitKind
+INFLUENCE_UNIT_KIND_TOKEN: InfluenceUnitKind
+INFLUENCE_UNIT_KIND_WORD: InfluenceUnitKind
+INFLUENCE_UNIT_KIND_SENTENCE: InfluenceUnitKind
+INFLUENCE_METHOD_UNSPECIFIED: InfluenceMethod
+INFLUENCE_METHOD_HIDE: InfluenceMethod
+INFLUENCE_METHOD_TAKE_OUT: InfluenceMethod
+INFLUENCE_METHOD_GRADIENT: InfluenceMethod
 MODEL_STATE_UNSPECIFIED: ModelState
 MODEL_STATE_QUEUED: ModelState
 MODEL_STATE_DOWNLOADING: ModelState
@@ -610,6 +632,96 @@ class CompareResponse(_message.Message):
     matched_by_bytes: bool
     timings: Timings
     def __init__(self, a: _Optional[_Union[ComparedSide, _Mapping]] = ..., b: _Optional[_Union[ComparedSide, _Mapping]] = ..., kl_a_b_bits: _Optional[float] = ..., kl_b_a_bits: _Optional[float] = ..., js_bits: _Optional[float] = ..., total_variation: _Optional[float] = ..., candidates: _Optional[_Iterable[_Union[ComparedToken, _Mapping]]] = ..., gained: _Optional[_Iterable[_Union[ComparedToken, _Mapping]]] = ..., lost: _Optional[_Iterable[_Union[ComparedToken, _Mapping]]] = ..., overlap: _Optional[_Iterable[int]] = ..., unmatched: _Optional[_Union[Unmatched, _Mapping]] = ..., matched_by_bytes: _Optional[bool] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+
+class InfluenceRequest(_message.Message):
+    __slots__ = ("model", "text", "token_ids", "target", "contrast", "unit", "method", "replace_with", "budget")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    CONTRAST_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_WITH_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    text: str
+    token_ids: TokenIds
+    target: int
+    contrast: int
+    unit: InfluenceUnitKind
+    method: InfluenceMethod
+    replace_with: int
+    budget: int
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., target: _Optional[int] = ..., contrast: _Optional[int] = ..., unit: _Optional[_Union[InfluenceUnitKind, str]] = ..., method: _Optional[_Union[InfluenceMethod, str]] = ..., replace_with: _Optional[int] = ..., budget: _Optional[int] = ...) -> None: ...
+
+class InfluenceUnit(_message.Message):
+    __slots__ = ("start", "end", "kind", "text", "is_special", "has_first_token")
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    IS_SPECIAL_FIELD_NUMBER: _ClassVar[int]
+    HAS_FIRST_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    end: int
+    kind: InfluenceUnitKind
+    text: str
+    is_special: bool
+    has_first_token: bool
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., kind: _Optional[_Union[InfluenceUnitKind, str]] = ..., text: _Optional[str] = ..., is_special: _Optional[bool] = ..., has_first_token: _Optional[bool] = ...) -> None: ...
+
+class InfluenceStart(_message.Message):
+    __slots__ = ("model", "token_count", "units", "log_odds", "target", "contrast")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    LOG_ODDS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    CONTRAST_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    token_count: int
+    units: _containers.RepeatedCompositeFieldContainer[InfluenceUnit]
+    log_odds: float
+    target: Candidate
+    contrast: Candidate
+    def __init__(self, model: _Optional[str] = ..., token_count: _Optional[int] = ..., units: _Optional[_Iterable[_Union[InfluenceUnit, _Mapping]]] = ..., log_odds: _Optional[float] = ..., target: _Optional[_Union[Candidate, _Mapping]] = ..., contrast: _Optional[_Union[Candidate, _Mapping]] = ...) -> None: ...
+
+class InfluenceChange(_message.Message):
+    __slots__ = ("unit", "method", "log_odds_change")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    LOG_ODDS_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    unit: int
+    method: InfluenceMethod
+    log_odds_change: float
+    def __init__(self, unit: _Optional[int] = ..., method: _Optional[_Union[InfluenceMethod, str]] = ..., log_odds_change: _Optional[float] = ...) -> None: ...
+
+class InfluenceEnd(_message.Message):
+    __slots__ = ("measured", "complete", "rank_correlation", "methods_disagree", "computed_tokens", "timings")
+    MEASURED_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    RANK_CORRELATION_FIELD_NUMBER: _ClassVar[int]
+    METHODS_DISAGREE_FIELD_NUMBER: _ClassVar[int]
+    COMPUTED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    measured: int
+    complete: bool
+    rank_correlation: float
+    methods_disagree: bool
+    computed_tokens: int
+    timings: Timings
+    def __init__(self, measured: _Optional[int] = ..., complete: _Optional[bool] = ..., rank_correlation: _Optional[float] = ..., methods_disagree: _Optional[bool] = ..., computed_tokens: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+
+class InfluenceResponse(_message.Message):
+    __slots__ = ("start", "change", "done")
+    START_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    start: InfluenceStart
+    change: InfluenceChange
+    done: InfluenceEnd
+    def __init__(self, start: _Optional[_Union[InfluenceStart, _Mapping]] = ..., change: _Optional[_Union[InfluenceChange, _Mapping]] = ..., done: _Optional[_Union[InfluenceEnd, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("name", "state", "is_default", "bytes_done", "bytes_total", "reason", "facts")

@@ -71,6 +71,11 @@ class NextTokenServiceStub:
                 request_serializer=nexttoken_dot_v1_dot_next__token__pb2.CompareRequest.SerializeToString,
                 response_deserializer=nexttoken_dot_v1_dot_next__token__pb2.CompareResponse.FromString,
                 _registered_method=True)
+        self.Influence = channel.unary_stream(
+                '/nexttoken.v1.NextTokenService/Influence',
+                request_serializer=nexttoken_dot_v1_dot_next__token__pb2.InfluenceRequest.SerializeToString,
+                response_deserializer=nexttoken_dot_v1_dot_next__token__pb2.InfluenceResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/nexttoken.v1.NextTokenService/ListModels',
                 request_serializer=nexttoken_dot_v1_dot_next__token__pb2.ListModelsRequest.SerializeToString,
@@ -188,6 +193,19 @@ class NextTokenServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Influence(self, request, context):
+        """Which parts of a prompt push a token: how its log-odds change without each of them.
+
+        The stream is one InfluenceStart, then an InfluenceChange for each part as it is found, then one InfluenceEnd. Take
+        as much of it as needed: cancelling ends the work within one step. Other requests go between its steps.
+
+        Status codes: those of TopK, also in the middle of the stream; INVALID_ARGUMENT on `method` for one that this model
+        or prompt is not suited to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """All models of this server with their states, in the operator's order.
 
@@ -259,6 +277,11 @@ def add_NextTokenServiceServicer_to_server(servicer, server):
                     servicer.Compare,
                     request_deserializer=nexttoken_dot_v1_dot_next__token__pb2.CompareRequest.FromString,
                     response_serializer=nexttoken_dot_v1_dot_next__token__pb2.CompareResponse.SerializeToString,
+            ),
+            'Influence': grpc.unary_stream_rpc_method_handler(
+                    servicer.Influence,
+                    request_deserializer=nexttoken_dot_v1_dot_next__token__pb2.InfluenceRequest.FromString,
+                    response_serializer=nexttoken_dot_v1_dot_next__token__pb2.InfluenceResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -450,6 +473,33 @@ class NextTokenService:
             '/nexttoken.v1.NextTokenService/Compare',
             nexttoken_dot_v1_dot_next__token__pb2.CompareRequest.SerializeToString,
             nexttoken_dot_v1_dot_next__token__pb2.CompareResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Influence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/nexttoken.v1.NextTokenService/Influence',
+            nexttoken_dot_v1_dot_next__token__pb2.InfluenceRequest.SerializeToString,
+            nexttoken_dot_v1_dot_next__token__pb2.InfluenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

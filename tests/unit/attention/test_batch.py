@@ -41,7 +41,19 @@ def test_alternatives_stand_side_by_side(keep: bool) -> None:
 def test_rows_name_pages_positions_and_places() -> None:
     table, pages = batch(Segment(PROMPT, [11]), Segment(PROMPT, [40], alternatives=True)).rows
     assert pages.tolist() == [3, 1, 3, 1]
-    assert table.tolist() == [[0, 5, 1 * PAGE + 1], [2, 5, -1]]
+    assert table.tolist() == [[0, 5, 1 * PAGE + 1, 0, 0], [2, 5, -1, 0, 0]]
+
+
+def test_parts_of_the_prompt_are_hidden_from_alternatives() -> None:
+    hiding = batch(Segment(PROMPT, [40, 40, 40], alternatives=True, hidden=[(0, 2), (4, 5), (3, 3)]))
+    assert hiding.hides
+    assert not batch(Segment(PROMPT, [40], alternatives=True)).hides
+    assert hiding.rows[0][:, 3:].tolist() == [[0, 2], [4, 5], [3, 3]]
+    (span,) = hiding.spans
+    for window, rows in ((None, ["00111100", "11110010", "11111001"]), (3, ["00011100", "00010010", "00011001"])):
+        seen = span.seen(window)
+        assert seen is not None
+        assert ["".join(str(int(each)) for each in row) for row in seen] == rows
 
 
 def test_new_tokens_walk_pages_a_few_at_a_time() -> None:

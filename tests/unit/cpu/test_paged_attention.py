@@ -38,6 +38,26 @@ def test_the_same_numbers_as_torch(window: int | None) -> None:
         assert torch.equal(here.keys[0][page, :, :, :count], there.keys[0][page, :, :, :count])
 
 
+@pytest.mark.parametrize("window", [None, 9])
+def test_hidden_parts_are_not_seen(window: int | None) -> None:
+    here, there, table = store(), store(), BlockTable(blocks=[1, 4])
+    compiled, generator = CompiledAttention(here), torch.Generator().manual_seed(6)
+    hidden = [(0, 3), (BLOCK - 1, BLOCK + 2), (5, 5), (0, BLOCK + 4), (2, 20), (BLOCK + 3, BLOCK + 4)]
+    first = Segment(table, [7] * (BLOCK + 4))
+    last = Segment(table, [7] * len(hidden), alternatives=True, hidden=hidden)
+    for segment in (first, last):
+        shapes = [(heads, len(segment.token_ids), LANES) for heads in (HEADS, KEY_HEADS, KEY_HEADS)]
+        query, key, value = (torch.randn(shape, generator=generator) for shape in shapes)
+        batch = Batch([segment], BLOCK)
+        found = compiled.attend(batch, 0, query, key, value, 0.3, window)
+        expected = Pass(Batch([segment], BLOCK), there).attend(0, query, key, value, 0.3, window, None)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+        if segment is first:
+            table.tokens += segment.token_ids
+    own = value.transpose(0, 1).repeat_interleave(HEADS // KEY_HEADS, 1)
+    torch.testing.assert_close(found[3], own[3])  # of a prompt that is hidden whole, it sees itself
+
+
 @pytest.mark.parametrize(
     "other", [store(block_size=BLOCK // 2), store(dtype=torch.bfloat16), store(width=LANES - 2)], ids=range(3)
 )

@@ -60,6 +60,15 @@ def test_prompts_share_a_step(lengths: list[int], counts: dict[int, int]) -> Non
     assert {matched.index(sequence): count for sequence, count in schedule(matched, LIMITS)} == counts
 
 
+def test_steps_in_the_background_are_shorter_unless_others_share_them() -> None:
+    behind = [prompt(500), prompt(30)]
+    for each in behind:
+        each.background = True
+    assert [count for _, count in schedule(behind, LIMITS)] == [17, 16]
+    assert [count for _, count in schedule([*behind, prompt(500)], LIMITS)] == [70, 30]
+    assert [count for _, count in schedule([behind[0]], Limits(1, 1))] == [1]
+
+
 @pytest.mark.parametrize(
     ("matched", "counts"),
     [

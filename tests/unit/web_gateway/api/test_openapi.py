@@ -11,11 +11,21 @@ from nexttoken.v1 import next_token_pb2 as pb
 
 from inference_server import generate_messages as generating
 from inference_server import grow_messages as growing
+from inference_server import influence_messages as influencing
 from inference_server import layer_messages as layers
 from inference_server import messages as engine
 from inference_server import settings as inference
 from inference_server.api import channel_options
-from web_gateway import about, compare_messages, errors, generate_messages, grow_messages, layer_messages, messages
+from web_gateway import (
+    about,
+    compare_messages,
+    errors,
+    generate_messages,
+    grow_messages,
+    influence_messages,
+    layer_messages,
+    messages,
+)
 from web_gateway.api import handlers, openapi
 from web_gateway.app import create_app
 from web_gateway.inference import channel_options as gateway_options
@@ -98,6 +108,7 @@ def test_ranges_of_generate_are_those_of_the_inference_server() -> None:
         ("ScoreRequest", engine.ScoreQuery()),
         ("LayersRequest", layers.LayersQuery()),
         ("GenerateRequest", generating.GenerateQuery()),
+        ("InfluenceRequest", influencing.InfluenceQuery()),
     ],
 )
 def test_defaults_are_those_of_the_inference_server(name: str, query: Any) -> None:
@@ -118,6 +129,7 @@ def test_defaults_are_those_of_the_inference_server(name: str, query: Any) -> No
         (grow_messages.GrowRequest, pb.GrowRequest),
         (compare_messages.CompareRequest, pb.CompareRequest),
         (compare_messages.ComparedQuestion, pb.ComparedQuestion),
+        (influence_messages.InfluenceRequest, pb.InfluenceRequest),
     ],
 )
 def test_every_field_of_a_question_travels(request_type: Any, message: Any) -> None:
@@ -147,6 +159,9 @@ def test_what_a_server_says_of_itself_arrives_whole(mine: Any, theirs: Any) -> N
         (grow_messages.GrownMass, pb.GrownMass),
         (grow_messages.GrowFinish, pb.GrowFinish),
         (compare_messages.CompareAnswer, pb.CompareResponse),
+        (influence_messages.InfluenceStart, pb.InfluenceStart),
+        (influence_messages.InfluenceChange, pb.InfluenceChange),
+        (influence_messages.InfluenceEnd, pb.InfluenceEnd),
     ],
 )
 def test_every_field_of_an_answer_is_found_in_its_message(struct: Any, message: Any) -> None:
@@ -210,3 +225,12 @@ def test_the_tiers_agree_on_the_connection() -> None:
     mine, theirs = dict(gateway_options.OPTIONS), dict(channel_options.options(inference.Settings()))
     assert mine["grpc.keepalive_time_ms"] >= theirs["grpc.http2.min_recv_ping_interval_without_data_ms"]
     assert theirs["grpc.max_receive_message_length"] >= Settings().max_body_bytes
+
+
+def test_units_and_methods_of_influence_are_those_of_the_inference_server() -> None:
+    assert tuple(schema("InfluenceRequest", "unit")["enum"]) == tuple(sorted(influencing.UNITS))
+    assert tuple(schema("InfluenceRequest", "method")["enum"]) == tuple(sorted(influencing.METHODS))
+    assert set(convert.words_of(pb.InfluenceUnitKind.DESCRIPTOR).values()) == set(influencing.UNITS)
+    assert set(convert.words_of(pb.InfluenceMethod.DESCRIPTOR).values()) == set(influencing.METHODS)
+    events = pb.InfluenceResponse.DESCRIPTOR.oneofs_by_name["event"].fields
+    assert [event.name for event in events] == list(convert.INFLUENCE_EVENTS)
