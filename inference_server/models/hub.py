@@ -76,6 +76,26 @@ def fetch(source: str, on_progress: Callable[[int, int], None], accept: Callable
         return copy
 
 
+def fetch_adapter(source: str, on_progress: Callable[[int, int], None]) -> Path:
+    """The folder of an adapter, named like a model. Raises LoadFailed."""
+    folder = Path(source).expanduser()
+    check_link(folder)
+    if folder.is_dir() and (not is_hub_id(source) or (folder / ADAPTER).exists()):
+        for name in repo_files.adapter_files(path.name for path in folder.iterdir()):
+            check_link(folder / name)
+        return folder
+    repo, revision = split(source)
+    try:
+        validate_repo_id(repo)
+        return download(repo, revision, on_progress, adapter.check_description, adapter=True)
+    except (httpx2.HTTPError, HFValidationError, OSError) as error:
+        reason = explain(error, repo)
+        if (copy := cached(repo, revision, adapter=True)) is None:
+            raise LoadFailed(f"the adapter {source}: {reason}") from error
+        logger.warning("using the cached copy", model=source, reason=reason)
+        return copy
+
+
 def split(source: str) -> tuple[str, str | None]:
     """The repository and the branch, tag or commit, if given. Raises LoadFailed."""
     repo, at, revision = source.partition("@")
@@ -115,8 +135,10 @@ def download(
     on_progress: Callable[[int, int], None],
     accept: Callable[[Path], object],
     gguf: str = "",
+    *,
+    adapter: bool = False,
 ) -> Path:
-    """Downloads a model into the Hub's cache and returns the snapshot's folder, or the path of one GGUF file in it."""
+    """Downloads a model or an adapter into the Hub's cache and returns the snapshot's folder, or one GGUF file in it."""
     on_progress(0, 0)
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
     logging.getLogger("huggingface_hub").handlers.clear()  # they propagate to our log instead
@@ -138,7 +160,13 @@ def download(
     def progress_of(file: File, before: int) -> Callable[[int], None]:
         return lambda count: on_progress(before + (count if file.id else 0), total)
 
-    wanted = [repo_files.check_gguf(gguf, listing.files)] if gguf else described(get, listing, accept, snapshot)
+    if gguf:
+        wanted = [repo_files.check_gguf(gguf, listing.files)]
+    elif adapter:
+        description, *wanted = repo_files.adapter_files(listing.files)
+        accept(get(description))
+    else:
+        wanted = described(get, listing, accept, snapshot)
     files = [listing.files[name] for name in wanted]
     total = sum(file.size or 0 for file in files if file.id)  # others have no progress
     check_space(sum(missing(file, blobs) for file in files), blobs)
@@ -179,8 +207,8 @@ def list_files(repo: str, revision: str | None) -> Listing:
     return listing
 
 
-def cached(repo: str, revision: str | None, gguf: str = "") -> Path | None:
-    """A model's complete copy in the Hub's cache, or its one GGUF file, if there is one."""
+def cached(repo: str, revision: str | None, gguf: str = "", *, adapter: bool = False) -> Path | None:
+    """A complete copy of a model, its one GGUF file or an adapter in the Hub's cache, if there is one."""
     try:
         storage = _storage(repo)
         ref = storage / "refs" / (revision or constants.DEFAULT_REVISION)
@@ -190,6 +218,9 @@ def cached(repo: str, revision: str | None, gguf: str = "") -> Path | None:
         folder = storage / "snapshots" / commit
         if gguf:
             return folder / gguf if (folder / gguf).is_file() else None
+        if adapter:
+            wanted = repo_files.adapter_files(path.name for path in folder.iterdir())
+            return folder if all((folder / name).is_file() for name in wanted) else None
         wanted = repo_files.choose(path.name for path in folder.iterdir())
         if INDEX in wanted:
             wanted += shards(folder / INDEX)
