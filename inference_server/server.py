@@ -172,9 +172,9 @@ def fetch_model(name: str, on_progress: OnProgress) -> Files:
     base, adapter = adapters.parts(name)
     if adapter is None:
         return fetch_base(base, on_progress)
-    from inference_server.models import hub
+    from inference_server.models import adapter_fetch
 
-    return AdapterFiles(fetch_base(base, on_progress), hub.fetch_adapter(adapter, on_progress))
+    return AdapterFiles(fetch_base(base, on_progress), adapter_fetch.fetch(adapter, on_progress))
 
 
 def fetch_base(name: str, on_progress: OnProgress) -> Path:

@@ -308,7 +308,7 @@ def load(
 ) -> Engine:
     """Loads a folder or a GGUF file, however long it takes.
 
-    Its logits go to `cache`, its keys and values take up to `cache_bytes`. `bases` has the networks whose weights several
+    Its logits go to `cache`, its keys and values take up to `cache_bytes`. `bases` has networks whose weights several
     models share. Raises LoadFailed.
     """
     folder = files.base if isinstance(files, AdapterFiles) else files

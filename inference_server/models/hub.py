@@ -76,26 +76,6 @@ def fetch(source: str, on_progress: Callable[[int, int], None], accept: Callable
         return copy
 
 
-def fetch_adapter(source: str, on_progress: Callable[[int, int], None]) -> Path:
-    """The folder of an adapter, named like a model. Raises LoadFailed."""
-    folder = Path(source).expanduser()
-    check_link(folder)
-    if folder.is_dir() and (not is_hub_id(source) or (folder / ADAPTER).exists()):
-        for name in repo_files.adapter_files(path.name for path in folder.iterdir()):
-            check_link(folder / name)
-        return folder
-    repo, revision = split(source)
-    try:
-        validate_repo_id(repo)
-        return download(repo, revision, on_progress, adapter.check_description, adapter=True)
-    except (httpx2.HTTPError, HFValidationError, OSError) as error:
-        reason = explain(error, repo)
-        if (copy := cached(repo, revision, adapter=True)) is None:
-            raise LoadFailed(f"the adapter {source}: {reason}") from error
-        logger.warning("using the cached copy", model=source, reason=reason)
-        return copy
-
-
 def split(source: str) -> tuple[str, str | None]:
     """The repository and the branch, tag or commit, if given. Raises LoadFailed."""
     repo, at, revision = source.partition("@")
@@ -138,7 +118,7 @@ def download(
     *,
     adapter: bool = False,
 ) -> Path:
-    """Downloads a model or an adapter into the Hub's cache and returns the snapshot's folder, or one GGUF file in it."""
+    """Downloads a model or an adapter into the Hub's cache; returns the snapshot's folder, or one GGUF file in it."""
     on_progress(0, 0)
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
     logging.getLogger("huggingface_hub").handlers.clear()  # they propagate to our log instead
@@ -162,11 +142,8 @@ def download(
 
     if gguf:
         wanted = [repo_files.check_gguf(gguf, listing.files)]
-    elif adapter:
-        description, *wanted = repo_files.adapter_files(listing.files)
-        accept(get(description))
     else:
-        wanted = described(get, listing, accept, snapshot)
+        wanted = described(get, listing, accept, snapshot, adapter=adapter)
     files = [listing.files[name] for name in wanted]
     total = sum(file.size or 0 for file in files if file.id)  # others have no progress
     check_space(sum(missing(file, blobs) for file in files), blobs)
@@ -180,9 +157,13 @@ def download(
 
 
 def described(
-    get: Callable[[str], Path], listing: Listing, accept: Callable[[Path], object], snapshot: Path
+    get: Callable[[str], Path], listing: Listing, accept: Callable[[Path], object], snapshot: Path, *, adapter: bool
 ) -> list[str]:
-    """The files to download of a model that config.json describes, which is downloaded and accepted first."""
+    """The files to download of a model or adapter; what describes it is downloaded and accepted first."""
+    if adapter:
+        wanted = repo_files.adapter_files(listing.files)
+        accept(get(ADAPTER))
+        return wanted
     if repo_files.is_adapter(listing.files):
         repo_files.check_adapter(get(ADAPTER) if ADAPTER in listing.files else snapshot / ADAPTER)
     weights, *wanted = repo_files.choose(listing.files)
@@ -216,11 +197,9 @@ def cached(repo: str, revision: str | None, gguf: str = "", *, adapter: bool = F
         if not repo_files.is_commit(commit):
             return None
         folder = storage / "snapshots" / commit
-        if gguf:
-            return folder / gguf if (folder / gguf).is_file() else None
-        if adapter:
-            wanted = repo_files.adapter_files(path.name for path in folder.iterdir())
-            return folder if all((folder / name).is_file() for name in wanted) else None
+        if gguf or adapter:
+            wanted = [gguf] if gguf else repo_files.adapter_files(path.name for path in folder.iterdir())
+            return folder / gguf if all((folder / name).is_file() for name in wanted) else None
         wanted = repo_files.choose(path.name for path in folder.iterdir())
         if INDEX in wanted:
             wanted += shards(folder / INDEX)

@@ -1,11 +1,14 @@
 """Reads a network's weights from its files, if there is enough memory."""
 
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from transformers import PreTrainedConfig
+from transformers.integrations.compressed_tensors import CompressedTensorsDequantize
 
 from inference_server.errors import LoadFailed
 from inference_server.host import memory
@@ -26,17 +29,18 @@ def read(folder: Path, config: PreTrainedConfig, dtype: torch.dtype, place: Plac
     transformers.utils.logging.disable_progress_bar()
     network: Any
     found: Any
-    network, found = network_class(config).from_pretrained(
-        folder,
-        config=config,
-        dtype=dtype,
-        use_safetensors=True,
-        local_files_only=True,
-        trust_remote_code=False,
-        ignore_mismatched_sizes=True,  # reported below, by name
-        output_loading_info=True,
-        **({"device_map": "auto"} if place.several else {}),
-    )
+    with _unrounded():
+        network, found = network_class(config).from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # reported below, by name
+            output_loading_info=True,
+            **({"device_map": "auto"} if place.several else {}),
+        )
     for name, found_shape, wanted in sorted(found["mismatched_keys"]):
         raise LoadFailed(
             f"config.json does not fit the weights: {name} would be {[*wanted]}, the file has {[*found_shape]}"
@@ -51,6 +55,29 @@ def read(folder: Path, config: PreTrainedConfig, dtype: torch.dtype, place: Plac
         _check_spread(network)
         return network.eval()
     return text_part(network.eval()).to(place.device)
+
+
+@contextlib.contextmanager
+def _unrounded() -> Iterator[None]:
+    """Within, compressed-tensors multiplies by scales in float32; by itself it rounds to the 16 bits of a scale."""
+    operation: Any = CompressedTensorsDequantize
+    convert = operation.convert
+
+    def widened(self: Any, input_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        wide = {name: _wide(value) if "scale" in name else value for name, value in input_dict.items()}
+        return convert(self, wide, *args, **kwargs)
+
+    operation.convert = widened
+    try:
+        yield
+    finally:
+        operation.convert = convert
+
+
+def _wide(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_wide(each) for each in value]
+    return value.float() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
 
 
 def weight_only(network: Any, folder: Path, config: PreTrainedConfig, plan: Blueprint) -> Any:
