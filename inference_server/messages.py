@@ -159,6 +159,8 @@ class ModelFacts:
     layers_refusal: str = ""
     contrast_refusal: str = ""
     attention_refusal: str = ""
+    format: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,10 @@ from inference_server.api.service import NextTokenService
 from inference_server.host import memory
 from inference_server.host.memory import Shares, divide
 from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.models import adapter as adapters
 from inference_server.models import bundled
+from inference_server.models.adapter import AdapterFiles, Files
+from inference_server.models.bases import Bases
 from inference_server.models.registry import Engine, Fetch, Load, OnProgress, Registry
 from inference_server.ops.admin_http import AdminServer
 from inference_server.ops.metrics import Metrics, StatsCollector
@@ -164,8 +167,18 @@ class InferenceServer:
             await asyncio.sleep(interval_s)
 
 
-def fetch_model(name: str, on_progress: OnProgress) -> Path:
-    """A model's folder, downloaded if necessary."""
+def fetch_model(name: str, on_progress: OnProgress) -> Files:
+    """A model's folder, downloaded if necessary, and that of its adapter if it is named `base + adapter`."""
+    base, adapter = adapters.parts(name)
+    if adapter is None:
+        return fetch_base(base, on_progress)
+    from inference_server.models import adapter_fetch
+
+    return AdapterFiles(fetch_base(base, on_progress), adapter_fetch.fetch(adapter, on_progress))
+
+
+def fetch_base(name: str, on_progress: OnProgress) -> Path:
+    """The folder of a model without an adapter."""
     if name == bundled.NAME:
         return bundled.FOLDER
     from inference_server.models import hub  # slow to import: only once the port is open
@@ -175,13 +188,14 @@ def fetch_model(name: str, on_progress: OnProgress) -> Path:
 
 
 def loader(settings: Settings, scheduler: Scheduler, cache: LogitsCache[Any], shares: Shares) -> Load:
-    """Loads folders into engines that share one scheduler and one logits cache."""
+    """Loads folders into engines that share one scheduler and one logits cache, and weights with those adapted."""
+    bases = Bases((settings.model, *settings.models))
 
-    def load(name: str, folder: Path) -> Engine:
+    def load(name: str, files: Files) -> Engine:
         from inference_server.engine import engine  # imports torch and transformers
 
         stored_bytes = shares.stored_by_bundled if name == bundled.NAME else shares.stored_by_each
-        return engine.load(name, folder, scheduler, cache, stored_bytes, settings)
+        return engine.load(name, files, scheduler, cache, stored_bytes, settings, bases)
 
     return load
 

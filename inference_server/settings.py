@@ -17,13 +17,17 @@ class Settings(Struct, frozen=True, kw_only=True):
             "path or `owner/name:file.gguf`), or `bundled`"
         ),
     ] = "HuggingFaceTB/SmolLM2-360M-Instruct"
-    models: Annotated[tuple[str, ...], Meta(description="other models that may be used, comma-separated")] = ()
+    models: Annotated[
+        tuple[str, ...],
+        Meta(description="other models that may be used, comma-separated; `base + adapter` is one with a LoRA adapter"),
+    ] = ()
     ready_when: Annotated[
         Literal["any", "default"],
         Meta(description="health is SERVING once `any` model is ready, or only once the `default` model is"),
     ] = "any"
     device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"], Meta(description="device for the models: `auto`, `cpu`, `cuda`, `mps`")
+        Literal["auto", "cpu", "cuda", "cuda:all", "mps"],
+        Meta(description="device for the models: `auto`, `cpu`, `cuda`, `cuda:all` (spread over all GPUs), `mps`"),
     ] = "auto"
     grpc_host: Annotated[str, Meta(description="address the inference server listens on")] = "127.0.0.1"
     grpc_port: Annotated[int, Meta(ge=0, le=65535, description="port of the inference server; 0: any free port")] = (

@@ -234,6 +234,8 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     layers_refusal: Annotated[str, Meta(description="Why /api/layers does not support the model; else empty.")]
     contrast_refusal: Annotated[str, Meta(description="Why it does not support `contrast`; else empty.")]
     attention_refusal: Annotated[str, Meta(description="Why it does not support `include_attention`; else empty.")]
+    format: Annotated[str, Meta(description="How the checkpoint holds its weights, such as FP8; empty: plainly.")]
+    note: Annotated[str, Meta(description="What else there is to know of how it was loaded; possibly empty.")]
 
 
 class Model(Struct, frozen=True, kw_only=True):

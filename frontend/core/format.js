@@ -137,6 +137,8 @@ export function beside(message, field) {
 /** @param {string} name of a model: a Hub id, a folder or `bundled` @returns {string} the short name */
 export function shortName(name) {
   if (name === "bundled") return "Demo model";
+  const [base, adapter] = name.split(/\s+\+\s+/);
+  if (adapter) return `${shortName(base)} + ${shortName(adapter)}`;
   return (name.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1) || name).slice(0, LONGEST_NAME).toWellFormed();
 }
 
@@ -144,5 +146,6 @@ export function shortName(name) {
 export function deviceName(device) {
   if (device === "cpu") return "CPU";
   if (device === "mps") return "Apple GPU";
+  if (device === "cuda:all") return "all GPUs";
   return device.startsWith("cuda") ? `GPU${device.replace("cuda", "").replace(/^:0$/, "").replace(":", " ")}` : device;
 }

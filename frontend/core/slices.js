@@ -28,6 +28,8 @@
  * @property {number} contextLimit
  * @property {readonly number[]} endOfTextIds  the tokens that end a text
  * @property {readonly number[]} prefixTokenIds  special tokens that the tokenizer adds in front of every text
+ * @property {string} format  how the checkpoint holds its weights, such as FP8; empty: plainly
+ * @property {string} note  what else there is to know of how it was loaded
  *
  * @typedef {object} Model
  * @property {string} name

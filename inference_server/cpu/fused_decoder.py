@@ -39,6 +39,8 @@ class FusedDecoder:
         width = layers[0].self_attn.head_dim
         if width % LANES or type(layers[0].mlp.act_fn).__name__ not in ("SiLU", "SiLUActivation"):
             raise UnfusableError("another head width or activation")
+        if any(type(module).__name__ == "LoraLinear" for module in model.modules()):
+            raise UnfusableError("an adapter beside its weights")
         if any(type(module) is nn.Linear for module in model.modules()):
             raise UnfusableError("layers that are not weight-only")
         self._body = decoder_body()

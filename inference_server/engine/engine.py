@@ -46,9 +46,13 @@ from inference_server.messages import (
     TopKAnswer,
     TopKQuery,
 )
+from inference_server.models import adapter as adapters
+from inference_server.models.adapter import AdapterFiles, Files
+from inference_server.models.bases import Bases
 from inference_server.runtime import architecture
 from inference_server.runtime.executor import Executor
 from inference_server.runtime.model import Model
+from inference_server.runtime.network import Network
 from inference_server.sampling.distribution import Distribution, RankedToken
 from inference_server.scheduler.scheduler import Scheduler
 from inference_server.sequence import Ids, Permit, Sequence
@@ -302,23 +306,47 @@ class Engine:
 
 
 def load(
-    name: str, folder: Path, scheduler: Scheduler, cache: LogitsCache[Any], cache_bytes: int, settings: Settings
+    name: str,
+    files: Files,
+    scheduler: Scheduler,
+    cache: LogitsCache[Any],
+    cache_bytes: int,
+    settings: Settings,
+    bases: Bases | None = None,
 ) -> Engine:
     """Loads a folder or a GGUF file, however long it takes.
 
-    Its logits go to `cache`, its keys and values take up to `cache_bytes`. Raises LoadFailed.
+    Its logits go to `cache`, its keys and values take up to `cache_bytes`. `bases` has networks whose weights several
+    models share. Raises LoadFailed.
     """
+    folder = files.base if isinstance(files, AdapterFiles) else files
     try:
         with gguf_folder.unpacked(folder) as folder:
             architecture.configuration(folder)  # first: transformers chooses the tokenizer's class by it, too
             tokenizer = ModelTokenizer.load(folder)
             end_ids = end_of_text.stated(folder)
-            model = Model.load(folder, settings.device, cache_bytes)
+            network = _network(name, files, folder, settings.device, bases or Bases(()))
+            model = Model.on(network, cache_bytes)
         tokenizer.check_rows(model.facts.vocab_size)
     finally:  # what only loading needed
         memory.give_back()
         openmp.dismiss()
     return Engine(name, tokenizer, model, scheduler, cache, settings, end_ids)
+
+
+def _network(name: str, files: Files, folder: Path, device: str, bases: Bases) -> Network:
+    """The network of a model: its own, or that of its base with its weights shared, the adapter beside them."""
+    if isinstance(files, AdapterFiles):
+        base, loaded, adapter = adapters.parts(name)[0], False, adapters.inspect(files.adapter)
+        try:
+            network: Network = bases.get(base, lambda: Network.read(folder, device)).adapted(adapter, base)
+            loaded = True
+        finally:
+            bases.settle(base, loaded=loaded)
+        return network
+    network = bases.get(name, lambda: Network.read(folder, device))
+    bases.settle(name, loaded=True)
+    return network.shared() if bases.shares(name) else network
 
 
 def _timings(arrived: float, tokenize_s: float, *sequences: Sequence[Any]) -> Timings:

@@ -115,8 +115,10 @@ def download(
     on_progress: Callable[[int, int], None],
     accept: Callable[[Path], object],
     gguf: str = "",
+    *,
+    adapter: bool = False,
 ) -> Path:
-    """Downloads a model into the Hub's cache and returns the snapshot's folder, or the path of one GGUF file in it."""
+    """Downloads a model or an adapter into the Hub's cache; returns the snapshot's folder, or one GGUF file in it."""
     on_progress(0, 0)
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
     logging.getLogger("huggingface_hub").handlers.clear()  # they propagate to our log instead
@@ -138,7 +140,10 @@ def download(
     def progress_of(file: File, before: int) -> Callable[[int], None]:
         return lambda count: on_progress(before + (count if file.id else 0), total)
 
-    wanted = [repo_files.check_gguf(gguf, listing.files)] if gguf else described(get, listing, accept, snapshot)
+    if gguf:
+        wanted = [repo_files.check_gguf(gguf, listing.files)]
+    else:
+        wanted = described(get, listing, accept, snapshot, adapter=adapter)
     files = [listing.files[name] for name in wanted]
     total = sum(file.size or 0 for file in files if file.id)  # others have no progress
     check_space(sum(missing(file, blobs) for file in files), blobs)
@@ -152,9 +157,13 @@ def download(
 
 
 def described(
-    get: Callable[[str], Path], listing: Listing, accept: Callable[[Path], object], snapshot: Path
+    get: Callable[[str], Path], listing: Listing, accept: Callable[[Path], object], snapshot: Path, *, adapter: bool
 ) -> list[str]:
-    """The files to download of a model that config.json describes, which is downloaded and accepted first."""
+    """The files to download of a model or adapter; what describes it is downloaded and accepted first."""
+    if adapter:
+        wanted = repo_files.adapter_files(listing.files)
+        accept(get(ADAPTER))
+        return wanted
     if repo_files.is_adapter(listing.files):
         repo_files.check_adapter(get(ADAPTER) if ADAPTER in listing.files else snapshot / ADAPTER)
     weights, *wanted = repo_files.choose(listing.files)
@@ -179,8 +188,8 @@ def list_files(repo: str, revision: str | None) -> Listing:
     return listing
 
 
-def cached(repo: str, revision: str | None, gguf: str = "") -> Path | None:
-    """A model's complete copy in the Hub's cache, or its one GGUF file, if there is one."""
+def cached(repo: str, revision: str | None, gguf: str = "", *, adapter: bool = False) -> Path | None:
+    """A complete copy of a model, its one GGUF file or an adapter in the Hub's cache, if there is one."""
     try:
         storage = _storage(repo)
         ref = storage / "refs" / (revision or constants.DEFAULT_REVISION)
@@ -188,8 +197,9 @@ def cached(repo: str, revision: str | None, gguf: str = "") -> Path | None:
         if not repo_files.is_commit(commit):
             return None
         folder = storage / "snapshots" / commit
-        if gguf:
-            return folder / gguf if (folder / gguf).is_file() else None
+        if gguf or adapter:
+            wanted = [gguf] if gguf else repo_files.adapter_files(path.name for path in folder.iterdir())
+            return folder / gguf if all((folder / name).is_file() for name in wanted) else None
         wanted = repo_files.choose(path.name for path in folder.iterdir())
         if INDEX in wanted:
             wanted += shards(folder / INDEX)

@@ -23,6 +23,7 @@ from inference_server.influence_messages import InfluenceEvents, InfluenceQuery
 from inference_server.layer_messages import LayersAnswer, LayersQuery
 from inference_server.messages import NOBODY, Client, ModelFacts, ScoreAnswer, ScoreQuery, TopKAnswer, TopKQuery
 from inference_server.models import bundled
+from inference_server.models.adapter import AdapterFiles, Files
 from inference_server.models.public_reason import public
 from inference_server.stats import ModelStats
 
@@ -97,11 +98,11 @@ class Cancelled(Exception):
 OnProgress = Callable[[int, int], None]
 """Called with the bytes done and in total (0: unknown); raises Cancelled when the server stops."""
 
-Fetch = Callable[[str, OnProgress], Path]
+Fetch = Callable[[str, OnProgress], Files]
 """Returns the folder with a model's files, or its GGUF file; raises LoadFailed."""
 
-Load = Callable[[str, Path], Engine]
-"""Loads a folder or a GGUF file; raises LoadFailed."""
+Load = Callable[[str, Files], Engine]
+"""Loads what was fetched; raises LoadFailed."""
 
 
 class Registry:
@@ -239,16 +240,17 @@ class Registry:
                 raise Cancelled
             self._set(replace(model, state=ModelState.DOWNLOADING, bytes_done=done, bytes_total=total))
 
-        started, folder = time.monotonic(), None
+        started, folders = time.monotonic(), tuple[Path, ...]()
         try:
-            folder = self._fetch(model.name, on_progress)
+            files = self._fetch(model.name, on_progress)
+            folders = (files.base, files.adapter) if isinstance(files, AdapterFiles) else (files,)
             self._set(replace(model, state=ModelState.LOADING))
-            engine = self._load(model.name, folder)
+            engine = self._load(model.name, files)
         except Cancelled:
             return
         except errors.LoadFailed as error:
             logger.warning("model not loaded", model=model.name, reason=str(error), cause=repr(error.__cause__))
-            self._set(replace(model, state=ModelState.FAILED, reason=public(str(error), folder)))
+            self._set(replace(model, state=ModelState.FAILED, reason=public(str(error), *folders)))
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException:  # a panic in a native library is not an Exception, and must not end the thread

@@ -159,11 +159,23 @@ def is_adapter(names: Iterable[str]) -> bool:
     return not names & {SINGLE, INDEX} and bool(names & {ADAPTER, *ADAPTER_WEIGHTS})
 
 
+def adapter_files(names: Iterable[str]) -> list[str]:
+    """An adapter's description and weights. Raises LoadFailed if one is missing."""
+    names = set(names)
+    for name in (ADAPTER, ADAPTER_WEIGHTS[0]):
+        if name not in names:
+            pickled = f" (only {ADAPTER_WEIGHTS[1]}: pickle files can run code and are never opened)"
+            raise LoadFailed(
+                f"not an adapter in PEFT's format: no {name}{pickled if ADAPTER_WEIGHTS[1] in names else ''}"
+            )
+    return [ADAPTER, ADAPTER_WEIGHTS[0]]
+
+
 def check_adapter(description: Path) -> NoReturn:
-    """Raises LoadFailed, naming the adapter's base model."""
+    """Raises LoadFailed, naming the adapter's base model and how to load both."""
     base = read_json(description).get("base_model_name_or_path") if description.exists() else None
     named = f" for {short(base)}" if isinstance(base, str) and base else ""
-    raise LoadFailed(f"an adapter (LoRA){named}, not a model: load the base model, or merge the two")
+    raise LoadFailed(f"an adapter (LoRA){named}, not a model: name it `base + adapter`, with the model it was made for")
 
 
 def _is_like(name: str, patterns: Iterable[str]) -> bool:

@@ -17,6 +17,7 @@ from transformers.quantizers.auto import AUTO_QUANTIZER_MAPPING, AutoHfQuantizer
 from inference_server.errors import LoadFailed
 from inference_server.models import checkpoint
 from inference_server.models.safetensors_header import short
+from inference_server.runtime import network_class
 
 MOST = {"layer": 10_000, "layers": 10_000, "labels": 100_000}  # transformers builds lists of these while it reads them
 ATTENTION = (None, "eager", "sdpa")
@@ -38,8 +39,10 @@ SETTABLE = {  # attributes of transformers' class that are meant to be set
     *("model_type", "num_labels", "torch_dtype", "name_or_path", "output_attentions", "rope_scaling"),
     *("per_layer_config", "use_return_dict", *ASKED),
 }
-DEQUANTIZED = {"fp8", "mxfp8", "mxfp4"}  # on loading; otherwise transformers would download kernels for them
+DEQUANTIZED = {"fp8": "FP8", "mxfp8": "MXFP8", "mxfp4": "MXFP4", "compressed-tensors": "compressed-tensors"}
+"""Formats that become plain numbers on loading, and their names; otherwise transformers would download kernels."""
 FETCHING = {"eetq", "fbgemm_fp8", "gguf", "metal", "nvfp4"}  # computed with kernels that transformers downloads
+UNPROVEN = {"bitnet", "gemma", "sinq"}  # they need no package, and keep or round more than their weights
 
 
 def check_architecture(config: Mapping[str, Any]) -> None:
@@ -49,8 +52,7 @@ def check_architecture(config: Mapping[str, Any]) -> None:
         if "auto_map" in config:
             raise LoadFailed("it requires custom code (auto_map in config.json), which this server never runs")
         raise LoadFailed(f"transformers {transformers.__version__} does not know its model_type, {short(kind)!r}")
-    if transformers.CONFIG_MAPPING[kind] not in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
-        raise LoadFailed(f"not a causal LM: transformers knows no next-token head for model_type {kind!r}")
+    network_class.check_kind(kind)
     for part in _parts(config):
         _check_part(part)
     _check_numbers(config)
@@ -94,6 +96,22 @@ def quantizer_of(config: PreTrainedConfig) -> Mapping[str, Any] | None:
         if (found := getattr(each, "quantization_config", None)) is not None:
             return found if isinstance(found, Mapping) else found.to_dict()
     return None
+
+
+def format_of(config: PreTrainedConfig) -> str:
+    """What users call the way the files hold the weights; empty: plain numbers."""
+    described = quantizer_of(config)
+    if described is None:
+        return ""
+    method = str(described.get("quant_method"))
+    inner = described.get("format")
+    named = DEQUANTIZED.get(method, method)
+    return f"{named} ({short(inner)})" if method == "compressed-tensors" and isinstance(inner, str) else named
+
+
+def is_image_text(config: PreTrainedConfig) -> bool:
+    """Whether a configuration's network also takes images."""
+    return network_class.is_image_text(config)
 
 
 def one_line(error: Exception) -> str:
@@ -150,6 +168,8 @@ def _check_quantizer(config: PreTrainedConfig, text: PreTrainedConfig) -> None:
     method = str(described.get("quant_method"))
     if method in FETCHING:
         raise LoadFailed(f"its weights are quantised ({method}) for kernels that would have to be downloaded; {PLAIN}")
+    if method in UNPROVEN:
+        raise LoadFailed(f"its weights are quantised ({method}) in a way whose numbers are not proven here; {PLAIN}")
     if method not in AUTO_QUANTIZER_MAPPING and not (described.get("load_in_8bit") or described.get("load_in_4bit")):
         raise LoadFailed(
             f"its weights are quantised ({short(method)}) in a way transformers {transformers.__version__} can't read; "
@@ -162,7 +182,9 @@ def _check_quantizer(config: PreTrainedConfig, text: PreTrainedConfig) -> None:
         quantizer = AutoHfQuantizer.from_config(dict(quantizer_of(config) or {}), pre_quantized=True)
         quantizer.validate_environment(device_map=None, weights_only=True)
     except Exception as error:  # whatever a quantiser is missing
-        raise LoadFailed(f"its weights are quantised ({method}), which can't be read: {one_line(error)}") from error
+        raise LoadFailed(
+            f"its weights are quantised ({short(method)}), which can't be read: {one_line(error)}; {PLAIN}"
+        ) from error
 
 
-PLAIN = "choose the model's unquantised form"
+PLAIN = "choose the model's unquantised form, or a GGUF file of it"

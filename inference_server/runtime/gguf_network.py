@@ -23,6 +23,7 @@ from inference_server.models.gguf_header import Header
 from inference_server.models.safetensors_header import Tensor as Stored
 from inference_server.models.safetensors_header import short
 from inference_server.runtime import gguf_config, gguf_tensors, meta_model, weight_loader
+from inference_server.runtime.devices import Place
 from inference_server.runtime.meta_model import Blueprint
 
 APART = (gguf_config.FREQUENCIES, gguf_config.LONG, gguf_config.SHORT)  # about rotations, not weights
@@ -46,7 +47,7 @@ def load(header: Header, config: PreTrainedConfig, place: torch.device) -> tuple
     compiled = place.type == "cpu" and plan.elements >= dtype.LEAST_ELEMENTS and _kernels_run(stored)
     needed = _needed(plan, stored, compiled=compiled)
     for each in {torch.device("cpu"), place}:
-        weight_loader.check_room(needed, each)
+        weight_loader.check_room(needed, Place(each))
     network = _Filling(header, names, compiled=compiled).fill(empty(config))
     sizes = Counter[str]()
     for tensor in stored.values():

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor
 from torch.nn.modules.module import (
     register_module_module_registration_hook,
@@ -21,7 +20,7 @@ from transformers import PreTrainedConfig, initialization
 from inference_server.errors import LoadFailed
 from inference_server.models.checkpoint import Weights
 from inference_server.models.safetensors_header import short
-from inference_server.runtime import architecture
+from inference_server.runtime import architecture, network_class
 
 PARTS_PER_TENSOR = 50  # modules and parameters of a network; llama has three for each tensor of its files
 LEAST_PARTS, MOST_PARTS = 10_000, 500_000
@@ -62,7 +61,7 @@ def draw(config: PreTrainedConfig, weights: Weights) -> Blueprint:
             initialization.meta_device_safe_creation_ops(),
             torch.device("meta"),
         ):
-            plan = Blueprint(transformers.AutoModelForCausalLM.from_config(copy.deepcopy(config)))
+            plan = Blueprint(network_class.create(copy.deepcopy(config)))
     except LoadFailed:
         raise
     except Exception as error:  # whatever transformers raises for bad values

@@ -1,39 +1,46 @@
 """Reads a network's weights from its files, if there is enough memory."""
 
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from transformers import PreTrainedConfig
+from transformers.integrations.compressed_tensors import CompressedTensorsDequantize
 
 from inference_server.errors import LoadFailed
 from inference_server.host import memory
 from inference_server.models import unread_tensors
 from inference_server.runtime import architecture
+from inference_server.runtime.devices import Place
 from inference_server.runtime.meta_model import Blueprint
+from inference_server.runtime.network_class import network_class, text_part
 
 ALLOCATION_FAILED = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory")
 
 
-def read(folder: Path, config: PreTrainedConfig, dtype: torch.dtype) -> Any:
-    """The network in evaluation mode, on the CPU. Raises LoadFailed if its weights don't match the files'.
+def read(folder: Path, config: PreTrainedConfig, dtype: torch.dtype, place: Place) -> Any:
+    """The network in evaluation mode, where it computes. Raises LoadFailed if its weights don't match the files'.
 
     Tensors that nothing reads, such as masks in older checkpoints, are ignored, unless they belong to what is read.
     """
     transformers.utils.logging.disable_progress_bar()
     network: Any
     found: Any
-    network, found = transformers.AutoModelForCausalLM.from_pretrained(
-        folder,
-        config=config,
-        dtype=dtype,
-        use_safetensors=True,
-        local_files_only=True,
-        trust_remote_code=False,
-        ignore_mismatched_sizes=True,  # reported below, by name
-        output_loading_info=True,
-    )  # type: ignore[misc]  # its type does not know output_loading_info
+    with _unrounded():
+        network, found = network_class(config).from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # reported below, by name
+            output_loading_info=True,
+            **({"device_map": "auto"} if place.several else {}),
+        )
     for name, found_shape, wanted in sorted(found["mismatched_keys"]):
         raise LoadFailed(
             f"config.json does not fit the weights: {name} would be {[*wanted]}, the file has {[*found_shape]}"
@@ -44,7 +51,33 @@ def read(folder: Path, config: PreTrainedConfig, dtype: torch.dtype) -> Any:
         raise LoadFailed(f"not a causal LM: its weights lack {missing[0]}{more}")
     further = architecture.guesses_ahead(config)
     unread_tensors.check_unread(found["unexpected_keys"], network.state_dict().keys(), further)
-    return network.eval()
+    if place.several:
+        _check_spread(network)
+        return network.eval()
+    return text_part(network.eval()).to(place.device)
+
+
+@contextlib.contextmanager
+def _unrounded() -> Iterator[None]:
+    """Within, compressed-tensors multiplies by scales in float32; by itself it rounds to the 16 bits of a scale."""
+    operation: Any = CompressedTensorsDequantize
+    convert = operation.convert
+
+    def widened(self: Any, input_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        wide = {name: _wide(value) if "scale" in name else value for name, value in input_dict.items()}
+        return convert(self, wide, *args, **kwargs)
+
+    operation.convert = widened
+    try:
+        yield
+    finally:
+        operation.convert = convert
+
+
+def _wide(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_wide(each) for each in value]
+    return value.float() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
 
 
 def weight_only(network: Any, folder: Path, config: PreTrainedConfig, plan: Blueprint) -> Any:
@@ -55,16 +88,26 @@ def weight_only(network: Any, folder: Path, config: PreTrainedConfig, plan: Blue
     replace_linears(network)
     if not computes_in_float32(network):
         del network
-        check_room(plan.bytes_at(4), torch.device("cpu"))
-        network = read(folder, config, torch.float32)
+        cpu = Place(torch.device("cpu"))
+        check_room(plan.bytes_at(4), cpu)
+        network = read(folder, config, torch.float32, cpu)
         replace_linears(network)
     autotune.calibrate(network)
     return network
 
 
-def check_room(needed: int, place: torch.device) -> None:
+def _check_spread(network: Any) -> None:
+    """Raises LoadFailed unless every layer is on a GPU."""
+    elsewhere = {name for name, device in network.hf_device_map.items() if str(device) in ("cpu", "disk", "meta")}
+    if elsewhere:
+        raise LoadFailed(
+            f"out of memory: {len(elsewhere)} of its parts, such as {min(elsewhere)}, fit on no GPU of this machine"
+        )
+
+
+def check_room(needed: int, place: Place) -> None:
     """Raises LoadFailed if that many bytes are not free."""
-    free = torch.cuda.mem_get_info(place)[0] if place.type == "cuda" else memory.available()
+    free = place.free_bytes if place.device.type == "cuda" else memory.available()
     if free is not None and needed > free:
         raise LoadFailed(f"{out_of_memory(needed)}, {free / 1e9:.1f} GB are free")
 

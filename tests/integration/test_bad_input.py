@@ -3,7 +3,6 @@
 import math
 import threading
 from collections.abc import AsyncIterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +15,7 @@ from models import architectures, tokenizers
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, connect, ready, server_here
 
+from inference_server.models.adapter import Files
 from inference_server.models.registry import OnProgress
 from inference_server.server import fetch_model
 from inference_server.settings import Settings
@@ -37,7 +37,7 @@ async def real(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Any]:
     architectures.build("llama", ModelTokenizer.load(markless).size, markless)
     over = threading.Event()
 
-    def fetch(name: str, on_progress: OnProgress) -> Path:
+    def fetch(name: str, on_progress: OnProgress) -> Files:
         if name == LOADING:
             on_progress(312_000_000, 724_000_000)
             over.wait(PATIENCE_S)

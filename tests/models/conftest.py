@@ -21,11 +21,13 @@ from inference_server.cpu import dtype as dtype_module
 from inference_server.engine import engine
 from inference_server.engine.engine import Engine
 from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.models.adapter import Files
 from inference_server.runtime.paged_backend import PagedBackend
 from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
 from inference_server.tokenizer.tokenizer import ModelTokenizer
 from models import architectures, gguf_files, tokenizers
+from models.forms import FORMS
 from models.shipped import PADDING, SHAPES, Shape
 
 __all__ = ["PADDING", "Cell"]
@@ -135,12 +137,17 @@ def cell(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Call
         for path in files.iterdir():
             shutil.copy(path, folder)
         shape = shape_of(kind)
-        architectures.build(architecture, words.size + shape.padding, folder)
+        source: Files = folder
+        network: Any
+        if architecture in FORMS:
+            source, network = FORMS[architecture](words.size + shape.padding, folder)
+        else:
+            architectures.build(architecture, words.size + shape.padding, folder)
+            network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
         shape.finish(folder)
         loaded = engine.load(
-            f"{architecture} {kind}", folder, scheduler, LogitsCache(CACHE_BYTES), CACHE_BYTES, Settings(device="cpu")
+            f"{architecture} {kind}", source, scheduler, LogitsCache(CACHE_BYTES), CACHE_BYTES, Settings(device="cpu")
         )
-        network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
         own = Tokenizer.from_file(str(folder / "tokenizer.json"))
         return Cell(architecture, kind, loaded, words, network, scheduler, own)
 

@@ -160,7 +160,7 @@ def write_sparse(folder: Path, vocab_size: int) -> None:
 
 
 def test_an_allocation_that_fails_is_told_as_such(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(folder: Path, config: Any, dtype: torch.dtype) -> Any:
+    def read(folder: Path, config: Any, dtype: torch.dtype, place: Any) -> Any:
         return torch.empty(2**60, dtype=dtype)  # what the allocator says of more than there can be
 
     monkeypatch.setattr(weight_loader, "read", read)

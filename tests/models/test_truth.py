@@ -15,6 +15,7 @@ from inference_server.runtime.model_runner import ModelRunner
 from models import gguf_files
 from models.architectures import ARCHITECTURES
 from models.conftest import GGUF, Cell
+from models.forms import CELLS as FORMS
 from models.shipped import CELLS as SHIPPED
 from models.tokenizers import KINDS
 
@@ -37,6 +38,7 @@ each_cell = pytest.mark.parametrize(
         *((architecture, kind) for architecture in ARCHITECTURES for kind in KINDS),
         *SHIPPED,
         *((architecture, GGUF) for architecture in gguf_files.CONFIGS),
+        *FORMS,
     ],
 )
 each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)

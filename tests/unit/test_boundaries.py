@@ -59,6 +59,7 @@ LIBRARIES = {
         "tokenizer.vocab_files": {"sentencepiece"},
         "runtime": {"torch", "transformers", "numpy"},
         "runtime.gguf_tensors": {"gguf"},
+        "runtime.lora": {"torch", "transformers", "safetensors"},
         "sampling": {"torch", "numpy"},
         "cpu": {"torch", "transformers", "numba", "numpy", "llvmlite"},
         "cpu.packed_linear": {"gguf"},

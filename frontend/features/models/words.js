@@ -41,10 +41,11 @@ export function first(name) {
   return name === "bundled" ? MODELS.Demo : format.shortName(name);
 }
 
-/** @param {Model} model that is ready @returns {string} its size and device */
+/** @param {Model} model that is ready @returns {string} its size, device, format and note */
 export function factsOf(model) {
   const facts = /** @type {import("../../core/slices.js").Facts} */ (model.facts);
-  return `${format.parameters(facts.parameters)}, ${format.deviceName(facts.device)}`;
+  const parts = [format.parameters(facts.parameters), format.deviceName(facts.device), facts.format, facts.note];
+  return parts.filter(Boolean).join(", ");
 }
 
 /** @param {string} words @returns {string} with a capital letter and a full stop */

@@ -742,7 +742,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[ModelState, str]] = ..., is_default: _Optional[bool] = ..., bytes_done: _Optional[int] = ..., bytes_total: _Optional[int] = ..., reason: _Optional[str] = ..., facts: _Optional[_Union[ModelFacts, _Mapping]] = ...) -> None: ...
 
 class ModelFacts(_message.Message):
-    __slots__ = ("parameters", "device", "dtype", "vocab_size", "context_limit", "architecture", "end_of_text_ids", "prefix_token_ids", "layers", "layers_refusal", "contrast_refusal", "attention_refusal")
+    __slots__ = ("parameters", "device", "dtype", "vocab_size", "context_limit", "architecture", "end_of_text_ids", "prefix_token_ids", "layers", "layers_refusal", "contrast_refusal", "attention_refusal", "format", "note")
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     DTYPE_FIELD_NUMBER: _ClassVar[int]
@@ -755,6 +755,8 @@ class ModelFacts(_message.Message):
     LAYERS_REFUSAL_FIELD_NUMBER: _ClassVar[int]
     CONTRAST_REFUSAL_FIELD_NUMBER: _ClassVar[int]
     ATTENTION_REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
     parameters: int
     device: str
     dtype: str
@@ -767,7 +769,9 @@ class ModelFacts(_message.Message):
     layers_refusal: str
     contrast_refusal: str
     attention_refusal: str
-    def __init__(self, parameters: _Optional[int] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., vocab_size: _Optional[int] = ..., context_limit: _Optional[int] = ..., architecture: _Optional[str] = ..., end_of_text_ids: _Optional[_Iterable[int]] = ..., prefix_token_ids: _Optional[_Iterable[int]] = ..., layers: _Optional[int] = ..., layers_refusal: _Optional[str] = ..., contrast_refusal: _Optional[str] = ..., attention_refusal: _Optional[str] = ...) -> None: ...
+    format: str
+    note: str
+    def __init__(self, parameters: _Optional[int] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., vocab_size: _Optional[int] = ..., context_limit: _Optional[int] = ..., architecture: _Optional[str] = ..., end_of_text_ids: _Optional[_Iterable[int]] = ..., prefix_token_ids: _Optional[_Iterable[int]] = ..., layers: _Optional[int] = ..., layers_refusal: _Optional[str] = ..., contrast_refusal: _Optional[str] = ..., attention_refusal: _Optional[str] = ..., format: _Optional[str] = ..., note: _Optional[str] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()

@@ -78,6 +78,7 @@ test("names", () => {
   assert.equal(format.shortName("/models/mine/"), "mine");
   assert.equal(format.shortName("bundled"), "Demo model");
   assert.equal(format.shortName("gpt2"), "gpt2");
+  assert.equal(format.shortName("owner/base + /adapters/mine"), "base + mine");
   assert.equal(format.deviceName("cpu"), "CPU");
   assert.equal(format.deviceName("cuda:0"), "GPU");
   assert.equal(format.deviceName("cuda:1"), "GPU 1");

@@ -79,14 +79,14 @@ ADAPTER = {
 
 
 def test_a_lone_adapter_names_itself_and_its_model(place: Place, tmp_path: Path) -> None:
-    words = "an adapter (LoRA) for meta-llama/Llama-3.1-8B, not a model: load the base model, or merge the two"
+    words = "an adapter (LoRA) for meta-llama/Llama-3.1-8B, not a model: name it `base + adapter`"
     place.hub.repos[NAME] = Repo(dict(ADAPTER))
     assert reason().startswith(words)
     assert_no_weights_were_fetched(place)
     write(tmp_path / "lora", ADAPTER)
     assert reason(str(tmp_path / "lora")).startswith(words)
     (tmp_path / "lora" / "adapter_config.json").unlink()
-    assert reason(str(tmp_path / "lora")).startswith("an adapter (LoRA), not a model: load the base model")
+    assert reason(str(tmp_path / "lora")).startswith("an adapter (LoRA), not a model: name it")
 
 
 @pytest.mark.parametrize("file", ADAPTER)

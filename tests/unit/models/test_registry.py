@@ -9,6 +9,7 @@ from fakes import FakeEngine
 
 from inference_server import errors
 from inference_server.errors import LoadFailed
+from inference_server.models.adapter import Files
 from inference_server.models.bundled import NAME as BUNDLED
 from inference_server.models.registry import Cancelled, ModelState, ModelStatus, OnProgress, Registry
 
@@ -35,7 +36,7 @@ class Loader:
         on_progress(1, 1)
         return Path("/models", name)
 
-    def load(self, name: str, folder: Path) -> Any:
+    def load(self, name: str, folder: Files) -> Any:
         assert folder == Path("/models", name)
         if name in self.failure:
             raise self.failure.pop(name)

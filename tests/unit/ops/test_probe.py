@@ -2,11 +2,11 @@
 
 import asyncio
 import threading
-from pathlib import Path
 
 import fakes
 from servers import PATIENCE_S, connect, ready, server_here
 
+from inference_server.models.adapter import Files
 from inference_server.ops import probe
 from inference_server.settings import Settings
 
@@ -25,7 +25,7 @@ def test_over_tls_the_port_for_probes_is_needed() -> None:
 async def test_a_server_says_so_itself() -> None:
     loaded = threading.Event()
 
-    def load(name: str, folder: Path) -> fakes.FakeEngine:
+    def load(name: str, folder: Files) -> fakes.FakeEngine:
         assert loaded.wait(PATIENCE_S)
         return fakes.FakeEngine()
 
