@@ -61,6 +61,7 @@ def test_the_entropy_is_put_in_no_mood(page: Page) -> None:
 
 
 def test_the_others_are_those_that_the_filters_keep(page: Page) -> None:
+    page.locator("#temperature-number").fill("2")
     page.locator("#top-k-number").fill("3")
     page.locator(".more-open").click()
     page.locator("#top-p-number").fill("0.95")
