@@ -75,7 +75,7 @@ def test_a_hundred_rolls_lie_over_the_bars_and_repeat_with_their_seed(page: Page
     counts = page.locator("#chart .count-words")
 
     def roll() -> list[str]:
-        button(page, "Roll 100 times").click()
+        page.get_by_role("button", name="Roll 100 times").click()
         settled(page)
         expect(counts.first).to_have_text(re.compile(r"\d"))
         return list(counts.all_inner_texts())
@@ -93,6 +93,7 @@ def test_a_hundred_rolls_lie_over_the_bars_and_repeat_with_their_seed(page: Page
 def test_writing_on_goes_step_by_step_until_any_key_and_each_step_is_undone(page: Page) -> None:
     button(page, "More settings").click()
     page.locator("#pace").fill("20")
+    page.locator("#pace").blur()
     count = tokens(page)
     page.keyboard.press("w")
     expect(button(page, "Stop")).to_be_visible()
