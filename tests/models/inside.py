@@ -70,6 +70,10 @@ NO_PARTS = {"mamba", "rwkv"}
 """Without an attention and an MLP in each block, and without attention weights."""
 
 
+def unchanged(logits: Tensor) -> Tensor:
+    return logits
+
+
 def folder_of(name: str, place: Path, vocab_size: int = 300) -> Path:
     """A small model's files: one of ARCHITECTURES or MORE."""
     every = {**ARCHITECTURES, **MORE}
@@ -109,7 +113,7 @@ class Inside:
 
     def logits(self) -> list[Tensor]:
         """Of the embedding and of each block, in float64."""
-        after = AFTER.get(self.name, lambda logits: logits)
+        after = AFTER.get(self.name, unchanged)
         with torch.inference_mode():
             return [after(self._raw(self._module(self.at.norm)(state[None, None]))).double() for state in self.states]
 

@@ -154,6 +154,7 @@ def test_every_way_to_compute_a_prompt_gives_the_same(small: Any, name: str) -> 
         fast = Small(serve(at.folder, compiled=True), at.network, at.folder)
         assert_all(*fast.trace(IDS, **asked)[:2])
     tiny = serve(at.folder, cache_bytes=at.model.runner.store.block_bytes)
+    assert tiny.model.runner is not None
     assert len(IDS) > tiny.model.runner.capacity
     trace, rows, steps = Small(tiny, at.network, at.folder).trace(IDS, **asked)
     assert steps == 2

@@ -60,7 +60,8 @@ def test_a_field_out_of_range_is_named(field: str, value: Any, words: str) -> No
     ],
 )
 def test_what_a_model_cant_tell_is_refused_in_its_words(refusal: str, asked: dict[str, Any], field: str) -> None:
-    facts = replace(FACTS, **{refusal: "not this one"})
+    given: dict[str, Any] = {refusal: "not this one"}
+    facts = replace(FACTS, **given)
     with pytest.raises(InvalidField) as refused:
         check_layers(LayersQuery(text="a", **asked), facts, 100)
     assert (refused.value.field, refused.value.fault) == (field, "not this one")
