@@ -94,6 +94,9 @@ def test_architectures_stay_packed(write: Write, large: None, name: str) -> None
     parameters = sum(parameter.numel() for parameter in written.network.parameters())
     assert model.facts.parameters == parameters
     assert model.facts.dtype.startswith("GGUF ")
+    assert model.facts.layers == written.network.config.num_hidden_layers
+    assert (model.facts.layers_refusal, model.facts.attention_refusal) == ("", "")
+    assert model.facts.contrast_refusal == "" or name.startswith("gemma")
     assert model.facts.vocab_size == written.network.config.vocab_size
 
 
