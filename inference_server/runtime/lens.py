@@ -184,7 +184,8 @@ def _lens(network: Any, passes: WholePass, ids: Sequence[int]) -> Lens:
 
 def _same(found: Tensor, wanted: Tensor, lens: Lens) -> bool:
     """Whether logits are the same but for rounding in the network's dtype."""
-    step = torch.finfo(next(lens._network.parameters()).dtype).eps * float(wanted.abs().max())
+    dtype = next(each.dtype for each in lens._network.parameters() if each.is_floating_point())  # not packed
+    step = torch.finfo(dtype).eps * float(wanted.abs().max())
     return float((found.softmax(0) - wanted.softmax(0)).abs().max()) <= max(SAME_PROBABILITY, step)
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
+SPREAD = 0.08  # of matrices: with more, layers amplify rounding
 HIDDEN, HEADS, GROUPS, LAYERS, CONTEXT = 256, 8, 4, 2, 64
 WIDTH = HIDDEN // HEADS
 SHARED: dict[str, Any] = {
@@ -92,7 +93,8 @@ def write(name: str, kinds: tuple[str, ...], vocabulary: Path, path: Path, paddi
                 continue
             base, _, last = ours.rpartition(".")
             theirs = f"{table.get_name(base)}.{last}"
-            parameter.normal_(1.0 if parameter.ndim == 1 and last == "weight" else 0.0, 0.25)
+            middle, spread = (1.0 if last == "weight" else 0.0, 0.25) if parameter.ndim == 1 else (0.0, SPREAD)
+            parameter.normal_(middle, spread)
             there, back = layout(family, theirs, config)
             stored = there(parameter).contiguous().numpy()
             if parameter.ndim == 1:

@@ -23,7 +23,7 @@ from models.gguf_files import CONFIGS, Written
 
 MIXED = ("Q4_1", "Q8_0", "F16", "Q4_K", "Q6_K")
 KINDS = [*packed_linear.KINDS, "F16", "BF16", "F32", "MXFP4"]
-FUSED = {"llama", "llama_biased", "mistral", "qwen2", "qwen3"}
+FUSED = {"llama", "mistral", "qwen2", "qwen3"}  # biases in feed-forward layers are not
 PROMPT = [int(token) for token in torch.randint(3, 600, (40,), generator=torch.Generator().manual_seed(2))]
 Write = Callable[[str, tuple[str, ...]], Written]
 
@@ -93,7 +93,10 @@ def test_architectures_stay_packed(write: Write, large: None, name: str) -> None
     assert {layer.kind for layer in layers} > {"Q8_0", "Q4_K"}
     parameters = sum(parameter.numel() for parameter in written.network.parameters())
     assert model.facts.parameters == parameters
-    assert model.facts.dtype.startswith("GGUF Q")
+    assert model.facts.dtype.startswith("GGUF ")
+    assert model.facts.layers == written.network.config.num_hidden_layers
+    assert (model.facts.layers_refusal, model.facts.attention_refusal) == ("", "")
+    assert model.facts.contrast_refusal == "" or name.startswith("gemma")
     assert model.facts.vocab_size == written.network.config.vocab_size
 
 

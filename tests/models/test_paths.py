@@ -31,7 +31,7 @@ ENDS = {"mamba", "rwkv"}  # of those, what goes on from where a prompt ended, an
 PROMPT = tuple(random.Random(5).choices(range(5, 250), k=40))
 
 Keep = Callable[[str], Cell]
-PACKED = {"gguf llama": "llama", "gguf gpt2": "gpt2"}
+PACKED = {"gguf llama": "llama", "gguf qwen2": "qwen2"}
 each = pytest.mark.parametrize("architecture", [*ARCHITECTURES, *PACKED])
 
 

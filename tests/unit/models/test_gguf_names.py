@@ -5,7 +5,7 @@ import pytest
 
 from inference_server.models import gguf_names
 
-ABSENT = ("output", "blk.11.attn_q_norm", "blk.11.attn_k_norm")
+ABSENT = ("output", "blk.11.attn_q_norm", "blk.11.attn_k_norm", "blk.11.ffn_gate")
 ARCHITECTURES = {value: arch for arch, value in gguf.MODEL_ARCH_NAMES.items()}
 
 

@@ -95,20 +95,20 @@ def pieces(tmp_path_factory: pytest.TempPathFactory) -> sentencepiece.SentencePi
     return sentencepiece.SentencePieceProcessor(model_file=str(files / "tokenizer.model"))
 
 
-def of_pieces(model: sentencepiece.SentencePieceProcessor, **changes: Any) -> Header:
+def of_pieces(source: sentencepiece.SentencePieceProcessor, **changes: Any) -> Header:
     def kind(index: int) -> int:
-        if model.is_unknown(index):
+        if source.is_unknown(index):
             return UNKNOWN
-        return CONTROL if model.is_control(index) else BYTE if model.is_byte(index) else NORMAL
+        return CONTROL if source.is_control(index) else BYTE if source.is_byte(index) else NORMAL
 
-    every = range(len(model))
+    every = range(len(source))
     tokens: dict[str, Any] = {
         "model": "llama",
-        "tokens": [model.id_to_piece(index) for index in every],
-        "scores": array("f", [model.get_score(index) for index in every]),
+        "tokens": [source.id_to_piece(index) for index in every],
+        "scores": array("f", [source.get_score(index) for index in every]),
         "token_type": array("i", map(kind, every)),
-        "bos_token_id": model.bos_id(),
-        "eos_token_id": model.eos_id(),
+        "bos_token_id": source.bos_id(),
+        "eos_token_id": source.eos_id(),
     }
     return header(**tokens | changes)
 
