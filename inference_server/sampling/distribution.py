@@ -18,6 +18,10 @@ from inference_server.messages import PartitionPoint
 from inference_server.sampling.log_partition import partition
 
 _BLOCK = 64  # tokens
+_FIRST_RANKS, _MORE_RANKS = (
+    64,
+    8,
+)  # how many of the most likely tokens are ranked at first, and how many times as many next
 _NOTHING = -1e3  # e**-1000 is 0 in float64; unlike minus infinity, times 0 it is not NaN
 _LOWEST = -1e300  # stands for minus infinity where that times 0 must be 0
 ROUNDING = 1e-12  # of summed float64 probabilities; far below the precision of float32 logits
@@ -115,10 +119,12 @@ class Distribution:
         """The tokens that pass both top_p, in (0, 1], and min_p, in [0, 1]; 1 and 0 turn them off."""
         count = int((self._relative >= min_p).sum()) if min_p > 0 else len(self._logits)
         if top_p < 1:
-            count = min(count, int((self._cumulated < top_p - ROUNDING).sum()) + 1)
+            _, cumulated = self._ranked_up_to(top_p - ROUNDING)
+            count = min(count, int((cumulated < top_p - ROUNDING).sum()) + 1)
         if count == len(self._logits):
             return Kept(count, 1.0)
-        return Kept(count, min(1.0, float(self._cumulated[count - 1])))
+        cumulated = np.cumsum(self._relative[self._highest_ids(count)] / self._total)
+        return Kept(count, min(1.0, float(cumulated[-1])))
 
     def sampled(self, kept: Kept) -> NDArray[np.float64]:
         """Each token's log-probability when sampling from the kept ones; minus infinity for the others."""
@@ -133,14 +139,30 @@ class Distribution:
         """For each number in [0, 1), the token at that point of the cumulative distribution of the kept tokens."""
         if not draws:
             return []
-        cumulated = self._cumulated[: kept.count]
+        points = np.array(draws) * kept.probability
+        ids, cumulated = self._ranked_up_to(float(points.max()))
+        cumulated = cumulated[: kept.count]
         last = np.searchsorted(cumulated, cumulated[-1])  # the last token with any probability
-        at = np.minimum(np.searchsorted(cumulated, np.array(draws) * cumulated[-1], side="right"), last)
-        return self._describe(self.order[at], (at + 1).tolist())
+        at = np.minimum(np.searchsorted(cumulated, points, side="right"), last)
+        return self._describe(ids[at], (at + 1).tolist())
 
     def partition(self) -> list[PartitionPoint]:
         """See log_partition; independent of the distribution's own temperature."""
         return partition(self._logits, self._highest)
+
+    def _ranked_up_to(self, point: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Ids by rank, and the cumulative probability of each, up to a token beyond this point of it; else all ids.
+
+        Mostly a few: ranking the whole vocabulary for one draw would take longer than all the rest.
+        """
+        count = _FIRST_RANKS
+        while count < len(self._logits) and "order" not in self.__dict__:
+            ids = self._highest_ids(count)
+            cumulated = np.cumsum(self._relative[ids] / self._total)
+            if cumulated[-1] > point:
+                return ids, cumulated
+            count *= _MORE_RANKS
+        return self.order, self._cumulated
 
     @cached_property
     def order(self) -> NDArray[np.int64]:

@@ -5,10 +5,12 @@ For tests of what ends, hangs and comes back: everything but the model is the re
 
 import asyncio
 import os
+from collections.abc import AsyncGenerator
 
 import fakes
 
 from inference_server import messages
+from inference_server.generate_messages import GenerateEvent, GenerateQuery
 from inference_server.messages import NOBODY, Client
 from inference_server.server import serve
 from inference_server.settings import Settings
@@ -26,6 +28,13 @@ class SlowEngine(fakes.FakeEngine):
     ) -> messages.TopKAnswer:
         await asyncio.sleep(ANSWER_S)
         return await super().top_k(query, deadline, client)
+
+    async def generate(
+        self, query: GenerateQuery, deadline: float | None, client: Client = NOBODY
+    ) -> AsyncGenerator[GenerateEvent, None]:
+        async for event in super().generate(query, deadline, client):
+            yield event
+            await asyncio.sleep(ANSWER_S)
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ from web_gateway.inference import convert, failures
 from web_gateway.inference.calls import answer_of, until
 from web_gateway.inference.channel import Connection, Link, open_link
 from web_gateway.inference.channel_options import SESSION_KEY
+from web_gateway.inference.resume import PAUSE_S, Progress
 from web_gateway.settings import Settings
 
 REQUEST_ID_KEY = "x-request-id"
@@ -102,11 +103,22 @@ class InferenceClient:
         return await asyncio.to_thread(convert.layers_answer, answer, query.include_prompt_tokens)
 
     async def generate(self, query: generate_messages.GenerateRequest, call: Call) -> AsyncGenerator[Event, None]:
-        """The continuations of a prompt, token by token."""
-        request = convert.to_message(query, pb.GenerateRequest)
-        async with aclosing(self._stream("Generate", request, call, convert.GENERATE_EVENTS)) as events:
-            async for event in events:
-                yield event
+        """The continuations of a prompt, token by token.
+
+        A stream that breaks off because its server is gone or full goes on from its ids, mostly on another one.
+        """
+        progress = Progress(convert.to_message(query, pb.GenerateRequest))
+        while not progress.complete:
+            try:
+                async with aclosing(
+                    self._stream("Generate", progress.request, call, convert.GENERATE_EVENTS)
+                ) as events:
+                    async for event in events:
+                        if progress.takes(event[1]):
+                            yield event
+            except (errors.Unavailable, errors.Overloaded) as error:
+                progress.go_on(error)
+                await asyncio.sleep(PAUSE_S)
 
     async def grow(self, query: grow_messages.GrowRequest, call: Call) -> AsyncGenerator[Event, None]:
         """The tree of a prompt's most likely continuations, node by node."""
