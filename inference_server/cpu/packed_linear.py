@@ -1,5 +1,6 @@
 """Layers with weights in GGUF's blocks and float32 arithmetic. The blocks stay as they are in the file."""
 
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -38,15 +39,10 @@ class PackedLinear(WeightOnlyLinear):
         self.product = product.product_function(KINDS[kind])
         self._body = product.product_body()
 
-    def widened(self, rows: Tensor, y: Tensor) -> None:
-        """rows (n, width) → y (n, outputs) with BLAS on widened weights, without bias."""
+    def _blocks(self) -> Iterator[tuple[int, Tensor]]:
         step = max(1, _TILE // self.in_features)
         for first in range(0, self.out_features, step):
-            wide = widen(self.kind, self.weight[first : first + step])
-            if step >= self.out_features:
-                torch.mm(rows, wide.T, out=y)
-            else:
-                y[:, first : first + step] = rows @ wide.T
+            yield first, widen(self.kind, self.weight[first : first + step])
 
     def widened_row(self, output: int) -> Tensor:
         """The weights (width,) of one output in float32."""

@@ -47,9 +47,9 @@ class WeightOnlyLinear(nn.Module):
         if torch.is_grad_enabled() and x.requires_grad:
             found: Tensor = _Product.apply(x, self)  # type: ignore[no-untyped-call]
             return found
-        return self.product(x)
+        return self.multiply(x)
 
-    def product(self, x: Tensor) -> Tensor:
+    def multiply(self, x: Tensor) -> Tensor:
         """As forward, without a gradient."""
         rows = x.reshape(-1, self.in_features).contiguous()
         y = rows.new_empty(len(rows), self.out_features)
@@ -104,7 +104,7 @@ class _Product(torch.autograd.Function):
     def forward(context: Any, x: Tensor, layer: WeightOnlyLinear) -> Tensor:
         stepwise.pause()
         context.layer = layer
-        return layer.product(x)
+        return layer.multiply(x)
 
     @staticmethod
     def backward(context: Any, *gradients: Any) -> Any:

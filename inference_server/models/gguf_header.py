@@ -53,7 +53,8 @@ class Header:
 
     def text(self, key: str, default: str | None = None) -> str:
         """A string. Raises LoadFailed if it is missing without a default, or of another type."""
-        return self._value(key, (str,), "a string", default)
+        found: str = self._value(key, (str,), "a string", default)
+        return found
 
     def number(self, key: str, default: float | None = None) -> Any:
         """A number, not a boolean. Raises LoadFailed as `text`; NaN and infinity are refused."""

@@ -49,7 +49,8 @@ class _Config:
         self._read = set(IGNORED)
 
     def content(self) -> dict[str, Any]:
-        header, names = self._header, GGUF_CONFIG_MAPPING[self._prefix]
+        header = self._header
+        names: Any = GGUF_CONFIG_MAPPING[self._prefix]
         if self.count("expert_count", 0):
             raise header.fault("it is a mixture of experts, which can't be loaded from GGUF files")
         if not header.flag(f"{self._prefix}.attention.causal", True):

@@ -133,7 +133,8 @@ def _no_memory() -> Iterator[None]:
             return None
         return nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
 
-    handle = register_module_parameter_registration_hook(replace)
+    hook: Any = replace  # torch takes what it returns, whatever its annotation says
+    handle = register_module_parameter_registration_hook(hook)
     try:
         yield
     finally:

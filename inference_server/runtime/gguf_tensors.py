@@ -21,7 +21,7 @@ def rows(header: Header, name: str) -> Tensor:
     found = torch.empty(tensor.bytes, dtype=torch.uint8)
     with header.path.open("rb") as file:
         file.seek(tensor.first)
-        if file.readinto(memoryview(found.numpy())) < tensor.bytes:  # type: ignore[attr-defined]  # a raw read may be short
+        if file.readinto(found.numpy().data) < tensor.bytes:
             raise header.fault(f"it ends within {short(name)}; download it again")
     numbers, size = BLOCKS[tensor.kind]
     return found.view(-1, tensor.shape[-1] // numbers * size)

@@ -33,7 +33,7 @@ async def test_an_adapter_is_a_model_of_its_own(tmp_path: Path) -> None:
     write(tmp_path / "narrow", 100)
     names = [f"bundled + {tmp_path / name}" for name in ("good one", "narrow", "missing")]
     network = transformers.AutoModelForCausalLM.from_pretrained(bundled.FOLDER, dtype="float32")
-    network.get_submodule(LAYER).weight.data += 2 * b @ a
+    network.get_parameter(f"{LAYER}.weight").data += 2 * b @ a
     ids = [300, 301, 12, 999]
     with torch.inference_mode():
         expected = network(torch.tensor([ids])).logits[0, -1].softmax(0)

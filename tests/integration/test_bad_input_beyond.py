@@ -4,7 +4,6 @@ right answer."""
 import math
 import threading
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -15,6 +14,7 @@ from calls import bad_field, failure
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, connect, ready, server_here
 
+from inference_server.models.adapter import Files
 from inference_server.models.registry import OnProgress
 from inference_server.server import fetch_model
 from inference_server.settings import Settings
@@ -63,7 +63,7 @@ async def stub() -> AsyncIterator[Any]:
     torch.set_num_threads(1)
     over = threading.Event()
 
-    def fetch(name: str, on_progress: OnProgress) -> Path:
+    def fetch(name: str, on_progress: OnProgress) -> Files:
         if name == LOADING:
             on_progress(312_000_000, 724_000_000)
             over.wait(PATIENCE_S)

@@ -26,7 +26,7 @@ def lora(vocab_size: int, folder: Path) -> tuple[Files, Any]:
     merged, adapter = _plain(folder), folder / "adapter"
     adapter.mkdir()
     torch.manual_seed(1)
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for name, layer in merged.named_modules():
         if name.endswith(("q_proj", "down_proj")):
             a, b = torch.randn(3, layer.in_features) * 0.3, torch.randn(layer.out_features, 3) * 0.3

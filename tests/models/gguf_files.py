@@ -34,12 +34,12 @@ SHARED: dict[str, Any] = {
     "eos_token_id": 0,
     "pad_token_id": None,
 }
-UNTIED = {"tie_word_embeddings": False}
-WIDE = {"head_dim": 64}  # not the hidden size over the heads
+UNTIED: dict[str, Any] = {"tie_word_embeddings": False}
+WIDE: dict[str, Any] = {"head_dim": 64}  # not the hidden size over the heads
 ROTATED: dict[str, Any] = {"rope_type": "default", "rope_theta": 20_000.0}
 BOTH_ROTATED: dict[str, Any] = {"full_attention": ROTATED, "sliding_attention": {**ROTATED, "rope_theta": 10_000.0}}
-WINDOW = {"sliding_window": 8}
-CAPPED = {"attn_logit_softcapping": 30.0, "final_logit_softcapping": 20.0}
+WINDOW: dict[str, Any] = {"sliding_window": 8}
+CAPPED: dict[str, Any] = {"attn_logit_softcapping": 30.0, "final_logit_softcapping": 20.0}
 CONFIGS: dict[str, Callable[[int], tf.PreTrainedConfig]] = {
     "llama": lambda v: tf.LlamaConfig(vocab_size=v, rope_parameters=ROTATED, **SHARED),
     "llama_biased": lambda v: tf.LlamaConfig(vocab_size=v, attention_bias=True, mlp_bias=True, **UNTIED, **SHARED),
@@ -135,7 +135,8 @@ def layout(family: str, name: str, config: Any) -> tuple[Callable[[Tensor], Tens
 def encoded(weights: NDArray[np.float32], kind: GGMLQuantizationType, seed: int) -> NDArray[Any]:
     """A matrix in a tensor type; where gguf has no quantisation, random blocks instead."""
     if kind.name not in SCALED:
-        return quantize(weights, kind)
+        found: NDArray[Any] = quantize(weights, kind)
+        return found
     numbers, size = gguf.GGML_QUANT_SIZES[kind]
     draw = np.random.default_rng(seed)
     blocks = draw.integers(0, 256, (weights.size // numbers, size), dtype=np.uint8)

@@ -35,12 +35,11 @@ def block(rows: int, outputs: int, depth: int = 1, ahead: bool = False) -> Calla
         code = _code(tag)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _, *numbers = arguments
+            _, x, w, width, y, y_stride, sums, following, pace = arguments
             if code in blocks.LAYOUTS:
-                packed.packed_tile(builder, *numbers, rows, outputs, code, ahead)
+                packed.packed_tile(builder, x, w, width, y, y_stride, sums, following, pace, rows, outputs, code, ahead)
             else:
-                del numbers[5]  # sums
-                plain_tile(builder, *numbers, rows, outputs, code, depth, ahead)
+                plain_tile(builder, x, w, width, y, y_stride, following, pace, rows, outputs, code, depth, ahead)
             return context.get_dummy_value()
 
         return types.void(tag, *[types.intp] * 8), generate

@@ -95,7 +95,7 @@ def bounds(outputs: int) -> tuple[int, int]:
 
 
 @njit(nogil=True)
-def _row_bytes(kind: Any, width: int) -> int:
+def _row_bytes(kind: Any, width: int) -> Any:
     numbers, size_, _share = layout_of(kind)
     return width // numbers * size_
 

@@ -84,7 +84,7 @@ async def test_another_server_writes_the_same_text() -> None:
         both = "ipv4:" + ",".join(f"{server.settings.grpc_host}:{server.port}" for server in servers)
         gateway = await stack.enter_async_context(gateway_here(both))
         seen: list[str] = []
-        fields = {"text": "Once upon a time", "seed": 6, "n": 4, "max_tokens": 80, "stop_token_ids": []}
+        fields: dict[str, Any] = {"text": "Once upon a time", "seed": 6, "n": 4, "max_tokens": 80, "stop_token_ids": []}
         asked = asyncio.create_task(generated(gateway.web, "s", seen, **fields))
         await until(lambda: seen.count("token") >= 40)
         busy, other = sorted(servers, key=lambda server: -server.scheduler.in_flight)

@@ -33,7 +33,7 @@ def header(architecture: str, tensors: tuple[str, ...] = (), **keys: Any) -> Hea
     )
 
 
-def described(architecture: str, tensors: tuple[str, ...] = (), **keys: Any) -> dict[str, Any]:
+def described(architecture: str, tensors: Any = (), **keys: Any) -> dict[str, Any]:
     factors = {gguf_config.LONG: [2.0, 4.0], gguf_config.SHORT: [1.0, 1.0]}
     found: dict[str, Any] = json.loads(
         gguf_config.describe(header(architecture, tensors, **keys), lambda name: factors[name])

@@ -40,7 +40,7 @@ def converted(name: str) -> Header:
     for token in described["added_tokens"]:
         index = token["id"]
         names[index], types[index] = token["content"], CONTROL if token["special"] else USER_DEFINED
-    tokens = {"tokens": names, "pre": SPLIT[name]}
+    tokens: dict[str, Any] = {"tokens": names, "pre": SPLIT[name]}
     if not pieces:
         merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in described["model"]["merges"]]
         return header(**tokens, model="gpt2", merges=merges, token_type=array("i", types))
