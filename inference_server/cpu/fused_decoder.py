@@ -42,7 +42,7 @@ class FusedDecoder:
         if any(type(module).__name__ == "LoraLinear" for module in model.modules()):
             raise UnfusableError("an adapter beside its weights")
         if any(type(module) is nn.Linear for module in model.modules()):
-            raise UnfusableError("layers that are not weight-only")
+            raise UnfusableError("weights in layers that are not weight-only")
         self._body = decoder_body()
         self._table = table = np.zeros((), dtype=PASS)
         table["layers"], table["hidden"], table["width"] = len(layers), config.hidden_size, width

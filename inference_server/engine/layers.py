@@ -16,7 +16,7 @@ from inference_server.layer_messages import (
     LayersQuery,
 )
 from inference_server.messages import Candidate, ModelFacts, Timings, Token
-from inference_server.sampling.distribution import Distribution, RankedToken
+from inference_server.sampling.distribution import Distribution, RankedToken, several
 from inference_server.sequence import Ids, Trace
 from inference_server.sequence import Sequence as Prompt
 from inference_server.tokenizer.tokenizer import ModelTokenizer
@@ -67,7 +67,8 @@ class Layers:
 
     def describe(self, sequence: Prompt[Layer], rows: Any) -> list[Layer]:
         """On the worker thread: the next layers' logits, described."""
-        return [self._layer(at, row) for at, row in enumerate(rows, len(sequence.outputs))]
+        told = several(rows, self._query.temperature)
+        return [self._layer(at, distribution) for at, distribution in enumerate(told, len(sequence.outputs))]
 
     def answer(self, sequence: Prompt[Layer], whole: Ids, facts: ModelFacts, *, capped: bool) -> LayersAnswer:
         """Of a sequence that is done; `whole` is the prompt with what follows the position."""
@@ -87,9 +88,8 @@ class Layers:
             prompt_tokens=self._tokenizer.spell(whole) if self._query.include_prompt_tokens else (),
         )
 
-    def _layer(self, at: int, row: Any) -> Layer:
-        final = at == self.trace.rows - 1
-        distribution = self._final if final else Distribution(row, self._query.temperature)
+    def _layer(self, at: int, distribution: Distribution) -> Layer:
+        distribution = self._final if at == self.trace.rows - 1 else distribution
         self._ranks += distribution.places([self._winner])
         return Layer(
             layer=at,

@@ -5,7 +5,7 @@ numpy: for arrays this small, waking torch's threads would take longer than the 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,12 +18,9 @@ from inference_server.messages import PartitionPoint
 from inference_server.sampling.log_partition import partition
 
 _BLOCK = 64  # tokens
-_FIRST_RANKS, _MORE_RANKS = (
-    64,
-    8,
-)  # how many of the most likely tokens are ranked at first, and how many times as many next
+_FIRST_RANKS, _MORE_RANKS = 64, 8  # how many of the likeliest tokens are ranked first, and how many times that next
 _NOTHING = -1e3  # e**-1000 is 0 in float64; unlike minus infinity, times 0 it is not NaN
-_LOWEST = -1e300  # stands for minus infinity where that times 0 must be 0
+_ABREAST = 8  # rows whose exponentials torch computes together
 ROUNDING = 1e-12  # of summed float64 probabilities; far below the precision of float32 logits
 
 
@@ -49,8 +46,10 @@ class Kept:
 class Distribution:
     """softmax(logits / temperature); at temperature 0, all probability goes to the highest logit, ties share."""
 
-    def __init__(self, logits: Tensor, temperature: float) -> None:
-        """`logits`: (V,) float32, minus infinity for excluded tokens.
+    def __init__(
+        self, logits: Tensor, temperature: float, exponents: tuple[NDArray[np.float64], ...] | None = None
+    ) -> None:
+        """`logits`: (V,) float32, minus infinity for excluded tokens. `exponents`: what `several` computed of them.
 
         Raises ComputeFailed for NaN or plus infinity, or if every token is excluded.
         """
@@ -58,13 +57,16 @@ class Distribution:
         self._highest = float(self._logits.max())  # NaN if any logit is
         if not math.isfinite(self._highest):
             raise ComputeFailed("the model returned NaN or infinite logits; its weights may be corrupt")
-        self._below = np.subtract(self._logits, self._highest, dtype=np.float64)
-        if temperature == 0:
-            self._below[self._below < 0] = -math.inf
+        if exponents is None:
+            self._below = np.subtract(self._logits, self._highest, dtype=np.float64)
+            if temperature == 0:
+                self._below[self._below < 0] = -math.inf
+            else:
+                with np.errstate(over="ignore"):  # overflow to minus infinity is correct
+                    self._below /= temperature
+            self._relative = np.exp(self._below)  # probability over that of the most likely token
         else:
-            with np.errstate(over="ignore"):  # overflow to minus infinity is correct
-                self._below /= temperature
-        self._relative = np.exp(self._below)  # probability over that of the most likely token
+            self._below, self._relative = exponents
         self._total = float(self._relative.sum())
 
     def top(self, count: int) -> list[RankedToken]:
@@ -101,19 +103,19 @@ class Distribution:
     @property
     def entropy_bits(self) -> float:
         """Entropy of the whole distribution."""
-        # Not a dot product: BLAS would start threads, which keep spinning.
-        mean = float((self._relative * np.maximum(self._below, _NOTHING)).sum()) / self._total
-        return max(0.0, (math.log(self._total) - mean) / math.log(2))
+        return max(0.0, (math.log(self._total) - self._mean_below) / math.log(2))
 
     def kl_bits(self, other: "Distribution") -> float:
         """Kullback-Leibler divergence of this distribution from another one over the same tokens; may be infinite."""
         if other is self:
             return 0.0
-        if bool((np.isneginf(other._below) & (self._relative > 0)).any()):
+        excluded = None if other._finite else np.isneginf(other._below)
+        if excluded is not None and bool((self._relative[excluded] > 0).any()):
             return math.inf
-        apart = np.maximum(self._below, _LOWEST) - np.maximum(other._below, _LOWEST)
-        mean = float((self._relative * apart).sum()) / self._total
-        return max(0.0, (mean - math.log(self._total) + math.log(other._total)) / math.log(2))
+        below = other._below if excluded is None else np.where(excluded, 0.0, other._below)
+        mean = float(np.einsum("i,i->", self._relative, below)) / self._total  # no temporary array, no threads
+        apart = self._mean_below - mean - math.log(self._total) + math.log(other._total)
+        return max(0.0, apart / math.log(2))
 
     def keep(self, top_p: float, min_p: float) -> Kept:
         """The tokens that pass both top_p, in (0, 1], and min_p, in [0, 1]; 1 and 0 turn them off."""
@@ -165,6 +167,17 @@ class Distribution:
         return self.order, self._cumulated
 
     @cached_property
+    def _mean_below(self) -> float:
+        """Mean of the scaled logit less the highest one."""
+        # Not a dot product: BLAS would start threads, which keep spinning.
+        return float((self._relative * np.maximum(self._below, _NOTHING)).sum()) / self._total
+
+    @cached_property
+    def _finite(self) -> bool:
+        """Whether no token is excluded."""
+        return math.isfinite(float(self._below.min()))
+
+    @cached_property
     def order(self) -> NDArray[np.int64]:
         """All ids by rank."""
         # Sorts int64 keys, several times as fast as a stable sort of floats: the logit's bits, mapped so that they rise
@@ -193,3 +206,14 @@ class Distribution:
             RankedToken(token_id, rank, logit, probability, logprob)
             for rank, (token_id, logit, probability, logprob) in zip(ranks, rows, strict=True)
         ]
+
+
+def several(rows: Tensor, temperature: float) -> Iterator[Distribution]:
+    """The distributions of (n, V) logits: for many, torch's threads are worth waking."""
+    for block in rows.split(_ABREAST):
+        if temperature == 0:
+            yield from (Distribution(row, temperature) for row in block)
+            continue
+        below = (block.double() - block.amax(1, keepdim=True)).div_(temperature)
+        for row, *exponents in zip(block, below.numpy(), below.exp().numpy(), strict=True):
+            yield Distribution(row, temperature, tuple(exponents))

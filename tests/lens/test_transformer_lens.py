@@ -48,7 +48,7 @@ def test_transformer_lens_finds_the_same(name: str, tmp_path: Path) -> None:
     bridge: Any = TransformerBridge.boot_transformers(str(tmp_path), hf_model=network, device="cpu")
     with torch.inference_mode():
         logits, cache = bridge.run_with_cache(torch.tensor([IDS]))
-        layers = cache.logit_lens(positions=-1).logits
+        layers = cache.logit_lens(positions=-1).readout.values
         stack, labels = cache.decompose_resid(mode="full", return_labels=True, pos_slice=-1)
         shares = cache.logit_attrs(stack, tokens=CONTRAST[0], incorrect_tokens=CONTRAST[1], pos_slice=-1)
     torch.testing.assert_close(rows[-1].softmax(0), logits[0, -1].softmax(0), atol=1e-4, rtol=0)
