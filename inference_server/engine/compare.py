@@ -12,14 +12,12 @@ from inference_server.compare_messages import (
     CompareQuery,
     Unmatched,
 )
-from inference_server.messages import Timings
+from inference_server.engine.top_k import UNTIMED
 from inference_server.sampling.distribution import Distribution
 from inference_server.sampling.divergence import Difference, Side
 from inference_server.sequence import Ids
 from inference_server.tokenizer.alignment import Vocabulary, align
 from inference_server.tokenizer.tokenizer import ModelTokenizer
-
-UNTIMED = Timings(0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
