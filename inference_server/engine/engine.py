@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from inference_server.compare_messages import CompareAnswer, ComparedQuestion, CompareQuery
+from inference_server.compare_messages import CompareAnswer, CompareQuery
 from inference_server.engine import gguf_folder
-from inference_server.engine.compare import Computed, compared
+from inference_server.engine.compare import Compared, compare
 from inference_server.engine.generate import Generation
 from inference_server.engine.grow import Growth
 from inference_server.engine.influence import influences
@@ -20,30 +20,14 @@ from inference_server.engine.one_ahead import one_ahead
 from inference_server.engine.prompts import Prompts
 from inference_server.engine.score import Score
 from inference_server.engine.top_k import TopK
-from inference_server.engine.validation import (
-    check_compare,
-    check_depth,
-    check_generate,
-    check_grow,
-    check_score,
-    check_top_k,
-    of_side,
-)
+from inference_server.engine.validation import check_compare, check_generate, check_grow, check_score, check_top_k
 from inference_server.generate_messages import GenerateEvent, GenerateQuery
 from inference_server.grow_messages import GrowEvent, GrowQuery
 from inference_server.host import memory, openmp
 from inference_server.influence_messages import InfluenceEvents, InfluenceQuery
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.layer_messages import Layer, LayersAnswer, LayersQuery
-from inference_server.messages import (
-    NOBODY,
-    Client,
-    ScoreAnswer,
-    ScoreQuery,
-    Timings,
-    TopKAnswer,
-    TopKQuery,
-)
+from inference_server.messages import NOBODY, Client, ScoreAnswer, ScoreQuery, Timings, TopKAnswer, TopKQuery
 from inference_server.models import adapter as adapters
 from inference_server.models.adapter import AdapterFiles, Files
 from inference_server.models.bases import Bases
@@ -177,30 +161,11 @@ class Engine:
     async def compare(
         self, query: CompareQuery, other: "Engine", deadline: float | None, client: Client = NOBODY
     ) -> CompareAnswer:
-        """As top_k, about two questions: `a` for this engine, `b` for another or the same, whose scheduler is the same.
-
-        Equal prompts of one model are computed once.
-        """
-        arrived = time.monotonic()
-        check_compare(query, (self.facts.vocab_size, other.facts.vocab_size), self._max_text_bytes)
+        """As top_k, about two questions: `a` for this engine, `b` for `other`, whose scheduler is the same."""
+        check_compare(query, (self.facts.vocab_size, other.facts.vocab_size), self._settings.max_text_bytes)
+        models = (self._compared(), other._compared())
         with self._scheduler.admit(client) as permit:
-            sides = list[tuple[Engine, ComparedQuestion, Sequence[Any]]]()
-            alike, tokenized_s = dict[tuple[Engine, Ids], Sequence[Any]](), 0.0
-            for name, engine, question in (("a", self, query.a), ("b", other, query.b)):
-                with of_side(name):
-                    ids, spent_s = await engine._encode(question, permit, deadline)
-                tokenized_s += spent_s
-                row = Sequence(
-                    ids, engine.executor, lambda _, rows: [rows[0]], permit, deadline, prefetch=engine._lookahead > 0
-                )
-                sides.append((engine, question, alike.setdefault((engine, ids), row)))
-            await self._scheduler.run(*alike.values())
-            a, b = (engine._computed(question, sequence) for engine, question, sequence in sides)
-            answer = await self._scheduler.aside(permit, deadline, compared, query, a, b)
-        return replace(
-            answer,
-            timings=_timings(arrived, tokenized_s, max(alike.values(), key=lambda row: row.queue_s + row.compute_s)),
-        )
+            return await compare(query, models, self._scheduler, permit, deadline)
 
     async def grow(
         self, query: GrowQuery, deadline: float | None, client: Client = NOBODY
@@ -212,7 +177,6 @@ class Engine:
         check_grow(query, self.facts.vocab_size, self._max_text_bytes)
         with self._scheduler.admit(client, stream=True) as permit:
             ids, tokenize_s = await self._encode(query, permit, deadline)
-            check_depth(query.depth, len(ids), self.facts.context_limit)
             growth = Growth(query, ids, self.facts, self._tokenizer, self._together)
             sequence = partial(self._sequence, permit, deadline, one_of_many=True)
             steps = one_ahead(growth.steps(sequence, self._scheduler.run, tokenize_s))
@@ -221,10 +185,8 @@ class Engine:
                     for event in events:
                         yield event
 
-    def _computed(self, question: ComparedQuestion, sequence: Sequence[Any]) -> Computed:
-        (logits,), name = sequence.outputs, self.executor.name
-        reused, limit = sequence.num_reused_tokens, self.facts.context_limit
-        return Computed(name, self._tokenizer, limit, question, sequence.token_ids, reused, logits)
+    def _compared(self) -> Compared:
+        return Compared(self._tokenizer, self.facts, self.executor, self._encode, self._lookahead > 0)
 
     def influence(self, query: InfluenceQuery, deadline: float | None, client: Client = NOBODY) -> InfluenceEvents:
         """What pushes a token, part by part of a prompt. Raises as top_k, also between events."""
