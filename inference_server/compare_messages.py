@@ -23,8 +23,8 @@ class ComparedQuestion:
 class CompareQuery:
     """Two questions, and how many tokens to list of each kind."""
 
-    a: ComparedQuestion
-    b: ComparedQuestion
+    a: ComparedQuestion = ComparedQuestion()
+    b: ComparedQuestion = ComparedQuestion()
     top_k: int = 10
     include_prompt_tokens: bool = False
 

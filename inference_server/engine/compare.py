@@ -1,7 +1,9 @@
 """Comparing two next-token distributions: which tokens are the same, and the answer made of both rows of logits."""
 
+import time
+from collections.abc import Awaitable, Callable
 from collections.abc import Sequence as Tokens
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from inference_server.compare_messages import (
@@ -12,28 +14,75 @@ from inference_server.compare_messages import (
     CompareQuery,
     Unmatched,
 )
-from inference_server.messages import Timings
+from inference_server.engine.top_k import UNTIMED
+from inference_server.engine.validation import of_side
+from inference_server.messages import ModelFacts, Timings
 from inference_server.sampling.distribution import Distribution
 from inference_server.sampling.divergence import Difference, Side
-from inference_server.sequence import Ids
+from inference_server.scheduler.scheduler import Scheduler
+from inference_server.sequence import Executor, Ids, Permit, Sequence
 from inference_server.tokenizer.alignment import Vocabulary, align
 from inference_server.tokenizer.tokenizer import ModelTokenizer
 
-UNTIMED = Timings(0.0, 0.0, 0.0, 0.0)
+Encode = Callable[[ComparedQuestion, Permit, float | None], Awaitable[tuple[Ids, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A model that answers for one side."""
+
+    tokenizer: ModelTokenizer
+    facts: ModelFacts
+    executor: Executor
+    encode: Encode
+    prefetch: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Computed:
     """One side's question, and what the model computed for it."""
 
-    model: str
-    tokenizer: ModelTokenizer
-    context_limit: int
+    model: Compared
     question: ComparedQuestion
-    ids: Ids
-    cached_tokens: int
-    logits: Any
-    """(V,) of the last position."""
+    row: Sequence[Any]
+
+    @property
+    def tokenizer(self) -> ModelTokenizer:
+        return self.model.tokenizer
+
+    @property
+    def ids(self) -> Ids:
+        return self.row.token_ids
+
+    @property
+    def logits(self) -> Any:
+        """(V,) after the last token."""
+        return self.row.outputs[0]
+
+
+async def compare(
+    query: CompareQuery,
+    models: tuple[Compared, Compared],
+    scheduler: Scheduler,
+    permit: Permit,
+    deadline: float | None,
+) -> CompareAnswer:
+    """The answer to a validated query. Equal prompts of one model are computed once."""
+    arrived = time.monotonic()
+    rows, sides, tokenize_s = dict[tuple[Executor, Ids], Sequence[Any]](), list[Computed](), 0.0
+    for name, model, question in zip("ab", models, (query.a, query.b), strict=True):
+        with of_side(name):
+            ids, spent_s = await model.encode(question, permit, deadline)
+        tokenize_s += spent_s
+        row: Sequence[Any] = Sequence(
+            ids, model.executor, lambda _, rows: [rows[0]], permit, deadline, prefetch=model.prefetch
+        )
+        sides.append(Computed(model, question, rows.setdefault((model.executor, ids), row)))
+    await scheduler.run(*rows.values())
+    answer = await scheduler.aside(permit, deadline, compared, query, *sides)
+    slowest = max(rows.values(), key=lambda row: row.queue_s + row.compute_s)
+    spent = (slowest.queue_s, tokenize_s, slowest.compute_s, time.monotonic() - arrived)
+    return replace(answer, timings=Timings(*(seconds * 1000 for seconds in spent)))
 
 
 def compared(query: CompareQuery, a: Computed, b: Computed) -> CompareAnswer:
@@ -80,10 +129,10 @@ def _side(side: Computed, units: Tokens[int], total: int) -> Side:
 
 def _described(side: Computed, found: Side, with_prompt_tokens: bool) -> ComparedSide:
     return ComparedSide(
-        model=side.model,
+        model=side.model.executor.name,
         token_count=len(side.ids),
-        cached_tokens=side.cached_tokens,
-        context_limit=side.context_limit,
+        cached_tokens=side.row.num_reused_tokens,
+        context_limit=side.model.facts.context_limit,
         kept_count=found.kept.count,
         kept_probability=found.kept.probability,
         entropy_bits=found.entropy_bits,

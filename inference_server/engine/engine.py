@@ -1,51 +1,33 @@
 """One model's requests: validate, encode, schedule, describe. Knows neither gRPC nor threads nor torch."""
 
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from collections.abc import Sequence as Tokens
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from inference_server.compare_messages import CompareAnswer, ComparedQuestion, CompareQuery
+from inference_server.compare_messages import CompareAnswer, CompareQuery
 from inference_server.engine import gguf_folder
-from inference_server.engine.compare import Computed, compared
+from inference_server.engine.compare import Compared, compare
 from inference_server.engine.generate import Generation
 from inference_server.engine.grow import Growth
 from inference_server.engine.influence import influences
 from inference_server.engine.layers import Layers, check_attention, check_layers, up_to
 from inference_server.engine.one_ahead import one_ahead
-from inference_server.engine.score import Score, candidate
-from inference_server.engine.validation import (
-    check_compare,
-    check_depth,
-    check_generate,
-    check_grow,
-    check_ids,
-    check_length,
-    check_score,
-    check_top_k,
-    of_side,
-)
-from inference_server.errors import InvalidField
+from inference_server.engine.prompts import Prompts
+from inference_server.engine.score import Score
+from inference_server.engine.top_k import TopK
+from inference_server.engine.validation import check_compare, check_generate, check_grow, check_score, check_top_k
 from inference_server.generate_messages import GenerateEvent, GenerateQuery
 from inference_server.grow_messages import GrowEvent, GrowQuery
 from inference_server.host import memory, openmp
 from inference_server.influence_messages import InfluenceEvents, InfluenceQuery
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.layer_messages import Layer, LayersAnswer, LayersQuery
-from inference_server.messages import (
-    NOBODY,
-    Candidate,
-    Client,
-    ScoreAnswer,
-    ScoreQuery,
-    Timings,
-    TopKAnswer,
-    TopKQuery,
-)
+from inference_server.messages import NOBODY, Client, ScoreAnswer, ScoreQuery, Timings, TopKAnswer, TopKQuery
 from inference_server.models import adapter as adapters
 from inference_server.models.adapter import AdapterFiles, Files
 from inference_server.models.bases import Bases
@@ -53,26 +35,13 @@ from inference_server.runtime import architecture
 from inference_server.runtime.executor import Executor
 from inference_server.runtime.model import Model
 from inference_server.runtime.network import Network
-from inference_server.sampling.distribution import Distribution, RankedToken
+from inference_server.sampling.distribution import Distribution
 from inference_server.scheduler.scheduler import Scheduler
 from inference_server.sequence import Ids, Permit, Sequence
 from inference_server.settings import Settings
 from inference_server.stats import ModelStats
 from inference_server.tokenizer import end_of_text
 from inference_server.tokenizer.tokenizer import ModelTokenizer
-
-LONG_TEXT = 2_000  # characters; longer texts are encoded beside the event loop
-UNTIMED = Timings(0.0, 0.0, 0.0, 0.0)
-
-
-class Question(Protocol):
-    """A query about a prompt; one of these is None."""
-
-    @property
-    def text(self) -> str | None: ...
-
-    @property
-    def token_ids(self) -> Tokens[int] | None: ...
 
 
 class Engine:
@@ -98,6 +67,7 @@ class Engine:
         self.executor = Executor(name, model, cache, step_tokens, settings.step_ms / 1000)
         self._tokenizer = tokenizer
         self._scheduler = scheduler
+        self._encode = Prompts(tokenizer, scheduler, self.facts).encode
         self._max_text_bytes = settings.max_text_bytes
         self._together = settings.batch_size
         self._settings = settings
@@ -119,7 +89,7 @@ class Engine:
         check_top_k(query, self.facts.vocab_size, self._settings.max_text_bytes)
         with self._scheduler.admit(client) as permit:
             ids, tokenize_s = await self._encode(query, permit, deadline)
-            describe = partial(self._describe, query)
+            describe = TopK(query, self.facts, self._tokenizer).describe
             sequence: Sequence[TopKAnswer] = Sequence(
                 ids, self.executor, describe, permit, deadline, prefetch=self._lookahead > 0
             )
@@ -182,37 +152,20 @@ class Engine:
                     for event in events:
                         yield event
 
-    def _sequence(self, permit: Permit, deadline: float | None, ids: Ids, describe: Any) -> Sequence[Any]:
+    def _sequence(
+        self, permit: Permit, deadline: float | None, ids: Ids, describe: Any, one_of_many: bool = False
+    ) -> Sequence[Any]:
         """One that nobody clicks on: nothing is prefetched after it."""
-        return Sequence(ids, self.executor, describe, permit, deadline, prefetch=False)
+        return Sequence(ids, self.executor, describe, permit, deadline, prefetch=False, one_of_many=one_of_many)
 
     async def compare(
         self, query: CompareQuery, other: "Engine", deadline: float | None, client: Client = NOBODY
     ) -> CompareAnswer:
-        """As top_k, about two questions: `a` for this engine, `b` for another or the same, whose scheduler is the same.
-
-        Equal prompts of one model are computed once.
-        """
-        arrived = time.monotonic()
-        check_compare(query, (self.facts.vocab_size, other.facts.vocab_size), self._max_text_bytes)
+        """As top_k, about two questions: `a` for this engine, `b` for `other`, whose scheduler is the same."""
+        check_compare(query, (self.facts.vocab_size, other.facts.vocab_size), self._settings.max_text_bytes)
+        models = (self._compared(), other._compared())
         with self._scheduler.admit(client) as permit:
-            sides = list[tuple[Engine, ComparedQuestion, Sequence[Any]]]()
-            alike, tokenized_s = dict[tuple[Engine, Ids], Sequence[Any]](), 0.0
-            for name, engine, question in (("a", self, query.a), ("b", other, query.b)):
-                with of_side(name):
-                    ids, spent_s = await engine._encode(question, permit, deadline)
-                tokenized_s += spent_s
-                row = Sequence(
-                    ids, engine.executor, lambda _, rows: [rows[0]], permit, deadline, prefetch=engine._lookahead > 0
-                )
-                sides.append((engine, question, alike.setdefault((engine, ids), row)))
-            await self._scheduler.run(*alike.values())
-            a, b = (engine._computed(question, sequence) for engine, question, sequence in sides)
-            answer = await self._scheduler.aside(permit, deadline, compared, query, a, b)
-        return replace(
-            answer,
-            timings=_timings(arrived, tokenized_s, max(alike.values(), key=lambda row: row.queue_s + row.compute_s)),
-        )
+            return await compare(query, models, self._scheduler, permit, deadline)
 
     async def grow(
         self, query: GrowQuery, deadline: float | None, client: Client = NOBODY
@@ -224,85 +177,24 @@ class Engine:
         check_grow(query, self.facts.vocab_size, self._max_text_bytes)
         with self._scheduler.admit(client, stream=True) as permit:
             ids, tokenize_s = await self._encode(query, permit, deadline)
-            check_depth(query.depth, len(ids), self.facts.context_limit)
             growth = Growth(query, ids, self.facts, self._tokenizer, self._together)
-
-            def sequence(ids: Ids, describe: Any) -> Sequence[Any]:
-                return Sequence(ids, self.executor, describe, permit, deadline, prefetch=False, one_of_many=True)
-
+            sequence = partial(self._sequence, permit, deadline, one_of_many=True)
             steps = one_ahead(growth.steps(sequence, self._scheduler.run, tokenize_s))
             async with aclosing(steps):
                 async for events in steps:
                     for event in events:
                         yield event
 
-    def _computed(self, question: ComparedQuestion, sequence: Sequence[Any]) -> Computed:
-        (logits,), name = sequence.outputs, self.executor.name
-        reused, limit = sequence.num_reused_tokens, self.facts.context_limit
-        return Computed(name, self._tokenizer, limit, question, sequence.token_ids, reused, logits)
+    def _compared(self) -> Compared:
+        return Compared(self._tokenizer, self.facts, self.executor, self._encode, self._lookahead > 0)
 
     def influence(self, query: InfluenceQuery, deadline: float | None, client: Client = NOBODY) -> InfluenceEvents:
         """What pushes a token, part by part of a prompt. Raises as top_k, also between events."""
         question = partial(influences, self._settings, self._tokenizer, self.executor, self._scheduler, self._encode)
         return question(query, deadline, client)
 
-    async def _encode(self, query: Question, permit: Permit, deadline: float | None) -> tuple[Ids, float]:
-        """A validated query's prompt as ids of this model, and the seconds spent on its text."""
-        started = time.monotonic()
-        field, length, encode = self._prompt(query)
-        ids = tuple(encode() if length <= LONG_TEXT else await self._scheduler.aside(permit, deadline, encode))
-        spent_s = time.monotonic() - started
-        if not ids:
-            if self._tokenizer.bos_id is None:
-                raise InvalidField(field, "the prompt is empty and this model has no BOS token")
-            ids = (self._tokenizer.bos_id,)
-        check_length(field, len(ids), self.facts.context_limit)
-        if field != "token_ids" and max(ids) >= self.facts.vocab_size:
-            raise InvalidField(field, self._tokenizer.beyond(ids, self.facts.vocab_size))
-        check_ids(field, ids, self.facts.vocab_size)
-        return ids, spent_s
-
-    def _prompt(self, query: Question) -> tuple[str, int, Callable[[], Tokens[int]]]:
-        """The field of the prompt, how many characters of text it holds, and how to get its ids."""
-        parts = query.parts if isinstance(query, TopKQuery) else None
-        if parts is not None:
-            length = sum(len(part) for part in parts if isinstance(part, str))
-            return "parts", length, partial(self._tokenizer.encode_parts, parts)
-        if query.text is not None:
-            return "text", len(query.text), partial(self._tokenizer.encode, query.text)
-        return "token_ids", 0, lambda: query.token_ids or ()
-
     def _likeliest(self, logits: Any) -> list[int]:
         return [token.token_id for token in Distribution(logits, 1.0).top(self._lookahead)]
-
-    def _describe(self, query: TopKQuery, sequence: Sequence[TopKAnswer], rows: Any) -> list[TopKAnswer]:
-        """On the worker thread: the answer to a query, once its prompt's last logits are there."""
-        ids = sequence.token_ids
-        distribution = Distribution(rows[0], query.temperature)
-        top = distribution.top(query.top_k)
-        kept = distribution.keep(query.top_p, query.min_p)
-        answer = TopKAnswer(
-            token_count=len(ids),
-            cached_tokens=sequence.num_reused_tokens,
-            context_limit=self.facts.context_limit,
-            candidates=self._candidates(top, ids),
-            watched=self._candidates(distribution.places(query.watch_token_ids), ids),
-            drawn=self._candidates(distribution.draw(query.draws, kept), ids),
-            kept_count=kept.count,
-            kept_probability=kept.probability,
-            other_probability=distribution.other_probability(top),
-            entropy_bits=distribution.entropy_bits,
-            vocab_size=self.facts.vocab_size,
-            lookahead_hit=sequence.prefetched,
-            timings=UNTIMED,
-            prompt_tokens=self._tokenizer.spell(ids) if query.include_prompt_tokens else (),
-            partition=distribution.partition() if query.include_partition else (),
-        )
-        return [answer]
-
-    def _candidates(self, ranked: Tokens[RankedToken], preceding: Ids) -> list[Candidate]:
-        token = self._tokenizer.following(preceding)
-        return [candidate(token(each.token_id), each) for each in ranked]
 
 
 def load(

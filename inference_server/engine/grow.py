@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import Any, Protocol
 
 from inference_server.engine.tree import Branch, Children, Tree
+from inference_server.engine.validation import check_depth
 from inference_server.errors import ComputeFailed, DeadlineExpired, Stopping
 from inference_server.grow_messages import (
     GrowEvent,
@@ -170,7 +171,8 @@ class Growth:
     def __init__(
         self, query: GrowQuery, prompt: Ids, facts: ModelFacts, tokenizer: ModelTokenizer, together: int
     ) -> None:
-        """As BestFirst, unless the query has a width."""
+        """As BestFirst, unless the query has a width. Raises InvalidField for a tree that does not fit the context."""
+        check_depth(query.depth, len(prompt), facts.context_limit)
         self._arrived = time.monotonic()
         self._prompt = prompt
         self._tokenizer = tokenizer

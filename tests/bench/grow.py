@@ -16,9 +16,9 @@ from bench import shape
 from bench.stack import Stack, percentile, running
 
 PROMPT = 128
-NODES = 96
+NODES = 64
 DEPTH = 8
-REPEATS = 3
+REPEATS = 2
 
 Paths = list[tuple[int, ...]]
 

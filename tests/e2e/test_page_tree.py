@@ -85,8 +85,9 @@ def test_a_click_takes_what_it_hits_and_a_drag_moves(page: Page) -> None:
     assert moved.startswith(TEXT)
     assert moved != TEXT
     page.get_by_role("button", name="Show all").click()
-    page.mouse.click(box["x"] + 60, middle)
-    expect(page.locator("#text")).to_have_value(TEXT)
+    page.mouse.click(box["x"] + 60, middle)  # the mark before all texts, where the tree begins
+    expect(page.locator("#text")).to_have_value("")
+    expect(item(page)).to_contain_text("<|endoftext|>, tried, the text ends here")
 
 
 def test_a_growth_is_stopped_and_removed(page: Page) -> None:

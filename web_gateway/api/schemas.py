@@ -68,6 +68,8 @@ def invalid(error: msgspec.ValidationError, body: bytes | bytearray, kind: type[
         return InvalidRequest(f"{inside}{name}: unknown field; known fields are {known}", steps[0] if steps else name)
     if missing := MISSING.fullmatch(fault):
         return InvalidRequest(f"{inside}{missing['name']}: required", steps[0] if steps else missing["name"])
+    if error.__cause__ is not None:  # raised by a struct about its fields together
+        return InvalidRequest(f"{path}: {fault}" if path else fault, steps[0] if steps else kind.__struct_fields__[0])
     if not path:
         return InvalidRequest(fault, kind.__struct_fields__[0])
     actual = "" if value is ... else f", not {described(value)}"

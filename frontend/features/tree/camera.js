@@ -7,6 +7,7 @@
 
 export const [LEAST, MOST] = [0.02, 3];
 const MARGIN = 24;
+const READABLE = 0.8;
 
 /** @param {Camera} camera @param {number} x @param {number} y of the pointer, in pixels @param {number} factor @returns {Camera} zoomed around it */
 export function zoom(camera, x, y, factor) {
@@ -23,6 +24,16 @@ export function pan(camera, dx, dy) {
 export function whole(tree, view) {
   const scale = Math.min(1, Math.max(LEAST, Math.min((view.width - 2 * MARGIN) / Math.max(1, tree.width), (view.height - 2 * MARGIN) / Math.max(1, tree.height))));
   return { x: -MARGIN / scale, y: (tree.height - view.height / scale) / 2, scale };
+}
+
+/**
+ * @param {Size} tree @param {Size} view @param {{x: number, y: number}} place
+ * @returns {Camera} with all of the tree in view where its words stay readable, else with what follows that place
+ */
+export function readable(tree, view, place) {
+  const all = whole(tree, view);
+  if (all.scale >= READABLE) return all;
+  return { x: place.x - view.width / 5 / READABLE, y: place.y - view.height / 2 / READABLE, scale: READABLE };
 }
 
 /** @param {Camera} camera @param {{x: number, y: number, width: number}} place @param {number} height @param {Size} view @returns {Camera} moved as little as puts the place in view */

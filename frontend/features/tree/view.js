@@ -19,6 +19,7 @@ import { paint } from "./paint.js";
 import { follow } from "./pointer.js";
 
 const STEP = 1.25;
+const LOOKS = ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)"];
 const COLOURS = /** @type {const} */ (["ink", "quiet", "accent", "grown", "surface"]);
 
 /** @param {HTMLElement} root @param {Page} page @returns {(state: State) => void} */
@@ -40,6 +41,7 @@ export function mount(root, { act, read, consider }) {
   const view = { width: 0, height: 0 };
   const middle = (/** @type {number} */ factor) => () => move(cameras.zoom(camera, view.width / 2, view.height / 2, factor));
   const [larger, smaller, all] = [button(TREE.larger, middle(STEP)), button(TREE.smaller, middle(1 / STEP)), button(TREE.whole, fit)];
+  for (const each of [larger, smaller]) each.className = "tree-zoom";
   const said = build("p", { class: "tree-said", role: "status" });
   const canvas = build("canvas", { "aria-hidden": "true" });
   const item = build("div", { role: "treeitem", id: "tree-item", class: "tree-item" });
@@ -65,7 +67,7 @@ export function mount(root, { act, read, consider }) {
   let laid = [];
   /** @type {{own: number | null, grown: Place["grown"]} | null} */
   let chosen = null;
-  let moved = false; // by the user: the camera no longer follows
+  let follows = settle; // how the camera goes with changes of the tree; once the user has moved it, it stays
   let frame = 0;
 
   const grower = createGrower({ read, act });
@@ -74,10 +76,9 @@ export function mount(root, { act, read, consider }) {
     view.width = contentRect.width;
     view.height = contentRect.height;
     [canvas.width, canvas.height] = [view.width * devicePixelRatio, view.height * devicePixelRatio];
-    if (!moved) fit();
-    redraw();
+    follows();
   }).observe(stage);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  for (const look of LOOKS) matchMedia(look).addEventListener("change", redraw);
   follow(stage, { pan: (dx, dy) => move(cameras.pan(camera, dx, dy)), zoom: (x, y, factor) => move(cameras.zoom(camera, x, y, factor)), press });
   stage.addEventListener("focus", redraw);
   stage.addEventListener("blur", redraw);
@@ -134,14 +135,20 @@ export function mount(root, { act, read, consider }) {
 
   /** @param {Camera} next */
   function move(next) {
-    moved = true;
+    follows = redraw;
     camera = next;
     redraw();
   }
 
   function fit() {
-    moved = false;
+    follows = fit;
     if (view.width) camera = cameras.whole(extent(drawn), view);
+    redraw();
+  }
+
+  function settle() {
+    const place = drawn[at()];
+    if (view.width && place) camera = cameras.readable(extent(drawn), view, place);
     redraw();
   }
 
@@ -173,7 +180,7 @@ export function mount(root, { act, read, consider }) {
     const growing = grown.running !== null;
     begin.disabled = growing || state.draft !== null || state.current === null || state.lost !== null;
     stop.hidden = !growing;
-    clear.disabled = !grown.growths.size;
+    clear.hidden = !grown.growths.size;
     setText(said, state.current === null ? TREE.empty : models.told(state) || (growing ? TREE.growing : ""));
     said.toggleAttribute("data-failed", grown.trouble !== null);
     const end = ending(state);
@@ -181,6 +188,6 @@ export function mount(root, { act, read, consider }) {
     laid = [tree, grown.growths, end, model];
     drawn = places(state);
     describe();
-    afterwards(() => (moved ? redraw() : fit()));
+    afterwards(follows);
   };
 }

@@ -129,6 +129,10 @@ test("zooming keeps what is under the pointer, and has limits", () => {
   const all = cameras.whole({ width: 4000, height: 300 }, view);
   assert.ok(all.scale * 4000 <= 400 && all.x < 0);
   assert.equal(cameras.whole({ width: 10, height: 10 }, view).scale, 1);
+  assert.deepEqual(cameras.readable({ width: 100, height: 90 }, view, { x: 5, y: 5 }), cameras.whole({ width: 100, height: 90 }, view));
+  const large = cameras.readable({ width: 9000, height: 9000 }, view, { x: 500, y: 800 });
+  assert.equal((800 - large.y) * large.scale, 150);
+  assert.ok(large.scale > 0.5 && (500 - large.x) * large.scale < 200);
   const shown = cameras.reveal(camera, { x: 1000, y: 900, width: 50 }, HEIGHT, view);
   assert.ok(shown.x <= 1000 && shown.x + 400 >= 1050 && shown.y + 300 >= 920);
   assert.deepEqual(cameras.reveal(shown, { x: 1000, y: 900, width: 50 }, HEIGHT, view), shown);
