@@ -24,7 +24,7 @@ def test_defaults_need_no_environment(settings: type[msgspec.Struct]) -> None:
         ("NEXTTOKEN_GRPC_PORT", "70000", "NEXTTOKEN_GRPC_PORT='70000': Expected int <= 65535"),
         ("NEXTTOKEN_GRPC_PORT", "-1", "NEXTTOKEN_GRPC_PORT='-1': Expected int >= 0"),
         ("NEXTTOKEN_GRPC_PORT", "http", "NEXTTOKEN_GRPC_PORT='http': Expected int, got str"),
-        ("NEXTTOKEN_DEVICE", "gpu", "NEXTTOKEN_DEVICE='gpu': Expected one of 'auto', 'cpu', 'cuda', 'mps'"),
+        ("NEXTTOKEN_DEVICE", "gpu", "NEXTTOKEN_DEVICE='gpu': Expected one of 'auto', 'cpu', 'cuda', 'cuda:all', 'mps'"),
         ("NEXTTOKEN_READY_WHEN", "soon", "NEXTTOKEN_READY_WHEN='soon': Expected one of 'any', 'default'"),
         ("NEXTTOKEN_GRACE_S", "nan", "NEXTTOKEN_GRACE_S='nan': Expected float >= 0.0"),
     ],
