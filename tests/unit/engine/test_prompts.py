@@ -15,7 +15,7 @@ from inference_server.scheduler.scheduler import Scheduler
 from inference_server.sequence import Ids
 from inference_server.tokenizer.tokenizer import ModelTokenizer
 
-LIMIT = 1100
+LIMIT = 3000
 
 
 @pytest.fixture(scope="module")
