@@ -52,6 +52,9 @@ function composeAnew(units, edited, front) {
   if (fronted && units.every((unit) => unit.typed)) return { parts: [edited], runs: [{ text: edited, start: 0, end: undefined }], lost: [] };
   if (old === text) return { parts: [idsOf(units)], runs: [], lost: [] };
   const [from, to] = changed(old, text, new Set(units.flatMap(({ start, end }) => [start, end])));
+  const stays = units.some(({ start, end }) => start < end && (end <= from || start >= to));
+  // A letter that both texts happen to end in does not make them one.
+  if (to > from && !stays && 2 * (from + old.length - to) < old.length) return replaced(units, edited, fronted ? front.length : 0);
   const [touched, after] = places(units, from, to, old.length);
   const lost = units.slice(touched, after).flatMap(({ start, end, tokens }) => (start === end ? tokens : []));
   const first = units.slice(0, touched).findLastIndex(({ typed, text: words }) => !typed || !words) + 1;
@@ -66,6 +69,17 @@ function composeAnew(units, edited, front) {
   const parts = some.filter((part, at) => part.length || (at === 0 && !nothing));
   const run = { text: written, start: begins ? 0 : before.length, end: -behind.length || undefined };
   return { parts: parts.length ? parts : [""], runs: [...(nothing ? [] : [run]), ...runsOf(rest)], lost };
+}
+
+/**
+ * Hardly anything of the text is left: the new one is tokenized alone, without what belonged to the old one.
+ * @param {readonly Unit[]} units @param {string} edited @param {number} front  how many tokens the tokenizer adds by itself
+ * @returns {Composed}
+ */
+function replaced(units, edited, front) {
+  const lost = units.flatMap(({ start, end, tokens, typed }) => (start === end && !typed ? tokens : []));
+  const added = front && units[0].start === units[0].end && !units[0].typed ? front : 0;
+  return { parts: [edited], runs: [{ text: edited, start: 0, end: undefined }], lost: lost.slice(added) };
 }
 
 /**

@@ -34,7 +34,8 @@ def ended(page: Page) -> None:
         route.fulfill(json=answer)
 
     page.route("**/api/next-token", draw)
-    page.locator("#chart").press("r")
+    rows(page).first.focus()
+    page.keyboard.press("r")
     expect(chips(page).last).to_have_text(END)
     settled(page)
     page.unroute("**/api/next-token")

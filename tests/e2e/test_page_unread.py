@@ -7,6 +7,7 @@ from pages import OpenPage, Stack, rows, settled, shoot, write
 from playwright.sync_api import Page, expect
 
 
+@pytest.mark.noted("the server responded with")
 def test_a_text_too_long_has_no_tokens_of_the_former(page: Page) -> None:
     write(page, "Tom and his dog")
     chips = page.locator("#prompt .token:not(.onward)")

@@ -50,6 +50,17 @@ test("only a special token inside a replaced text is lost, and it is named", () 
   assert.deepEqual(composed([HELLO, END, WORLD, AND, ROLE], "Hey and").lost.map(({ id }) => id), [END]);
 });
 
+test("a text that is replaced as a whole is a new one: nothing of the old one stays, and it is named", () => {
+  for (const text of ["Another", ""]) {
+    const { parts, lost, runs } = composed([BOS, HELLO, WORLD, END], text, [BOS]);
+    assert.deepEqual([parts, lost.map(({ id }) => id)], [[text], [END]]);
+    assert.deepEqual(runs, [{ text, start: 0, end: undefined }]);
+  }
+  assert.deepEqual(composed([ROLE, HELLO, END], "Who").lost.map(({ id }) => id), [ROLE, END], "though both end in o");
+  assert.deepEqual(composed([ROLE, HELLO, END], "Hallo").parts, [[ROLE], "Hallo", [END]], "mended, not replaced");
+  assert.deepEqual(composed([ROLE, END], "Another").parts, [[ROLE, END], "Another"], "nothing was replaced");
+});
+
 test("the tokens in front are left to the tokenizer where they are its own", () => {
   assert.deepEqual(composed([BOS, HELLO, WORLD], "Hey world", [BOS]).parts, ["Hey", [WORLD]]);
   assert.deepEqual(composed([BOS, HELLO, WORLD], "Hey world", []).parts, [[BOS], "Hey", [WORLD]]);
@@ -65,7 +76,7 @@ test("a character in several tokens is kept or written anew as a whole", () => {
   assert.deepEqual(compose(...split, "Hello¢ and", []).parts, [[HELLO], "¢", [AND]]);
   const half = tree.extendAll(all, root, [token(HELLO), first, second]);
   assert.deepEqual(compose(...half, "Hello you", []).parts, [[HELLO, 20, 21], " you"]);
-  assert.deepEqual(compose(...half, "", []).lost, []);
+  assert.deepEqual(compose(...half, "", []).lost.map(({ id }) => id), [20, 21]);
 });
 
 test("line breaks that an editor normalizes are no edit", () => {
@@ -177,7 +188,7 @@ test("the page names the special tokens that an edit removed, until the next ste
   const [all, end] = picked([HELLO, WORLD, END, AND, ROLE]);
   const state = { ...begun(), tree: all, current: end, draft: null };
   assert.equal(noteWords(states.edit(state, "Hello world and so on")), "");
-  const cut = states.edit(state, "Hey");
+  const cut = states.edit(state, "Hello wand");
   assert.equal(noteWords(cut), "“\u2068<|end|>\u2069” was removed with the text around it. Undo brings it back.");
   assert.match(noteWords(states.rest(read(cut))), /^“\u2068<\|end\|>\u2069” was removed/);
   assert.equal(noteWords(states.undo(cut)), "");
