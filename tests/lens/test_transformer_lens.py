@@ -3,6 +3,7 @@
 Needs the extra `lens`: `make lens`.
 """
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from models import architectures
 from transformer_lens.model_bridge import TransformerBridge
 
 from inference_server.kvcache.logits_cache import LogitsCache
+from inference_server.models import bundled
 from inference_server.runtime.executor import Executor
 from inference_server.runtime.model import Model
 from inference_server.scheduler.worker import step
@@ -41,6 +43,8 @@ def ours(folder: Path, ids: Sequence[int]) -> tuple[Trace, torch.Tensor]:
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
 def test_transformer_lens_finds_the_same(name: str, tmp_path: Path) -> None:
     architectures.build(name, VOCABULARY, tmp_path)
+    for file in bundled.FOLDER.glob("tokenizer*.json"):  # TransformerLens wants one, and uses none here
+        shutil.copy(file, tmp_path)
     trace, rows = ours(tmp_path, IDS)
     network = transformers.AutoModelForCausalLM.from_pretrained(
         tmp_path, dtype="float32", attn_implementation="eager"
