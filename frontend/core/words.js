@@ -22,10 +22,7 @@ export const COMMON = {
   byItself: (/** @type {string} */ message) => `${message} The page will try again by itself.`,
 };
 
-export const FRAME = {
-  loading: "Loading…",
-  broken: "This part of the page didn’t load.",
-};
+export const FRAME = { loading: "Loading…", broken: "This part of the page didn’t load." };
 
 export const CHART = {
   next: "What might come next",
