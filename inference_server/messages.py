@@ -9,8 +9,6 @@ MAX_TEMPERATURE = 100.0
 MAX_WATCHED = 32
 MAX_DRAWS = 1000
 MAX_ALTERNATIVES = 100
-
-TOKEN, TEXT = "token", "text"  # what the name of a special token in a text is: that token, or plain characters
 MAX_PARTS = 100
 
 

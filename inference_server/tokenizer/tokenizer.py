@@ -67,54 +67,27 @@ class ModelTokenizer:
         name = str(self._backend.name(special))[:80]
         return f"contains {name}, a special token that this model doesn't support; remove it"
 
-    def encode(self, text: str, literal: bool = False) -> list[int]:
+    def encode(self, text: str) -> list[int]:
         """A text's ids, with the special tokens in front but none at the end, where the next token belongs.
 
         Names of special tokens in the text, such as <|endoftext|>, become those tokens, which is the tokenizers
-        library's default, unless they are `literal`. Raises InvalidField for unpaired surrogates.
+        library's default. Raises InvalidField for unpaired surrogates.
         """
         try:
             text.encode()
         except UnicodeEncodeError as error:
             raise InvalidField("text", f"character {error.start} is an unpaired surrogate") from error
-        return self.prefix + self.encode_bare(text, literal)
+        return self.prefix + self._backend.encode(text)
 
-    def encode_bare(self, text: str, literal: bool = False, after: bool = False) -> list[int]:
-        """The ids of valid text with nothing in front; `after`: of text that begins no prompt."""
-        backend = self._backend
-        if after:
-            return backend.encode_literal_after(text) if literal else backend.encode_after(text)
-        return backend.encode_literal(text) if literal else backend.encode(text)
-
-    def encode_parts(self, parts: Sequence[str | Sequence[int]], literal: bool = False) -> list[int]:
+    def encode_parts(self, parts: Sequence[str | Sequence[int]]) -> list[int]:
         """The ids of text and ids in turn. Nothing, not even a space, goes in front of text that begins no prompt."""
         ids: list[int] = []
         for at, part in enumerate(parts):
             if isinstance(part, str):
-                ids += self.encode_bare(part, literal, after=True) if at else self.encode(part, literal)
+                ids += self._backend.encode_after(part) if at else self.encode(part)
             else:
                 ids += part
         return ids
-
-    def is_special(self, token_id: int) -> bool:
-        """Whether a token is special; also true for unused ids."""
-        return self._inside(token_id).is_special
-
-    def locate(self, token_ids: Sequence[int], text: str) -> list[int]:
-        """The character at which each of a text's tokens begins, or which it is a part of.
-
-        Exact for tokenizers that keep their text; where one changes it, each special token is found again.
-        """
-        data = text.encode()
-        characters = [at for at, character in enumerate(text) for _ in character.encode()] + [len(text)]
-        starts, at = [], 0
-        for token in self.spell(token_ids):
-            if token.is_special and (found := data.find(token.bytes, at)) >= 0:
-                at = found
-            starts.append(characters[min(at, len(data))])
-            spelled = token.bytes if data.startswith(token.bytes, at) else token.bytes.lstrip()
-            at += len(spelled)
-        return starts
 
     def spell(self, token_ids: Sequence[int]) -> list[Token]:
         """The tokens of a text; the bytes of those that are not special, joined, are the text."""

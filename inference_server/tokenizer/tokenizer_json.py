@@ -15,13 +15,11 @@ from typing import Any
 from tokenizers import Tokenizer, models
 
 from inference_server.errors import LoadFailed
-from inference_server.tokenizer import continuation, literal, special_tokens, token_bytes
+from inference_server.tokenizer import continuation, special_tokens, token_bytes
 from inference_server.tokenizer.special_tokens import SpecialTokens, first_line
 from inference_server.tokenizer.token_bytes import ByteDecoder
 
 FILE = "tokenizer.json"
-
-Encode = Callable[[str], list[int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +30,6 @@ class TokenizerBackend:
     """Text to ids, without special tokens around it."""
     encode_after: Callable[[str], list[int]]
     """As encode, for text after other tokens: without the space that some tokenizers put in front of every text."""
-    encode_literal: Callable[[str], list[int]]
-    """As encode, but the names of special tokens are plain characters."""
-    encode_literal_after: Callable[[str], list[int]]
-    """As encode_after, but the names of special tokens are plain characters."""
     name: Callable[[int], str | None]
     """A token's name; None for unused ids."""
     decoder: ByteDecoder
@@ -64,13 +58,12 @@ def read(folder: Path) -> TokenizerBackend:
 
 
 def of_backend(
-    backend: Tokenizer, given: SpecialTokens, encoding: Callable[[Tokenizer], Encode] | None = None
+    backend: Tokenizer, given: SpecialTokens, encode: Callable[[str], list[int]] | None = None
 ) -> TokenizerBackend:
     """Wraps a tokenizer of the tokenizers library, with truncation, padding and dropout turned off.
 
-    `encoding` makes what replaces a tokenizer's own encoding. Raises UnknownDecoder.
+    `encode` replaces its own encoding. Raises UnknownDecoder.
     """
-    encoding = encoding or encoder
     backend.no_truncation()
     backend.no_padding()
     if isinstance(backend.model, models.BPE):
@@ -85,10 +78,8 @@ def of_backend(
     if not prefix and given.begins and bos_id is not None:
         prefix = (bos_id,)
     return TokenizerBackend(
-        encode=encoding(backend),
+        encode=encode or encoder(backend),
         encode_after=encoder(continuation.of(backend)),
-        encode_literal=encoding(literal.of(backend)),
-        encode_literal_after=encoder(literal.of(continuation.of(backend))),
         name=backend.id_to_token,
         decoder=token_bytes.of_decoder(decoder_of(backend)),
         size=1 + max(known, default=-1),
@@ -101,7 +92,7 @@ def of_backend(
     )
 
 
-def encoder(backend: Tokenizer) -> Encode:
+def encoder(backend: Tokenizer) -> Callable[[str], list[int]]:
     """Text to ids, without special tokens.
 
     Uses a batch of one because `encode` holds the GIL: a text of a million bytes would block every thread for seconds.
