@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from inference_server.engine.score import candidate
 from inference_server.engine.stop_texts import StopTexts
+from inference_server.engine.top_k import candidate
 from inference_server.errors import InvalidField
 from inference_server.generate_messages import (
     FinishReason,

@@ -15,7 +15,7 @@ from typing import Any
 from inference_server.engine import ranks
 from inference_server.engine.computing import Computing
 from inference_server.engine.influence_checks import check_influence
-from inference_server.engine.score import candidate
+from inference_server.engine.top_k import candidate
 from inference_server.engine.units import units
 from inference_server.errors import InvalidField
 from inference_server.influence_messages import (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from inference_server.engine.score import candidate
+from inference_server.engine.top_k import candidate
 from inference_server.engine.validation import check_count, check_ids, check_prompt, check_temperature, check_watched
 from inference_server.errors import InvalidField
 from inference_server.layer_messages import (

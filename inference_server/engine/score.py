@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
+from inference_server.engine.top_k import candidate
 from inference_server.messages import Candidate, ScoreAnswer, ScoredToken, Timings, Token
-from inference_server.sampling.distribution import Distribution, RankedToken
+from inference_server.sampling.distribution import Distribution
 from inference_server.sequence import Ids, Sequence
 from inference_server.tokenizer.tokenizer import ModelTokenizer
 
@@ -65,11 +66,6 @@ class Score:
                 alternatives = [candidate(token(each.token_id), each) for each in distribution.top(self._alternatives)]
             scored.append(ScoredToken(candidate(self._tokens[at], own), distribution.entropy_bits, alternatives))
         return scored
-
-
-def candidate(token: Token, ranked: RankedToken) -> Candidate:
-    """A token and its place in a distribution."""
-    return Candidate(token, ranked.rank, ranked.logit, ranked.probability, ranked.logprob)
 
 
 def _perplexity(total_logprob: float, count: int) -> float:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence as Tokens
 from typing import Any
 
-from inference_server.engine.score import candidate
-from inference_server.messages import Candidate, ModelFacts, Timings, TopKAnswer, TopKQuery
+from inference_server.messages import Candidate, ModelFacts, Timings, Token, TopKAnswer, TopKQuery
 from inference_server.sampling.distribution import Distribution, RankedToken
 from inference_server.sequence import Ids, Sequence
 from inference_server.tokenizer.tokenizer import ModelTokenizer
@@ -48,3 +47,8 @@ class TopK:
     def _candidates(self, ranked: Tokens[RankedToken], preceding: Ids) -> list[Candidate]:
         token = self._tokenizer.following(preceding)
         return [candidate(token(each.token_id), each) for each in ranked]
+
+
+def candidate(token: Token, ranked: RankedToken) -> Candidate:
+    """A token and its place in a distribution."""
+    return Candidate(token, ranked.rank, ranked.logit, ranked.probability, ranked.logprob)

@@ -14,11 +14,8 @@ class PrefillChunk:
         self._least = min(LEAST, most)
         self._aim_s = AIM * step_s
         self._tokens = float(min(FIRST, most))
-
-    @property
-    def tokens(self) -> int:
+        self.tokens = int(self._tokens)
         """The most tokens of the next chunk."""
-        return int(self._tokens)
 
     def took(self, tokens: int, seconds: float) -> None:
         """A chunk of so many tokens took so long. Chunks far from full are ignored.
@@ -30,3 +27,4 @@ class PrefillChunk:
             change = self._aim_s / max(seconds, 1e-9)
             stride = max(0.5, change) if change < 1 else min(1.5, change**0.5)
             self._tokens = max(self._least, min(self._most, tokens * stride))
+            self.tokens = int(self._tokens)

@@ -35,12 +35,9 @@ class WholePass:
         self._device = device
         self._selects_rows = selects_rows
         self._context = context
-        self._options = {"use_cache": False} if "use_cache" in inspect.signature(network.forward).parameters else {}
-
-    @property
-    def max_rows(self) -> int:
+        self.max_rows = max(1, LOGITS_BYTES // (4 * vocab_size))
         """The most rows of logits to have in memory at a time."""
-        return max(1, LOGITS_BYTES // (4 * self._vocab_size))
+        self._options = {"use_cache": False} if "use_cache" in inspect.signature(network.forward).parameters else {}
 
     @torch.inference_mode()
     def last_logits(self, token_ids: Sequence[int]) -> Tensor:

@@ -24,8 +24,9 @@ from web_gateway.errors import ANSWERS
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 
 
-def example(language: str) -> str:
-    (code,) = re.findall(rf"```{language}\n(.*?)```", API, re.DOTALL)
+def example(language: str, path: str = "") -> str:
+    """The one example in a language, about a path if there are several."""
+    (code,) = [code for code in re.findall(rf"```{language}\n(.*?)```", API, re.DOTALL) if path in code]
     return str(code)
 
 
@@ -63,7 +64,7 @@ def test_the_secured_example_gets_in(tmp_path: Path) -> None:
 
 def test_the_curl_example_answers(target: str) -> None:
     with run_gateway(target) as url:
-        code = example("bash").replace("localhost:5005", url.removeprefix("http://"))
+        code = example("bash", "/api/next-token").replace("localhost:5005", url.removeprefix("http://"))
         done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert '"model":"bundled"' in done.stdout
     assert '"tokens":[' in done.stdout
@@ -71,7 +72,7 @@ def test_the_curl_example_answers(target: str) -> None:
 
 def test_the_layers_example_answers(target: str) -> None:
     with run_gateway(target) as url:
-        code = example("sh").replace("localhost:5005", url.removeprefix("http://"))
+        code = example("bash", "/api/layers").replace("localhost:5005", url.removeprefix("http://"))
         done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert '"commitment":{' in done.stdout
     assert '"attention":[[[' in done.stdout
@@ -79,15 +80,25 @@ def test_the_layers_example_answers(target: str) -> None:
 
 def test_the_examples_of_trees_and_comparisons_answer(target: str) -> None:
     with run_gateway(target) as url:
-        for language, words in (("shell", '"finish_reason":"max_nodes"'), ("curl", '"js_bits":')):
-            code = example(language).replace("localhost:5005", url.removeprefix("http://"))
+        for path, words in (("/api/grow", '"finish_reason":"max_nodes"'), ("/api/compare", '"js_bits":')):
+            code = example("bash", path).replace("localhost:5005", url.removeprefix("http://"))
             done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60, check=True)
             assert words in done.stdout
 
 
+def test_the_generate_example_streams(target: str) -> None:
+    with run_gateway(target) as url:
+        code = example("bash", "/api/generate").replace("localhost:5005", url.removeprefix("http://"))
+        done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    names = re.findall("^event: (.*)$", done.stdout, re.MULTILINE)
+    assert names[0] == "start"
+    assert names.count("finish") == 2
+    assert set(names) == {"start", "token", "finish"}
+
+
 def test_the_influence_example_streams(target: str) -> None:
     with run_gateway(target) as url:
-        code = example("shell").replace("localhost:5005", url.removeprefix("http://"))
+        code = example("bash", "/api/influence").replace("localhost:5005", url.removeprefix("http://"))
         done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60, check=True)
     names = re.findall("^event: (.*)$", done.stdout, re.MULTILINE)
     assert (names[0], set(names[1:-1]), names[-1]) == ("start", {"change"}, "done")

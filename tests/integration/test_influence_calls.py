@@ -118,12 +118,13 @@ async def test_a_deadline_ends_the_stream(real: Any) -> None:
 async def test_clicks_go_between(real: Any) -> None:
     """A click beside it is answered long before the influence is done."""
     call = real.stub.Influence(asked(text=LONG, method=pb.INFLUENCE_METHOD_TAKE_OUT))
-    assert (await call.read()).WhichOneof("event") == "start"
+    events = aiter(call)
+    assert (await anext(events)).WhichOneof("event") == "start"
     began = time.monotonic()
     for number in range(3):
         await real.stub.TopK(pb.TopKRequest(token_ids=pb.TokenIds(ids=[9, 8, number])), timeout=PATIENCE_S)
     clicks_s = time.monotonic() - began
-    async for _ in call:
+    async for _ in events:
         pass
     assert time.monotonic() - began > 2 * clicks_s
 

@@ -143,8 +143,8 @@ def cell(tmp_path_factory: pytest.TempPathFactory, scheduler: Scheduler) -> Call
             source, network = FORMS[architecture](words.size + shape.padding, folder)
         else:
             architectures.build(architecture, words.size + shape.padding, folder)
+            shape.finish(folder)
             network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
-        shape.finish(folder)
         loaded = engine.load(
             f"{architecture} {kind}", source, scheduler, LogitsCache(CACHE_BYTES), CACHE_BYTES, Settings(device="cpu")
         )

@@ -163,8 +163,10 @@ class FakeEngine:
             so_far = query.resume or [GeneratedSoFar(index) for index in range(query.n)]
             texts = {each.index: list(each.token_ids) for each in so_far}
             given = 0
-            for _ in range(max(query.max_tokens - len(text) for text in texts.values())):
+            for _ in range(max(query.max_tokens - len(text) for text in texts.values())):  # resumed ones may differ
                 for index, text in texts.items():
+                    if len(text) == query.max_tokens:
+                        continue
                     await self._break(given)
                     given += 1
                     following = ((text or ids)[-1] + 1) % VOCAB_SIZE

@@ -49,6 +49,12 @@ PROMPTS = {
     compare_messages.ComparedQuestion: ("text", "token_ids"),
 }
 """The fields of which a request has exactly one."""
+EVENT = {
+    "type": "object",
+    "description": "Of one event.",
+    "properties": {"event": {"type": "string"}, "data": {"type": "string", "contentMediaType": "application/json"}},
+    "required": ["event", "data"],
+}
 SUMMARY = {
     400: "The body can't be read, or `field` is missing or out of range.",
     404: "Unknown model.",
@@ -188,7 +194,7 @@ def streams(summary: str, kinds: Mapping[str, type[msgspec.Struct]]) -> dict[str
         "error after the first event is an `error` event with a Problem and ends the stream. Comments keep it open. A "
         "client that leaves cancels the work; one that reads slowly slows it down.",
         "text/event-stream",
-        {"type": "string"},
+        EVENT,
     )
     schemas = {name: reference(kind) for name, kind in kinds.items()} | {"error": reference(messages.Problem)}
     operation["responses"]["200"]["content"]["text/event-stream"]["x-events"] = schemas
@@ -202,7 +208,7 @@ def events() -> dict[str, Any]:
         "The models now and on every change, as server-sent events. `event: models` carries a ModelList; `event: "
         "unreachable` a Problem while the inference server is unreachable. Comments keep the connection open.",
         "text/event-stream",
-        {"type": "string"},
+        EVENT,
     )
 
 
