@@ -4,6 +4,7 @@ and loaded as the server loads it, caches included."""
 import asyncio
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from servers import PATIENCE_S
 from tokenizers import Tokenizer
 from torch import Tensor
 from workers import FakeExecutor, settled
@@ -70,10 +72,15 @@ class Cell:
         executor = self.engine.executor
         executor.cache = LogitsCache(CACHE_BYTES)
         if isinstance(executor.backend, PagedBackend):
-            for table in executor.backend.prefetcher.clear():
-                executor.backend.runner.close(table)
-            executor.backend.runner.tree.clear()
-            assert executor.backend.runner.pool.used == 0
+            until = time.monotonic() + PATIENCE_S
+            while True:  # the worker may be prefetching for the answer before
+                for table in executor.backend.prefetcher.clear():
+                    executor.backend.runner.close(table)
+                executor.backend.runner.tree.clear()
+                if executor.backend.runner.pool.used == 0:
+                    break
+                assert time.monotonic() < until, executor.backend.runner.pool.used
+                time.sleep(0.02)
         if (cache := executor.model.hf_cache) is not None:
             for key in [*cache._entries]:
                 cache._drop(key)
