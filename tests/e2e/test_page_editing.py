@@ -55,7 +55,7 @@ def test_typing_on_after_the_end_keeps_it(page: Page) -> None:
     assert chips(page).all_inner_texts()[: len(names)] == names
     assert len(chips(page).all()) > len(names)
     expect(page.locator(".prompt-note")).to_be_hidden()
-    question = asked(page, lambda: ids.press_sequentially("on"))
+    question = asked(page, lambda: page.keyboard.insert_text("on"))
     assert question["parts"][1] == " and soon"
     shoot(page, "edited-after-the-end")
 
