@@ -130,4 +130,4 @@ def test_a_screen_reader_hears_the_outcome_of_a_step_and_what_is_wrong(page: Pag
     page.locator(".pin-remove").press("Enter")
     expect(page.get_by_role("status").filter(has_text="Undo")).to_be_visible()
     page.locator("#temperature-number").fill("101")
-    expect(page.get_by_role("status").filter(has_text="is a number from 0 to 100")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="must be a number from 0 to 100")).to_be_visible()

@@ -66,10 +66,10 @@ def test_the_others_are_those_that_the_filters_keep(page: Page) -> None:
     page.locator(".more-open").click()
     page.locator("#top-p-number").fill("0.95")
     settled(page)
-    kept = int(re.search(r"\d+", page.locator(".kept").inner_text())[0])  # type: ignore[index]
+    kept = int(re.search(r"[\d,]+", page.locator(".kept").inner_text())[0].replace(",", ""))  # type: ignore[index]
     name = page.locator(".others-name")
     assert kept > 4
-    expect(name).to_have_text(f"{kept - 3} others kept")
+    expect(name).to_have_text(f"{kept - 3:,} others kept")
     assert percents(page)[-1] > 0
     shoot(page, "others-kept-1440")
     page.locator("#top-p-number").fill("1")
