@@ -80,7 +80,7 @@ def test_a_row_that_is_no_token_says_so_to_eye_and_ear(page: Page) -> None:
 
 
 def test_it_is_appended_by_no_click_no_key_and_no_focus(page: Page) -> None:
-    refused = f"Nothing was appended: id {padded.NONE} is no token."
+    refused = f"Nothing was appended: the model has a row for id {padded.NONE}, but its tokenizer has no token for it."
     box = rows(page).first.bounding_box()
     assert box
 
