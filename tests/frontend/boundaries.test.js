@@ -83,8 +83,7 @@ const PACKAGES = new Map([
   ["net", ["core"]],
   ["ui", ["core"]],
   ["features", ["core", "net", "ui"]],
-  ["registry.js", ["core", "features"]],
-  ["main.js", ["core", "net", "ui", "features", "registry.js"]],
+  ["main.js", ["core", "net", "ui", "features"]],
 ]);
 /** The one type that leads back: what main offers to views. */
 const VERBS = "main.js Verbs";
