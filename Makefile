@@ -25,7 +25,7 @@ test: $(VENV)/.dev  ## unit, integration and model tests, and the page's pure co
 	$(BIN)/node --test 'tests/frontend/**/*.test.js'
 
 attack: $(VENV)/.dev  ## attacks on the running services that take longer than those in make test
-	$(BIN)/pytest tests/attack -m slow_attack $(SIDE_BY_SIDE)
+	$(BIN)/pytest tests/attack -m slow_attack --numprocesses $(WORKERS)
 
 fuzz: $(VENV)/.dev  ## coverage-guided fuzzing, five minutes per target: make fuzz SECONDS=30 TARGET=http
 	PYTHON=$(PYTHON) tools/install $(VENV) fuzz
