@@ -15,7 +15,6 @@ HANDSHAKE_MS = 10_000
 
 MAX_CONNECTIONS = 512  # well below the usual limit of 1,024 open files
 MIN_STREAMS = 128  # per connection; a client queues the calls beyond it itself
-MAX_CLOSING_STREAMS = 512  # per connection, ended but not yet cleaned up
 MAX_PENDING = 32_768  # about 10 kB each
 
 
@@ -42,13 +41,13 @@ def pending_calls(queue_limit: int) -> list[tuple[str, int]]:
     By default gRPC randomly drops calls with a bare CANCELLED once 1,000 are pending, or after 30 s. These limits are
     more than a few connections can fill, so the event loop gets every call and can reject it with a reason. Few streams
     per connection keep one from filling the event loop with calls, which it takes in order. Streams that were reset but
-    not yet cleaned up have a limit of their own, which bounds rapid-reset floods: counted with the others, as gRPC does
-    by default, they would get an honest client's next calls reset.
+    not yet cleaned up, about 25 kB each, have a limit of their own, which bounds rapid-reset floods: counted with the
+    others, as gRPC does by default, they would get an honest client's next calls reset.
     """
     return [
         ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
         ("grpc.max_concurrent_streams", max_streams(queue_limit)),
-        ("grpc.http2.max_deallocating_streams", MAX_CLOSING_STREAMS),
+        ("grpc.http2.max_deallocating_streams", 2 * max_streams(queue_limit)),
         ("grpc.server.max_pending_requests", MAX_PENDING),
         ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
