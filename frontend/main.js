@@ -1,6 +1,7 @@
 /** Wires state, views, requests and storage together. */
 import { setDisplay } from "./core/display.js";
 import { setDice } from "./core/draws.js";
+import * as frame from "./core/frame.js";
 import { leave, look } from "./core/lookback.js";
 import { retry, think } from "./core/outcomes.js";
 import { hidden } from "./core/questions.js";
@@ -16,15 +17,13 @@ import { mountDice } from "./features/dice/view.js";
 import { mountDisplay } from "./features/display/view.js";
 import { start } from "./features/examples/model.js";
 import { mountExamples } from "./features/examples/view.js";
-import { mountExplain } from "./features/explain/view.js";
+import { mountFrame } from "./features/frame/view.js";
 import { mountKeys } from "./features/keys/view.js";
-import * as likely from "./features/likely/model.js";
-import { mountLikely } from "./features/likely/view.js";
 import { mountLookback } from "./features/lookback/view.js";
 import * as models from "./features/models/model.js";
 import { mountModels } from "./features/models/view.js";
 import * as paths from "./features/paths/model.js";
-import { mountPaths } from "./features/paths/view.js";
+import * as linkedPins from "./features/pins/linked.js";
 import * as pins from "./features/pins/model.js";
 import { mountPins } from "./features/pins/view.js";
 import * as presentation from "./features/presentation/model.js";
@@ -33,15 +32,16 @@ import { mountPrompt } from "./features/prompt/view.js";
 import * as scores from "./features/scores/model.js";
 import { mountScores } from "./features/scores/view.js";
 import * as link from "./features/share/link.js";
-import { mountShare } from "./features/share/view.js";
+import { mountLinkNote } from "./features/share/note.js";
+import { mountStage } from "./features/stage/view.js";
 import { mountStatus } from "./features/status/view.js";
-import { mountSteps } from "./features/steps/view.js";
 import { load, save } from "./features/storage/model.js";
 import { createShelf } from "./features/storage/shelf.js";
 import * as tour from "./features/tour/model.js";
 import { mountTour } from "./features/tour/view.js";
 import { loadModel, nextToken, scores as askScores, watchModels } from "./net/api.js";
 import { createAsker } from "./net/asker.js";
+import { PANELS, SURFACES, TABS, VIEWS } from "./registry.js";
 import { settle } from "./ui/dom.js";
 
 /**
@@ -51,12 +51,11 @@ import { settle } from "./ui/dom.js";
  */
 
 const SAVE_MS = 300;
-const LIKELY_MS = 200;
 const SCORE_MS = 250;
 
 const shelf = createShelf(() => sessionStorage, () => localStorage);
 let state = load(shelf);
-let frame = 0;
+let drawing = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let saving;
 
@@ -71,19 +70,23 @@ const scorer = createAsker({
   retry: scores.retryScores,
   delay: (now) => (now.shading.curious ? 0 : SCORE_MS),
 });
-const prober = createAsker({
+const pinner = createAsker({
   read: () => state,
   act,
   ask: nextToken,
-  wanted: likely.nextProbe,
-  receive: likely.tell,
-  fail: likely.failProbe,
-  retry: (now) => likely.failProbe(now, null),
-  delay: (_, { text }) => (text === null ? 0 : LIKELY_MS),
+  wanted: linkedPins.wantedPin,
+  receive: linkedPins.receivePin,
+  fail: linkedPins.failPin,
+  retry: linkedPins.retryPins,
+  delay: () => 0,
 });
 const player = createPlayer({ read: () => state, act });
 const actions = verbs();
+/** @type {(() => void)[]} */
+const considering = [];
+const page = { verbs: actions, act, read: () => state, consider: (/** @type {() => void} */ consider) => void considering.push(consider) };
 const views = [
+  mountFrame(document, { views: VIEWS, surfaces: SURFACES, tabs: TABS, panels: PANELS }, page),
   mountPrompt(element("prompt"), actions),
   mountScores(element("shade"), /** @type {HTMLSelectElement} */ (element("shade-choice")), actions),
   mountDetail(element("detail"), element("tokens"), actions),
@@ -91,17 +94,14 @@ const views = [
   mountLookback(element("chart"), actions),
   mountDisplay(element("display"), actions),
   mountPins(element("pins"), actions),
-  mountControls(element("controls"), actions),
+  mountControls(document, actions),
   mountDice(element("actions"), element("dice"), actions),
-  mountPaths(element("paths"), actions),
-  mountLikely(element("likely"), actions),
-  mountSteps(element("steps"), actions),
-  mountShare(element("share-panel")),
+  mountLinkNote(element("link-note")),
   mountModels(element("models"), actions),
   mountStatus(element("status"), actions),
   mountExamples(element("examples"), actions),
   mountPresentation(document, actions),
-  mountExplain(element("explain"), document),
+  mountStage(element("room-line"), actions),
   mountTour(element("tour"), element("tour-offer"), actions),
   mountKeys(document, actions),
   mountAnnouncer(element("announcer")),
@@ -114,16 +114,17 @@ function act(transition) {
   const deeper = next.answers === state.answers ? next : pins.deepen(next);
   state = next.tree === state.tree ? deeper : paths.trim(deeper);
   asker.consider();
-  prober.consider();
   scorer.consider();
+  pinner.consider();
   player.consider();
-  frame ||= requestAnimationFrame(draw);
+  for (const consider of considering) consider();
+  drawing ||= requestAnimationFrame(draw);
   clearTimeout(saving);
   saving = setTimeout(keep, SAVE_MS);
 }
 
 function draw() {
-  frame = 0;
+  drawing = 0;
   for (const update of views) update(state);
   settle();
 }
@@ -156,13 +157,17 @@ function verbs() {
     redo: () => act(states.redo),
     set: (/** @type {Partial<settings.Settings>} */ changes, dragging = false) => act((now) => settings.set(now, changes, dragging)),
     release: () => act(settings.release),
-    unfold: (/** @type {states.Panel} */ panel, /** @type {boolean} */ open) => act((now) => states.unfold(now, panel, open)),
+    openTab: (/** @type {string} */ tab, /** @type {string | null} */ aim = null) => act((now) => frame.openTab(now, tab, aim)),
+    setInspector: (/** @type {boolean} */ open) => act((now) => frame.setInspector(now, open)),
+    chooseView: (/** @type {string} */ view) => act((now) => frame.chooseView(now, view)),
+    chooseSurface: (/** @type {string} */ surface) => act((now) => frame.chooseSurface(now, surface)),
+    focusBar: (/** @type {number} */ id) => act((now) => frame.focusBar(now, id)),
+    fit: (/** @type {boolean} */ wide) => act((now) => frame.fit(now, wide)),
     show: (/** @type {Partial<import("./core/display.js").Display>} */ changes) => act((now) => setDisplay(now, changes)),
     pin: () => act(pins.pin),
     unpin: (/** @type {string} */ name) => act((now) => pins.unpin(now, name)),
     repin: () => act(pins.repin),
     versus: (/** @type {string} */ name) => act((now) => pins.versus(now, name)),
-    askLikely: (/** @type {string} */ typed) => act((now) => likely.ask(now, typed)),
     // While bars are hidden, the first press reveals them.
     mostLikely: () => act((now) => (hidden(now) ? presentation.reveal(now) : play.mostLikely(now))),
     play: (/** @type {states.Play["kind"]} */ kind) => act((now) => play.begin(kind === "write" ? now : presentation.reveal(now), kind, newSeed())),
@@ -176,6 +181,7 @@ function verbs() {
     setKeys: (/** @type {boolean} */ on) => act((now) => presentation.setKeys(now, on)),
     beginTour: () => act(tour.begin),
     walk: (/** @type {number} */ by) => act((now) => tour.walk(now, by)),
+    freshTour: () => act(tour.refresh),
     endTour: () => act(tour.end),
     choose: (/** @type {string} */ name) => act((now) => models.choose(now, name)),
     load: (/** @type {string} */ name) =>

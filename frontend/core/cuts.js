@@ -27,6 +27,7 @@
  * @property {number} otherShare
  */
 import { redraw } from "./distribution.js";
+import { CHART } from "./words.js";
 
 const ROUNDING = 1e-12;
 const VISIBLE = 5e-4;
@@ -75,7 +76,19 @@ export function moved(row, cutting) {
 
 /** @param {CutDrawing} drawing @returns {string} the legend for the pale bars; empty if there are none */
 export function paleWords({ rows, cutting }) {
-  return !rows.some((row) => moved(row, cutting)) ? "" : cutting ? "before the cut" : "before temperature";
+  return !rows.some((row) => moved(row, cutting)) ? "" : cutting ? CHART.unfiltered : CHART.untempered;
+}
+
+/** @param {CutDrawing} drawing @returns {number | null} how many tokens without a bar the filters keep; null if unknown or no filter is on */
+export function othersKept({ rows, cutting, kept }) {
+  return cutting && kept.known ? Math.max(0, kept.count - rows.filter(({ fell }) => !fell).length) : null;
+}
+
+/** @param {CutDrawing} drawing @returns {string} such as "49,142 others", or "2 others kept" where filters are on */
+export function othersWords(drawing) {
+  const kept = othersKept(drawing);
+  const number = kept || drawing.otherCount;
+  return CHART.others(number, Boolean(kept));
 }
 
 /** @param {CutDrawing} drawing @param {Settings} settings @returns {number} the probability below which min-p removes tokens; 0 if off */

@@ -3,7 +3,12 @@
 const THIN = "\u202f";
 const LONGEST_NAME = 80; // characters
 const SMALLEST = -690; // log of the smallest probability that is not denormal
-const COUNTS = new Intl.NumberFormat("en-US");
+const LOCALE = "en-US";
+const COUNTS = new Intl.NumberFormat(LOCALE);
+const EXACT = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 3 });
+const PLURALS = new Intl.PluralRules(LOCALE);
+/** @type {Partial<Record<Intl.LDMLPluralRule, string>>} */
+const TOKENS = { one: "token", other: "tokens" };
 const EXPONENTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /**
@@ -67,6 +72,16 @@ export function count(value) {
   return COUNTS.format(Math.round(value));
 }
 
+/** @param {number} value @returns {string} such as 0.001 or 1,000: a limit, or what was set */
+export function plain(value) {
+  return EXACT.format(value);
+}
+
+/** @param {number} number @returns {string} such as "1 token", "5,000 tokens" */
+export function tokens(number) {
+  return `${plain(number)} ${TOKENS[PLURALS.select(number)] ?? TOKENS.other}`;
+}
+
 /** @param {number} bits @returns {string} "0.00 bits" only if exactly 0 */
 export function bits(bits) {
   if (bits > 1e-9 && bits < 0.005) return "<0.01 bits";
@@ -75,7 +90,7 @@ export function bits(bits) {
 
 /** @param {number} entropy in bits @param {boolean} cutting whether filters, which it ignores, are on @returns {string} */
 export function openness(entropy, cutting) {
-  return `${bits(entropy)}${cutting ? " before the cut" : ""}: ${sureness(entropy)}`;
+  return `${bits(entropy)}${cutting ? " before top-p/min-p" : ""}: ${sureness(entropy)}`;
 }
 
 /**
@@ -86,9 +101,7 @@ export function sureness(entropy) {
   const choices = 2 ** entropy;
   if (choices < 1.05) return "certain";
   if (choices < 1.5) return "nearly certain";
-  const about = `about ${choices < 100 ? Math.max(2, Math.round(choices)) : count(Number(choices.toPrecision(2)))}`;
-  const mood = choices < 3.5 ? "confident" : choices < 12 ? "torn" : choices < 80 ? "unsure" : "wide open";
-  return `${mood}, ${about} equally likely choices`;
+  return `about ${choices < 100 ? Math.max(2, Math.round(choices)) : count(Number(choices.toPrecision(2)))} equally likely choices`;
 }
 
 /** @param {number} done @param {number} total in bytes @returns {string} such as "312 of 724 MB" */
@@ -124,6 +137,8 @@ export function beside(message, field) {
 /** @param {string} name of a model: a Hub id, a folder or `bundled` @returns {string} the short name */
 export function shortName(name) {
   if (name === "bundled") return "Demo model";
+  const [base, adapter] = name.split(/\s+\+\s+/);
+  if (adapter) return `${shortName(base)} + ${shortName(adapter)}`;
   return (name.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1) || name).slice(0, LONGEST_NAME).toWellFormed();
 }
 
@@ -131,5 +146,6 @@ export function shortName(name) {
 export function deviceName(device) {
   if (device === "cpu") return "CPU";
   if (device === "mps") return "Apple GPU";
+  if (device === "cuda:all") return "all GPUs";
   return device.startsWith("cuda") ? `GPU${device.replace("cuda", "").replace(/^:0$/, "").replace(":", " ")}` : device;
 }

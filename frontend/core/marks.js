@@ -40,6 +40,71 @@ const NAMES = new Map([
   [0xfeff, "byte order mark"],
 ]);
 
+/** What screen readers pass over, or say differently from one another. */
+const PUNCTUATION = new Map([
+  [",", "comma"],
+  [".", "period"],
+  [";", "semicolon"],
+  [":", "colon"],
+  ["!", "exclamation mark"],
+  ["?", "question mark"],
+  ["…", "ellipsis"],
+  ["'", "apostrophe"],
+  ["’", "apostrophe"],
+  ["‘", "opening single quote"],
+  ['"', "quote"],
+  ["“", "opening quote"],
+  ["”", "closing quote"],
+  ["«", "opening guillemet"],
+  ["»", "closing guillemet"],
+  ["(", "opening parenthesis"],
+  [")", "closing parenthesis"],
+  ["[", "opening bracket"],
+  ["]", "closing bracket"],
+  ["{", "opening brace"],
+  ["}", "closing brace"],
+  ["<", "less-than sign"],
+  [">", "greater-than sign"],
+  ["-", "hyphen"],
+  ["–", "en dash"],
+  ["—", "em dash"],
+  ["_", "underscore"],
+  ["/", "slash"],
+  ["\\", "backslash"],
+  ["|", "vertical bar"],
+  ["*", "asterisk"],
+  ["#", "number sign"],
+  ["&", "ampersand"],
+  ["@", "at sign"],
+  ["%", "percent sign"],
+  ["+", "plus sign"],
+  ["=", "equals sign"],
+  ["~", "tilde"],
+  ["^", "caret"],
+  ["`", "backtick"],
+  ["$", "dollar sign"],
+  ["·", "middle dot"],
+  ["•", "bullet"],
+  ["、", "ideographic comma"],
+  ["。", "ideographic full stop"],
+]);
+const NAMED = /(.)\1*/gsu;
+
+/** @param {string} text without invisible characters @returns {string} with its punctuation named, except inside a word or number */
+function aloud(text) {
+  /** @type {string[]} */
+  const said = [];
+  let at = 0;
+  for (const { 0: run, 1: sign, index } of text.matchAll(NAMED)) {
+    const name = PUNCTUATION.get(sign);
+    const inside = run === sign && /[\p{L}\p{N}]$/u.test(text.slice(0, index)) && /^[\p{L}\p{N}]/u.test(text.slice(index + run.length));
+    if (!name || inside) continue;
+    said.push(text.slice(at, index), run === sign ? name : `${run.length} ${name}s`);
+    at = index + run.length;
+  }
+  return [...said, text.slice(at)].filter(Boolean).join(" ");
+}
+
 /** @param {string} text @returns {Piece[]} the text with invisible characters marked */
 export function marks(text) {
   const drawn = text.length > LONGEST_DRAWN ? text.slice(0, LONGEST_DRAWN).toWellFormed() : text;
@@ -47,7 +112,7 @@ export function marks(text) {
   const found = drawn
     .split(SPLIT)
     .filter(Boolean)
-    .map((part) => mark(part) ?? { kind: "text", text: part, glyph: "", spoken: part });
+    .map((part) => mark(part) ?? { kind: "text", text: part, glyph: "", spoken: aloud(part) });
   if (drawn !== text) {
     const left = text.length - LONGEST_DRAWN;
     found.push({ kind: "mark", text: "", glyph: `… +${left}`, spoken: `and ${left} more characters` });

@@ -17,12 +17,12 @@ export function receive(state, question, answer) {
   if (question.whole) {
     [grown, current] = tree.rootFor(grown, question.model);
     [grown, current] = tree.extendAll(grown, current, answer.promptTokens);
-    if (question.text !== null) grown = tree.change(grown, current, { typed: question.text });
-    grown = tree.goneTo(grown, current);
+    grown = tree.goneTo(tree.mark(grown, current, question.runs), current);
     const before = state.current;
     if (before !== null && before !== current) {
       if (session === "typed") {
         const places = [...past, ...state.future].filter((each) => typeof each === "number");
+        if (state.base !== null) places.push(state.base);
         grown = tree.prune(grown, before, new Set([current, .../** @type {number[]} */ (places)]), true);
       } else past = [...past, before].slice(-MOST_PAST);
     }
@@ -38,7 +38,7 @@ export function receive(state, question, answer) {
     answers.delete(oldest);
   }
   const future = question.whole ? [] : state.future;
-  const linked = question.whole && question.text === null ? null : state.linked;
+  const linked = question.whole && question.runs.length === 0 ? null : state.linked;
   return { ...state, tree: grown, current, past, future, session, draft: null, linked, answers, drawn: key, trouble: null, thinking: null };
 }
 

@@ -9,7 +9,9 @@
  * @property {string} key  equal for equal questions
  * @property {string} model
  * @property {string | null} text  the typed text, or
- * @property {number[] | null} tokenIds  the tokens so far
+ * @property {number[] | null} tokenIds  the tokens so far, or
+ * @property {import("./editing.js").Part[] | null} parts  both in turn, after an edit
+ * @property {readonly import("./tree.js").Run[]} runs  which tokens of the answer come from typed text
  * @property {import("./settings.js").Settings} settings
  * @property {readonly number[]} draws  random numbers, each of which samples one token
  * @property {readonly number[]} watch  ids to report whatever their rank
@@ -22,8 +24,10 @@
 import { cut } from "./cuts.js";
 import { redraw } from "./distribution.js";
 import { draws } from "./draws.js";
+import { compose } from "./editing.js";
+import { showing } from "./frame.js";
 import { chosen, watched } from "./lookback.js";
-import { answerKey } from "./state.js";
+import { answerKey, textHere } from "./state.js";
 import * as tree from "./tree.js";
 
 export const BREADTH = 200; // candidates to request when filters or comparisons are in use, so cutoffs fall among them
@@ -35,12 +39,22 @@ export const BREADTH = 200; // candidates to request when filters or comparisons
  */
 export function wanted(state, even = false) {
   const { model } = state;
-  const settings = state.open.more || state.pins.length ? { ...state.settings, topK: Math.max(breadth(state), state.settings.topK) } : state.settings;
+  const settings = showing(state, "settings") || state.pins.length ? { ...state.settings, topK: Math.max(breadth(state), state.settings.topK) } : state.settings;
   if (model === null || state.dragging) return null;
   /** @type {Question} */
-  const question = { key: "", model, text: state.draft, tokenIds: null, settings, draws: draws(state), watch: [], whole: true };
+  const question = { key: "", model, text: state.draft, tokenIds: null, settings, parts: null, runs: [], draws: draws(state), watch: [], whole: true };
   if (state.draft !== null && state.linked?.model === model) {
     Object.assign(question, { text: null, tokenIds: state.linked.ids });
+  } else if (state.draft !== null) {
+    const { parts, runs } = edited(state) ?? { parts: [state.draft], runs: [{ text: state.draft, start: 0, end: undefined }] };
+    const [first] = parts;
+    const alone = parts.length === 1;
+    Object.assign(question, {
+      text: alone && typeof first === "string" ? first : null,
+      tokenIds: alone && typeof first !== "string" ? first : null,
+      parts: alone ? null : parts,
+      runs,
+    });
   } else if (state.draft === null) {
     if (state.current === null) return null;
     question.whole = false;
@@ -49,10 +63,18 @@ export function wanted(state, even = false) {
     if (answer && answers(answer, question)) return null;
     question.tokenIds = tree.tokenIds(state.tree, state.current);
   }
-  question.key = JSON.stringify([model, question.text, question.tokenIds, settings, question.draws, question.watch]);
+  question.key = JSON.stringify([model, question.text, question.tokenIds, question.parts, settings, question.draws, question.watch]);
   if (even) return question;
   const ready = state.models?.find((each) => each.name === model)?.state === "ready";
   return ready && state.lost === null && state.trouble?.key !== question.key ? question : null;
+}
+
+/** @param {State} state @returns {import("./editing.js").Composed | null} the text as made from the one it was edited from; null if it is a new one */
+export function edited(state) {
+  const { tree: all, base, model, models, draft } = state;
+  if (base === null || !all.nodes.has(base) || tree.node(all, base).model !== model) return null;
+  const front = models?.find((each) => each.name === model)?.facts?.prefixTokenIds ?? [];
+  return compose(all, base, draft ?? textHere(state), front);
 }
 
 /** @param {State} state @returns {number} at most the vocabulary size */
@@ -67,9 +89,9 @@ export function answerHere(state) {
   return state.answers.get(answerKey(model, tree.tokenIds(state.tree, state.current))) ?? null;
 }
 
-/** @param {Pick<State, "room" | "draft" | "current">} state @returns {boolean} the next token is hidden for guessing */
-export function hidden({ room, draft, current }) {
-  return room.guessing && (draft !== null || room.seen !== current);
+/** @param {Pick<State, "room" | "draft" | "current" | "play">} state @returns {boolean} the next token is hidden for guessing, unless the model generates */
+export function hidden({ room, draft, current, play }) {
+  return room.guessing && play?.kind !== "write" && (draft !== null || room.seen !== current);
 }
 
 /** @param {State} state @returns {Scene | null} what the chart shows; null before the first answer and while hidden */
@@ -88,6 +110,12 @@ export function scene(state) {
   const nearest = temperature < answer.temperature ? Math.min(answer.temperature, 1 / (answer.partition.at(-1)?.b ?? 0)) : answer.temperature;
   const held = redraw(answer, nearest, topK);
   return held && { drawing: cut(answer, held, nearest, state.settings), stale: true };
+}
+
+/** @param {State} state @returns {import("./cuts.js").CutRow | null} the bar in focus, which the inspector follows: the first one unless another was chosen */
+export function rowInFocus(state) {
+  const rows = scene(state)?.drawing.rows ?? [];
+  return rows.find(({ candidate }) => candidate.token.id === state.frame.bar) ?? rows[0] ?? null;
 }
 
 /** @param {Answer} answer @param {Pick<Question, "settings" | "draws" | "watch">} question @returns {boolean} the answer is exactly for these settings */

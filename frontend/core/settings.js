@@ -26,6 +26,7 @@ export const LIMITS = {
   minP: { least: 0, most: 1 },
 };
 export const SETTINGS = /** @type {(keyof Settings)[]} */ (Object.keys(LIMITS));
+export const MOST_TYPED = 200; // characters to look up
 export const DICE_LIMITS = { seed: { least: 0, most: 2 ** 32 - 1 }, pace: { least: 0.5, most: 20 } };
 
 /** @param {keyof Settings} name @param {unknown} value @returns {boolean} whether it is in range */

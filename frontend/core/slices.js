@@ -18,8 +18,6 @@
  * @property {"roll" | "write" | "tally"} kind  roll: one token; write: one after another; tally: many at one position, none appended
  * @property {number} wrote  tokens generated so far
  *
- * @typedef {"more" | "steps" | "paths" | "likely"} Panel
- *
  * @typedef {"queued" | "downloading" | "loading" | "ready" | "failed"} ModelState
  *
  * @typedef {object} Facts
@@ -30,6 +28,8 @@
  * @property {number} contextLimit
  * @property {readonly number[]} endOfTextIds  the tokens that end a text
  * @property {readonly number[]} prefixTokenIds  special tokens that the tokenizer adds in front of every text
+ * @property {string} format  how the checkpoint holds its weights, such as FP8; empty: plainly
+ * @property {string} note  what else there is to know of how it was loaded
  *
  * @typedef {object} Model
  * @property {string} name
@@ -63,6 +63,8 @@
  * @property {string} name  "A", "B" or "C"
  * @property {string} key  of the answer it came from
  * @property {string} text  the end of its text, with invisible characters marked
+ * @property {string} prompt  its text
+ * @property {string | null} trouble  why its numbers could not be had, if it came with a link
  * @property {Settings} settings
  * @typedef {Spread & PinPart} Pin
  *
@@ -72,6 +74,59 @@
  * @property {Candidate} candidate
  * @property {number} temperature  as requested
  * @property {Answer["partition"]} partition
+ *
+ * @typedef {object} OtherText  the second column's own text
+ * @property {string} text
+ * @property {number | null} at  the node at which the first column stood; null: not known yet. What is picked after it is added here too
+ * @property {{model: string, ids: readonly number[]} | null} read  how a model tokenized it
+ *
+ * @typedef {object} Comparison  the second column of the view Compare
+ * @property {string | null} model  null: the first column's
+ * @property {number | null} temperature  null: the first column's
+ * @property {OtherText | null} prompt  null: the first column's
+ * @property {Compared | null} answer  the newest
+ * @property {Trouble | null} trouble
+ *
+ * @typedef {object} ComparedPlace  of a token in one of two distributions, cut as the settings say
+ * @property {number} id
+ * @property {number} rank
+ * @property {number} probability
+ *
+ * @typedef {object} ComparedRow
+ * @property {Token} token
+ * @property {ComparedPlace | null} a  null: this column's model has no such token
+ * @property {ComparedPlace | null} b
+ *
+ * @typedef {object} Compared  how two distributions differ
+ * @property {string} key  of the question
+ * @property {readonly ComparedRow[]} rows  the top of both
+ * @property {ComparedRow | null} gained  the one that gained most from A to B
+ * @property {ComparedRow | null} lost
+ * @property {{ab: number, ba: number}} kl  in bits, possibly infinite
+ * @property {number} js  in bits
+ * @property {number} moved  total variation distance
+ * @property {readonly number[]} overlap  of the first n of both, from n = 1
+ * @property {{a: number, b: number}} unmatched  probability of tokens that the other model doesn't have
+ * @property {boolean} byBytes  the tokenizers differ
+ * @property {{a: readonly number[], b: readonly number[]}} ids  both prompts' tokens
+ *
+ * @typedef {object} GrownNode  a continuation that the server found
+ * @property {number} id  from 1
+ * @property {number} parent  0: the node that the growth began at
+ * @property {Token} token
+ * @property {number} rank
+ * @property {number} logprob  after its parent, at temperature 1
+ * @property {number} pathLogprob
+ * @property {boolean} end  it ends the text
+ *
+ * @typedef {object} Growth
+ * @property {readonly GrownNode[]} nodes  parents first
+ * @property {{covered: number, open: number, pruned: number} | null} mass  how all probability is divided
+ *
+ * @typedef {object} Grown  of the view Tree; does not outlive a reload
+ * @property {ReadonlyMap<number, Growth>} growths  by the node they began at, oldest first
+ * @property {{at: number, depth: number, most: number} | null} running
+ * @property {string | null} trouble  why the last one ended
  *
  * @typedef {object} Removed  a deleted branch that can be restored
  * @property {readonly Node[]} nodes  parents first
@@ -91,6 +146,7 @@
  * @property {number | null} at  index of the stop; null if the tour is not running
  * @property {boolean} offered  the invitation was shown; never again once accepted or declined
  * @property {{current: number | null, temperature: number} | null} mark  the state when the stop was reached
+ * @property {import("./initial.js").UndoStep | null} own  the reader's text, if the tour was given a fresh one
  *
  * @typedef {object} Room  presenting to an audience
  * @property {boolean} presenting  only text and chart, in large type
@@ -103,11 +159,17 @@
 /** @type {Shading} */
 export const FIRST_SHADING = { by: "none", curious: false, trouble: null };
 
+/** @type {Comparison} */
+export const FIRST_COMPARISON = { model: null, temperature: null, prompt: null, answer: null, trouble: null };
+
+/** @type {Grown} */
+export const FIRST_GROWN = { growths: new Map(), running: null, trouble: null };
+
 /** @type {Room} */
 export const FIRST_ROOM = {
   presenting: false,
   guessing: false,
   seen: null,
-  tour: { at: null, offered: true, mark: null },
+  tour: { at: null, offered: true, mark: null, own: null },
   keys: true,
 };

@@ -151,6 +151,17 @@ export function spoken(token) {
     .join(" ");
 }
 
+/** @param {Token} token @returns {Piece[]} its bytes, one by one */
+export function bytePieces({ bytes }) {
+  return Array.from(bytes, byte);
+}
+
+/** @param {number} value @returns {Piece} */
+function byte(value) {
+  const glyph = hex(Uint8Array.of(value));
+  return { kind: "byte", text: "", glyph, spoken: `byte ${glyph}` };
+}
+
 /** @param {Token} token @returns {Piece[]} */
 function label(token) {
   const name = noToken(token) ? `no token, id ${token.id}` : (decode(token.bytes) ?? hex(token.bytes));
@@ -161,11 +172,7 @@ function label(token) {
 function pieces(bytes) {
   const whole = decode(bytes);
   if (whole !== null) return marks(whole);
-  return runs(bytes).flatMap((run) => {
-    if (typeof run === "string") return marks(run);
-    const glyph = hex(Uint8Array.of(run));
-    return { kind: /** @type {const} */ ("byte"), text: "", glyph, spoken: `byte ${glyph}` };
-  });
+  return runs(bytes).flatMap((run) => (typeof run === "string" ? marks(run) : byte(run)));
 }
 
 /** @param {Uint8Array} bytes @returns {(string | number)[]} runs of text, and each byte outside of them */

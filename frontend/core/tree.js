@@ -11,7 +11,9 @@
  * @property {number | null} probability  at temperature 1; null if not requested
  * @property {number | null} rank
  * @property {Score | null} score  at temperature 1; null if not requested
- * @property {string | null} typed  the text as typed, if typing ended here
+ * @property {string | null} typed  the whole text as typed, if it was typed and ended here
+ * @property {string | null} added  text as typed after other tokens, if it ended here
+ * @property {number} written  how many tokens come from the same typed text, up to this one; 0 if it was picked
  * @property {number | null} latest  the child visited last
  * @property {string | null} name  the user's name for its branch
  * @property {boolean} folded  its subbranches are hidden
@@ -22,12 +24,24 @@
  * @property {number | null} rank
  * @property {number | null} entropy  of the distribution at its position, in bits
  *
+ * @typedef {object} Run  tokens that come from one typed text: the path's, from `start` to `end` as `slice` takes them
+ * @property {string | null} text  as typed; null if only a part of it is left
+ * @property {number} start
+ * @property {number | undefined} end
+ *
+ * @typedef {object} Stretch
+ * @property {Node[]} nodes
+ * @property {string | null} text  as typed; null if their bytes are their text
+ * @property {boolean} typed
+ *
  * @typedef {object} Tree
  * @property {ReadonlyMap<number, Node>} nodes
  * @property {number} nextId
  */
 import { textOf } from "./tokens.js";
 
+/** Of a token that was picked. */
+export const PICKED = { typed: null, added: null, written: 0 };
 /** @type {Tree} */
 export const EMPTY = { nodes: new Map(), nextId: 1 };
 
@@ -102,11 +116,37 @@ export function tokens(nodes) {
   return nodes.map((each) => /** @type {Token} */ (each.token));
 }
 
-/** @param {Tree} tree @param {number} id @returns {string} the text as typed, plus the tokens picked since */
+/** @param {Tree} tree @param {number} id @returns {string} the text as typed, and that of the tokens picked */
 export function text(tree, id) {
+  return runs(tree, id).map((each) => each.text ?? textOf(tokens(each.nodes))).join("");
+}
+
+/** @param {Tree} tree @param {number} id @returns {Stretch[]} what its text consists of, in order: typed texts and picked tokens */
+export function runs(tree, id) {
   const nodes = path(tree, id);
-  const end = nodes.findLastIndex((each) => each.typed !== null);
-  return (nodes[end]?.typed ?? "") + textOf(tokens(nodes.slice(end + 1)));
+  /** @type {Stretch[]} */
+  const found = [];
+  for (let end = nodes.length; end > 0; ) {
+    const { typed, added, written } = nodes[end - 1];
+    let start = typed !== null ? 0 : Math.max(0, end - written);
+    if (start === end) while (start > 0 && nodes[start - 1].typed === null && !nodes[start - 1].written) start--;
+    found.push({ nodes: nodes.slice(start, end), text: typed ?? added, typed: typed !== null || written > 0 });
+    end = start;
+  }
+  return found.reverse();
+}
+
+/** @param {Tree} tree @param {number} id @param {readonly Run[]} typed @returns {Tree} with these runs of the path to `id` marked as typed */
+export function mark(tree, id, typed) {
+  const nodes = new Map(tree.nodes);
+  for (const { text, start, end } of typed) {
+    path(tree, id).slice(start, end).forEach((each, at, run) => {
+      const last = at === run.length - 1;
+      const whole = last && start === 0 && text !== null;
+      nodes.set(each.id, { ...each, written: at + 1, added: last && !whole ? text : null, ...(whole && { typed: text }) });
+    });
+  }
+  return { ...tree, nodes };
 }
 
 /** @param {Tree} tree @param {number} id @returns {boolean} a special token at the beginning, added by the tokenizer */
@@ -169,5 +209,5 @@ export function prune(tree, id, kept, chosen = false) {
 
 /** @param {Pick<Node, "id" | "parent" | "model" | "token">} fields @returns {Node} */
 function blank(fields) {
-  return { ...fields, probability: null, rank: null, score: null, typed: null, latest: null, name: null, folded: false, children: [] };
+  return { ...fields, probability: null, rank: null, score: null, ...PICKED, latest: null, name: null, folded: false, children: [] };
 }

@@ -5,6 +5,7 @@
  * @typedef {import("../core/distribution.js").Answer} Answer
  * @typedef {import("../core/slices.js").Model} Model
  */
+import { NET } from "../core/words.js";
 import { createSession } from "./session.js";
 import { BadAnswer, inWords, readAnswer, readModels, readScores } from "./wire.js";
 
@@ -28,9 +29,9 @@ export class CallFailed extends Error {
 
 /** @param {Question} question @param {AbortSignal} signal @returns {Promise<Answer>} @throws {CallFailed} */
 export async function nextToken(question, signal) {
-  const { model, text, tokenIds, settings, draws, watch, whole } = question;
+  const { model, text, tokenIds, parts, settings, draws, watch, whole } = question;
   const body = {
-    ...(text !== null ? { text } : { token_ids: tokenIds }),
+    ...(parts ? { parts } : text !== null ? { text } : { token_ids: tokenIds }),
     ...(whole && { include_prompt_tokens: true }),
     model,
     top_k: settings.topK,
@@ -78,7 +79,7 @@ export function watchModels(onModels, onLost) {
       try {
         onModels(readModels(JSON.parse(event.data)));
       } catch (error) {
-        onLost(`The list of models can’t be read: ${messageOf(error)}`);
+        onLost(NET.models(messageOf(error)));
       }
     });
     source.addEventListener("unreachable", (event) => {
@@ -87,7 +88,7 @@ export function watchModels(onModels, onLost) {
     });
     source.addEventListener("error", () => {
       source.close();
-      onLost(navigator.onLine ? "The page has lost its own server" : "This device is offline, and the page can’t reach its server");
+      onLost(navigator.onLine ? NET.unreachable : NET.offline);
       timer = setTimeout(open, REOPEN_MS);
     });
   };
@@ -106,9 +107,20 @@ export function watchModels(onModels, onLost) {
   };
 }
 
-/** @param {string} path @param {object} body @param {AbortSignal} [signal] @returns {Promise<any>} */
-async function call(path, body, signal) {
+/** @param {string} path @param {object} body @param {AbortSignal} [signal] @returns {Promise<any>} @throws {CallFailed} */
+export async function call(path, body, signal) {
   const patience = AbortSignal.timeout(PATIENCE_MS);
+  try {
+    const response = await post(path, body, signal ? AbortSignal.any([signal, patience]) : patience);
+    return await response.json().catch(() => undefined);
+  } catch (error) {
+    if (patience.aborted && !signal?.aborted) throw new CallFailed(NET.late, "timeout");
+    throw error;
+  }
+}
+
+/** @param {string} path @param {object} body @param {AbortSignal} signal @returns {Promise<Response>} one that succeeded @throws {CallFailed} */
+export async function post(path, body, signal) {
   /** @type {Response} */
   let response;
   try {
@@ -116,18 +128,17 @@ async function call(path, body, signal) {
       method: "POST",
       headers: { "content-type": "application/json", "x-session": session() },
       body: JSON.stringify(body),
-      signal: signal ? AbortSignal.any([signal, patience]) : patience,
+      signal,
     });
   } catch (error) {
-    if (signal?.aborted) throw error;
-    if (patience.aborted) throw new CallFailed("No answer came within a minute.", "timeout");
-    throw new CallFailed("The page’s own server can’t be reached.", "unreachable");
+    if (signal.aborted) throw error;
+    throw new CallFailed(`${NET.unreachable}.`, "unreachable");
   }
+  if (response.ok) return response;
   const json = await response.json().catch(() => undefined);
-  if (response.ok) return json;
   const seconds = Number(response.headers.get("retry-after"));
   throw new CallFailed(
-    typeof json?.error === "string" ? inWords(json.error) : `The server answered ${response.status} without saying why.`,
+    typeof json?.error === "string" ? inWords(json.error) : NET.silent(response.status),
     typeof json?.code === "string" ? json.code : `http_${response.status}`,
     {
       field: typeof json?.field === "string" ? json.field : null,
@@ -137,12 +148,12 @@ async function call(path, body, signal) {
 }
 
 /** @template T @param {any} json @param {(json: any) => T} reader @returns {T} */
-function read(json, reader) {
+export function read(json, reader) {
   try {
     return reader(json);
   } catch (error) {
     if (error instanceof BadAnswer || error instanceof TypeError) {
-      throw new CallFailed(`The server’s answer can’t be read: ${error.message}.`, "bad_answer");
+      throw new CallFailed(NET.unreadable(error.message), "bad_answer");
     }
     throw error;
   }
@@ -156,7 +167,7 @@ function reasonOf(data) {
   } catch {
     // The reason is optional.
   }
-  return "The inference server can’t be reached";
+  return NET.inference;
 }
 
 /** @param {unknown} error */

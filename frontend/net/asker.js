@@ -96,6 +96,6 @@ export function createAsker({
 
 /** @param {State} state @param {Question} question @returns {number} milliseconds to debounce */
 function delayOfBars(state, question) {
-  if (question.text !== null) return state.session === null ? 0 : TYPING_MS;
+  if (question.text !== null || question.parts) return state.session === null ? 0 : TYPING_MS;
   return questions.answerHere(state) ? SETTING_MS : 0;
 }

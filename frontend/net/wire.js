@@ -125,6 +125,8 @@ function readFacts(json, field) {
     contextLimit: number(json.context_limit, `${field}.context_limit`, 0),
     endOfTextIds: ids(json.end_of_text_ids, `${field}.end_of_text_ids`),
     prefixTokenIds: ids(json.prefix_token_ids, `${field}.prefix_token_ids`),
+    format: inWords(string(json.format ?? "", `${field}.format`)),
+    note: inWords(string(json.note ?? "", `${field}.note`)),
   };
 }
 
@@ -153,32 +155,32 @@ function bytes(value, field) {
 }
 
 /** @param {unknown} value @param {string} field @returns {any} */
-function object(value, field) {
+export function object(value, field) {
   if (typeof value !== "object" || value === null) throw new BadAnswer(`${field} is missing`);
   return value;
 }
 
 /** @param {unknown} value @param {string} field @returns {any[]} */
-function list(value, field) {
+export function list(value, field) {
   if (!Array.isArray(value)) throw new BadAnswer(`${field} is not a list`);
   return value;
 }
 
 /** @param {unknown} value @param {string} field @returns {string} */
-function string(value, field) {
+export function string(value, field) {
   if (typeof value !== "string") throw new BadAnswer(`${field} is not a text`);
   return value;
 }
 
 /** @param {unknown} value @param {string} field @param {number} [least] @returns {number} */
-function number(value, field, least = -Infinity) {
+export function number(value, field, least = -Infinity) {
   if (typeof value !== "number" || !Number.isFinite(value)) throw new BadAnswer(`${field} is not a number`);
   if (value < least) throw new BadAnswer(`${field} is ${value}`);
   return value;
 }
 
 /** @param {unknown} value @param {string} field @param {number} [least] @returns {number} */
-function probability(value, field, least = -1e-6) {
+export function probability(value, field, least = -1e-6) {
   const read = number(value, field);
   if (read < least || read > 1 + 1e-6) throw new BadAnswer(`${field} is ${read}, not a probability`);
   return Math.min(1, Math.max(0, read));

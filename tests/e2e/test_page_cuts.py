@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from pages import OpenPage, Stack, answered, body, percents, rows, settled, shoot, write
+from pages import OpenPage, Stack, answered, body, open_tab, percents, rows, settled, shoot, write
 from playwright.sync_api import Page, Request, expect
 
 COMPARE = """async ({text, settings}) => {
@@ -36,7 +36,7 @@ COMPARE = """async ({text, settings}) => {
 
 @pytest.fixture
 def page(page: Page) -> Page:
-    page.get_by_role("button", name="More settings").click()
+    open_tab(page, "Settings")
     write(page, "The little girl was very")
     return page
 
@@ -75,7 +75,7 @@ def test_dragging_cuts_without_a_call_and_letting_go_confirms(page: Page, name: 
     fallen = page.locator("#chart li[data-fell]")
     count, drawn = fallen.count(), percents(page)
     assert 0 < count < 10
-    expect(fallen.first.locator(".fell")).to_have_text(f"cut by {name}")
+    expect(fallen.first.locator(".fell")).to_have_text(f"removed by {name}")
     assert rows(page).count() == 10, "what falls keeps its place"
     page.mouse.up()
     settled(page)
@@ -83,8 +83,8 @@ def test_dragging_cuts_without_a_call_and_letting_go_confirms(page: Page, name: 
     assert fallen.count() == count
     assert percents(page) == pytest.approx(drawn, abs=0.051)
     assert sum(percents(page)) == pytest.approx(100, abs=0.6)
-    expect(page.locator(".chart-legend")).to_have_text("before the cut")
-    expect(page.locator(".chart-entropy")).to_contain_text("bits before the cut: ")
+    expect(page.locator(".chart-legend")).to_have_text("before top-p/min-p")
+    expect(page.locator(".chart-entropy")).to_contain_text("bits before top-p/min-p: ")
 
 
 def test_the_server_s_count_stands_in_words(page: Page) -> None:
@@ -93,7 +93,7 @@ def test_the_server_s_count_stands_in_words(page: Page) -> None:
     kept = confirmed.value.json()["kept"]
     settled(page)
     expect(page.locator("#kept")).to_contain_text(f"{kept['count']:,} of ")
-    page.get_by_text("How the numbers come about").click()
+    open_tab(page, "Numbers")
     steps = page.locator("#steps li")
     expect(steps).to_have_count(5)
     expect(steps.nth(3)).to_contain_text(f"{kept['count']:,} of ")
@@ -108,9 +108,9 @@ def test_the_server_s_count_stands_in_words(page: Page) -> None:
 
 def test_a_cut_off_out_of_range_is_refused_beside_its_control(page: Page) -> None:
     page.get_by_role("spinbutton", name="Top-p as a number").fill("0")
-    expect(page.locator("#top-p-trouble")).to_have_text("Top-p is a number from 0.001 to 1.")
+    expect(page.locator("#top-p-trouble")).to_have_text("Top-p must be a number from 0.001 to 1.")
     page.get_by_role("spinbutton", name="Min-p as a number").fill("1.5")
-    expect(page.locator("#min-p-trouble")).to_have_text("Min-p is a number from 0 to 1.")
+    expect(page.locator("#min-p-trouble")).to_have_text("Min-p must be a number from 0 to 1.")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -119,7 +119,7 @@ def test_cut_bars_in_view_with_their_sliders(
     open_page: OpenPage, stack: Stack, width: int, height: int, scheme: str
 ) -> None:
     page = open_page(stack.url, viewport={"width": width, "height": height}, color_scheme=scheme)
-    page.get_by_role("button", name="More settings").click()
+    open_tab(page, "Settings")
     write(page, "The little girl was very")
     page.locator("#temperature").fill("0.8")
     page.locator("#top-p").fill("0.5")

@@ -62,6 +62,7 @@ def test_a_dart_among_the_others_names_its_token(page: Page) -> None:
     (drawn,) = response.value.json()["drawn"]
     assert drawn["rank"] > 3
     expect(page.locator("#chart .others[data-dart]")).to_be_visible()
+    expect(page.locator("#chart .others .dart-token")).to_contain_text(drawn["text"].strip())
     shoot(page, "dart-among-others-1440")
     expect(page.locator("#text")).to_have_value(f"{TEXT}{drawn['text']}")
     settled(page)  # no call is under way when the page closes
@@ -70,21 +71,21 @@ def test_a_dart_among_the_others_names_its_token(page: Page) -> None:
 def test_a_hundred_rolls_lie_over_the_bars_and_repeat_with_their_seed(page: Page) -> None:
     button(page, "More settings").click()
     page.get_by_role("spinbutton", name="Seed").fill("1234")
-    expect(page.get_by_role("checkbox", name="new each roll")).not_to_be_checked()
-    counts = page.locator("#chart .count")
+    expect(page.get_by_role("checkbox", name="New seed each roll")).not_to_be_checked()
+    counts = page.locator("#chart .count-words")
 
     def roll() -> list[str]:
-        button(page, "Roll 100 times").click()
+        page.get_by_role("button", name="Roll 100 times").click()
         settled(page)
-        expect(counts.first).to_have_attribute("data-count", re.compile(r"\d"))
-        return list(counts.evaluate_all("all => all.map(each => each.dataset.count)"))
+        expect(counts.first).to_have_text(re.compile(r"\d"))
+        return list(counts.all_inner_texts())
 
     first = roll()
     assert sum(int(each.removesuffix("×")) for each in first) == 100
     expect(page.locator(".said")).to_contain_text("100 rolls with seed 1234")
     shoot(page, "hundred-rolls-1440")
     assert roll() == first
-    page.get_by_role("checkbox", name="new each roll").check()
+    page.get_by_role("checkbox", name="New seed each roll").check()
     assert roll() != first
     expect(page.locator("#text")).to_have_value(TEXT)
 
@@ -92,6 +93,7 @@ def test_a_hundred_rolls_lie_over_the_bars_and_repeat_with_their_seed(page: Page
 def test_writing_on_goes_step_by_step_until_any_key_and_each_step_is_undone(page: Page) -> None:
     button(page, "More settings").click()
     page.locator("#pace").fill("20")
+    page.locator("#pace").blur()
     count = tokens(page)
     page.keyboard.press("w")
     expect(button(page, "Stop")).to_be_visible()
@@ -110,7 +112,7 @@ def test_writing_on_goes_step_by_step_until_any_key_and_each_step_is_undone(page
 
 
 def test_the_button_and_w_stop_what_they_began(page: Page) -> None:
-    write_on = button(page, "Write on")
+    write_on = button(page, "Generate")
     write_on.click()
     button(page, "Stop").click()
     expect(write_on).to_be_visible()
@@ -129,7 +131,7 @@ def test_writing_on_stops_at_an_error_in_words(page: Page) -> None:
     )
     page.keyboard.press("w")
     expect(page.locator(".chart-trouble")).to_contain_text("The model stumbled.")
-    expect(button(page, "Write on")).to_be_visible()
+    expect(button(page, "Generate")).to_be_visible()
     expect(page.locator("#text")).to_have_value(TEXT)
 
 
@@ -143,8 +145,8 @@ def test_writing_on_ends_where_the_text_ends(page: Page) -> None:
     page.route("**/api/next-token", end)
     page.keyboard.press("w")
     expect(page.locator(".said")).to_contain_text("The text has ended")
-    expect(page.locator(".said")).to_contain_text("1 token written.")
-    expect(button(page, "Write on")).to_be_visible()
+    expect(page.locator(".said")).to_contain_text("1 token generated.")
+    expect(button(page, "Generate")).to_be_visible()
 
 
 def test_by_keyboard_and_without_motion(open_page: OpenPage, stack: Stack) -> None:
@@ -158,17 +160,15 @@ def test_by_keyboard_and_without_motion(open_page: OpenPage, stack: Stack) -> No
         count += 1
         expect(page.locator("#prompt .token:not(.onward)")).to_have_count(count)
     page.keyboard.press("?")
-    for words in ("append the most likely token", "roll the dice", "write on; any key stops"):
-        expect(page.get_by_role("dialog", name="Keys")).to_contain_text(words)
+    for words in ("append the most likely token", "roll the dice", "generate; any key stops it"):
+        expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_contain_text(words)
 
 
 def test_the_actions_stay_on_a_phone(open_page: OpenPage, stack: Stack) -> None:
     for width in (320, 360):
         page = open_page(stack.url, viewport={"width": width, "height": 740}, has_touch=True, is_mobile=True)
         settled(page)
-        boxes = [
-            button(page, name).bounding_box() for name in ("Most likely", "Roll the dice", "Write on", "More settings")
-        ]
+        boxes = [button(page, name).bounding_box() for name in ("Roll the dice", "Generate", "More settings")]
         assert all(box and box["x"] + box["width"] <= width and box["y"] + box["height"] <= 740 for box in boxes)
         assert len({box["y"] for box in boxes if box}) == 1, "one row"
         bar = rows(page).nth(4).bounding_box()

@@ -102,10 +102,10 @@ def test_bars_are_pinned_and_a_text_looked_up_by_key(page: Page) -> None:
 def test_the_list_of_keys(page: Page) -> None:
     page.locator("#chart .row").first.focus()
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     shoot(page, "keys-1440")
     page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
     expect(rows(page).first).to_be_focused()
 
 
@@ -128,6 +128,6 @@ def test_a_screen_reader_hears_the_outcome_of_a_step_and_what_is_wrong(page: Pag
     page.keyboard.press("k")
     expect(page.locator("#announcer")).to_have_text("Pinned as A.")
     page.locator(".pin-remove").press("Enter")
-    expect(page.get_by_role("status").filter(has_text="Put it back")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Undo")).to_be_visible()
     page.locator("#temperature-number").fill("101")
-    expect(page.get_by_role("status").filter(has_text="is a number from 0 to 100")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="must be a number from 0 to 100")).to_be_visible()

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from pages import OpenPage, Stack, body, click_bar, number, settled, shoot, write
+from pages import OpenPage, Stack, body, click_bar, number, open_tab, settled, shoot, write
 from playwright.sync_api import Locator, Page, Route, expect
 
 TEXT = "The little girl was very"
@@ -15,7 +15,7 @@ TEXT = "The little girl was very"
 @pytest.fixture
 def page(page: Page) -> Page:
     write(page, TEXT)
-    page.get_by_text("How likely is …?", exact=True).click()
+    open_tab(page, "Numbers")
     return page
 
 
@@ -116,10 +116,11 @@ def test_line_breaks_and_special_tokens_can_be_asked_for(page: Page) -> None:
 
 def test_a_token_under_the_cut_says_so(page: Page) -> None:
     look_up(page, "!", 2)
-    page.get_by_role("button", name="More settings").click()
+    open_tab(page, "Settings")
     page.get_by_role("spinbutton", name="Top-p as a number").fill("0.5")
     settled(page)
-    words = re.compile(r"rank [\d,]+ of [\d,]+\. Cut off now: it can’t be drawn\.$")
+    open_tab(page, "Numbers")
+    words = re.compile(r"rank [\d,]+ of [\d,]+\. Removed by the sampling filters: it can’t be drawn\.$")
     expect(page.locator(".chances .chance-words").first).to_have_text(words)
 
 
@@ -188,7 +189,7 @@ def test_a_text_full_of_markup_is_text(page: Page) -> None:
 def test_it_fits(open_page: OpenPage, stack: Stack, width: int, height: int, scheme: str) -> None:
     page = open_page(stack.url, viewport={"width": width, "height": height}, color_scheme=scheme)
     write(page, TEXT)
-    page.get_by_text("How likely is …?", exact=True).click()
+    open_tab(page, "Numbers")
     look_up(page, "happy to see the dog", 2)
     page.locator(".chances").scroll_into_view_if_needed()
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")

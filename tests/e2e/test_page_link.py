@@ -1,6 +1,8 @@
 """A link that restores everything, and one that can't."""
 
 import base64
+import csv
+import io
 import json
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from pages import OpenPage, Stack, body, click_bar, percents, rows, settled, shoot, write
 from playwright.sync_api import Page, expect
-from sharing import copied, share, writable
+from sharing import copied, saved, share, writable
 
 TEXT = "The little girl was very"
 
@@ -132,3 +134,48 @@ def test_a_text_too_long_for_a_link_says_so(page: Page) -> None:
     page.locator("#text").fill("word " * 8000)
     share(page, "Copy link")
     expect(page.locator(".share-said")).to_contain_text("too long for a link")
+
+
+def test_a_link_carries_the_pins_and_every_export_holds_them(page: Page, open_page: OpenPage) -> None:
+    page.locator("#temperature-number").fill("0.5")
+    settled(page)
+    page.locator("#pin").click()
+    page.locator("#temperature-number").fill("1.3")
+    settled(page)
+    click_bar(page, 2)
+    page.locator("#pin").click()
+    sides = [TEXT, page.locator("#text").input_value()]
+    click_bar(page, 0)
+    there = open_page(copied(page, "Copy link"))
+    there.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    settled(there)
+    expect(there.locator(".pin-text").first).to_contain_text(TEXT[-20:])
+    expect(there.locator(".pins-words")).to_have_text(page.locator(".pins-words").inner_text())
+    strips = "all => all.map(each => each.style.getPropertyValue('--share'))"
+    settled(there)
+    shares = [
+        [float(share or 0) for share in each.locator("#chart .strip").evaluate_all(strips)] for each in (page, there)
+    ]
+    assert shares[1] == pytest.approx(shares[0], abs=1e-4)
+    header, *lines = csv.reader(io.StringIO(copied(there, "CSV"), newline=""))
+    table = [dict(zip(header, line, strict=True)) for line in lines]
+    assert header[:10] == [
+        "side",
+        "model",
+        "prompt",
+        "temperature",
+        "filters",
+        "rank",
+        "token",
+        "bytes",
+        "probability",
+        "logprob",
+    ]
+    assert [next(row["prompt"] for row in table if row["side"] == side) for side in "AB"] == sides
+    for side, temperature in (("current", "1.3"), ("A", "0.5"), ("B", "1.3")):
+        assert {row["temperature"] for row in table if row["side"] == side} == {temperature}
+        assert sum(float(row["probability"]) for row in table if row["side"] == side) == pytest.approx(1, abs=1e-4)
+    assert [pin["name"] for pin in json.loads(copied(there, "JSON"))["pins"]] == ["A", "B"]
+    assert "\nA: " in copied(there, "Copy as text")
+    assert 'class="pinB"' in saved(there, "SVG").decode()
+    shoot(there, "link-with-pins-1440")

@@ -3,7 +3,21 @@
 import re
 
 import pytest
-from pages import OpenPage, Stack, body, branch_at, click_bar, look_at, number, percents, rows, settled, shoot, write
+from pages import (
+    OpenPage,
+    Stack,
+    body,
+    branch_at,
+    click_bar,
+    look_at,
+    number,
+    open_tab,
+    percents,
+    rows,
+    settled,
+    shoot,
+    write,
+)
 from playwright.sync_api import Page, expect
 
 TEXT = "Tom and his dog went to the"
@@ -47,7 +61,7 @@ def test_another_bar_there_is_a_branch_and_what_followed_stays_reachable(page: P
     branch = page.locator("#text").input_value()
     assert branch.startswith(TEXT)
     assert branch != whole
-    page.locator("#paths summary").click()
+    open_tab(page, "Paths")
     expect(page.locator("#paths .path")).to_have_count(4)
     page.locator("#paths .path").nth(2).click()
     expect(page.locator("#text")).to_have_value(whole)

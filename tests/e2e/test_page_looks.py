@@ -30,7 +30,7 @@ def test_text_five_bars_and_actions_share_the_first_screen_of_a_phone(
 ) -> None:
     page = open_page(stack.url, viewport={"width": width, "height": 740}, has_touch=True, is_mobile=True)
     settled(page)
-    for selector in ("#text", ".prompt-moves", "#temperature", "#top-k"):
+    for selector in ("#text", ".prompt-moves", "#temperature", ".more-open"):
         expect(page.locator(selector)).to_be_in_viewport(ratio=1)
     controls = page.locator("#controls").bounding_box()
     assert controls

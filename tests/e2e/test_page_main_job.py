@@ -29,7 +29,7 @@ def test_first_visit_shows_bars_of_a_text(page: Page) -> None:
     assert shares[:10] == sorted(shares[:10], reverse=True)
     assert sum(shares) == pytest.approx(100, abs=0.5)
     expect(page.locator(".others-name")).to_have_text(f"{facts(page)['vocab_size'] - 10:,} others")
-    expect(page.locator("#status")).to_contain_text("The demo model answers")
+    expect(page.locator("#status .status-words")).to_have_text("")
     expect(page.locator(".prompt-count")).to_have_text(re.compile(f"tokens of {facts(page)['context_limit']:,}$"))
 
 
@@ -99,10 +99,10 @@ def test_temperature_moves_the_bars_and_the_server_confirms(page: Page) -> None:
 
 
 def test_a_setting_out_of_range_is_refused_beside_its_control(page: Page) -> None:
-    number = page.get_by_role("spinbutton", name="Top-k as a number")
+    number = page.get_by_role("spinbutton", name="Bars shown, as a number")
     before = percents(page)
     number.fill("1001")
-    expect(page.locator("#top-k-trouble")).to_have_text("Top-k is a whole number from 1 to 1000.")
+    expect(page.locator("#top-k-trouble")).to_have_text("Bars shown must be a whole number from 1 to 1,000.")
     assert percents(page) == before
     number.fill("3")
     expect(page.locator("#top-k-trouble")).to_be_hidden()
@@ -110,7 +110,7 @@ def test_a_setting_out_of_range_is_refused_beside_its_control(page: Page) -> Non
 
 
 def test_more_bars_on_request(page: Page) -> None:
-    page.get_by_role("slider", name="Top-k").fill("50")
+    page.get_by_role("slider", name="Bars shown").fill("50")
     expect(rows(page)).to_have_count(50)
     settled(page)
     expect(page.locator(".others-name")).to_have_text(f"{facts(page)['vocab_size'] - 50:,} others")
@@ -135,7 +135,7 @@ def test_a_reload_keeps_everything(page: Page) -> None:
     write(page, "Tom and his dog went to the")
     click_bar(page, 1)
     page.get_by_role("slider", name="Temperature").fill("0.7")
-    page.get_by_role("slider", name="Top-k").fill("6")
+    page.get_by_role("slider", name="Bars shown").fill("6")
     settled(page)
     text, shares = page.locator("#text").input_value(), percents(page)
     before, after = page.evaluate(LEAVE)

@@ -80,7 +80,7 @@ def test_a_row_that_is_no_token_says_so_to_eye_and_ear(page: Page) -> None:
 
 
 def test_it_is_appended_by_no_click_no_key_and_no_focus(page: Page) -> None:
-    refused = f"Nothing was appended: id {padded.NONE} is no token."
+    refused = f"Nothing was appended: the model has a row for id {padded.NONE}, but its tokenizer has no token for it."
     box = rows(page).first.bounding_box()
     assert box
 
@@ -100,6 +100,7 @@ def test_it_is_appended_by_no_click_no_key_and_no_focus(page: Page) -> None:
         page.locator("#temperature").fill("0.9" if page.locator("#temperature").input_value() == "1" else "1")
         expect(said(page)).to_be_hidden()
         settled(page)
+    rows(page).first.focus()  # single keys act nowhere inside a field
     page.keyboard.press("m")
     expect(page.locator("#text")).to_have_value(TEXT + RIVAL)
     settled(page)
@@ -108,12 +109,13 @@ def test_it_is_appended_by_no_click_no_key_and_no_focus(page: Page) -> None:
 def test_the_dice_say_that_they_fell_on_none(page: Page) -> None:
     page.locator("#temperature").fill("0")
     settled(page)
+    rows(page).first.focus()
     page.keyboard.press("r")
     expect(said(page)).to_contain_text(f": {NAME}, rank 1, 100")
     expect(said(page)).to_have_text(f"The dart landed on {NAME}, so nothing was appended.")
     expect(page.locator("#announcer")).to_have_text(f"The dart landed on {NAME}, so nothing was appended.")
     page.keyboard.press("w")
-    expect(said(page)).to_have_text(f"The dart landed on {NAME}, so nothing was appended. 0 tokens written.")
+    expect(said(page)).to_have_text(f"The dart landed on {NAME}, so nothing was appended. 0 tokens generated.")
     expect(page.locator("#text")).to_have_value(TEXT)
     shoot(page, "no-token-rolled-1440")
 
@@ -161,7 +163,7 @@ def test_writing_on_passes_a_roles_mark_and_ends_at_the_models_end(page: Page) -
 
     page.route("**/api/next-token", draw)
     page.keyboard.press("w")
-    expect(said(page)).to_have_text("The text has ended: “\u2068<|endoftext|>\u2069”. 3 tokens written.")
+    expect(said(page)).to_have_text("The text has ended: “\u2068<|endoftext|>\u2069”. 3 tokens generated.")
     ends = page.locator("#prompt .token.special:not(.onward)")
     expect(ends).to_have_text(["<|endoftext|>", "<|channel|>", "<|channel|>", "<|endoftext|>"])
     settled(page)
@@ -200,7 +202,7 @@ def test_that_the_text_has_ended_is_not_said_of_anything_else(page: Page, change
 def test_a_first_token_that_nothing_stands_before_has_no_surprise(page: Page) -> None:
     switch(page, "bare")
     with page.expect_response("**/api/score") as scored:
-        page.get_by_label("Colour the text").select_option("surprise")
+        page.locator("#shade-choice").select_option("surprise")
     first, *others = scored.value.json()["tokens"]
     assert first["unconditioned"]
     assert not any(token["unconditioned"] for token in others)
@@ -213,7 +215,7 @@ def test_a_first_token_that_nothing_stands_before_has_no_surprise(page: Page) ->
     shoot(page, "first-token-1440")
     look_at(page, 0)
     expect(page.locator(".look-words")).to_have_text(
-        "Token 1 of 5 is “\u2068The\u2069”. It is the first token: the bars are those of an empty text."
+        "Token 1 of 5 is “\u2068The\u2069”. It is the first token: these are the bars of an empty text."
     )
     name = rows(page).nth(1).locator(".token").inner_text()
     rows(page).nth(1).click()

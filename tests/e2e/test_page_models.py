@@ -30,7 +30,7 @@ def test_another_model_reads_the_same_text(page: Page, second_model: Path) -> No
     settled(page)
     expect(page.locator("#text")).to_have_value(text)
     expect(page.locator(".models-name")).to_have_text("second-model")
-    expect(page.locator("#status")).to_contain_text("second-model answers")
+    expect(page.locator("#announcer")).to_contain_text("Using second-model.")
     assert percents(page) == shares, "it is a copy of the same model"
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".models-name")).to_have_text("Demo model")
@@ -61,7 +61,7 @@ def assert_loading_is_clean(page: Page, stack: Stack, begin: threading.Event) ->
     page.evaluate("window.loads")
     stack.server.process.send_signal(signal.SIGSTOP)
     try:
-        expect(page.locator("#status")).to_contain_text("small is loading into memory. The demo model answers until")
+        expect(page.locator("#status")).to_contain_text("small is loading into memory. Using the demo model until")
         assert_clean(page, "a model that loads")
     finally:
         stack.server.process.send_signal(signal.SIGCONT)
@@ -82,7 +82,7 @@ def test_the_demo_model_answers_while_the_default_downloads(
                 expect(page.locator("#status")).to_contain_text(
                     re.compile(r"small is downloading, [\d.]+ of [\d.]+ MB")
                 )
-                expect(page.locator("#status")).to_contain_text("The demo model answers until then.")
+                expect(page.locator("#status")).to_contain_text("Using the demo model until then.")
                 expect(page.locator("#status progress")).to_be_visible()
             assert_clean(idle, "a model that downloads")
             busy.locator(".models-open").click()
@@ -93,18 +93,16 @@ def test_the_demo_model_answers_while_the_default_downloads(
             text = busy.locator("#text").input_value()
             assert_loading_is_clean(idle, stack, held.release)
             # A text that was only typed moves to the default by itself; one built by hand waits for a word.
-            expect(idle.locator("#status")).to_contain_text("small answers (")
-            settled(idle)
             expect(idle.locator(".models-name")).to_have_text("small")
-            expect(busy.locator("#status")).to_contain_text("small is ready. The demo model answers until you switch.")
+            settled(idle)
+            expect(idle.locator("#status")).not_to_contain_text("downloading")
+            expect(busy.locator("#status")).to_contain_text("small is ready. Using the demo model until you switch.")
             expect(busy.locator(".models-name")).to_have_text("Demo model")
-            expect(busy.locator("#announcer")).to_contain_text(
-                "small is ready. The demo model answers until you switch."
-            )
+            expect(busy.locator("#announcer")).to_contain_text("small is ready. Using the demo model until you switch.")
             shoot(busy, "default-ready-1440")
             busy.get_by_role("button", name="Use small").click()
             settled(busy)
             expect(busy.locator("#text")).to_have_value(text)
-            expect(busy.locator("#status")).to_contain_text("small answers (")
+            expect(busy.locator(".models-name")).to_have_text("small")
             for page in (idle, busy):
                 page.close()  # before its server

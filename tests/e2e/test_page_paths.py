@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from pages import OpenPage, Stack, branch_at, click_bar, rows, settled, shoot, write
+from pages import OpenPage, Stack, branch_at, click_bar, open_tab, rows, settled, shoot, write
 from playwright.sync_api import Locator, Page, expect
 
 TEXT = "The little girl was very"
@@ -22,7 +22,7 @@ def branch_out(page: Page) -> list[str]:
     texts = [page.locator("#text").input_value()]
     branch_at(page, 6, 2)
     texts.append(page.locator("#text").input_value())
-    page.locator("#paths summary").click()
+    open_tab(page, "Paths")
     expect(paths(page).last).to_be_visible()
     return texts
 
@@ -62,12 +62,12 @@ def test_a_deleted_branch_is_brought_back_by_keyboard(page: Page) -> None:
     settled(page)
 
 
-def test_paths_grow_with_every_click_and_stay_folded_when_folded(page: Page) -> None:
+def test_paths_grow_with_every_click_and_stay_closed_when_closed(page: Page) -> None:
     branch_out(page)
     count = paths(page).count()
     branch_at(page, 6, 4)
     expect(paths(page)).to_have_count(count + 1)
-    page.locator("#paths summary").click()
+    page.locator(".inspector-close").click()
     expect(paths(page).first).to_be_hidden()
     page.reload()
     settled(page)
@@ -169,8 +169,10 @@ def test_at_every_width(open_page: OpenPage, stack: Stack, width: int, height: i
     tree, chart = page.locator("#paths").bounding_box(), page.locator("#chart").bounding_box()
     assert tree
     assert chart
-    if width >= 1800:
+    expect(rows(page).first).to_be_in_viewport(ratio=1)
+    if width >= 1280:
         assert tree["x"] >= chart["x"] + chart["width"], "beside the chart"
-        expect(rows(page).first).to_be_in_viewport(ratio=1)
     else:
-        assert tree["y"] >= chart["y"] + chart["height"], "beneath the chart"
+        last_seen = page.locator("#controls").bounding_box()
+        assert last_seen
+        assert tree["y"] >= last_seen["y"] + last_seen["height"], "beneath the controls"

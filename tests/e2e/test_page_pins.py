@@ -94,18 +94,18 @@ def test_pins_survive_new_answers_and_a_reload_and_are_taken_off(page: Page) -> 
     expect(page.locator(".pins-words")).to_have_text(words)
     chips.first.get_by_role("button", name="A ").first.click()
     expect(page.locator(".pins-words")).to_contain_text("from A")
-    page.get_by_role("button", name="Take A off").click()
+    page.get_by_role("button", name="Unpin A").click()
     expect(chips).to_have_count(1)
     expect(page.locator(".pins-words")).to_contain_text("from B")
-    page.get_by_role("button", name="Take B off").click()
+    page.get_by_role("button", name="Unpin B").click()
     expect(page.locator("#chart .strip")).to_have_count(0)
     assert all(not each for each in deltas(page))
-    back = page.get_by_role("button", name="Put it back")
+    back = page.get_by_role("button", name="Undo")
     expect(back).to_be_focused()
     back.click()
     expect(page.locator(".pins-words")).to_contain_text("from B")
     expect(page.get_by_role("button", name="Pin", exact=True)).to_be_focused()
-    page.get_by_role("button", name="Take B off").click()
+    page.get_by_role("button", name="Unpin B").click()
     click_bar(page, 0)
     expect(page.locator("#pins")).to_be_hidden()
 
@@ -118,7 +118,7 @@ def test_three_are_the_most(page: Page) -> None:
     expect(button).to_be_disabled()
     expect(button).to_have_attribute("title", "3 are pinned; unpin one first")
     assert [len(strips(page, name)) for name in "ABC"] == [10, 10, 10]
-    page.get_by_role("button", name="Take B off").click()
+    page.get_by_role("button", name="Unpin B").click()
     expect(button).to_be_enabled()
 
 

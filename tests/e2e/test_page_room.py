@@ -4,7 +4,7 @@ import itertools
 import re
 
 import pytest
-from pages import OpenPage, Stack, click_bar, focused, rows, settled, shoot, write
+from pages import OpenPage, Stack, click_bar, focused, open_tab, rows, settled, shoot, write
 from playwright.sync_api import Page, Route, expect
 
 EXAMPLES = 12
@@ -97,7 +97,7 @@ def test_presenting_a_long_text_shows_its_end_all_bars_and_what_is_wrong(open_pa
     page.context.set_offline(True)
     page.evaluate("dispatchEvent(new Event('offline'))")  # a machine without a network tells its browser nothing new
     expect(page.locator("#status .status-words")).to_contain_text("offline")
-    assert_stacked(page, "#room-line", "#status .status-words", "#text")
+    assert_stacked(page, "#status .status-words", "#room-line", "#text")
     shoot(page, "present-offline-1280")
 
 
@@ -113,7 +113,7 @@ def assert_stacked(page: Page, *parts: str) -> None:
 def test_guessing_hides_every_trace_of_the_bars_until_they_are_asked_for(page: Page) -> None:
     click_bar(page, 1)
     page.keyboard.press("ArrowLeft")  # what followed stands behind the text, and would tell
-    page.locator("#steps summary").click()
+    open_tab(page, "Numbers")
     settled(page)
     secrets = [rows(page).nth(at).locator(".percent").inner_text() for at in range(3)]
     heard = page.locator("#announcer").inner_text()
@@ -222,7 +222,7 @@ def test_single_keys_can_be_switched_off(page: Page) -> None:
     for key in ("1", "m", "g", "p", "?"):
         page.keyboard.press(key)
     expect(page.locator("#guess")).to_be_hidden()
-    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
     expect(page.locator("#text")).to_have_value(text)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
@@ -249,7 +249,7 @@ def test_another_model_says_how_it_read_the_text(page: Page) -> None:
     page.locator(".models-open").click()
     page.get_by_role("button", name=re.compile("second-model")).click()
     settled(page)
-    words = re.compile(r"It re-tokenized the text: \d+ tokens, \d+ tokens with the demo model\.")
+    words = re.compile(r"second-model re-tokenized the text: \d+ tokens, \d+ tokens with the demo model\.")
     expect(page.locator("#status")).to_contain_text(words)
     expect(page.locator("#announcer")).to_contain_text(words)
     click_bar(page, 0)

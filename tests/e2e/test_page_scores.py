@@ -12,7 +12,7 @@ TEXT = "Tom and his xylophone went to the"
 
 
 def colour(page: Page, by: str) -> None:
-    page.get_by_label("Colour the text").select_option(by)
+    page.locator("#shade-choice").select_option(by)
 
 
 def words(page: Page) -> Locator:

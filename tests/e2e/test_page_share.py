@@ -60,7 +60,7 @@ def test_text_json_and_csv_say_what_is_on_the_screen(page: Page) -> None:
     assert said["text"] == TEXT
     assert (said["model"], said["top_p"]) == ("bundled", 0.6)
     (header, *lines) = csv.reader(io.StringIO(copied(page, "CSV"), newline=""))
-    column = header.index("after_cut")
+    column = header.index("probability")
     assert [100 * float(line[column]) for line in lines] == pytest.approx(shares, abs=0.06)
     text = copied(page, "Copy as text")
     assert text.startswith(f"{TEXT}\n")
@@ -86,8 +86,8 @@ def test_hostile_tokens_break_no_table_and_no_picture(page: Page) -> None:
     write(page, "Tom & <b>'s</b>")
     rowed = list(csv.reader(io.StringIO(copied(page, "CSV"), newline="")))
     assert len(rowed) == 12
-    assert {len(row) for row in rowed} == {9}
-    cells = [row[2] for row in rowed[1:11]]
+    assert {len(row) for row in rowed} == {11}
+    cells = [row[rowed[0].index("token")] for row in rowed[1:11]]
     assert [cell.removeprefix("'") for cell in cells] == HOSTILE
     assert not any(cell.lstrip()[:1] in tuple("=+-@") and cell[:1] != "'" for cell in cells)
     assert [each["text"] for each in json.loads(copied(page, "JSON"))["candidates"]] == HOSTILE
@@ -117,7 +117,7 @@ def test_pictures_show_the_chart(open_page: OpenPage, stack: Stack, scheme: str)
     assert len(shown) > 20
     missing = [words for words in shown if words not in picture]
     assert missing == [], "what is on the screen is in the picture"
-    rolled = page.locator("#chart .count:visible").evaluate_all("all => all.map(each => each.dataset.count)")
+    rolled = page.locator("#chart .count-words:visible").all_inner_texts()
     assert sorted(re.findall(r"\u2068(\d+×)\u2069", picture)) == sorted(rolled)
     assert picture.count('class="cut"') == page.locator("#chart [data-fell]").count() > 0
     assert picture.count('class="pinA"') == 11, "a strip for each bar, and one that names the pin"

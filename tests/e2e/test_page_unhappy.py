@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from gateways import gateway_process
-from pages import OpenPage, Stack, body, click_bar, percents, rows, running, settled, shoot, write
+from pages import OpenPage, Stack, body, click_bar, open_tab, percents, rows, running, settled, shoot, write
 from playwright.sync_api import Page, Route, expect
 
 
@@ -16,7 +16,7 @@ def test_the_server_dies_and_returns(page: Page, stack: Stack) -> None:
     stack.kill()
     try:
         status = page.locator("#status[data-tone=bad]")
-        expect(status).to_contain_text("Your text is kept")
+        expect(status).to_contain_text("your text is safe")
         expect(page.locator("#text")).to_have_value(f"Tom and his dog{appended}")
         expect(rows(page)).to_have_count(10)
         rows(page).nth(1).click()  # the text goes on; its bars come when the server does
@@ -39,7 +39,7 @@ def test_the_gateway_dies_and_returns(open_page: OpenPage, stack: Stack) -> None
         page = open_page(gateway.url)
         write(page, "Tom and his dog")
         gateway.process.kill()
-        expect(page.locator("#status[data-tone=bad]")).to_contain_text("Your text is kept")
+        expect(page.locator("#status[data-tone=bad]")).to_contain_text("your text is safe")
         rows(page).first.click()
         expect(page.locator("#text")).not_to_have_value("Tom and his dog")
         text = page.locator("#text").input_value()
@@ -94,7 +94,7 @@ def test_a_default_that_cannot_be_had_says_why_and_the_demo_model_answers(open_p
         page = open_page(stack.url)
         status = page.locator("#status[data-tone=bad]")
         expect(status).to_contain_text("has-this can’t be used.")
-        expect(status).to_contain_text("The demo model answers.")
+        expect(status).to_contain_text("Using the demo model.")
         settled(page)
         expect(rows(page)).to_have_count(10)
         shoot(page, "default-failed-1440")
@@ -165,7 +165,7 @@ def test_hostile_tokens_inject_nothing_and_break_nothing(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     shoot(page, "hostile-text-1440")
     page.locator("#text").evaluate("editor => { editor.scrollTop = 0; }")
-    page.locator("#paths summary").click()
+    open_tab(page, "Paths")
     settled(page)
     assert page.locator("#text").evaluate("editor => editor.scrollTop") == 0, "the editor is not filled anew"
     page.reload()

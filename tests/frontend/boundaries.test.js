@@ -83,7 +83,8 @@ const PACKAGES = new Map([
   ["net", ["core"]],
   ["ui", ["core"]],
   ["features", ["core", "net", "ui"]],
-  ["main.js", ["core", "net", "ui", "features"]],
+  ["registry.js", ["core", "features"]],
+  ["main.js", ["core", "net", "ui", "features", "registry.js"]],
 ]);
 /** The one type that leads back: what main offers to views. */
 const VERBS = "main.js Verbs";

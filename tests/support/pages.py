@@ -97,6 +97,17 @@ def branch_at(page: Page, token: int, bar: int) -> None:
     settled(page)
 
 
+def open_tab(page: Page, name: str) -> None:
+    """Opens the inspector at a tab, and waits until that is loaded."""
+    if not page.locator("#inspector").is_visible():
+        opener = page.locator("#inspector-open")
+        (opener if opener.is_visible() else page.locator(".more-open")).click()
+    tab = page.get_by_role("tab", name=name)
+    if tab.is_visible():  # else it has a place of its own
+        tab.click()
+    expect(page.locator({"Settings": "#settings"}.get(name, f"#panel-{name.lower()} > *")).first).to_be_visible()
+
+
 def percents(page: Page) -> list[float]:
     """The bars' percentages as printed, in their order, the others last."""
     printed = page.locator("#chart .percent:visible").all_inner_texts()

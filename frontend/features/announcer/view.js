@@ -4,9 +4,10 @@
  * @typedef {import("../../core/state.js").State} State
  */
 import * as format from "../../core/format.js";
-import { answerHere, hidden } from "../../core/questions.js";
+import { answerHere, hidden, scene } from "../../core/questions.js";
 import { spoken } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { ANNOUNCER } from "../../core/words.js";
 import { setText } from "../../ui/dom.js";
 import { playWords } from "../dice/model.js";
 import { placeWords } from "../lookback/model.js";
@@ -14,13 +15,18 @@ import { find, offered, wished } from "../models/model.js";
 import { named } from "../models/words.js";
 import { readyWords, rereadWords, statusLine } from "../status/model.js";
 
-/** @param {HTMLElement} root @returns {(state: State) => void} */
-export function mountAnnouncer(root) {
+/** @returns {Element | null} what has the focus */
+const focused = () => document.activeElement;
+
+/** @param {HTMLElement} root @param {() => Element | null} [focus] @returns {(state: State) => void} */
+export function mountAnnouncer(root, focus = focused) {
   /** @type {unknown} */
   let announced = null;
   let news = "";
   let play = "";
   let pinned = 0;
+  /** @type {number | null} */
+  let warmth = null;
 
   return (state) => {
     const fresh = newsOf(state);
@@ -31,6 +37,11 @@ export function mountAnnouncer(root) {
     const more = state.pins.length > pinned;
     pinned = state.pins.length;
     if (more && announced !== null) return setText(root, `Pinned as ${state.pins.at(-1)?.name}.`);
+    const { temperature } = state.settings;
+    const warmed = warmth !== null && temperature !== warmth && !state.dragging;
+    if (!state.dragging) warmth = temperature;
+    // A slider or field says its own value.
+    if (warmed && !focus()?.matches("input")) return setText(root, temperatureWords(state, focus()?.closest(".row")?.getAttribute("aria-label") ?? ""));
     const here = `${state.current} ${hidden(state)}`;
     // While generating, only the end is announced.
     if (state.play?.kind === "write") {
@@ -58,6 +69,13 @@ export function mountAnnouncer(root) {
   };
 }
 
+/** @param {State} state @param {string} bar the focused one's label @returns {string} the temperature set by a key, and what it did */
+function temperatureWords(state, bar) {
+  const best = scene(state)?.drawing.rows[0];
+  const first = best ? `${spoken(best.candidate.token)}, ${format.percent(best.share)}` : "";
+  return ANNOUNCER.temperature(state.settings.temperature, bar || first);
+}
+
 /** @param {State} state @returns {string} */
 function newsOf(state) {
   if (state.lost !== null) return "The server can’t be reached. Your text is kept.";
@@ -65,5 +83,5 @@ function newsOf(state) {
   const speaker = find(state, state.model);
   if (wished(state)?.state === "failed") return statusLine(state).words;
   if (offered(state)) return readyWords(state);
-  return speaker?.state === "ready" ? `${named(speaker.name)} answers. ${rereadWords(state)}`.trim() : "";
+  return speaker?.state === "ready" ? `Using ${named(speaker.name)}. ${rereadWords(state)}`.trim() : "";
 }

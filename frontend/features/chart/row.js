@@ -7,11 +7,14 @@ import { moved, paleOf } from "../../core/cuts.js";
 import { figure, lengthOf } from "../../core/display.js";
 import { ROLLS } from "../../core/draws.js";
 import * as format from "../../core/format.js";
-import { hex, noToken, spell, spoken } from "../../core/tokens.js";
+import { hex, noToken, shown, spell, spoken } from "../../core/tokens.js";
+import { CHART, NONE } from "../../core/words.js";
 import { setLength } from "../../ui/bar.js";
 import { setAttribute, setText, setVariable } from "../../ui/dom.js";
 import { drawPieces } from "../../ui/token.js";
 import { drawStrips } from "../pins/view.js";
+
+const LATE = 0.5; // of the track: from here on the dart's token stands before it
 
 /**
  * @param {Row} first
@@ -31,10 +34,12 @@ export function createRow(first) {
   const [rank, token, track, percent] = ["rank", "token", "track", "percent"].map(span);
   const [fill, raw, bar] = ["fill", "bar-raw", "bar"].map(span);
   const fell = span("fell");
-  const [count, dart, value, delta] = ["count", "dart", "value", "delta"].map(span);
+  const [count, countWords, dart, dartToken] = ["count", "count-words", "dart", "dart-token"].map(span);
+  const [value, delta] = ["value", "delta"].map(span);
+  dart.append(dartToken);
   percent.append(value, delta);
   fill.append(raw, bar);
-  track.append(fill, fell, count, dart);
+  track.append(fill, fell, count, countWords, dart);
   button.append(rank, token, track, percent);
   item.append(button);
   const words = spoken(first.candidate.token);
@@ -63,21 +68,21 @@ export function createRow(first) {
     setLength(raw, changed ? pale : 0, display.scale);
     const against = drawStrips(fill, delta, pinned, display.scale);
     item.toggleAttribute("data-fell", row.fell !== null);
-    setText(fell, row.fell ? `cut by ${row.fell}` : "");
+    setText(fell, row.fell ? CHART.removed(row.fell) : "");
     if (hex(before) !== spelledAfter) {
       spelledAfter = hex(before);
       const { pieces, completes } = spell(row.candidate.token, before);
       token.replaceChildren(drawPieces(pieces), ...(completes ? [completion(completes)] : []));
       completed = completes ? `, completes ${completes}` : "";
     }
-    drawRolls({ count, dart, item }, rolled, dartAt, row.share, display.scale);
+    drawRolls({ count, countWords, dart, item }, rolled, dartAt, row.share, display.scale, shown(row.candidate.token));
     hinted = () => {
-      const other = changed ? `${cutting ? "before the cut" : "at temperature 1"}, ${format.percent(pale)}\n` : "";
-      const why = none ? "\nCan’t be appended: the model has a row for this id, its tokenizer no token" : "";
+      const other = changed ? `${cutting ? CHART.unfiltered : "at temperature 1"}, ${format.percent(pale)}\n` : "";
+      const why = none ? `\n${NONE.hint}` : "";
       return `${format.percent(row.share)}\n${other}${numbers(row)}, id ${row.candidate.token.id}${why}`;
     };
     if (dragging) return;
-    const state = `${rolled === null ? "" : `, rolled ${rolled} times`}${row.fell ? `, cut by ${row.fell}` : ""}${taken ? ", taken" : ""}${none ? ", can’t be appended" : ""}`;
+    const state = `${rolled === null ? "" : `, rolled ${rolled} times`}${row.fell ? `, ${CHART.removed(row.fell)}` : ""}${taken ? ", taken" : ""}${none ? ", can’t be appended" : ""}`;
     const asked = display.column === "percent" ? "" : `, ${numbers(row)}`;
     const label = `${words}${completed}, ${format.percent(row.share)}${asked}, rank ${row.candidate.rank}${against}${state}`;
     setAttribute(button, "aria-label", label);
@@ -92,15 +97,17 @@ export function createRow(first) {
 }
 
 /**
- * @param {{count: HTMLElement, dart: HTMLElement, item: HTMLElement}} parts @param {number | null} rolled of 100
+ * @param {{count: HTMLElement, countWords: HTMLElement, dart: HTMLElement, item: HTMLElement}} parts @param {number | null} rolled of 100
  * @param {number | null} dartAt where in the row's share the dart landed @param {number} share the row's
- * @param {import("../../core/display.js").Display["scale"]} scale
+ * @param {import("../../core/display.js").Display["scale"]} scale @param {string} name of the token the dart landed on
  */
-export function drawRolls({ count, dart, item }, rolled, dartAt, share, scale) {
+export function drawRolls({ count, countWords, dart, item }, rolled, dartAt, share, scale, name) {
   item.toggleAttribute("data-rolled", rolled !== null);
-  item.toggleAttribute("data-dart", dartAt !== null);
-  setAttribute(count, "data-count", rolled === null ? "" : `${rolled}×`);
-  count.toggleAttribute("data-long", rolled !== null && rolled > 75);
+  if (dartAt === null) item.removeAttribute("data-dart");
+  else setAttribute(item, "data-dart", lengthOf(dartAt, scale) > LATE ? "late" : "");
+  setText(/** @type {HTMLElement} */ (dart.firstElementChild), dartAt === null ? "" : name);
+  count.hidden = !rolled;
+  setText(countWords, rolled === null ? "" : `${rolled}×`);
   setLength(count, (rolled ?? 0) / ROLLS, scale);
   setVariable(dart, "--share", String(dartAt !== null && share > 0 ? (dartAt / share) * lengthOf(share, scale) : 0));
 }

@@ -5,14 +5,15 @@
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/cuts.js").CutRow} Row
  */
-import { leastOf, paleWords } from "../../core/cuts.js";
+import { leastOf, othersWords, paleWords } from "../../core/cuts.js";
 import { figure, lengthOf } from "../../core/display.js";
 import { ROLLS } from "../../core/draws.js";
 import * as format from "../../core/format.js";
 import { following } from "../../core/lookback.js";
 import { hidden, scene, wanted } from "../../core/questions.js";
-import { hex, pending } from "../../core/tokens.js";
+import { hex, pending, shown as name } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { COMMON } from "../../core/words.js";
 import { setLength } from "../../ui/bar.js";
 import { setAttribute, setText, setVariable } from "../../ui/dom.js";
 import { dart, tally } from "../dice/model.js";
@@ -31,9 +32,11 @@ export function mountChart(root, verbs) {
   const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
   const [bars, entropy, others, trouble] = [".bars", ".chart-entropy", ".others", ".chart-trouble"].map(part);
   const legend = part(".chart-legend");
+  // Where there is no room for both, the choices make way.
+  const [entropyBits, entropyChoices] = [0, 1].map(() => entropy.appendChild(document.createElement("span")));
   const [othersName, othersBar, othersPercent] = [".others-name", ".others .bar", ".others .percent"].map(part);
   const othersRaw = part(".others .bar-raw");
-  const othersRolls = { count: part(".others .count"), dart: part(".others .dart"), item: others };
+  const othersRolls = { count: part(".others .count"), countWords: part(".others .count-words"), dart: part(".others .dart"), item: others };
   /** @type {Map<string, ReturnType<typeof createRow>>} */
   let rows = new Map();
   /** @type {Row[]} */
@@ -87,6 +90,7 @@ export function mountChart(root, verbs) {
   /** @param {number} index */
   function select(index) {
     selected = index;
+    if (shown[index]) verbs.focusBar(shown[index].candidate.token.id);
     for (const { button } of rows.values()) setAttribute(button, "tabindex", Number(button.dataset.index) === index ? "0" : "-1");
   }
 
@@ -121,12 +125,14 @@ export function mountChart(root, verbs) {
     cutting = drawing.cutting;
     drawRows(state);
     if (focused && (document.activeElement !== bars.children[selected]?.firstChild)) focus(selected);
-    setText(entropy, format.openness(drawing.entropyBits, cutting));
+    const [bits, ...choices] = format.openness(drawing.entropyBits, cutting).split(/(?=:)/);
+    setText(entropyBits, bits);
+    setText(entropyChoices, choices.join(""));
     const pale = paleWords(drawing);
     legend.hidden = !pale;
     if (pale) setText(legend, pale);
     others.hidden = drawing.otherCount === 0;
-    setText(othersName, drawing.otherCount === 1 ? "1 other" : `${format.count(drawing.otherCount)} others`);
+    setText(othersName, othersWords(drawing));
     const unsaid = !drawing.exact && drawing.otherShare < PRECISION && drawing.kept.count > shown.length;
     const { column, scale } = state.display;
     setText(othersPercent, unsaid && column === "percent" ? `<${format.percent(PRECISION)}` : figure({ share: drawing.otherShare }, column));
@@ -158,7 +164,7 @@ export function mountChart(root, verbs) {
     for (const { item } of rows.values()) item.remove();
     rows = new Map();
     shown = [];
-    for (const each of [entropy, othersName, othersPercent]) setText(each, "");
+    for (const each of [entropyBits, entropyChoices, othersName, othersPercent]) setText(each, "");
     others.hidden = legend.hidden = true;
   }
 
@@ -190,7 +196,7 @@ export function mountChart(root, verbs) {
       if (bars.children[index] !== row.item) bars.insertBefore(row.item, bars.children[index] ?? null);
     });
     const beyond = fell && !shown.some((each) => each.candidate.token.id === fell.candidate.token.id);
-    drawRolls(othersRolls, rolled && rolls, beyond ? Math.max(0, fell.at - left) : null, Math.max(0, 1 - left), display.scale);
+    drawRolls(othersRolls, rolled && rolls, beyond ? Math.max(0, fell.at - left) : null, Math.max(0, 1 - left), display.scale, fell ? name(fell.candidate.token) : "");
     for (const [key, row] of rows) if (!next.has(key)) row.item.remove();
     rows = next;
     if (glide) glideFrom(places);
@@ -208,10 +214,10 @@ export function mountChart(root, verbs) {
 
   /** @param {State} state */
   function showTrouble({ trouble: found }) {
-    const here = found && !["text", "token_ids", "top_k", "temperature", "top_p", "min_p"].includes(found.field ?? "") ? found : null;
+    const here = found && !["text", "token_ids", "parts", "top_k", "temperature", "top_p", "min_p"].includes(found.field ?? "") ? found : null;
     trouble.hidden = !here;
     if (!here) return;
-    setText(part(".chart-trouble p"), here.again ? `${here.message} The page tries again by itself.` : here.message);
+    setText(part(".chart-trouble p"), here.again ? COMMON.byItself(here.message) : here.message);
   }
 
   return update;

@@ -1,5 +1,5 @@
 /**
- * The settings, each as a slider and a number; filters behind “More”.
+ * The settings, each as a slider and a number; filters in the inspector’s settings.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -8,36 +8,44 @@ import { cuts } from "../../core/cuts.js";
 import * as format from "../../core/format.js";
 import { hidden, scene } from "../../core/questions.js";
 import { LIMITS, fits } from "../../core/settings.js";
+import { CONTROLS } from "../../core/words.js";
 import { setText, setVariable } from "../../ui/dom.js";
 import { keptWords } from "../steps/model.js";
 
-const CONTROLS = /** @type {const} */ ([
-  { name: "temperature", id: "temperature", label: "Temperature", field: "temperature", kind: "a number" },
-  { name: "topK", id: "top-k", label: "Top-k", field: "top_k", kind: "a whole number" },
-  { name: "topP", id: "top-p", label: "Top-p", field: "top_p", kind: "a number" },
-  { name: "minP", id: "min-p", label: "Min-p", field: "min_p", kind: "a number" },
+const ALL = /** @type {const} */ ([
+  { name: "temperature", id: "temperature", field: "temperature", kind: "number" },
+  { name: "topK", id: "top-k", field: "top_k", kind: "whole" },
+  { name: "topP", id: "top-p", field: "top_p", kind: "number" },
+  { name: "minP", id: "min-p", field: "min_p", kind: "number" },
 ]);
 
-/** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
-export function mountControls(root, verbs) {
-  const updates = CONTROLS.map((control) => mountControl(root, verbs, control));
-  const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
-  const [more, cutOffs, kept] = [".more-open", ".more", ".kept"].map(part);
-  more.addEventListener("click", () => verbs.unfold("more", more.ariaExpanded !== "true"));
+/** @param {Document} page @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountControls(page, verbs) {
+  const updates = ALL.map((control) => mountControl(page, verbs, control));
+  const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (page.querySelector(selector));
+  const [more, kept, line, sheet, bars] = [".more-open", ".kept", "#controls", "#settings", "#bars-shown"].map(part);
+  const narrow = matchMedia("(max-width: 46rem)");
+  narrow.addEventListener("change", settle);
+  settle();
+
+  /** On a phone the controls are one line: the number of bars moves to the settings. */
+  function settle() {
+    if (narrow.matches) sheet.prepend(bars);
+    else line.insertBefore(bars, line.children[1]);
+  }
+
   return (state) => {
     for (const update of updates) update(state);
-    more.ariaExpanded = String(state.open.more);
     more.toggleAttribute("data-on", cuts(state.settings));
-    cutOffs.hidden = !state.open.more;
     const drawing = scene(state)?.drawing;
     if (!drawing && hidden(state)) setText(kept, "");
     if (drawing) setText(kept, keptWords(drawing.kept, drawing.rows.length + drawing.otherCount));
   };
 }
 
-/** @param {HTMLElement} root @param {Verbs} verbs @param {typeof CONTROLS[number]} control @returns {(state: State) => void} */
-function mountControl(root, verbs, { name, id, label, field, kind }) {
-  const part = (/** @type {string} */ suffix) => /** @type {HTMLInputElement} */ (root.querySelector(`#${id}${suffix}`));
+/** @param {Document} page @param {Verbs} verbs @param {typeof ALL[number]} control @returns {(state: State) => void} */
+function mountControl(page, verbs, { name, id, field, kind }) {
+  const part = (/** @type {string} */ suffix) => /** @type {HTMLInputElement} */ (page.querySelector(`#${id}${suffix}`));
   const [slider, number, trouble] = ["", "-number", "-trouble"].map(part);
   const { least, most } = LIMITS[name];
   let refused = "";
@@ -47,7 +55,7 @@ function mountControl(root, verbs, { name, id, label, field, kind }) {
   number.addEventListener("input", () => {
     const value = number.valueAsNumber;
     if (fits(name, value)) accept(value, false);
-    else say(`${label} is ${kind} from ${least} to ${most}.`);
+    else say(CONTROLS[kind](CONTROLS[name], least, most));
   });
   number.addEventListener("blur", () => accept(NaN, false));
 

@@ -7,6 +7,7 @@
  */
 import { groups } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { afterwards } from "../../ui/dom.js";
 import { drawPieces } from "../../ui/token.js";
 import { detail } from "./model.js";
 
@@ -86,13 +87,18 @@ export function mountDetail(card, strip, verbs) {
     verbs.inspect(false);
   }
 
-  /** Places it below its token, or above if there is no room, within the window; after a tap, at the token's start. */
+  /**
+   * Places it below its token, or above if there is no room, within the window; after a tap, at the token's start and below
+   * the line that leads back to the end.
+   */
   function place() {
     if (!chip) return;
     const at = chip.getBoundingClientRect();
     const { width, height } = card.getBoundingClientRect();
-    const below = at.bottom + GAP + height + EDGE <= innerHeight || at.top - GAP - height < EDGE;
-    card.style.insetBlockStart = `${below ? at.bottom + GAP : at.top - GAP - height}px`;
+    const line = touched ? document.querySelector(".look:not([hidden])")?.getBoundingClientRect() : undefined;
+    const free = Math.max(at.bottom, line?.bottom ?? 0) + GAP;
+    const below = free + height + EDGE <= innerHeight || at.top - GAP - height < EDGE;
+    card.style.insetBlockStart = `${below ? free : at.top - GAP - height}px`;
     card.style.left = `${touched ? EDGE : Math.max(EDGE, Math.min(at.left, document.documentElement.clientWidth - width - EDGE))}px`;
   }
 
@@ -123,12 +129,11 @@ export function mountDetail(card, strip, verbs) {
 
   return (now) => {
     const news = now.tree !== state?.tree || now.shading !== state.shading;
+    const moved = now.current !== state?.current;
     state = now;
     if (chip && !chip.isConnected) hide();
-    else if (chip && news) {
-      draw(now);
-      place();
-    }
+    else if (chip && news) draw(now);
+    if (chip && (news || moved)) afterwards(place);
   };
 }
 

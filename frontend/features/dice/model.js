@@ -8,10 +8,10 @@
  */
 import { atOne } from "../../core/distribution.js";
 import { draws } from "../../core/draws.js";
-import * as format from "../../core/format.js";
 import { answerHere, scene, wanted } from "../../core/questions.js";
 import { append } from "../../core/state.js";
 import { noToken, shown } from "../../core/tokens.js";
+import { DICE } from "../../core/words.js";
 import { find } from "../models/model.js";
 
 /** @param {State} state @returns {State} the most likely token is appended */
@@ -34,7 +34,7 @@ export function begin(state, kind, seed) {
 export function stop(state) {
   if (!state.play) return state;
   const { kind, wrote } = state.play;
-  return { ...state, play: null, said: kind === "write" ? `Stopped after ${tokens(wrote)}.` : null };
+  return { ...state, play: null, said: kind === "write" ? DICE.stopped(wrote) : null };
 }
 
 /** @param {State} state @returns {{candidate: Candidate, at: number} | null} where the dart landed, in [0, 1) of the kept probability */
@@ -65,7 +65,7 @@ export function land(state) {
   if (next === state || state.play.kind === "roll") return next;
   const wrote = state.play.wrote + 1;
   const end = endOf(state, fell.candidate, answer);
-  return end ? { ...next, said: `${end} ${tokens(wrote)} written.` } : { ...next, play: { kind: "write", wrote } };
+  return end ? { ...next, said: `${end} ${DICE.generated(wrote)}` } : { ...next, play: { kind: "write", wrote } };
 }
 
 /** @param {State} state @returns {string} the status of sampling */
@@ -73,18 +73,18 @@ export function playWords(state) {
   const { play, said, dice } = state;
   if (!play) return said ?? "";
   const fell = dart(state);
-  if (play.kind === "write") return `Writing, ${tokens(play.wrote)} so far. Any key or click stops.`;
+  if (play.kind === "write") return DICE.generating(play.wrote);
   if (play.kind === "roll") {
     if (!fell) return "";
     const { token, rank, probability } = fell.candidate;
-    return `The dart landed at ${format.percent(fell.at)}: ${shown(token)}, rank ${format.count(rank)}, ${format.percent(probability)}.`;
+    return DICE.landed(fell.at, shown(token), rank, probability);
   }
   const counts = tally(state);
   const rows = scene(state)?.drawing.rows ?? [];
   if (!counts) return "";
   const among = rows.reduce((total, row) => total + (counts.get(row.candidate.token.id) ?? 0), 0);
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  return `${total} rolls with seed ${dice.seed}: ${among} landed on these bars, ${total - among} on the others.`;
+  return DICE.tallied(total, dice.seed, among);
 }
 
 /** @param {State} state @returns {ReturnType<typeof answerHere>} the current answer, once it includes the draws */
@@ -98,17 +98,12 @@ function answerToDraws(state) {
 /** @param {State} state @param {import("../../core/tokens.js").Token} token without text @returns {State} nothing is appended, and generating ends */
 function miss(state, token) {
   const { kind, wrote } = /** @type {Play} */ (state.play);
-  const fell = `The dart landed on ${shown(token)}, so nothing was appended.`;
-  return { ...state, play: null, said: kind === "write" ? `${fell} ${tokens(wrote)} written.` : fell };
+  const fell = DICE.missed(shown(token));
+  return { ...state, play: null, said: kind === "write" ? `${fell} ${DICE.generated(wrote)}` : fell };
 }
 
 /** @param {State} state @param {Candidate} candidate @param {import("../../core/distribution.js").Answer} answer @returns {string | null} why generating ends after it */
 function endOf(state, { token }, { model, tokenCount, contextLimit: limit }) {
-  if (find(state, model)?.facts?.endOfTextIds.includes(token.id)) return `The text has ended: ${shown(token)}.`;
-  return limit > 0 && tokenCount + 1 >= limit ? `The text fills the model’s ${format.count(limit)} tokens.` : null;
-}
-
-/** @param {number} count */
-function tokens(count) {
-  return count === 1 ? "1 token" : `${format.count(count)} tokens`;
+  if (find(state, model)?.facts?.endOfTextIds.includes(token.id)) return DICE.ended(shown(token));
+  return limit > 0 && tokenCount + 1 >= limit ? DICE.full(limit) : null;
 }

@@ -5,6 +5,7 @@
  * @typedef {import("../../core/state.js").State} State
  */
 import { DICE_LIMITS, fitDice } from "../../core/settings.js";
+import { CONTROLS, DICE } from "../../core/words.js";
 import { setText, setVariable } from "../../ui/dom.js";
 import { playWords } from "./model.js";
 
@@ -28,18 +29,19 @@ export function mountDice(root, dice, verbs) {
   pace.addEventListener("input", () => verbs.setDice({ pace: pace.valueAsNumber }));
   seed.addEventListener("input", () => {
     const good = seed.value !== "" && fitDice({ seed: seed.valueAsNumber });
-    setText(trouble, good ? "" : `The seed is a whole number from 0 to ${DICE_LIMITS.seed.most}.`);
+    setText(trouble, good ? "" : CONTROLS.whole(DICE.seed, 0, DICE_LIMITS.seed.most));
     trouble.hidden = good;
     seed.ariaInvalid = String(!good);
     // A typed seed is kept for the next rolls.
     if (good) verbs.setDice({ seed: seed.valueAsNumber, fresh: false });
   });
 
-  // Any action stops generating, except its own button and the speed.
+  // Any action stops generating, except its own buttons and the speed.
   const onHand = (/** @type {Event} */ event) => {
-    const [onWrite, onPace] = [write, pace].map((each) => each.contains(/** @type {Node} */ (event.target)));
+    const target = /** @type {Element | null} */ (event.target instanceof Element ? event.target : null);
+    const [onWrite, onPace] = [target?.closest("[data-verb=write]"), target === pace];
     const key = event instanceof KeyboardEvent ? event.key : null;
-    const own = key === null ? onWrite || onPace : key === "w" || (onWrite && PRESSES.test(key)) || (onPace && SLIDES.test(key));
+    const own = key === null ? Boolean(onWrite) || onPace : key === "w" || (onWrite && PRESSES.test(key)) || (onPace && SLIDES.test(key));
     if (writing && !own) verbs.stop();
   };
   for (const name of ["pointerdown", "keydown"]) document.addEventListener(name, onHand, { capture: true });
@@ -47,7 +49,7 @@ export function mountDice(root, dice, verbs) {
   return (state) => {
     writing = state.play?.kind === "write";
     root.toggleAttribute("data-writing", writing);
-    setText(part(".write-label"), writing ? "Stop" : "Write on");
+    setText(part(".write-label"), writing ? DICE.stop : DICE.generate);
     const said = playWords(state);
     setText(words, said);
     words.hidden = !said;
@@ -59,8 +61,7 @@ export function mountDice(root, dice, verbs) {
     }
     if (pace.valueAsNumber !== state.dice.pace) pace.value = String(state.dice.pace);
     setVariable(pace, "--at", String((pace.valueAsNumber - Number(pace.min)) / (Number(pace.max) - Number(pace.min))));
-    const rate = state.dice.pace === 1 ? "1 token a second" : `${state.dice.pace} tokens a second`;
     setText(paceWords, `${state.dice.pace}/s`);
-    pace.ariaValueText = rate;
+    pace.ariaValueText = DICE.rate(state.dice.pace);
   };
 }

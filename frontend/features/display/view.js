@@ -5,6 +5,8 @@
  * @typedef {import("../../core/state.js").State} State
  */
 import { ticks } from "../../core/display.js";
+import { COLUMNS } from "../../core/words.js";
+import { setText } from "../../ui/dom.js";
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountDisplay(root, verbs) {
@@ -22,7 +24,10 @@ export function mountDisplay(root, verbs) {
     return tick;
   }));
 
+  const name = /** @type {HTMLElement} */ (chart.querySelector(".column-name"));
+
   return ({ display }) => {
+    setText(name, COLUMNS[display.column]);
     for (const input of inputs) input.checked = display[/** @type {keyof typeof display} */ (input.name)] === input.value;
     if (chart.dataset.scale !== display.scale) chart.dataset.scale = display.scale;
     if (chart.dataset.column !== display.column) chart.dataset.column = display.column;

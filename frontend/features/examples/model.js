@@ -75,5 +75,5 @@ export const STARTERS = [
 /** @param {import("../../core/state.js").State} state @param {string} text @returns {import("../../core/state.js").State} with it as a separate undo step */
 export function start(state, text) {
   const next = edit(rest(state), text);
-  return next === state ? state : { ...next, past: pastWithDraft(state), session: null };
+  return next === state ? state : { ...next, past: pastWithDraft(state), base: null, session: null };
 }

@@ -9,6 +9,7 @@
  * @property {string} words
  * @property {string} target  selector of the element that shows it
  */
+import { othersWords } from "../../core/cuts.js";
 import * as format from "../../core/format.js";
 import { answerHere, scene } from "../../core/questions.js";
 import { shown } from "../../core/tokens.js";
@@ -58,13 +59,13 @@ function ofBars(state) {
     {
       name: "A bar’s percentage",
       value: first ? `${shown(first.candidate.token)} ${format.percent(first.share)}` : "",
-      words: `How likely this token is to come next. The bar is its length: the whole track is 100\u202f%. The shares of ${vocabulary} make up 100\u202f% together.`,
+      words: `How likely this token is to come next. The bar’s length shows it: the whole track is 100\u202f%. Together, ${vocabulary} make up 100\u202f%.`,
       target: ".bars .percent",
     },
     {
       name: "The number before it",
       value: first ? String(first.candidate.rank) : "",
-      words: "Its place in the order, the most likely token first. It is also the key that picks the bar; 0 is the tenth.",
+      words: "Its rank, counted from the most likely token. It is also the key that picks the bar; 0 is the tenth.",
       target: ".bars .rank",
     },
     {
@@ -75,8 +76,8 @@ function ofBars(state) {
     },
     {
       name: "Others",
-      value: drawing?.otherCount ? `${format.count(drawing.otherCount)}, ${format.percent(drawing.otherShare)}` : "",
-      words: "All the tokens without a bar here, and their total. Raise top-k to see more of them.",
+      value: drawing?.otherCount ? `${othersWords(drawing)}, ${format.percent(drawing.otherShare)}` : "",
+      words: "All the tokens without a bar here, and their total. Raise “Bars shown” to see more of them.",
       target: ".others",
     },
     {
@@ -117,7 +118,7 @@ function ofSettings(state) {
       words: "How adventurous the choice is. At 1 the shares are the model’s own; lower favours likely tokens, higher evens them out; at 0 the first gets 100\u202f%.",
       target: "#temperature-number",
     },
-    { name: "Top-k", value: String(topK), words: "How many bars are shown. It removes nothing here: the others stay in the last bar.", target: "#top-k-number" },
+    { name: "Bars shown", value: String(topK), words: "How many tokens get a bar of their own. The others are not removed: they share the last bar.", target: "#top-k-number" },
     {
       name: "Top-p",
       value: String(topP),
@@ -127,7 +128,7 @@ function ofSettings(state) {
     {
       name: "Min-p",
       value: String(minP),
-      words: "Drops the tokens that are less likely than this part of the first one’s share. 0 drops none.",
+      words: "Drops the tokens whose share is smaller than this fraction of the first one’s. 0 drops none.",
       target: "#min-p-number",
     },
     {
@@ -145,10 +146,10 @@ function ofDice({ dice }) {
     {
       name: "Seed",
       value: String(dice.seed),
-      words: "The number that the dice start from. The same seed at the same text rolls the same token, so a roll can be repeated.",
+      words: "The number the dice start from. The same seed and text roll the same token, so a roll can be repeated.",
       target: "#seed",
     },
-    { name: "Pace", value: `${dice.pace}/s`, words: "Tokens per second while generating.", target: ".pace" },
+    { name: "Speed", value: `${dice.pace}/s`, words: "Tokens per second while generating.", target: ".pace" },
   ];
 }
 
@@ -159,8 +160,8 @@ function ofModel(state) {
     {
       name: "Parameters",
       value: facts ? format.parameters(facts.parameters).replace(" parameters", "") : "",
-      words: "How many learned numbers are in the model. M: millions; B: billions (thousands of millions).",
-      target: ".status-words",
+      words: "How many learned numbers the model contains. M: millions; B: billions (thousands of millions).",
+      target: ".models-open",
     },
   ];
 }

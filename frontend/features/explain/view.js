@@ -7,24 +7,21 @@
 import { setText } from "../../ui/dom.js";
 import { explanations } from "./model.js";
 
-/** @param {HTMLElement} root @param {Document} page @returns {(state: State) => void} */
-export function mountExplain(root, page) {
+/** @param {HTMLElement} root @returns {(state: State) => void} */
+export function mount(root) {
   const list = /** @type {HTMLElement} */ (root.querySelector("dl"));
   /** @type {State | null} */
   let latest = null;
   /** @type {ReturnType<typeof createEntry>[]} */
   let entries = [];
 
-  for (const button of page.querySelectorAll("[data-verb=explain]")) {
-    button.addEventListener("click", () => root.togglePopover());
-  }
   root.addEventListener("beforetoggle", (event) => {
     if (/** @type {ToggleEvent} */ (event).newState === "open") draw();
   });
   for (const [name, on] of /** @type {const} */ ([["pointerover", true], ["pointerout", false]])) {
     list.addEventListener(name, (event) => {
       const target = /** @type {HTMLElement} */ (event.target).closest("div")?.dataset.target;
-      if (target) page.querySelector(target)?.toggleAttribute("data-pointed", on);
+      if (target) document.querySelector(target)?.toggleAttribute("data-pointed", on);
     });
   }
 

@@ -3,6 +3,8 @@
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  */
+import { inspecting } from "../../core/frame.js";
+import { hidden } from "../../core/questions.js";
 import { LIMITS } from "../../core/settings.js";
 
 /** @type {Record<string, string>} */
@@ -18,7 +20,6 @@ export function mountKeys(page, verbs) {
   const bar = (selector) => page.querySelector(`.bars ${selector}`);
   /** @param {string} verb @returns {HTMLButtonElement | null} */
   const action = (verb) => page.querySelector(`.actions [data-verb='${verb}']`);
-  const likely = /** @type {HTMLElement} */ (page.getElementById("likely"));
   const single = /** @type {HTMLInputElement} */ (page.getElementById("single-keys"));
   /** @type {import("../../core/state.js").State} */
   let state;
@@ -35,9 +36,7 @@ export function mountKeys(page, verbs) {
     verbs.set({ temperature: Math.max(least, Math.round((state.settings.temperature + by) * 100) / 100) });
   };
   const lookUp = () => {
-    if (!likely.checkVisibility()) return;
-    verbs.unfold("likely", true);
-    requestAnimationFrame(() => likely.querySelector("input")?.focus());
+    if (!state.room.presenting && !hidden(state)) verbs.openTab("numbers", "#likely-text");
   };
   /** @type {Record<string, () => unknown>} when nothing has focus */
   const MOVES = {
@@ -57,6 +56,7 @@ export function mountKeys(page, verbs) {
     h: () => page.getElementById("explain")?.togglePopover(),
     k: verbs.pin,
     l: lookUp,
+    i: () => (inspecting(state) ? verbs.setInspector(false) : verbs.openTab(state.frame.tab, "[role=tab][aria-selected=true]")),
   };
 
   page.addEventListener("keydown", (event) => {
@@ -81,7 +81,7 @@ export function mountKeys(page, verbs) {
       event.preventDefault();
       return MOVES[event.key]();
     }
-    if (writing || !state.room.keys) return;
+    if (target.closest("input, select, textarea, dialog, [contenteditable]:not([contenteditable=false])") || !state.room.keys) return;
     if (/^\d$/.test(event.key)) bar(`[data-index='${(Number(event.key) + 9) % 10}']`)?.click();
     else if (actions[event.key.toLowerCase()]) action(actions[event.key.toLowerCase()])?.click();
     else if (event.key === "?") list.showModal();

@@ -24,13 +24,14 @@
  * @property {boolean} cut  its first token is removed by a filter
  */
 import { pointAt, shareAt } from "../../core/distribution.js";
-import * as format from "../../core/format.js";
+import { showing } from "../../core/frame.js";
 import { scene, wanted } from "../../core/questions.js";
+import { MOST_TYPED } from "../../core/settings.js";
 import { answerKey } from "../../core/state.js";
 import { textOf } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { NUMBERS } from "../../core/words.js";
 
-export const MOST_TYPED = 200;
 const MOST_TOKENS = 24;
 const MOST_KEPT = 500;
 const BEHIND = ["\n", ".", "a"];
@@ -56,7 +57,7 @@ export function chances(state) {
 
 /** @param {State} state @returns {Question | null} the next request, or null */
 export function nextProbe(state) {
-  const place = state.open.likely && state.likely && !state.dragging && state.lost === null ? placeOf(state) : null;
+  const place = showing(state, "numbers") && state.likely && !state.dragging && state.lost === null ? placeOf(state) : null;
   const ready = state.models?.find((each) => each.name === place?.model)?.state === "ready";
   if (!place || !ready || wanted(state) !== null) return null;
   const { model, ids } = place;
@@ -110,8 +111,8 @@ function chance(state, { model, ids }, text) {
   const tokens = state.spellings.get(spellingKey(model, text));
   const blank = { text, steps: null, logprob: null, note: "", cut: false };
   if (tokens === undefined || typeof tokens === "number") return blank;
-  if (tokens === null) return { ...blank, note: "This model’s tokenizer can’t read this on its own." };
-  if (tokens.length > MOST_TOKENS) return { ...blank, note: `These are ${format.count(tokens.length)} tokens; at most ${MOST_TOKENS} are looked up.` };
+  if (tokens === null) return { ...blank, note: NUMBERS.unreadable };
+  if (tokens.length > MOST_TOKENS) return { ...blank, note: NUMBERS.long(tokens.length, MOST_TOKENS) };
   const steps = tokens.map((token, at) => {
     const before = [...ids, ...tokens.slice(0, at).map((each) => each.id)];
     const rank = state.lookups.get(lookupKey(model, before, token.id))?.candidate.rank ?? null;
@@ -122,7 +123,7 @@ function chance(state, { model, ids }, text) {
   const keeps = scene(state)?.drawing.kept;
   const [first] = steps;
   const cut = keeps !== undefined && keeps.known && first.rank !== null && first.rank > keeps.count;
-  return { text, steps, logprob, cut, note: read === text ? "" : "This model reads it a little differently:" };
+  return { text, steps, logprob, cut, note: read === text ? "" : NUMBERS.altered };
 }
 
 /** @param {State} state @param {string} model @param {readonly number[]} before @param {Token} token @returns {number | null} */
@@ -138,7 +139,7 @@ function probabilityOf({ lookups, settings: { temperature } }, model, before, to
 function probe(state, asked) {
   const settings = { ...LOOK, temperature: asked.text === null ? state.settings.temperature : 1 };
   const key = JSON.stringify([asked, settings.temperature]);
-  return state.probeTrouble?.key === key ? null : { ...asked, key, settings, whole: asked.text !== null, draws: [] };
+  return state.probeTrouble?.key === key ? null : { ...asked, parts: null, runs: [], key, settings, whole: asked.text !== null, draws: [] };
 }
 
 /**

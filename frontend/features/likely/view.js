@@ -1,40 +1,61 @@
 /**
  * “How likely is …?”: a field, and for each variant its tokens with probability and rank.
  *
- * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("./model.js").Chance} Chance
  */
 import * as format from "../../core/format.js";
 import { marks } from "../../core/marks.js";
 import { answerHere } from "../../core/questions.js";
+import { MOST_TYPED } from "../../core/settings.js";
 import { spell, spoken } from "../../core/tokens.js";
+import { NUMBERS } from "../../core/words.js";
+import { nextToken } from "../../net/api.js";
+import { createAsker } from "../../net/asker.js";
 import { setLength } from "../../ui/bar.js";
+import { build } from "../../ui/build.js";
 import { setText } from "../../ui/dom.js";
 import { drawPieces } from "../../ui/token.js";
-import { MOST_TYPED, chances } from "./model.js";
+import { ask, chances, failProbe, nextProbe, tell } from "./model.js";
 
-/** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
-export function mountLikely(root, verbs) {
-  const folder = /** @type {HTMLDetailsElement} */ (root);
-  const input = /** @type {HTMLInputElement} */ (root.querySelector("input"));
-  const list = /** @type {HTMLElement} */ (root.querySelector("ul"));
-  const trouble = /** @type {HTMLElement} */ (root.querySelector(".trouble"));
-  input.maxLength = MOST_TYPED;
+const TYPING_MS = 200;
+
+/** @param {HTMLElement} root @param {import("../frame/room.js").Page} page @returns {(state: State) => void} */
+export function mountLikely(root, { act, read, consider }) {
+  const asker = createAsker({
+    read,
+    act,
+    ask: nextToken,
+    wanted: nextProbe,
+    receive: tell,
+    fail: failProbe,
+    retry: (now) => failProbe(now, null),
+    delay: (_, { text }) => (text === null ? 0 : TYPING_MS),
+  });
+  consider(asker.consider);
+  const input = build("input", {
+    class: "likely-text",
+    id: "likely-text",
+    type: "text",
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: "false",
+    dir: "auto",
+    maxlength: String(MOST_TYPED),
+    placeholder: NUMBERS.token,
+    "aria-label": NUMBERS.asked,
+    "aria-describedby": "likely-hint likely-trouble",
+  });
+  const trouble = build("p", { class: "trouble", id: "likely-trouble", role: "status", hidden: true });
+  const hint = build("p", { id: "likely-hint" }, NUMBERS.spaces);
+  const list = build("ul", { class: "chances", "aria-label": NUMBERS.chances });
+  root.append(build("h2", {}, NUMBERS.likely), build("div", { class: "likely-ask" }, input, hint, trouble), list);
   /** @type {Map<string, ReturnType<typeof createLine>>} */
   let lines = new Map();
 
-  folder.querySelector("summary")?.addEventListener("click", (event) => {
-    event.preventDefault();
-    verbs.unfold("likely", !folder.open);
-    if (!folder.open) requestAnimationFrame(() => input.focus());
-  });
-  folder.addEventListener("toggle", () => verbs.unfold("likely", folder.open));
-  input.addEventListener("input", () => verbs.askLikely(input.value));
+  input.addEventListener("input", () => act((now) => ask(now, input.value)));
 
   return (state) => {
-    if (folder.open !== state.open.likely) folder.open = state.open.likely;
-    if (!folder.open) return;
     if (input.value !== state.likely && document.activeElement !== input) input.value = state.likely;
     trouble.hidden = !state.probeTrouble;
     setText(trouble, state.probeTrouble ? format.beside(state.probeTrouble.message, state.probeTrouble.field) : "");
@@ -81,7 +102,7 @@ function createLine(text) {
     item.toggleAttribute("data-waiting", logprob === null && !note);
     setLength(bar, Math.exp(logprob ?? -Infinity), "linear");
     setText(percent, logprob === null ? (note && !steps ? "" : "…") : format.percentOf(logprob));
-    setText(words, [note, steps ? `${wordsOf(steps, vocabulary)}${cut ? ". Cut off now: it can’t be drawn." : ""}` : ""].filter(Boolean).join(" "));
+    setText(words, [note, steps ? `${wordsOf(steps, vocabulary)}${cut ? `. ${NUMBERS.removed}` : ""}` : ""].filter(Boolean).join(" "));
   }
 
   return { item, update };
@@ -104,8 +125,8 @@ function tokenOf(token, at) {
 function wordsOf(steps, vocabulary) {
   if (steps.length === 1) {
     const [{ rank }] = steps;
-    return rank === null ? "one token" : `rank ${format.count(rank)}${vocabulary ? ` of ${format.count(vocabulary)}` : ""}`;
+    return rank === null ? NUMBERS.one : vocabulary ? NUMBERS.rankOf(rank, vocabulary) : NUMBERS.rank(rank);
   }
-  const each = steps.map(({ probability, rank }) => (probability === null || rank === null ? "…" : `${format.percent(probability)} (rank ${format.count(rank)})`));
-  return `${steps.length} tokens: ${each.join(" × ")}`;
+  const each = steps.map(({ probability, rank }) => (probability === null || rank === null ? "…" : `${format.percent(probability)} (${NUMBERS.rank(rank)})`));
+  return `${format.tokens(steps.length)}: ${each.join(" × ")}`;
 }

@@ -9,6 +9,7 @@ import { chosen } from "../../core/lookback.js";
 import { hidden, scene } from "../../core/questions.js";
 import { shown, spoken } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { CHART, LOOKBACK } from "../../core/words.js";
 
 /**
  * @param {State} state @param {boolean} [aloud] for screen readers
@@ -19,11 +20,11 @@ export function placeWords(state, aloud = false) {
   if (!token || state.current === null || state.end === null) return "";
   const count = tree.path(state.tree, state.end).length;
   const number = tree.path(state.tree, state.current).length + 1;
-  const name = `Token ${format.count(number)} of ${format.count(count)} is ${aloud ? spoken(token) : shown(token)}`;
+  const name = LOOKBACK.place(number, count, aloud ? spoken(token) : shown(token));
   const now = hidden(state) ? null : scene(state);
   const row = now && !now.stale ? now.drawing.rows.find(({ candidate }) => candidate.token.id === token.id) : undefined;
   if (!row) return `${name}.`;
-  if (atFirst(state)) return `${name}. It is the first token: the bars are those of an empty text.`;
-  const likely = row.fell ? `${format.percent(row.probability)}, cut by ${row.fell}` : format.percent(row.share);
+  if (atFirst(state)) return `${name}. ${LOOKBACK.first}`;
+  const likely = row.fell ? `${format.percent(row.probability)}, ${CHART.removed(row.fell)}` : format.percent(row.share);
   return `${name}: ${likely}, rank ${format.count(row.candidate.rank)}.`;
 }

@@ -4,10 +4,9 @@
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
  */
+import { CHART } from "../../core/words.js";
 import { setText } from "../../ui/dom.js";
 import { placeWords } from "./model.js";
-
-const [NEXT, THERE] = ["What may come next", "What could stand here"];
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountLookback(root, verbs) {
@@ -29,7 +28,7 @@ export function mountLookback(root, verbs) {
     root.toggleAttribute("data-looking", looking);
     line.hidden = !looking;
     setText(words, said);
-    setText(title, looking ? THERE : NEXT);
+    setText(title, looking ? CHART.here : CHART.next);
     // The focused button is gone: move focus to the bars.
     if (left) /** @type {HTMLElement | null} */ (root.querySelector(".bars [tabindex='0']"))?.focus();
   };

@@ -102,7 +102,7 @@ function speak(state, name) {
   const end = ending(state);
   const read = state.draft === null && end !== null ? tree.node(state.tree, end).model : null;
   const reread = read === null ? state.reread : { model: read, text: draft, count: tree.path(state.tree, /** @type {number} */ (end)).length };
-  return { ...state, model: name, current: end, end: null, draft, reread, session: state.draft === null ? null : state.session, trouble: null, play: null, said: null };
+  return { ...state, model: name, current: end, end: null, draft, base: state.draft === null ? end : state.base, reread, session: state.draft === null ? null : state.session, trouble: null, play: null, said: null };
 }
 
 /** @param {State} state @param {Model} model @param {number} at @returns {{at: number, done: number, rate: number}} */

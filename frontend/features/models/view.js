@@ -6,6 +6,7 @@
  * @typedef {import("../../core/slices.js").Model} Model
  */
 import { shortName } from "../../core/format.js";
+import { COMMON, MODELS } from "../../core/words.js";
 import { setText } from "../../ui/dom.js";
 import { find, wished } from "./model.js";
 import { downloaded, stateOf } from "./words.js";
@@ -65,11 +66,11 @@ function createEntry(name) {
     button.dataset.model = name;
   }
   again.dataset.verb = "load";
-  again.textContent = "Try again";
+  again.textContent = COMMON.again;
   title.textContent = shortName(name);
   choose.title = name;
   progress.max = 1;
-  progress.setAttribute("aria-label", `Download of ${name}`);
+  progress.setAttribute("aria-label", MODELS.download(name));
   choose.append(title, detail);
   item.append(choose, progress, again, trouble);
 
@@ -77,7 +78,7 @@ function createEntry(name) {
   function update(model, state, wanted) {
     item.dataset.state = model.state;
     choose.setAttribute("aria-pressed", String(wanted));
-    setText(detail, `${stateOf(model, state.progress.get(name)?.rate)}${model.isDefault ? " · default" : ""}`);
+    setText(detail, `${stateOf(model, state.progress.get(name)?.rate)}${model.isDefault ? ` · ${MODELS.standard}` : ""}`);
     const share = downloaded(model);
     progress.hidden = model.state !== "downloading";
     if (share === null) progress.removeAttribute("value");

@@ -4,23 +4,24 @@
  * @typedef {import("../../core/slices.js").Model} Model
  */
 import * as format from "../../core/format.js";
+import { MODELS } from "../../core/words.js";
 
 /** @param {Model} model @returns {string} its state */
 export function stateOf(model, rate = 0) {
   switch (model.state) {
     case "ready":
-      return model.facts ? factsOf(model) : "ready";
+      return model.facts ? factsOf(model) : MODELS.ready;
     case "downloading": {
       const left = rate > 0 && model.bytesTotal > 0 ? format.timeLeft((model.bytesTotal - model.bytesDone) / rate) : "";
       const done = model.bytesDone || model.bytesTotal ? format.bytes(model.bytesDone, model.bytesTotal) : "";
-      return ["downloading", done, left].filter(Boolean).join(", ");
+      return [MODELS.downloading, done, left].filter(Boolean).join(", ");
     }
     case "loading":
-      return "loading into memory";
+      return MODELS.loading;
     case "queued":
-      return "waiting for its turn to load";
+      return MODELS.queued;
     case "failed":
-      return sentence(model.reason || "It could not be loaded");
+      return sentence(model.reason || MODELS.failed);
   }
 }
 
@@ -32,18 +33,19 @@ export function downloaded(model) {
 
 /** @param {string} name @returns {string} within a sentence */
 export function named(name) {
-  return name === "bundled" ? "the demo model" : format.shortName(name);
+  return name === "bundled" ? MODELS.demo : format.shortName(name);
 }
 
 /** @param {string} name @returns {string} at the start of a sentence; the name of a model is not capitalised */
 export function first(name) {
-  return name === "bundled" ? "The demo model" : format.shortName(name);
+  return name === "bundled" ? MODELS.Demo : format.shortName(name);
 }
 
-/** @param {Model} model that is ready @returns {string} its size and device */
+/** @param {Model} model that is ready @returns {string} its size, device, format and note */
 export function factsOf(model) {
   const facts = /** @type {import("../../core/slices.js").Facts} */ (model.facts);
-  return `${format.parameters(facts.parameters)}, ${format.deviceName(facts.device)}`;
+  const parts = [format.parameters(facts.parameters), format.deviceName(facts.device), facts.format, facts.note];
+  return parts.filter(Boolean).join(", ");
 }
 
 /** @param {string} words @returns {string} with a capital letter and a full stop */

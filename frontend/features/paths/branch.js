@@ -5,6 +5,7 @@
  * @typedef {import("./model.js").Branch} Branch
  */
 import * as format from "../../core/format.js";
+import { PATHS } from "../../core/words.js";
 import { setText } from "../../ui/dom.js";
 import { drawIcon } from "../../ui/token.js";
 import { LONGEST_NAME } from "./model.js";
@@ -31,8 +32,8 @@ export function createBranch(verbs) {
   const field = document.createElement("input");
   field.className = "path-field";
   field.maxLength = LONGEST_NAME;
-  field.ariaLabel = "Name of the branch";
-  field.placeholder = "Name, Enter to keep";
+  field.ariaLabel = PATHS.name;
+  field.placeholder = PATHS.placeholder;
   field.hidden = true;
   fold.append(drawIcon(CHEVRON));
   pen.append(drawIcon(PEN));
@@ -79,7 +80,7 @@ export function createBranch(verbs) {
     fold.toggleAttribute("data-none", !forked);
     fold.disabled = !forked;
     fold.ariaExpanded = forked ? String(hidden === 0) : null;
-    fold.ariaLabel = forked ? `Branches of ${called}` : "No branches yet";
+    fold.ariaLabel = forked ? PATHS.branches(called) : PATHS.none;
     name.hidden = branch.name === null;
     setText(name, branch.name ?? "");
     setText(words, text);
@@ -87,15 +88,15 @@ export function createBranch(verbs) {
     setText(total, [hidden ? `+${hidden}` : "", likely].filter(Boolean).join(" · "));
     go.title = [
       format.shortName(model),
-      ...(hidden ? [`${hidden} more hidden`] : []),
-      ...(likely ? [`all picked tokens together, ${likely}`] : []),
+      ...(hidden ? [PATHS.hidden(hidden)] : []),
+      ...(likely ? [PATHS.likely(likely)] : []),
     ].join("; ");
     if (here) go.setAttribute("aria-current", "true");
     else go.removeAttribute("aria-current");
-    pen.ariaLabel = `Name the branch ${called}`;
+    pen.ariaLabel = PATHS.rename(called);
     remove.toggleAttribute("data-none", !removable);
     remove.disabled = !removable;
-    remove.ariaLabel = `Delete the branch ${called}`;
+    remove.ariaLabel = PATHS.remove(called);
   }
 
   return { item, update };

@@ -1,40 +1,38 @@
 /**
  * The list of branches, indented under their parents.
  *
- * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
  */
+import { PATHS } from "../../core/words.js";
+import { build } from "../../ui/build.js";
 import { setText } from "../../ui/dom.js";
 import { createBranch } from "./branch.js";
 import { MOST_BRANCHES, outline } from "./model.js";
 
-/** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
-export function mountPaths(root, verbs) {
-  const folder = /** @type {HTMLDetailsElement} */ (root);
-  const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
-  const [list, offer, offered, back, full] = ["ul", ".paths-removed", ".paths-removed span", ".paths-removed button", ".paths-full"].map(part);
+/** @param {HTMLElement} root @param {import("../frame/room.js").Page} page @returns {(state: State) => void} */
+export function mount(root, { verbs }) {
+  const list = build("ul", { "aria-label": PATHS.all });
+  const offered = build("span");
+  const back = build("button", { type: "button" }, PATHS.restore);
+  const offer = build("p", { class: "paths-removed", role: "status", hidden: true }, offered, " ", back);
+  const full = build("p", { class: "paths-full", hidden: true }, PATHS.full(MOST_BRANCHES));
+  root.append(build("div", { class: "paths", id: "paths" }, list, offer, full));
   /** @type {Map<number, ReturnType<typeof createBranch>>} */
   const lines = new Map();
   /** @type {unknown[]} */
   let drawn = [];
+  let wanted = false; // focus the branch that came back
 
-  // The state decides, but also follow toggles without a click, such as the browser's find in page.
-  folder.querySelector("summary")?.addEventListener("click", (event) => {
-    event.preventDefault();
-    verbs.unfold("paths", !folder.open);
-  });
-  folder.addEventListener("toggle", () => verbs.unfold("paths", folder.open));
   back.addEventListener("click", () => {
     verbs.restore();
-    folder.querySelector("summary")?.focus();
+    wanted = true;
   });
 
   return (state) => {
-    if (folder.open !== state.open.paths) folder.open = state.open.paths;
     const last = state.removed.at(-1);
     offer.hidden = !last;
-    setText(offered, last ? `Deleted \u2068${last.words}\u2069${state.removed.length > 1 ? ` and ${state.removed.length - 1} before it` : ""}` : "");
-    if (!folder.open || (drawn[0] === state.tree && drawn[1] === (state.end ?? state.current))) return;
+    setText(offered, last ? PATHS.deleted(last.words, state.removed.length - 1) : "");
+    if (drawn[0] === state.tree && drawn[1] === (state.end ?? state.current)) return;
     drawn = [state.tree, state.end ?? state.current];
     const branches = outline(state);
     full.hidden = branches.filter((branch) => !branch.forked).length < MOST_BRANCHES;
@@ -52,5 +50,7 @@ export function mountPaths(root, verbs) {
       if (list.children[index] !== line.item) list.insertBefore(line.item, list.children[index] ?? null);
     });
     if (focused && last) back.focus();
+    if (wanted) /** @type {HTMLElement | null} */ (list.querySelector("[aria-current]") ?? list.querySelector(".path"))?.focus();
+    wanted = false;
   };
 }

@@ -30,10 +30,11 @@ import { cut } from "../../core/cuts.js";
 import { redraw } from "../../core/distribution.js";
 import * as format from "../../core/format.js";
 import { oneLine } from "../../core/marks.js";
-import { BREADTH, answerHere, scene } from "../../core/questions.js";
+import { BREADTH, answerHere, hidden, scene } from "../../core/questions.js";
 import { answerKey } from "../../core/state.js";
 import { hex, noToken } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { PINS } from "../../core/words.js";
 
 export const NAMES = ["A", "B", "C"];
 const LONGEST_TEXT = 28;
@@ -44,18 +45,21 @@ export function present(state) {
   return answer && spread(answer, state.settings);
 }
 
-/** @param {State} state @returns {boolean} whether pinning is possible */
-export function pinnable(state) {
-  return state.pins.length < NAMES.length && scene(state) !== null && present(state) !== null;
+/** @param {State} state @returns {string} why nothing can be pinned now; empty if it can */
+export function unpinnable(state) {
+  if (state.pins.length === NAMES.length) return PINS.most(NAMES.length);
+  if (hidden(state)) return PINS.hidden;
+  return present(state) === null ? PINS.stale : "";
 }
 
 /** @param {State} state @returns {State} with the current distribution pinned */
 export function pin(state) {
-  const now = present(state);
+  const now = unpinnable(state) ? null : present(state);
   const name = NAMES.find((each) => state.pins.every((pin) => pin.name !== each));
   if (!now || !name || state.current === null) return state;
   const key = answerKey(now.model, tree.tokenIds(state.tree, state.current));
-  const made = { ...now, name, key, text: ending(tree.text(state.tree, state.current)), settings: state.settings };
+  const prompt = tree.text(state.tree, state.current);
+  const made = { ...now, name, key, prompt, text: ending(prompt), settings: state.settings, trouble: null };
   return { ...state, pins: [...state.pins, made], versus: name, unpinned: null };
 }
 
@@ -136,6 +140,16 @@ export function shareIn(pin, token, model) {
   return known ? { share: known.share, known: true } : { share: unlisted(pin), known: pin.whole };
 }
 
+/** @param {Pin} pin @returns {boolean} its numbers are there */
+export function known({ cells }) {
+  return cells.length > 0;
+}
+
+/** @param {Pin} pin @returns {number[]} the tokens of its prompt */
+export function idsOf({ key }) {
+  return JSON.parse(key)[1];
+}
+
 /** @param {Pick<State, "pins" | "versus" | "model">} state @param {{share: number, candidate: {token: Token}}} row @returns {Strip[]} */
 export function stripsOf({ pins, versus, model }, { share, candidate }) {
   return pins.map((pin) => {
@@ -192,8 +206,8 @@ function spread(answer, settings) {
   return { model: answer.model, cells, whole: otherCount === 0 || otherShare === 0, entropyBits };
 }
 
-/** @param {string} text @returns {string} */
-function ending(text) {
+/** @param {string} text @returns {string} its end on one line, as a pin shows it */
+export function ending(text) {
   const drawn = oneLine(text);
   return drawn.length > LONGEST_TEXT ? `…${drawn.slice(-LONGEST_TEXT).toWellFormed()}` : drawn;
 }

@@ -10,9 +10,11 @@ import { cuts } from "../../core/cuts.js";
 import * as format from "../../core/format.js";
 import { hidden } from "../../core/questions.js";
 import { shown } from "../../core/tokens.js";
+import { PINS } from "../../core/words.js";
 import { setLength } from "../../ui/bar.js";
-import { setText, setVariable } from "../../ui/dom.js";
-import { NAMES, difference, gapWords, pinnable, present, unpinned } from "./model.js";
+import { setAttribute, setText, setVariable } from "../../ui/dom.js";
+import { missingWords } from "./linked.js";
+import { difference, gapWords, known, present, unpinnable, unpinned } from "./model.js";
 
 const SAME = 5e-5;
 
@@ -41,13 +43,14 @@ export function mountPins(root, verbs) {
   });
 
   return (state) => {
-    open.disabled = !pinnable(state);
-    open.title = state.pins.length === NAMES.length ? `${NAMES.length} are pinned; unpin one first` : "Pin these bars to compare others with them";
+    const why = unpinnable(state);
+    setAttribute(open, "aria-disabled", String(why !== ""));
+    open.title = why || "Pin these bars to compare others with them";
     const last = unpinned(state);
     root.hidden = (!state.pins.length && !last) || hidden(state);
     const held = removed.contains(document.activeElement);
     removed.hidden = !last;
-    setText(part(".pins-removed span"), last ? `${last.name} unpinned.` : "");
+    setText(part(".pins-removed span"), last ? PINS.unpinned(last.name) : "");
     if (last && wanted) back.focus();
     else if (!last && held) open.focus();
     wanted = false;
@@ -61,10 +64,10 @@ export function mountPins(root, verbs) {
     state.pins.forEach((pin, index) => {
       const chip = chips.get(pin.name) ?? createChip(pin.name);
       chips.set(pin.name, chip);
-      chip.update(pin, pin.name === state.versus, pin.model !== state.model);
+      chip.update(pin, pin.name === state.versus, pin.model !== state.model, missingWords(state, pin));
       if (list.children[index] !== chip.item) list.insertBefore(chip.item, list.children[index] ?? null);
     });
-    const against = state.pins.find((pin) => pin.name === state.versus);
+    const against = state.pins.find((pin) => pin.name === state.versus && known(pin));
     const now = against && present(state);
     if (now || !against) setText(words, against && now ? differenceWords(against, difference(against, now), cuts(state.settings) || cuts(against.settings)) : "");
   };
@@ -120,13 +123,13 @@ function createChip(name) {
   choose.append(letter, text, how);
   choose.dataset.verb = "versus";
   remove.textContent = "×";
-  remove.ariaLabel = `Take ${name} off`;
+  remove.ariaLabel = PINS.unpin(name);
   item.append(choose, remove);
 
-  /** @param {Pin} pin @param {boolean} chosen @param {boolean} foreign from another model */
-  function update(pin, chosen, foreign) {
+  /** @param {Pin} pin @param {boolean} chosen @param {boolean} foreign from another model @param {string} missing why it has no numbers */
+  function update(pin, chosen, foreign, missing) {
     const { temperature, topP, minP } = pin.settings;
-    setText(text, pin.text || "∅");
+    setText(text, missing || pin.text || "∅");
     setText(how, [foreign ? format.shortName(pin.model) : "", `T ${temperature}`, topP < 1 ? `top-p ${topP}` : "", minP > 0 ? `min-p ${minP}` : ""].filter(Boolean).join(", "));
     choose.setAttribute("aria-pressed", String(chosen));
   }
@@ -136,11 +139,11 @@ function createChip(name) {
 
 /** @param {Pin} pin @param {import("./model.js").Difference} difference @param {boolean} cutting whether either is filtered @returns {string} */
 function differenceWords({ name }, { moved, exact, rose, fell, bits }, cutting) {
-  if (moved < SAME) return exact ? `The same as ${name}.` : `The same as ${name}, as far as these tokens tell.`;
-  const gain = rose ? `biggest gain ${shown(rose.token)} (${format.points(rose.by)})` : "";
-  const drop = fell ? `biggest drop ${shown(fell.token)} (${format.points(fell.by)})` : "";
+  if (moved < SAME) return (exact ? PINS.same : PINS.seemsSame)(name);
+  const gain = rose ? PINS.gain(shown(rose.token), rose.by) : "";
+  const drop = fell ? PINS.drop(shown(fell.token), fell.by) : "";
   const changes = [gain, drop].filter(Boolean).join(", ");
-  const entropy = Math.abs(bits) < 0.05 ? "" : ` Entropy ${format.bits(Math.abs(bits))} ${bits < 0 ? "lower" : "higher"}${cutting ? " before the cut" : ""}.`;
+  const entropy = Math.abs(bits) < 0.05 ? "" : PINS.entropy(bits, cutting);
   const points = format.percent(moved).replace(/\s*%$/, "");
-  return `Differs from ${name} by ${exact ? "" : "at least "}${points} points${changes && `: ${changes}`}.${entropy}`;
+  return `${PINS.differs(name, points, exact)}${changes && `: ${changes}`}.${entropy}`;
 }

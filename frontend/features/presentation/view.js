@@ -12,10 +12,12 @@ import { statusLine } from "../status/model.js";
 /** @param {Document} page @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountPresentation(page, verbs) {
   const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (page.querySelector(selector));
-  const [extras, line, words, curtain] = ["#extras", "#room-line", "#room-line span", "#guess"].map(part);
+  const [extras, line, words, curtain] = ["#extras", "#room-line", ".room-words", "#guess"].map(part);
   const [present, guess, tour, reveal] = ["#extras [data-verb=present]", "#extras [data-verb=guess]", "#extras [data-verb=tour]", "#guess [data-verb=reveal]"].map(part);
   const root = page.documentElement;
   let presenting = false;
+  /** @type {State["current"] | undefined} */
+  let coveredAt;
   let full = false; // whether the presentation is in full screen
 
   extras.addEventListener("click", (event) => {
@@ -25,8 +27,7 @@ export function mountPresentation(page, verbs) {
   guess.addEventListener("click", () => verbs.guess(guess.ariaPressed !== "true"));
   tour.addEventListener("click", verbs.beginTour);
   reveal.addEventListener("click", verbs.reveal);
-  part("#room-line [data-verb=leave]").addEventListener("click", () => verbs.present(false));
-  // Escape leaves full screen without a key event on the page.
+    // Escape leaves full screen without a key event on the page.
   page.addEventListener("fullscreenchange", () => {
     if (full && !page.fullscreenElement) verbs.present(false);
     full = page.fullscreenElement !== null;
@@ -57,6 +58,10 @@ export function mountPresentation(page, verbs) {
     root.toggleAttribute("data-guessing", behind);
     curtain.hidden = !behind;
     /** @type {HTMLButtonElement} */ (reveal).disabled = state.draft !== null;
+    const covered = behind && coveredAt !== state.current;
+    coveredAt = behind ? state.current : undefined;
+    // The focused bar is gone.
+    if (covered) afterwards(() => page.activeElement === page.body && reveal.focus());
     if (focused && !behind) /** @type {HTMLElement | null} */ (page.querySelector(".bars [tabindex='0']"))?.focus();
   };
 }

@@ -4,14 +4,35 @@
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/tokens.js").Token} Token
  */
-import { groups, shown } from "../../core/tokens.js";
+import * as format from "../../core/format.js";
+import { answerHere, edited } from "../../core/questions.js";
+import { ending } from "../../core/state.js";
+import { groups, shown, textOf } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { PROMPT } from "../../core/words.js";
 import { find } from "../models/model.js";
 import { textNodes } from "../scores/model.js";
 
+const MOST_NAMED = 3;
+
+/** @param {State} state @returns {boolean} the text has no tokens, and none are to be expected soon */
+export function unread({ draft, trouble, lost }) {
+  return draft !== null && (trouble !== null || lost !== null);
+}
+
+/** @param {State} state @returns {string | null} such as "8 tokens of 8,192"; null while the text is being tokenized */
+export function countWords(state) {
+  if (unread(state)) return PROMPT.unread;
+  const end = ending(state);
+  if (state.draft !== null || end === null) return null;
+  const number = tree.path(state.tree, end).length;
+  const limit = answerHere(state)?.contextLimit ?? find(state, tree.node(state.tree, end).model)?.facts?.contextLimit;
+  return `${format.tokens(number)}${limit ? ` of ${format.count(limit)}` : ""}`;
+}
+
 /** @param {State} state @returns {string} the warnings, or empty */
 export function noteWords(state) {
-  return [doubledWords(state), droppedWords(state)].filter(Boolean).join(" ");
+  return [doubledWords(state), lostWords(state)].filter(Boolean).join(" ");
 }
 
 /** @param {State} state @returns {Token | null} a special token that the tokenizer adds and the text repeats */
@@ -29,14 +50,24 @@ function doubledWords(state) {
   return `${shown(again)} is at the beginning twice: the tokenizer already adds it in front of every text. Delete yours, or the numbers will be off.`;
 }
 
-/** @param {State} state */
-function droppedWords(state) {
-  const nodes = textNodes(state);
-  // The tokenizer adds its own BOS again.
-  const since = nodes.slice(nodes.findLastIndex((each) => each.typed !== null) + 1).filter(({ id }) => !tree.isFirstMark(state.tree, id));
-  const chosen = tree.tokens(since);
-  const mark = chosen.some((token) => token.special);
-  const half = groups(chosen).some((group) => group.pieces.some((piece) => piece.kind === "byte"));
-  const what = mark && half ? "Special tokens and partial characters" : mark ? "Special tokens" : half ? "Partial characters" : "";
-  return what && `${what} are not text: they are removed when you edit.`;
+/** @param {State} state @returns {string} what was removed that the editor does not show */
+function lostWords(state) {
+  const made = edited(state);
+  const lost = made?.lost ?? lostToModel(state);
+  const names = lost.filter((token) => token.special).map(shown);
+  if (!lost.length) return "";
+  const what = PROMPT.more(names.slice(0, MOST_NAMED).join(", "), Math.max(0, names.length - MOST_NAMED)) || PROMPT.character;
+  const one = names.length < 2;
+  return made ? PROMPT.removed(what, one) : PROMPT.textAlone(what, one, format.shortName(state.model ?? ""));
+}
+
+/** @param {State} state @returns {Token[]} what another model does not get, which takes over only the text */
+function lostToModel({ tree: all, base, model }) {
+  if (base === null || !all.nodes.has(base) || tree.node(all, base).model === model) return [];
+  const picked = tree.runs(all, base).filter(({ text }) => text === null);
+  const nodes = picked.flatMap((run) => run.nodes).filter(({ id }) => !tree.isFirstMark(all, id));
+  return groups(tree.tokens(nodes)).flatMap(({ start, count }) => {
+    const tokens = tree.tokens(nodes.slice(start, start + count));
+    return textOf(tokens) ? [] : tokens;
+  });
 }

@@ -1,6 +1,6 @@
 /**
- * The tokens of the text as chips; tokens that share a character form one chip. Clicking a chip shows its alternatives, or
- * moves ahead to it. Chips are keyed by their tokens.
+ * The tokens of the text as chips; those that share a character are joined, and the first shows it. Clicking a chip shows
+ * its alternatives, or moves ahead to it. Chips are keyed by their tokens.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -10,11 +10,13 @@
 import * as format from "../../core/format.js";
 import { chosen } from "../../core/lookback.js";
 import { ending } from "../../core/state.js";
-import { groups, noToken } from "../../core/tokens.js";
+import { bytePieces, groups, noToken } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { PROMPT } from "../../core/words.js";
 import { afterwards, setAttribute } from "../../ui/dom.js";
 import { drawPieces } from "../../ui/token.js";
 import { bitsOf, level } from "../scores/model.js";
+import { unread } from "./model.js";
 
 const MOST_SHOWN = 400;
 
@@ -70,7 +72,7 @@ export function mountStrip(strip, verbs) {
   }
 
   return (state) => {
-    const end = ending(state);
+    const end = unread(state) ? null : ending(state);
     const now = [state.tree, end, state.current, state.shading.by];
     if (now.every((each, at) => each === drawn[at])) return;
     drawn = now;
@@ -85,21 +87,23 @@ export function mountStrip(strip, verbs) {
     chips = new Map();
     const draw = (/** @type {Node[]} */ all, /** @type {number} */ before, /** @type {boolean} */ ahead) => {
       let after = false;
-      return groups(tree.tokens(all)).map((group) => {
+      return groups(tree.tokens(all)).flatMap((group) => {
         const members = all.slice(group.start, group.start + group.count);
-        const key = `${ahead} ${members.map((member) => member.id).join()}`;
-        const chip = kept.get(key) ?? createChip(members, group, ahead);
-        chips.set(key, chip);
-        const here = members.some((member) => member.id === looked);
-        chip.classList.toggle("odd", (before + group.start) % 2 === 1);
-        chip.classList.toggle("behind", after);
-        after ||= here;
         const heat = ahead ? null : level(bitsOf(members, state.shading.by), state.shading.by);
-        if (heat === null) chip.removeAttribute("data-level");
-        else setAttribute(chip, "data-level", String(heat));
-        if (here) setAttribute(chip, "aria-current", "location");
-        else chip.removeAttribute("aria-current");
-        return chip;
+        return members.map((member, at) => {
+          const key = `${ahead} ${member.id} ${at} ${members.map(({ id }) => id).join()}`;
+          const chip = kept.get(key) ?? createChip(members, at, group, ahead);
+          chips.set(key, chip);
+          const here = member.id === looked;
+          chip.classList.toggle("odd", (before + group.start) % 2 === 1);
+          chip.classList.toggle("behind", after);
+          after ||= here;
+          if (heat === null) chip.removeAttribute("data-level");
+          else setAttribute(chip, "data-level", String(heat));
+          if (here) setAttribute(chip, "aria-current", "location");
+          else chip.removeAttribute("aria-current");
+          return chip;
+        });
       });
     };
     const here = draw(near, from, false);
@@ -125,22 +129,28 @@ function arrange(strip, wanted) {
   });
 }
 
-/** @param {Node[]} members @param {Group} group of them @param {boolean} onward @returns {HTMLButtonElement} */
-function createChip(members, group, onward) {
+/**
+ * The chip of one of the tokens that make up a character; the first shows it, each further one its own bytes.
+ * @param {Node[]} members @param {number} at @param {Group} group of them @param {boolean} onward @returns {HTMLButtonElement}
+ */
+function createChip(members, at, group, onward) {
+  const token = /** @type {import("../../core/tokens.js").Token} */ (members[at].token);
   const button = document.createElement("button");
   button.type = "button";
   button.tabIndex = -1;
   button.className = "token";
   button.classList.toggle("special", group.special);
-  button.classList.toggle("none", noToken(/** @type {import("../../core/tokens.js").Token} */ (members[0].token)));
+  button.classList.toggle("none", noToken(token));
   button.classList.toggle("onward", onward);
-  button.dataset.nodes = members.map((member) => member.id).join(" ");
+  button.dataset.nodes = String(members[at].id);
+  const part = group.count > 1 ? PROMPT.part(at + 1, group.count) : "";
   const words = group.pieces.map((piece) => piece.spoken).join(" ");
-  if (onward) button.dataset.to = String(members[members.length - 1].id);
-  else button.dataset.look = String(members[0].id);
-  button.append(drawPieces(group.pieces));
-  if (group.count > 1) button.dataset.count = String(group.count);
-  button.setAttribute("aria-label", `${words}: ${onward ? "go on to here" : "what else could go here"}`);
-  for (const piece of group.pieces) if (piece.text.includes("\n")) button.classList.add("breaks");
+  if (onward) button.dataset.to = String(members[at].id);
+  else button.dataset.look = String(members[at].id);
+  const shows = at === 0 && group.pieces.some((piece) => piece.kind !== "byte");
+  button.append(drawPieces(part && !shows ? bytePieces(token) : group.pieces));
+  if (part) button.dataset.part = String(at + 1);
+  button.setAttribute("aria-label", `${words}${part}: ${onward ? "go on to here" : "what else could go here"}`);
+  if (!at) for (const piece of group.pieces) if (piece.text.includes("\n")) button.classList.add("breaks");
   return button;
 }

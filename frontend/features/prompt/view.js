@@ -4,12 +4,11 @@
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
  */
+import { inEditor } from "../../core/editing.js";
 import * as format from "../../core/format.js";
-import { answerHere } from "../../core/questions.js";
-import { ending, textHere } from "../../core/state.js";
-import * as tree from "../../core/tree.js";
+import { textHere } from "../../core/state.js";
 import { afterwards, setAttribute, setText } from "../../ui/dom.js";
-import { doubled, noteWords } from "./model.js";
+import { countWords, doubled, noteWords } from "./model.js";
 import { mountStrip } from "./strip.js";
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
@@ -30,8 +29,8 @@ export function mountPrompt(root, verbs) {
 
   /** @param {State} state */
   function update(state) {
-    // Editors normalize line breaks to \n; without this, each change would reset text and scroll position.
-    const text = (state.draft ?? textHere(state)).replace(/\r\n?/g, "\n");
+    // Otherwise each change would reset text and scroll position.
+    const text = inEditor(state.draft ?? textHere(state));
     if (editor.value !== text) {
       editor.value = text;
       afterwards(toEnd);
@@ -40,23 +39,20 @@ export function mountPrompt(root, verbs) {
     redo.disabled = !state.future.length;
     root.toggleAttribute("data-draft", state.draft !== null);
     if (document.activeElement !== editor) verbs.rest(); // the answer arrived after the editor lost focus
-    const limit = answerHere(state)?.contextLimit;
-    const end = ending(state);
-    const nodes = end === null ? [] : tree.path(state.tree, end);
-    const number = nodes.length === 1 ? "1 token" : `${format.count(nodes.length)} tokens`;
-    if (state.draft === null && limit) setText(count, `${number} of ${format.count(limit)}`);
+    const words = countWords(state);
+    if (words !== null) setText(count, words);
     showTrouble(state);
-    const words = noteWords(state);
-    note.hidden = !words;
+    const remarks = noteWords(state);
+    note.hidden = !remarks;
     note.toggleAttribute("data-doubled", doubled(state) !== null);
-    setText(note, words);
+    setText(note, remarks);
     setAttribute(strip, "dir", editor.matches(":dir(rtl)") ? "rtl" : "ltr");
     updateStrip(state);
   }
 
   /** @param {State} state */
   function showTrouble({ trouble: found }) {
-    const here = found && (found.field === "text" || found.field === "token_ids") ? found : null;
+    const here = found && ["text", "token_ids", "parts"].includes(found.field ?? "") ? found : null;
     trouble.hidden = !here;
     setText(trouble, here ? format.beside(here.message, here.field) : "");
     setAttribute(editor, "aria-invalid", String(!trouble.hidden));

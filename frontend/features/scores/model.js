@@ -24,6 +24,7 @@ import * as format from "../../core/format.js";
 import { wanted } from "../../core/questions.js";
 import { ending } from "../../core/state.js";
 import * as tree from "../../core/tree.js";
+import { SCORES } from "../../core/words.js";
 
 const THIN = "\u202f";
 export const SHADES = /** @type {const} */ (["none", "surprise", "entropy"]);
@@ -115,13 +116,10 @@ export function totals(nodes) {
 
 /** @param {Totals} totals @returns {string} one sentence or two */
 export function totalsWords({ count, logprob, perplexity, bitsPerByte }) {
-  if (!count) return "Nothing stands before the only token, so there is nothing to be surprised at.";
-  const tokens = count === 1 ? "1 token" : `${format.count(count)} tokens`;
-  if (logprob === -Infinity) return `One of ${tokens} was impossible for the model: its log-probability is −∞.`;
-  const total = `log-probability ${format.signed(logprob)}`;
+  if (!count) return SCORES.only;
+  if (logprob === -Infinity) return SCORES.impossible(count);
   const choices = perplexity < 10 ? perplexity.toFixed(1) : format.count(perplexity);
-  const bytes = bitsPerByte ? `; ${bitsPerByte.toFixed(2)} bits per byte` : "";
-  return `${tokens}: ${total}; perplexity ${choices}, as uncertain as choosing among ${choices} equally likely tokens${bytes}.`;
+  return SCORES.totals(count, logprob, choices, bitsPerByte ? bitsPerByte.toFixed(2) : "");
 }
 
 /** @param {"surprise" | "entropy"} by @returns {string[]} the range of each level, from the lowest */

@@ -4,14 +4,9 @@
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
  */
+import { COMMON, SCORES } from "../../core/words.js";
 import { setText } from "../../ui/dom.js";
 import { SHADES, levelWords, textNodes, totals, totalsWords, wantedScores } from "./model.js";
-
-const ENDS = { surprise: ["expected", "surprising"], entropy: ["sure", "open"] };
-const WHAT = {
-  surprise: "How unexpected each token was: −log₂ of its probability.",
-  entropy: "How uncertain the model was at each position: the entropy before the token.",
-};
 
 /** @param {HTMLElement} root @param {HTMLSelectElement} choice @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountScores(root, choice, verbs) {
@@ -35,7 +30,7 @@ export function mountScores(root, choice, verbs) {
       item.append(sample, range);
       return item;
     });
-    const [low, high] = ENDS[by].map((end) => {
+    const [low, high] = [SCORES[by].low, SCORES[by].high].map((end) => {
       const item = document.createElement("li");
       item.textContent = end;
       return item;
@@ -50,18 +45,18 @@ export function mountScores(root, choice, verbs) {
     if (by === "none") return;
     if (drawn !== by) {
       drawn = by;
-      setText(what, WHAT[by]);
+      setText(what, SCORES[by].what);
       drawLegend(by);
     }
     trouble.hidden = !found;
     again.hidden = found?.again ?? true;
-    if (found) setText(part(".shade-trouble p"), found.again ? `${found.message} The page tries again by itself.` : found.message);
+    if (found) setText(part(".shade-trouble p"), found.again ? COMMON.byItself(found.message) : found.message);
     const now = [state.tree, state.end ?? state.current, state.draft];
     if (now.every((each, at) => each === counted[at]) && words.dataset.waiting !== "true") return;
     counted = now;
     const all = state.draft === null ? totals(textNodes(state)) : null;
     const waiting = !all && (state.draft !== null || wantedScores(state) !== null);
     words.dataset.waiting = String(!all);
-    setText(words, all ? totalsWords(all) : waiting ? "The model is reading the text for its numbers…" : "");
+    setText(words, all ? totalsWords(all) : waiting ? SCORES.waiting : "");
   };
 }

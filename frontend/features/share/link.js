@@ -10,6 +10,8 @@ import { SETTINGS, LIMITS, fits } from "../../core/settings.js";
 import { ending, pastWithDraft, textHere } from "../../core/state.js";
 import * as tree from "../../core/tree.js";
 import { find } from "../models/model.js";
+import { fromLink, toLink } from "../pins/linked.js";
+import { NAMES } from "../pins/model.js";
 
 const VERSION = 1;
 const START = "#ntv=";
@@ -30,14 +32,15 @@ export function linkOf(state) {
   const { model, draft, settings } = state;
   const end = draft === null ? ending(state) : null;
   const ids = end === null ? null : tree.tokenIds(state.tree, end);
-  const said = { version: VERSION, model: end === null ? model : tree.node(state.tree, end).model, text: draft ?? textHere(state), ids, settings };
+  const pins = state.pins.length ? { pins: toLink(state.pins), versus: state.versus } : {};
+  const said = { version: VERSION, model: end === null ? model : tree.node(state.tree, end).model, text: draft ?? textHere(state), ids, settings, ...pins };
   const fragment = START + pack(JSON.stringify(said));
   return fragment.length <= LONGEST_LINK ? fragment : null;
 }
 
 /**
  * @param {string} fragment of an address
- * @returns {{model: string | null, text: string, ids: number[] | null, settings: import("../../core/settings.js").Settings} | null}
+ * @returns {{model: string | null, text: string, ids: number[] | null, settings: import("../../core/settings.js").Settings, pins: import("../pins/linked.js").LinkedPin[], versus: string | null} | null}
  *   null if it is not a link of this page
  * @throws {BadLink}
  */
@@ -50,9 +53,25 @@ export function readLink(fragment) {
   const { model, text, ids } = said;
   if (typeof text !== "string" || !text.isWellFormed()) throw new BadLink("its text is invalid");
   if (model !== null && (typeof model !== "string" || !model || model.length > LONGEST_NAME)) throw new BadLink("its model has no name");
-  const good = ids === null || (Array.isArray(ids) && ids.every((id) => Number.isInteger(id) && id >= 0 && id <= MOST_ID));
-  if (!good || (ids && model === null)) throw new BadLink("its tokens are no token ids");
-  return { model, text, ids, settings: readSettings(said.settings) };
+  if (!(ids === null || goodIds(ids)) || (ids && model === null)) throw new BadLink("its tokens are no token ids");
+  const pins = readPins(said.pins ?? []);
+  return { model, text, ids, settings: readSettings(said.settings), pins, versus: pins.find(({ name }) => name === said.versus)?.name ?? pins.at(-1)?.name ?? null };
+}
+
+/** @param {any} ids @returns {boolean} */
+function goodIds(ids) {
+  return Array.isArray(ids) && ids.every((id) => Number.isInteger(id) && id >= 0 && id <= MOST_ID);
+}
+
+/** @param {any} said @returns {import("../pins/linked.js").LinkedPin[]} @throws {BadLink} */
+function readPins(said) {
+  if (!Array.isArray(said) || said.length > NAMES.length) throw new BadLink("its pins are invalid");
+  return said.map((pin, at) => {
+    const { name, model, ids, settings } = pin ?? {};
+    const named = NAMES.includes(name) && said.findIndex((each) => each?.name === name) === at;
+    if (!named || typeof model !== "string" || !model || model.length > LONGEST_NAME || !goodIds(ids)) throw new BadLink("its pins are invalid");
+    return { name, model, ids, settings: readSettings(settings) };
+  });
 }
 
 /** @param {State} state @param {string} fragment @returns {State} with the link opened, or the reason why not */
@@ -61,10 +80,11 @@ export function follow(state, fragment) {
     const link = readLink(fragment);
     if (!link) return state;
     const linked = link.ids && link.model ? { model: link.model, ids: link.ids } : null;
-    const fresh = { ...state, past: pastWithDraft(state), current: ending(state), end: null, draft: link.text, session: null, linked, linkTrouble: null, trouble: null, play: null, said: null };
+    const fresh = { ...state, past: pastWithDraft(state), current: ending(state), end: null, draft: link.text, base: null, session: null, linked, linkTrouble: null, trouble: null, play: null, said: null };
     const wish = link.model ?? state.wish;
     const speaks = wish !== null && find(state, wish)?.state === "ready" ? wish : state.model;
-    return { ...fresh, settings: link.settings, wish, model: speaks };
+    const pins = link.pins.length ? { pins: fromLink(link.pins), versus: link.versus, unpinned: null } : {};
+    return { ...fresh, ...pins, settings: link.settings, wish, model: speaks };
   } catch (error) {
     if (!(error instanceof BadLink)) throw error;
     return { ...state, linkTrouble: `This link can’t be opened: ${error.message}. Nothing here changed.` };

@@ -3,12 +3,15 @@
  *
  * @typedef {import("./snapshot.js").Snapshot} Snapshot
  * @typedef {import("../../core/display.js").Display} Display
+ * @typedef {Record<"surface" | "ink" | "quiet" | "track" | "bar" | "pale" | "other" | "pinA" | "pinB" | "pinC", string>} Palette
+ * @typedef {{light: Palette, dark: Palette}} Palettes
  */
-import { leastOf, moved, paleOf, paleWords } from "../../core/cuts.js";
+import { leastOf, moved, othersWords, paleOf, paleWords } from "../../core/cuts.js";
 import { figure, lengthOf, ticks } from "../../core/display.js";
 import { ROLLS } from "../../core/draws.js";
 import * as format from "../../core/format.js";
 import { oneLine } from "../../core/marks.js";
+import { CHART } from "../../core/words.js";
 import { gapWords, stripsOf } from "../pins/model.js";
 import { drawn } from "./snapshot.js";
 
@@ -21,17 +24,13 @@ const LEGEND = 24; // pixels per line of the legend
 const TRACK = { from: 270, to: 810 };
 const HEAD = 112;
 const [LONGEST_TEXT, LONGEST_TOKEN] = [82, 20];
-/** The colours of vars.css, since an image has no style sheet. */
-const PALETTES = {
-  light: { surface: "#fbfcfd", ink: "#171d26", quiet: "#545b66", track: "#eef0f4", bar: "#2c6acf", pale: "#adc9f6", other: "#8b939f", pinA: "#a14206", pinB: "#00664d", pinC: "#83297e" },
-  dark: { surface: "#111419", ink: "#eceff2", quiet: "#a5abb5", track: "#1e2228", bar: "#70a1f2", pale: "#345284", other: "#6b727e", pinA: "#f4a25c", pinB: "#68ddb8", pinC: "#e698df" },
-};
 
 /**
- * @param {Snapshot} now @param {Display} display @param {"light" | "dark" | "both"} scheme both: follows the viewer's
+ * @param {Snapshot} now @param {Display} display @param {Palettes} palettes
+ * @param {"light" | "dark" | "both"} scheme both: follows the viewer's
  * @returns {string} an SVG document
  */
-export function svg(now, display, scheme = "both") {
+export function svg(now, display, palettes, scheme = "both") {
   const { drawing, pins, rolled } = now;
   const pale = paleWords(drawing);
   const legends = [
@@ -46,14 +45,14 @@ export function svg(now, display, scheme = "both") {
     const count = rolled?.get(token.id) ?? 0;
     left -= count;
     const bars = { pale: row.fell || moved(row, drawing.cutting) ? paleOf(row, drawing.cutting) : 0, share: row.share, fell: row.fell !== null, strips: stripsOf(now, row), rolled: rolled && count };
-    const words = { rank: format.count(rank), name: shorten(drawn(token), LONGEST_TOKEN), mono: true, note: row.fell ? `cut by ${row.fell}` : "", value: figure(row, display.column) };
+    const words = { rank: format.count(rank), name: shorten(drawn(token), LONGEST_TOKEN), mono: true, note: row.fell ? CHART.removed(row.fell) : "", value: figure(row, display.column) };
     return line(grid.head + at * grid.row, { ...bars, ...words }, display);
   });
   const track = { top: HEAD + legends.length * LEGEND - 6, bottom: grid.head + lines.length * grid.row };
   if (drawing.otherCount) {
     const { otherShare: share, otherProbability, cutting } = drawing;
     const bars = { pale: cutting ? otherProbability : 0, share, fell: cutting && share === 0, strips: [], rolled: rolled && left };
-    const words = { rank: "", name: `${format.count(drawing.otherCount)} others`, mono: false, note: "", value: figure({ share }, display.column) };
+    const words = { rank: "", name: othersWords(drawing), mono: false, note: "", value: figure({ share }, display.column) };
     lines.push(line(grid.head + lines.length * grid.row, { ...bars, ...words, other: true }, display));
   }
   const axis = display.scale === "log" ? ticks().map(({ at, words }) => text(x(at), grid.head - 8, words, "quiet small middle")) : [];
@@ -66,7 +65,7 @@ export function svg(now, display, scheme = "both") {
   const height = grid.head + lines.length * grid.row + (axis.length ? 0 : -8) + EDGE;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escape(`What might come next after: ${shorten(oneLine(now.text), LONGEST_TEXT)}`)}">`,
-    `<style>${style(scheme)}</style>`,
+    `<style>${style(palettes, scheme)}</style>`,
     ...["pale", "other"].map((kind) => `<pattern id="${kind}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="${kind}" width="3" height="6"/></pattern>`),
     `<rect class="surface" width="${WIDTH}" height="${height}"/>`,
     text(EDGE, 44, shorten(oneLine(now.text), LONGEST_TEXT) || "(no text)", "ink mono"),
@@ -133,10 +132,10 @@ function x(share) {
   return Math.round(TRACK.from + share * (TRACK.to - TRACK.from));
 }
 
-/** @param {"light" | "dark" | "both"} scheme */
-function style(scheme) {
+/** @param {Palettes} palettes @param {"light" | "dark" | "both"} scheme */
+function style(palettes, scheme) {
   const colours = (/** @type {"light" | "dark"} */ name) => {
-    const { surface, ink, quiet, track, bar, pale, other, pinA, pinB, pinC } = PALETTES[name];
+    const { surface, ink, quiet, track, bar, pale, other, pinA, pinB, pinC } = palettes[name];
     return `.pinA{fill:${pinA}}.pinB{fill:${pinB}}.pinC{fill:${pinC}}.surface{fill:${surface}}.ink{fill:${ink}}.quiet{fill:${quiet}}.track{fill:${track}}.bar{fill:${bar}}.pale{fill:${pale}}.other{fill:${other}}.line{stroke:${quiet}}.rolled{stroke:${ink}}.tag{stroke:${surface}}`;
   };
   const type = "text{font:16px system-ui,sans-serif;white-space:pre}.mono{font-family:ui-monospace,'DejaVu Sans Mono',monospace}.small{font-size:13px}.end{text-anchor:end}.middle{text-anchor:middle}.cut{fill:url(#pale)}.rest{fill:url(#other)}.line{stroke-width:2;stroke-dasharray:6 4}.rolled{fill:none;stroke-width:2}.tag{stroke-width:4px;paint-order:stroke}";

@@ -1,24 +1,23 @@
 /**
  * The share menu: link, numbers, image, code.
  *
- * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
  */
+import { SHARE } from "../../core/words.js";
 import { setText } from "../../ui/dom.js";
 import { copy, download, png } from "./clipboard.js";
 import { curl, python } from "./code.js";
-import { linkOf, linkWords } from "./link.js";
+import { palettes } from "./colours.js";
+import { linkOf } from "./link.js";
 import { svg } from "./picture.js";
 import { snapshot, toCsv, toJson, toText } from "./snapshot.js";
 
 const NAME = "next-token";
-const WHERE = "Set TARGET to where your inference server answers.";
 
 /** @param {HTMLElement} root @returns {(state: State) => void} */
-export function mountShare(root) {
+export function mount(root) {
   const [said, code] = [".share-said", ".share-code"].map((selector) => /** @type {HTMLElement} */ (root.querySelector(selector)));
   const buttons = /** @type {NodeListOf<HTMLButtonElement>} */ (root.querySelectorAll("[data-share]"));
-  const note = /** @type {HTMLElement} */ (document.getElementById("link-note"));
   /** @type {State} */
   let state;
 
@@ -34,33 +33,35 @@ export function mountShare(root) {
     const now = snapshot(state);
     if (!now) return;
     const { display } = state;
-    if (what === "svg") return save(new Blob([svg(now, display)], { type: "image/svg+xml" }), what);
+    if (what === "svg") return save(new Blob([svg(now, display, palettes())], { type: "image/svg+xml" }), what);
     if (what === "png") {
       const scheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-      return png(svg(now, display, scheme)).then((blob) => save(blob, what), () => say("This browser can’t make the picture; save it as SVG."));
+      return png(svg(now, display, palettes(), scheme)).then((blob) => save(blob, what), () => say(SHARE.noPicture));
     }
     const texts = { text: toText, json: toJson, csv: toCsv, curl: () => curl(now, location.origin), python: () => python(now) };
     const text = texts[/** @type {keyof typeof texts} */ (what)](now);
     await copied(text, what === "curl" || what === "python");
-    if (what === "python") setText(said, `${said.textContent} ${WHERE}`);
+    if (what === "python") setText(said, `${said.textContent} ${SHARE.where}`);
   }
 
   async function shareLink() {
-    const fragment = linkOf(state);
-    if (fragment === null) return say("This text is too long for a link. Copy it as JSON.");
+    const whole = linkOf(state);
+    const fragment = whole ?? linkOf({ ...state, pins: [] });
+    if (fragment === null) return say(SHARE.long);
     await copied(location.origin + location.pathname + fragment, false);
+    if (whole === null) setText(said, `${said.textContent} ${SHARE.unpinned}`);
   }
 
   /** @param {string} text @param {boolean} show whether to show it too */
   async function copied(text, show) {
     const done = await copy(text);
-    say(done ? "Copied." : "This browser allows no copying. Select the text below.", show || !done ? text : "");
+    say(done ? SHARE.copied : SHARE.noCopy, show || !done ? text : "");
   }
 
   /** @param {Blob} content @param {string} kind */
   function save(content, kind) {
     download(`${NAME}.${kind}`, content);
-    say("Saved.");
+    say(SHARE.saved);
   }
 
   /** @param {string} words @param {string} [text] */
@@ -74,9 +75,5 @@ export function mountShare(root) {
     state = now;
     const nothing = snapshot(state) === null;
     for (const button of buttons) button.disabled = nothing && button.dataset.share !== "link";
-    const words = linkWords(state);
-    note.hidden = !words;
-    note.classList.toggle("trouble", state.linkTrouble !== null);
-    setText(note, words);
   };
 }

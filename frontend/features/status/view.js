@@ -19,6 +19,8 @@ export function mountStatus(root, verbs) {
   return (state) => {
     const line = statusLine(state);
     root.dataset.tone = line.tone;
+    root.toggleAttribute("data-brief", line.brief);
+    root.toggleAttribute("data-silent", !line.words);
     setText(words, line.words);
     action = line.action;
     button.hidden = !action;

@@ -7,10 +7,10 @@
  */
 import { fromBase64, toBase64 } from "../../core/base64.js";
 import { readDisplay } from "../../core/display.js";
-import { SETTINGS, fitDice, fits } from "../../core/settings.js";
+import { readFrame } from "../../core/frame.js";
+import { MOST_TYPED, SETTINGS, fitDice, fits } from "../../core/settings.js";
 import { ending, initial, textHere } from "../../core/state.js";
 import * as tree from "../../core/tree.js";
-import { MOST_TYPED } from "../likely/model.js";
 import { LONGEST_NAME } from "../paths/model.js";
 import { NAMES } from "../pins/model.js";
 import { SHADES } from "../scores/model.js";
@@ -81,6 +81,7 @@ export function unpack(packed) {
     removed,
     current,
     draft: typeof saved.draft === "string" ? saved.draft : current === null ? state.draft : null,
+    base: typeof saved.draft === "string" && nodes.has(saved.base) ? saved.base : null,
     session: typeof saved.draft === "string" && current !== null ? "typing" : null,
     past: saved.past.filter(known),
     future: saved.future.filter(known),
@@ -91,7 +92,7 @@ export function unpack(packed) {
     versus: pins.find((pin) => pin.name === saved.versus)?.name ?? pins.at(-1)?.name ?? null,
     likely: typeof saved.likely === "string" ? saved.likely.slice(0, MOST_TYPED) : "",
     shading: { ...state.shading, by: SHADES.find((each) => each === saved.shade) ?? state.shading.by },
-    open: unfolded(state.open, saved.open),
+    frame: readFrame(saved.frame ?? (saved.open?.paths && { inspector: true, tab: "paths" })),
     room: { ...state.room, ...roomOf(saved.room) },
     wish: typeof saved.wish === "string" ? saved.wish : null,
     model: typeof saved.model === "string" ? saved.model : null,
@@ -100,12 +101,13 @@ export function unpack(packed) {
 
 /** @param {State} state @param {readonly Node[]} nodes */
 function record(state, nodes) {
-  const { draft, past, future, settings, dice, display, versus, likely, open, wish, model } = state;
+  const { draft, base, past, future, settings, dice, display, versus, likely, frame, wish, model } = state;
+  const kept = { view: frame.view, surface: frame.surface, inspector: frame.inspector, tab: frame.tab };
   const { guessing, seen, keys, tour } = state.room;
   const removed = state.removed.map((each) => ({ ...each, nodes: each.nodes.map(frozen) }));
   const room = { guessing, seen, keys, offered: tour.offered };
   const pins = state.pins.map((pin) => ({ ...pin, cells: pin.cells.map(({ token, share }) => ({ ...frozenToken(token), share })) }));
-  const rest = { current: ending(state), draft, past, future, settings, dice, display, pins, versus, likely, open, wish, model, room, removed, shade: state.shading.by };
+  const rest = { current: ending(state), draft, base, past, future, settings, dice, display, pins, versus, likely, frame: kept, wish, model, room, removed, shade: state.shading.by };
   return { version: VERSION, nodes: nodes.map(frozen), ...rest };
 }
 
@@ -119,15 +121,17 @@ function wayTo(state) {
 }
 
 /** @param {Node} node */
-function frozen({ children: _, token, name, folded, ...rest }) {
-  return { ...rest, ...(name && { name }), ...(folded && { folded }), token: token && frozenToken(token) };
+function frozen({ children: _, token, name, folded, added, written, ...rest }) {
+  return { ...rest, ...(added !== null && { added }), ...(written && { written }), ...(name && { name }), ...(folded && { folded }), token: token && frozenToken(token) };
 }
 
 /** @param {any} saved @returns {any} */
 function thawed(saved) {
   const { id, parent, model, token, probability, rank, score, typed, latest } = saved;
   const read = token && thawedToken(token);
-  return { id, parent, model, token: read, probability, rank, score: readScore(score), typed, latest, name: readName(saved.name), folded: saved.folded === true, children: [] };
+  const added = typeof saved.added === "string" ? saved.added : null;
+  const written = Number.isInteger(saved.written) ? Math.max(0, saved.written) : 0;
+  return { id, parent, model, token: read, probability, rank, score: readScore(score), typed, added, written, latest, name: readName(saved.name), folded: saved.folded === true, children: [] };
 }
 
 /** @param {import("../../core/tokens.js").Token} token */
@@ -150,7 +154,8 @@ function thawedPins(saved) {
     const good = words && Number.isFinite(entropyBits) && SETTINGS.every((each) => fits(each, settings?.[each]));
     if (!good || pins.some((each) => each.name === name) || !cells.every(({ share }) => share >= 0 && share <= 1)) continue;
     const read = cells.map((/** @type {any} */ cell) => ({ token: thawedToken(cell), share: cell.share }));
-    pins.push({ name, key, text, model, settings, whole: whole === true, entropyBits, cells: read });
+    const prompt = typeof pin.prompt === "string" ? pin.prompt : text;
+    pins.push({ name, key, text, prompt, trouble: null, model, settings, whole: whole === true, entropyBits, cells: read });
   }
   return pins;
 }
@@ -161,7 +166,7 @@ function roomOf(saved) {
     guessing: saved?.guessing === true,
     seen: typeof saved?.seen === "number" ? saved.seen : null,
     keys: saved?.keys !== false,
-    tour: { at: null, offered: saved?.offered !== false, mark: null },
+    tour: { at: null, offered: saved?.offered !== false, mark: null, own: null },
   };
 }
 
@@ -180,10 +185,4 @@ function readScore(saved) {
   if (typeof saved?.rank !== "number" || typeof saved.entropy !== "number") return null;
   // JSON has no infinity.
   return { rank: saved.rank, entropy: saved.entropy, logprob: typeof saved.logprob === "number" ? saved.logprob : -Infinity };
-}
-
-/** @param {State["open"]} fresh @param {any} saved @returns {State["open"]} */
-function unfolded(fresh, saved) {
-  const names = /** @type {(keyof State["open"])[]} */ (Object.keys(fresh));
-  return /** @type {any} */ (Object.fromEntries(names.map((name) => [name, saved?.[name] === true])));
 }

@@ -9,11 +9,14 @@
  * @property {string} title
  * @property {string} words
  * @property {boolean} tried  the user has done what the stop asks, if anything
+ * @property {boolean} [fresh]  it offers a fresh text
  */
 import * as format from "../../core/format.js";
 import { scene } from "../../core/questions.js";
+import { FIRST_TEXT, goTo, textHere, undoStep } from "../../core/state.js";
 import { shown } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { start } from "../examples/model.js";
 import { guess, present } from "../presentation/model.js";
 
 /** @type {readonly ((state: State) => Stop)[]} */
@@ -32,10 +35,22 @@ export function walk(state, by) {
   return to >= LENGTH ? end(state) : reach(state, Math.max(0, to));
 }
 
-/** @param {State} state @returns {State} with the tour ended or declined */
+/** @param {State} state @returns {State} on a fresh text; the reader's comes back with the end of the tour */
+export function refresh(state) {
+  const { tour } = state.room;
+  if (tour.at === null || !own(state)) return state;
+  const mine = undoStep(state);
+  return reach(set(start(state, FIRST_TEXT), { ...tour, own: mine }), tour.at);
+}
+
+/** @param {State} state @returns {State} with the tour ended or declined, and the reader's own text back */
 export function end(state) {
-  const { at, offered } = state.room.tour;
-  return at === null && !offered ? state : set(state, { at: null, offered: false, mark: null });
+  const { at, offered, own: mine } = state.room.tour;
+  if (at === null && !offered) return state;
+  const ended = set(state, { at: null, offered: false, mark: null, own: null });
+  if (mine === null) return ended;
+  if (typeof mine !== "number") return start(ended, mine.text);
+  return ended.tree.nodes.has(mine) ? goTo(ended, mine) : ended;
 }
 
 /** @param {State} state @returns {Stop | null} */
@@ -51,7 +66,13 @@ export function offer(state) {
 /** @param {State} state @param {number} at @returns {State} */
 function reach(state, at) {
   const mark = { current: state.current, temperature: state.settings.temperature };
-  return set(state, { at, offered: false, mark });
+  return set(state, { ...state.room.tour, at, offered: false, mark });
+}
+
+/** @param {State} state @returns {boolean} the text is the reader's, not the first or the tour's */
+function own(state) {
+  const text = state.draft ?? textHere(state);
+  return state.room.tour.own === null && text !== "" && text !== FIRST_TEXT;
 }
 
 /** @param {State} state @param {Tour} tour @returns {State} */
@@ -63,13 +84,16 @@ function set(state, tour) {
 function text(state) {
   const nodes = wayHere(state);
   const first = nodes.slice(-3).map(({ token }) => shown(/** @type {any} */ (token)));
-  const count = nodes.length === 1 ? "1 token" : `${format.count(nodes.length)} tokens`;
+  const count = format.tokens(nodes.length);
   const now = nodes.length ? ` Yours is ${count} long and ends in ${first.join(" ")}.` : "";
   return {
     target: "prompt",
     title: "The text",
-    words: `A language model reads text in pieces, called tokens: a word, a part of one, a comma.${now} You can type another text at any time.`,
+    words: `A language model reads text in pieces, called tokens: a word, a part of one, a comma.${now} ${
+      own(state) ? "Take the tour on it, or on a fresh text: yours comes back at the end." : "You can type another text at any time."
+    }`,
     tried: true,
+    fresh: own(state),
   };
 }
 

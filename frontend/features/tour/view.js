@@ -11,6 +11,7 @@ import { LENGTH, offer, stop } from "./model.js";
 export function mountTour(root, invitation, verbs) {
   const part = (/** @type {string} */ selector, from = root) => /** @type {HTMLElement} */ (from.querySelector(selector));
   const [count, title, words, next] = [".tour-count", "h2", "#tour-words", "[data-verb=next]"].map((selector) => part(selector));
+  const fresh = part("[data-verb=fresh]");
   const [back, end] = ["[data-verb=back]", "[data-verb=end]"].map((selector) => part(selector));
   let at = /** @type {number | null} */ (null);
   /** @type {HTMLElement | null} */
@@ -21,6 +22,10 @@ export function mountTour(root, invitation, verbs) {
   next.addEventListener("click", () => verbs.walk(1));
   back.addEventListener("click", () => verbs.walk(-1));
   end.addEventListener("click", verbs.endTour);
+  fresh.addEventListener("click", () => {
+    verbs.freshTour();
+    root.focus();
+  });
   root.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.target !== root) return;
     event.preventDefault();
@@ -48,6 +53,7 @@ export function mountTour(root, invitation, verbs) {
     setText(title, here.title);
     setText(words, here.words);
     root.toggleAttribute("data-tried", here.tried);
+    fresh.hidden = !here.fresh;
     setText(next, state.room.tour.at === LENGTH - 1 ? "Done" : "Next");
     /** @type {HTMLButtonElement} */ (back).disabled = state.room.tour.at === 0;
     if (state.room.tour.at === at) return;

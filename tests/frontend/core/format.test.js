@@ -48,18 +48,18 @@ test("a logarithm as a percentage: the same words, and no 0 for what is too smal
 
 test("entropy in words", () => {
   assert.equal(format.bits(2e-5), "<0.01 bits");
-  assert.equal(format.openness(2.1, false), "2.1 bits: torn, about 4 equally likely choices");
-  assert.equal(format.openness(0, true), "0.0 bits before the cut: certain");
+  assert.equal(format.openness(2.1, false), "2.1 bits: about 4 equally likely choices");
+  assert.equal(format.openness(0, true), "0.0 bits before top-p/min-p: certain");
   assert.equal(format.bits(2.14), "2.1 bits");
   assert.equal(format.bits(0.04), "0.04 bits");
   assert.equal(format.bits(0), "0.0 bits");
   assert.equal(format.bits(-1e-9), "0.0 bits");
   assert.equal(format.sureness(0), "certain");
   assert.equal(format.sureness(0.3), "nearly certain");
-  assert.equal(format.sureness(2.1), "torn, about 4 equally likely choices");
-  assert.equal(format.sureness(0.7), "confident, about 2 equally likely choices");
-  assert.equal(format.sureness(Math.log2(12)), "unsure, about 12 equally likely choices");
-  assert.equal(format.sureness(15), "wide open, about 33,000 equally likely choices");
+  assert.equal(format.sureness(2.1), "about 4 equally likely choices");
+  assert.equal(format.sureness(0.7), "about 2 equally likely choices");
+  assert.equal(format.sureness(Math.log2(12)), "about 12 equally likely choices");
+  assert.equal(format.sureness(15), "about 33,000 equally likely choices");
 });
 
 test("downloads in bytes and time", () => {
@@ -78,6 +78,7 @@ test("names", () => {
   assert.equal(format.shortName("/models/mine/"), "mine");
   assert.equal(format.shortName("bundled"), "Demo model");
   assert.equal(format.shortName("gpt2"), "gpt2");
+  assert.equal(format.shortName("owner/base + /adapters/mine"), "base + mine");
   assert.equal(format.deviceName("cpu"), "CPU");
   assert.equal(format.deviceName("cuda:0"), "GPU");
   assert.equal(format.deviceName("cuda:1"), "GPU 1");

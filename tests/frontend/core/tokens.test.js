@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { marks } from "../../../frontend/core/marks.js";
-import { decode, groups, hex, pending, spell, spoken, textOf } from "../../../frontend/core/tokens.js";
+import { bytePieces, decode, groups, hex, pending, spell, spoken, textOf } from "../../../frontend/core/tokens.js";
 
 let nextId = 0;
 /** @param {string | number[]} content @param {boolean} [special] */
@@ -144,4 +144,27 @@ test("texts in many scripts, cut at every byte, come back whole", () => {
     assert.equal(groups(tokens).map((group) => copied(group.pieces)).join(""), text);
     assert.ok(groups(tokens).every((group) => !group.open));
   }
+});
+
+test("punctuation has a name for the ear, except inside words and numbers", () => {
+  const said = [
+    [",", "comma"],
+    [" (", "space opening parenthesis"],
+    ["...", "3 periods"],
+    ["!\"", "exclamation mark quote"],
+    ["'s", "apostrophe s"],
+    ["don't", "don't"],
+    ["3.14", "3.14"],
+    [".\n", "period line break"],
+    [" –", "space en dash"],
+    ["well-known", "well-known"],
+    ["the", "the"],
+    ["C++", "C 2 plus signs"],
+    ["。", "ideographic full stop"],
+  ];
+  for (const [text, words] of said) assert.equal(spoken({ id: 1, bytes: new TextEncoder().encode(text), special: false }), words, text);
+});
+
+test("the bytes of one token of a character stand alone", () => {
+  assert.deepEqual(bytePieces(token([0xe2, 0x98])).map(({ glyph, spoken: words }) => [glyph, words]), [["E2", "byte E2"], ["98", "byte 98"]]);
 });

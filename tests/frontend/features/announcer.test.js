@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import * as settings from "../../../frontend/core/settings.js";
 import { setDice } from "../../../frontend/core/draws.js";
 import { mountAnnouncer } from "../../../frontend/features/announcer/view.js";
 import * as play from "../../../frontend/features/dice/model.js";
 import { answer, begun, pick } from "../helpers/reader.js";
 
-/** An announcer, and all that it said. */
-function listener() {
+/** An announcer, and all that it said. @param {() => any} [focus] */
+function listener(focus = () => null) {
   const said = [];
   const root = /** @type {any} */ ({
     get textContent() {
@@ -16,14 +17,14 @@ function listener() {
       said.push(words);
     },
   });
-  return { said, update: mountAnnouncer(root) };
+  return { said, update: mountAnnouncer(root, focus) };
 }
 
 test("news first, then the most likely token of each place, once", () => {
   const { said, update } = listener();
   let state = begun();
   update(state);
-  assert.match(said[0], /^tiny answers\./);
+  assert.match(said[0], /^Using tiny\./);
   update(state);
   assert.match(said[1], /^After .+: most likely .+, .+%\.$/);
   update(state);
@@ -46,4 +47,29 @@ test("the end of writing on is what is heard last, also where the last step was 
   update(state);
   update(state);
   assert.deepEqual(said.slice(2), ["Stopped after 1 token."]);
+});
+
+test("a temperature set by a key is said, with the bar in focus or the first one; a slider says its own", () => {
+  let at = null;
+  const { said, update } = listener(() => at);
+  let state = begun();
+  update(state);
+  update(state);
+  const before = said.length;
+  for (const [temperature, focused, words] of /** @type {const} */ ([
+    [0.9, null, /^Temperature 0\.9: space w\d+, [\d.]+\u202f%\.$/],
+    [0.8, { matches: () => false, closest: () => ({ getAttribute: () => "space w3, 20 %, rank 2" }) }, /^Temperature 0\.8: space w3, 20 %, rank 2\.$/],
+  ])) {
+    at = focused;
+    state = settings.set(state, { temperature });
+    update(state);
+    assert.match(said.at(-1), words);
+  }
+  assert.equal(said.length, before + 2);
+  at = { matches: () => true, closest: () => null };
+  state = settings.set(state, { temperature: 0.7 });
+  update(state);
+  state = settings.set(state, { temperature: 0.6 }, true);
+  update(state);
+  assert.equal(said.length, before + 2);
 });

@@ -162,7 +162,7 @@ test("writing on ends at each of the model's own ends and at no other mark", () 
   const { draw } = writing({ end_of_text_ids: [7, 0] });
   for (const id of [0, 7]) {
     const ended = draw(id, "<|end|>");
-    assert.deepEqual([ended.play, play.playWords(ended)], [null, "The text has ended: “\u2068<|end|>\u2069”. 1 token written."]);
+    assert.deepEqual([ended.play, play.playWords(ended)], [null, "The text has ended: “\u2068<|end|>\u2069”. 1 token generated."]);
     assert.equal(idOf(ended), id);
   }
   assert.equal(draw(0, "ordinary text", false).play, null, "whatever the tokenizer thinks of it");
@@ -199,7 +199,7 @@ test("a model that takes over does not go on drawing for the one before", () => 
 test("writing on ends with the context, in words", () => {
   const { here, changed } = writing({});
   const full = play.land(changed({ contextLimit: here.tokenCount + 1 }));
-  assert.match(play.playWords(full), /^The text fills the model’s \d+ tokens\. 1 token written\.$/);
+  assert.match(play.playWords(full), /^The text fills the model’s context window of \d+ tokens\. 1 token generated\.$/);
 });
 
 test("nothing begins without a text that has its bars", () => {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as settings from "../../../frontend/core/settings.js";
+import * as frame from "../../../frontend/core/frame.js";
+import { MOST_TYPED } from "../../../frontend/core/settings.js";
 import * as states from "../../../frontend/core/state.js";
 import * as likely from "../../../frontend/features/likely/model.js";
 import { readAnswer } from "../../../frontend/net/wire.js";
@@ -36,7 +38,7 @@ function settle(state, { pieces = PIECES, values = (/** @type {readonly number[]
 }
 
 /** @param {string} typed */
-const asking = (typed) => likely.ask(states.unfold(begun(), "likely", true), typed);
+const asking = (typed) => likely.ask(frame.openTab(begun(), "numbers"), typed);
 
 test("a text is looked up as typed and with a blank in front; a line break where one is meant", () => {
   assert.deepEqual(likely.variants("Paris"), ["Paris", " Paris"]);
@@ -100,7 +102,7 @@ test("where a character to stand behind does not stay alone another one is tried
   assert.equal(likely.chances(state)[0].steps.length, 1);
   const greedy = ["\na", ".a", "aa", "\n", ".", " a", "a"];
   const [chance] = likely.chances(settle(asking("a"), { pieces: greedy }).state);
-  assert.match(chance.note, /can’t read this on its own/);
+  assert.match(chance.note, /can’t represent this text/);
   assert.equal(chance.steps, null);
 });
 
@@ -119,7 +121,7 @@ test("a text of too many tokens is not looked up, and says how many", () => {
 test("nothing is asked while the part is folded, a control is held, the text is open, or the server is gone", () => {
   const state = asking("a");
   assert.ok(likely.nextProbe(state));
-  assert.equal(likely.nextProbe(states.unfold(state, "likely", false)), null);
+  assert.equal(likely.nextProbe(frame.setInspector(state, false)), null);
   assert.equal(likely.nextProbe(settings.set(state, { temperature: 0.4 }, true)), null);
   assert.equal(likely.nextProbe(states.edit(state, "Other")), null);
   assert.equal(likely.nextProbe({ ...state, lost: "gone" }), null);
@@ -145,7 +147,7 @@ test("an answer ends what was said of a failure before it", () => {
 });
 
 test("typing is bounded, and half characters are none", () => {
-  assert.equal(likely.ask(begun(), "x".repeat(5000)).likely.length, likely.MOST_TYPED);
+  assert.equal(likely.ask(begun(), "x".repeat(5000)).likely.length, MOST_TYPED);
   assert.ok(likely.ask(begun(), "\ud83d").likely.isWellFormed());
 });
 

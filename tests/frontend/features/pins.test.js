@@ -4,6 +4,7 @@ import { scene, wanted } from "../../../frontend/core/questions.js";
 import * as settings from "../../../frontend/core/settings.js";
 import * as states from "../../../frontend/core/state.js";
 import { setModels } from "../../../frontend/features/models/model.js";
+import * as presentation from "../../../frontend/features/presentation/model.js";
 import * as pins from "../../../frontend/features/pins/model.js";
 import { pack, unpack } from "../../../frontend/features/storage/model.js";
 import { logits, random, softmax } from "../helpers/answers.js";
@@ -101,7 +102,7 @@ test("three pins at most; the freed letter is used again; the next one is compar
   let state = begun();
   for (let round = 0; round < 4; round++) state = pins.pin(state);
   assert.deepEqual(state.pins.map((pin) => pin.name), ["A", "B", "C"]);
-  assert.ok(!pins.pinnable(state));
+  assert.equal(pins.unpinnable(state), "3 are pinned; unpin one first");
   state = pins.unpin(pins.versus(state, "B"), "B");
   assert.deepEqual([state.pins.map((pin) => pin.name), state.versus], [["A", "C"], "C"]);
   assert.equal(pins.pin(state).pins.at(-1).name, "B");
@@ -125,7 +126,11 @@ test("a pin taken off is put back where it was, until the text moves on", () => 
 
 test("while a text has no answer there is nothing to pin", () => {
   const typing = states.edit(begun(), "Other words");
-  assert.ok(!pins.pinnable(typing));
+  assert.equal(pins.unpinnable(typing), "These bars are not those of the text yet");
+  assert.equal(pins.unpinnable(begun()), "");
+  const guessing = presentation.guess(begun(), true);
+  assert.equal(pins.unpinnable(guessing), "The bars are hidden: show them first");
+  assert.equal(pins.pin(guessing), guessing);
   assert.equal(pins.pin(typing), typing);
 });
 

@@ -3,7 +3,7 @@ import test from "node:test";
 import * as outcomes from "../../../frontend/core/outcomes.js";
 import { wanted } from "../../../frontend/core/questions.js";
 import * as states from "../../../frontend/core/state.js";
-import { doubled, noteWords } from "../../../frontend/features/prompt/model.js";
+import { countWords, doubled, noteWords, unread } from "../../../frontend/features/prompt/model.js";
 import { readAnswer } from "../../../frontend/net/wire.js";
 import { wireAnswer, wireToken } from "../helpers/answers.js";
 import { VALUES, answer, begun, pick } from "../helpers/reader.js";
@@ -49,4 +49,17 @@ test("it goes with its cause, and stays while the text goes on", () => {
   assert.match(noteWords(pick(read([1, 1, 9], [1]), 0)), /at the beginning twice/);
   const mended = answer(states.edit(read([1, 1, 9], [1]), "mended"));
   assert.equal(noteWords(mended), "");
+});
+
+test("the count is of the tokens that are there, also where their bars are not; an unread text has none", () => {
+  const state = begun();
+  assert.equal(countWords(state), "4 tokens of 512");
+  assert.equal(countWords(pick(state, 0)), "5 tokens of 512");
+  const typing = states.edit(state, "Something new");
+  assert.deepEqual([countWords(typing), unread(typing)], [null, false], "its tokens are on their way");
+  const trouble = { key: "", message: "9,001 tokens", code: "invalid_argument", field: "text", again: false };
+  for (const stuck of [outcomes.fail(typing, trouble), { ...typing, lost: "offline" }]) {
+    assert.deepEqual([countWords(stuck), unread(stuck)], ["not tokenized", true]);
+  }
+  assert.deepEqual([countWords({ ...pick(state, 0), lost: "offline" }), unread({ ...state, lost: "offline" })], ["5 tokens of 512", false]);
 });

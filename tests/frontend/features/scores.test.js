@@ -100,7 +100,7 @@ test("a first token is scored where the tokenizer puts something in front, and o
     state = answer(look(state, first.id));
     assert.equal(state.current, first.parent, "the place before any token");
     const looking = placeWords(state);
-    assert.equal(/^Token 1 of 3 is .+\. It is the first token: the bars are those of an empty text\.$/.test(looking), !conditioned, looking);
+    assert.equal(/^Token 1 of 3 is .+\. It is the first token: these are the bars of an empty text\.$/.test(looking), !conditioned, looking);
     assert.equal(/^Token 1 of 3 is .+: .+%, rank \d+\.$/.test(looking), conditioned, looking);
     state = told(pick(state, 3));
     const [picked] = scores.textNodes(state);
@@ -138,13 +138,13 @@ test("the totals are sums over the tokens that something stands before", () => {
     "3 tokens: log-probability −4.16; perplexity 4.0, as uncertain as choosing among 4.0 equally likely tokens; 0.40 bits per byte.",
   );
   assert.match(scores.totalsWords({ count: 2, logprob: -Infinity, perplexity: Infinity, bitsPerByte: Infinity }), /impossible.*−∞/);
-  assert.match(scores.totalsWords({ count: 0, logprob: 0, perplexity: 1, bitsPerByte: 0 }), /Nothing stands before/);
+  assert.match(scores.totalsWords({ count: 0, logprob: 0, perplexity: 1, bitsPerByte: 0 }), /nothing before it/);
 });
 
 test("what is known of a token is told, and what is asked is said to be", () => {
   const fresh = scores.inspect(begun("One two"), true);
   const words = (/** @type {states.State} */ state, at = 1) => Object.fromEntries(detail(state, scores.textNodes(state)[at]));
-  assert.equal(words(fresh).probability, "asking…");
+  assert.equal(words(fresh).probability, "loading…");
   assert.equal(words(fresh).bytes, "20 74 77 6F");
   const after = scored(fresh);
   assert.deepEqual(

@@ -18,39 +18,39 @@ test("before the server has told anything", () => {
 
 test("a download, with bytes, time left and who answers until then", () => {
   const begun = after(0, [smol("downloading", { bytes_done: 300e6, bytes_total: 724e6 }), bundled]);
-  assert.equal(statusLine(begun).words, "Smol is downloading, 300 of 724 MB. The demo model answers until then.");
+  assert.equal(statusLine(begun).words, "Smol is downloading, 300 of 724 MB. Using the demo model until then.");
   const later = after(3000, [smol("downloading", { bytes_done: 312e6, bytes_total: 724e6 }), bundled], begun);
   const line = statusLine(later);
-  assert.equal(line.words, "Smol is downloading, 312 of 724 MB, about 2 min left. The demo model answers until then.");
+  assert.equal(line.words, "Smol is downloading, 312 of 724 MB, about 2 min left. Using the demo model until then.");
   assert.equal(line.tone, "busy");
   assert.ok(Math.abs(line.progress - 312 / 724) < 1e-9);
 });
 
 test("a download of unknown size", () => {
-  assert.equal(statusLine(after(0, [smol("downloading"), bundled])).words, "Smol is downloading. The demo model answers until then.");
+  assert.equal(statusLine(after(0, [smol("downloading"), bundled])).words, "Smol is downloading. Using the demo model until then.");
 });
 
 test("a failure: its reason, a way to try again, and who answers", () => {
   const line = statusLine(after(0, [smol("failed", { reason: "no network: connect and try again" }), bundled]));
-  assert.equal(line.words, "Smol can’t be used. No network: connect and try again. The demo model answers.");
+  assert.equal(line.words, "Smol can’t be used. No network: connect and try again. Using the demo model.");
   assert.deepEqual(line.action, { verb: "load", model: "org/Smol", label: "Try again" });
 });
 
 test("loading, with nobody to answer meanwhile", () => {
   assert.equal(statusLine(after(0, [smol("loading")])).words, "Smol is loading into memory.");
-  assert.equal(statusLine(after(0, [smol("queued")])).words, "Smol is waiting for its turn to load.");
+  assert.equal(statusLine(after(0, [smol("queued")])).words, "Smol is waiting to load.");
 });
 
-test("the one that answers, with its size and place", () => {
-  assert.equal(statusLine(after(0, [{ ...bundled, is_default: true }])).words, "The demo model answers (5.5 M parameters, CPU).");
+test("nothing, while there is nothing to say", () => {
+  assert.equal(statusLine(after(0, [{ ...bundled, is_default: true }])).words, "");
 });
 
 test("a lost server, in words, whatever else is known", () => {
   const line = statusLine(lose(after(0, [bundled]), "the inference server can’t be reached at localhost:50051"));
-  assert.match(line.words, /^The inference server can’t be reached at localhost:50051\. Your text is kept/);
+  assert.match(line.words, /^The inference server can’t be reached at localhost:50051\. Reconnecting/);
   assert.equal(line.tone, "bad");
 });
 
 test("no model at all", () => {
-  assert.equal(statusLine(after(0, [])).words, "The server offers no model.");
+  assert.equal(statusLine(after(0, [])).words, "The server offers no models.");
 });

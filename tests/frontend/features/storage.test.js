@@ -3,6 +3,7 @@ import test from "node:test";
 import * as outcomes from "../../../frontend/core/outcomes.js";
 import { scene, wanted } from "../../../frontend/core/questions.js";
 import * as settings from "../../../frontend/core/settings.js";
+import * as frame from "../../../frontend/core/frame.js";
 import * as states from "../../../frontend/core/state.js";
 import * as tree from "../../../frontend/core/tree.js";
 import { setModels } from "../../../frontend/features/models/model.js";
@@ -36,7 +37,7 @@ test("a reload keeps text, branches, undo, settings and model", () => {
   }
   assert.equal(tree.path(state.tree, state.current).length, 5);
   state = settings.set(states.undo(state), { temperature: 0.35, topK: 7, topP: 0.9, minP: 0.02 });
-  state = states.unfold(state, "more", true);
+  state = frame.openTab(state, "settings");
   assert.deepEqual(kept(unpack(pack(state))), kept(state));
 });
 

@@ -45,6 +45,23 @@ test("each stop tells of the text and the bars at hand, and of what was tried", 
   assert.ok(tour.stop(state).tried);
 });
 
+test("the tour offers a fresh text to a reader who has one, and gives theirs back", () => {
+  assert.ok(!tour.stop(tour.begin(begun())).fresh, "the page's first text is fresh");
+  const before = answer(pick(answer(states.edit(begun(), "My own words")), 0));
+  const own = states.textHere(before);
+  let state = tour.begin(before);
+  assert.ok(tour.stop(state).fresh);
+  state = answer(tour.refresh(state));
+  assert.equal(states.textHere(state), states.FIRST_TEXT);
+  assert.equal(state.room.tour.at, 0);
+  assert.ok(!tour.stop(state).fresh);
+  assert.equal(tour.refresh(state), state);
+  state = go(answer(pick(go(state, 1), 0)), tour.LENGTH - 1);
+  assert.equal(tour.stop(state), null);
+  assert.equal(state.current, before.current, "token by token");
+  assert.equal(states.textHere(state), own);
+});
+
 test("walking beyond the last stop ends it, before the first one stays", () => {
   let state = tour.walk(tour.begin(begun()), -1);
   assert.equal(state.room.tour.at, 0);

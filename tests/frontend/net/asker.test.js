@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import * as outcomes from "../../../frontend/core/outcomes.js";
 import { answerHere } from "../../../frontend/core/questions.js";
+import * as frame from "../../../frontend/core/frame.js";
 import * as states from "../../../frontend/core/state.js";
 import { setModels } from "../../../frontend/features/models/model.js";
 import { statusLine } from "../../../frontend/features/status/model.js";
@@ -100,20 +101,20 @@ test("an answer that takes time is said to, and no longer once it is there", asy
   const { asked, act, state } = page();
   const words = () => statusLine(state()).words;
   context.mock.timers.tick(390);
-  assert.equal(words(), "tiny answers.");
+  assert.equal(words(), "");
   context.mock.timers.tick(10);
   assert.equal(words(), "tiny is thinking…");
   context.mock.timers.tick(7600);
-  assert.match(words(), /^tiny is still thinking: .* Your text is kept\.$/);
+  assert.match(words(), /^tiny is still thinking: .* Your text is safe\.$/);
   await asked[0].answer();
-  assert.equal(words(), "tiny answers.");
+  assert.equal(words(), "");
   act((now) => states.append(now, answerHere(now).candidates[0], 0.5));
   context.mock.timers.tick(400);
   assert.equal(words(), "tiny is thinking…");
   act(states.undo);
-  assert.equal(words(), "tiny answers.", "what nobody waits for any more takes no time");
+  assert.equal(words(), "", "what nobody waits for any more takes no time");
   context.mock.timers.tick(10_000);
-  assert.equal(words(), "tiny answers.");
+  assert.equal(words(), "");
 });
 
 test("what was refused for a while is asked again also where another question came between", async (context) => {
@@ -122,8 +123,8 @@ test("what was refused for a while is asked again also where another question ca
   await asked[0].answer();
   act((now) => states.append(now, answerHere(now).candidates[0], 0.5));
   await asked[1].refuse(new CallFailed("Too much work waits.", "overloaded", { retryAfterMs: 2000 }));
-  act((now) => states.unfold(now, "more", true)); // with more to be told
-  act((now) => states.unfold(now, "more", false));
+  act((now) => frame.openTab(now, "settings")); // with more to be told
+  act((now) => frame.setInspector(now, false));
   const before = asked.length;
   context.mock.timers.tick(3000);
   assert.deepEqual([asked.length, asked.at(-1).question.key], [before + 1, asked[1].question.key]);

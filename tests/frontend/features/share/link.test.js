@@ -7,6 +7,8 @@ import * as settings from "../../../../frontend/core/settings.js";
 import * as states from "../../../../frontend/core/state.js";
 import * as tree from "../../../../frontend/core/tree.js";
 import { choose, setModels } from "../../../../frontend/features/models/model.js";
+import { failPin, missingWords, receivePin, retryPins, wantedPin } from "../../../../frontend/features/pins/linked.js";
+import * as pins from "../../../../frontend/features/pins/model.js";
 import { LONGEST_LINK, follow, isLink, linkOf, linkWords, readLink } from "../../../../frontend/features/share/link.js";
 import { readAnswer } from "../../../../frontend/net/wire.js";
 import { wireAnswer, wireToken } from "../../helpers/answers.js";
@@ -143,4 +145,44 @@ test("what a link says beyond its fields is not taken in", () => {
 
 test("a text too long for a link has none", () => {
   assert.equal(linkOf(states.edit(begun(), "x".repeat(LONGEST_LINK))), null);
+});
+
+test("a link carries the pins, whose numbers are asked anew", () => {
+  const pinned = pins.versus(pins.pin(answer(settings.set(answer(pick(pins.pin(settings.set(begun(), { temperature: 0.5 })), 1)), { temperature: 1.2 }))), "A");
+  const fresh = setModels(states.initial(), news(model("tiny", "ready", { is_default: true })), 0);
+  let there = follow(fresh, linkOf(pinned));
+  assert.deepEqual(there.pins.map(({ name, cells }) => [name, cells.length]), [["A", 0], ["B", 0]]);
+  assert.equal(missingWords(there, there.pins[0]), "loading…");
+  for (const name of ["A", "B"]) {
+    const question = wantedPin(there);
+    assert.deepEqual(question.tokenIds, pins.idsOf(pinned.pins.find((pin) => pin.name === name)));
+    const tokens = question.tokenIds.map((id) => wireToken(id, id < 40 ? ` w${id}` : ` word${id}`));
+    const json = wireAnswer(VALUES, { ...question.settings, tokens, model: question.model });
+    there = receivePin(there, question, readAnswer(json, { ...question, ...question.settings }));
+  }
+  assert.equal(wantedPin(there), null);
+  assert.equal(there.versus, "A");
+  there.pins.forEach((pin, at) => {
+    const { cells, entropyBits, settings: set } = pinned.pins[at];
+    assert.deepEqual([pin.settings, missingWords(there, pin)], [set, ""]);
+    assert.ok(Math.abs(pin.entropyBits - entropyBits) < 1e-6);
+    cells.forEach(({ share }, rank) => assert.ok(Math.abs(pin.cells[rank].share - share) < 1e-6));
+    assert.match(pin.prompt, /^ word\d+/);
+  });
+});
+
+test("a pin that cannot be had says why, and nothing in a link makes it up", () => {
+  const pin = { name: "B", model: "tiny", ids: [1, 2], settings: good.settings };
+  const there = follow(begun(), fragment({ ...good, pins: [{ ...pin, model: "elsewhere" }], versus: "B" }));
+  assert.equal(missingWords(there, there.pins[0]), "its model is not on this server");
+  assert.equal(wantedPin(there), null);
+  const asked = follow(begun(), fragment({ ...good, pins: [{ ...pin, cells: [{ id: 1, share: 1 }], text: "Innocent" }] }));
+  assert.deepEqual([asked.pins[0].cells, asked.pins[0].text], [[], ""]);
+  const failed = failPin(asked, { key: wantedPin(asked).key, message: "token_ids: must be ids", code: "invalid_argument", field: "token_ids", again: false });
+  assert.deepEqual([missingWords(failed, failed.pins[0]), wantedPin(failed)], ["token_ids: must be ids", null]);
+  assert.notEqual(wantedPin(retryPins(failed)), null);
+  const bad = [7, {}, [pin, pin], [{ ...pin, name: "D" }], [{ ...pin, model: "" }], [{ ...pin, ids: [-1] }], [{ ...pin, ids: null }], [null], [pin, pin, pin, pin]];
+  for (const pins_ of bad) assert.match(follow(begun(), fragment({ ...good, pins: pins_ })).linkTrouble, /its pins are invalid/, JSON.stringify(pins_));
+  assert.match(follow(begun(), fragment({ ...good, pins: [{ ...pin, settings: { ...good.settings, topP: 2 } }] })).linkTrouble, /its topP/);
+  assert.deepEqual(follow(pins.pin(begun()), fragment(good)).pins.map(({ name }) => name), ["A"], "a link without pins leaves them");
 });

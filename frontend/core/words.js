@@ -1,0 +1,249 @@
+/**
+ * What the page's scripts say, in English; what stands still is in `index.html`, and longer explanations are in the models
+ * of the tour, the examples and “What am I looking at?”. Numbers and plurals go through Intl. Pure data.
+ */
+import * as format from "./format.js";
+
+const { count } = format;
+
+/** Names of views, surfaces and inspector tabs. */
+export const ROOMS = {
+  bars: "Bars",
+  tree: "Tree",
+  compare: "Compare",
+  text: "Text",
+  paths: "Paths",
+  numbers: "Numbers",
+  settings: "Settings",
+};
+
+export const COMMON = {
+  again: "Try again",
+  byItself: (/** @type {string} */ message) => `${message} The page will try again by itself.`,
+};
+
+export const FRAME = { loading: "Loading…", broken: "This part of the page didn’t load." };
+
+export const CHART = {
+  next: "What might come next",
+  here: "What else could go here",
+  removed: (/** @type {string} */ filter) => `removed by ${filter}`,
+  unfiltered: "before top-p/min-p",
+  untempered: "before temperature",
+  others: (/** @type {number} */ number, /** @type {boolean} */ kept) => `${count(number)} ${number === 1 ? "other" : "others"}${kept ? " kept" : ""}`,
+};
+
+export const PROMPT = {
+  unread: "not tokenized",
+  character: "A partial character",
+  removed: (/** @type {string} */ what, /** @type {boolean} */ one) => `${what} ${one ? "was" : "were"} removed with the text around ${one ? "it" : "them"}. Undo brings ${one ? "it" : "them"} back.`,
+  textAlone: (/** @type {string} */ what, /** @type {boolean} */ one, /** @type {string} */ model) =>
+    `${what} ${one ? "was" : "were"} removed because ${model} reads the text alone. Undo brings ${one ? "it" : "them"} back.`,
+  more: (/** @type {string} */ names, /** @type {number} */ more) => (more ? `${names} and ${count(more)} more` : names),
+  part: (/** @type {number} */ at, /** @type {number} */ total) => `, token ${count(at)} of ${count(total)}`,
+};
+
+export const ANNOUNCER = {
+  temperature: (/** @type {number} */ temperature, /** @type {string} */ bar) => `Temperature ${temperature}${bar && `: ${bar}`}.`,
+};
+
+/** Headings of the column of numbers; percentages name themselves. */
+export const COLUMNS = { percent: "", logprob: "log-probability", logit: "logit" };
+
+export const CONTROLS = {
+  temperature: "Temperature",
+  topK: "Bars shown",
+  topP: "Top-p",
+  minP: "Min-p",
+  number: (/** @type {string} */ name, /** @type {number} */ least, /** @type {number} */ most) => `${name} must be a number from ${format.plain(least)} to ${format.plain(most)}.`,
+  whole: (/** @type {string} */ name, /** @type {number} */ least, /** @type {number} */ most) => `${name} must be a whole number from ${count(least)} to ${count(most)}.`,
+};
+
+export const DICE = {
+  generate: "Generate",
+  stop: "Stop",
+  seed: "The seed",
+  rate: (/** @type {number} */ pace) => `${format.tokens(pace)} per second`,
+  generating: (/** @type {number} */ wrote) => `Generating, ${format.tokens(wrote)} so far. Any key or click stops it.`,
+  stopped: (/** @type {number} */ wrote) => `Stopped after ${format.tokens(wrote)}.`,
+  generated: (/** @type {number} */ wrote) => `${format.tokens(wrote)} generated.`,
+  landed: (/** @type {number} */ at, /** @type {string} */ token, /** @type {number} */ rank, /** @type {number} */ probability) =>
+    `The dart landed at ${format.percent(at)}: ${token}, rank ${count(rank)}, ${format.percent(probability)}.`,
+  missed: (/** @type {string} */ token) => `The dart landed on ${token}, so nothing was appended.`,
+  tallied: (/** @type {number} */ total, /** @type {number} */ seed, /** @type {number} */ among) =>
+    `${count(total)} rolls with seed ${seed}: ${count(among)} landed on these bars, ${count(total - among)} on the others.`,
+  ended: (/** @type {string} */ token) => `The text has ended: ${token}.`,
+  full: (/** @type {number} */ limit) => `The text fills the model’s context window of ${format.tokens(limit)}.`,
+};
+
+export const LOOKBACK = {
+  place: (/** @type {number} */ number, /** @type {number} */ total, /** @type {string} */ token) => `Token ${count(number)} of ${count(total)} is ${token}`,
+  first: "It is the first token: these are the bars of an empty text.",
+};
+
+export const MODELS = {
+  demo: "the demo model",
+  Demo: "The demo model",
+  ready: "ready",
+  downloading: "downloading",
+  loading: "loading into memory",
+  queued: "waiting to load",
+  failed: "It could not be loaded",
+  standard: "default",
+  download: (/** @type {string} */ name) => `Download of ${name}`,
+};
+
+export const STATUS = {
+  connecting: "Connecting to the server…",
+  none: "The server offers no models.",
+  lost: (/** @type {string} */ reason) => `${reason} Reconnecting; your text is safe.`,
+  failed: (/** @type {string} */ model, /** @type {string} */ reason) => `${model} can’t be used. ${reason}`,
+  using: (/** @type {string} */ model) => `Using ${model}.`,
+  usingUntilThen: (/** @type {string} */ model) => `Using ${model} until then.`,
+  usingUntilSwitch: (/** @type {string} */ model) => `Using ${model} until you switch.`,
+  is: (/** @type {string} */ model, /** @type {string} */ state) => `${model} is ${state}.`,
+  use: (/** @type {string} */ model) => `Use ${model}`,
+  meanwhile: (/** @type {string} */ model) => `Use ${model} meanwhile`,
+  thinking: (/** @type {string} */ model) => `${model} is thinking…`,
+  long: (/** @type {string} */ model) => `${model} is still thinking: the text is long, or the server is busy. Your text is safe.`,
+  reading: (/** @type {string} */ model) => `${model} is re-tokenizing the text.`,
+  read: (/** @type {string} */ model, /** @type {number} */ now, /** @type {number} */ before, /** @type {string} */ other) =>
+    `${model} re-tokenized the text: ${format.tokens(now)}, ${format.tokens(before)} with ${other}.`,
+  way: "Browser storage is full: reloading keeps this text, but not the other paths.",
+  text: "Browser storage is full: reloading keeps only the characters of this text.",
+  nothing: "Browser storage is full or blocked; reloading loses your work.",
+};
+
+export const PINS = {
+  most: (/** @type {number} */ most) => `${count(most)} are pinned; unpin one first`,
+  hidden: "The bars are hidden: show them first",
+  stale: "These bars are not those of the text yet",
+  loading: "loading…",
+  elsewhere: "its model is not on this server",
+  failed: "its model could not be loaded",
+  unpinned: (/** @type {string} */ name) => `${name} unpinned.`,
+  unpin: (/** @type {string} */ name) => `Unpin ${name}`,
+  same: (/** @type {string} */ name) => `Same as ${name}.`,
+  seemsSame: (/** @type {string} */ name) => `Same as ${name}, as far as these tokens show.`,
+  gain: (/** @type {string} */ token, /** @type {number} */ by) => `biggest gain ${token} (${format.points(by)})`,
+  drop: (/** @type {string} */ token, /** @type {number} */ by) => `biggest drop ${token} (${format.points(by)})`,
+  entropy: (/** @type {number} */ bits, /** @type {boolean} */ filtered) =>
+    ` Entropy ${format.bits(Math.abs(bits))} ${bits < 0 ? "lower" : "higher"}${filtered ? ` ${CHART.unfiltered}` : ""}.`,
+  differs: (/** @type {string} */ name, /** @type {string} */ points, /** @type {boolean} */ exact) => `Differs from ${name} by ${exact ? "" : "at least "}${points} points`,
+};
+
+export const SCORES = {
+  surprise: { what: "How unexpected each token was: −log₂ of its probability.", low: "expected", high: "surprising" },
+  entropy: { what: "How uncertain the model was at each position: the entropy before the token.", low: "sure", high: "open" },
+  waiting: "Reading the text…",
+  only: "The only token has nothing before it, so there is nothing to score.",
+  impossible: (/** @type {number} */ number) => `One of ${format.tokens(number)} was impossible for the model: its log-probability is −∞.`,
+  totals: (/** @type {number} */ number, /** @type {number} */ logprob, /** @type {string} */ choices, /** @type {string} */ perByte) =>
+    `${format.tokens(number)}: log-probability ${format.signed(logprob)}; perplexity ${choices}, as uncertain as choosing among ${choices} equally likely tokens${perByte && `; ${perByte} bits per byte`}.`,
+};
+
+export const DETAIL = {
+  probability: "probability",
+  surprise: "surprise",
+  entropy: "entropy here",
+  first: "none: first token",
+  infinite: "infinite",
+  waiting: "loading…",
+};
+
+export const NUMBERS = {
+  calculated: "How these numbers are calculated",
+  likely: "How likely is …?",
+  asked: "How likely is this text next?",
+  token: "a token or a few words",
+  spaces: "A leading space makes a different token; both are shown. \\n is a line break.",
+  chances: "How likely it is",
+  unreadable: "This model’s tokenizer can’t represent this text.",
+  long: (/** @type {number} */ number, /** @type {number} */ most) => `That is ${format.tokens(number)}; at most ${count(most)} can be looked up.`,
+  altered: "This model’s tokenizer changes it slightly:",
+  removed: "Removed by the sampling filters: it can’t be drawn.",
+  one: "one token",
+  rank: (/** @type {number} */ rank) => `rank ${count(rank)}`,
+  rankOf: (/** @type {number} */ rank, /** @type {number} */ vocabulary) => `rank ${count(rank)} of ${count(vocabulary)}`,
+};
+
+export const COMPARE = {
+  sides: { a: "A", b: "B" },
+  model: "Model of B",
+  temperature: "Temperature of B",
+  degrees: "temperature",
+  prompt: "Text of B",
+  same: "Same as A",
+  sameText: "Same text as A",
+  shorter: "Without the first sentence",
+  swap: "Swap",
+  pin: "Pin A",
+  close: "Back to bars",
+  again: "Try again",
+  rows: "The most likely next tokens of A and B",
+  none: "not in its vocabulary",
+  unequal: "A and B ask the same. Choose another model, temperature or text for B.",
+  waiting: "Comparing…",
+  draft: "Compares once the text has an answer.",
+  infinite: "infinite",
+};
+
+export const TREE = {
+  label: "Tree of continuations",
+  grow: "Grow",
+  stop: "Stop",
+  clear: "Remove grown",
+  larger: "Zoom in",
+  smaller: "Zoom out",
+  whole: "Show all",
+  depth: "Tokens deep",
+  nodes: "Branches",
+  empty: "The tree appears once the text has an answer.",
+  hint: "Click a branch to make it the text. Arrow keys move, Enter takes a branch, G grows it, + and − zoom, 0 shows all.",
+  growing: "Growing…",
+  grown: "grown",
+  tried: "tried",
+  here: "the text ends here",
+};
+
+export const PATHS = {
+  all: "Everything tried",
+  restore: "Undo delete",
+  deleted: (/** @type {string} */ words, /** @type {number} */ more) => `Deleted \u2068${words}\u2069${more ? ` and ${count(more)} before it` : ""}`,
+  full: (/** @type {number} */ most) => `${count(most)} branches are kept. Adding another deletes the oldest.`,
+  name: "Name of the branch",
+  placeholder: "Name, then Enter",
+  rename: (/** @type {string} */ branch) => `Name the branch ${branch}`,
+  remove: (/** @type {string} */ branch) => `Delete the branch ${branch}`,
+  branches: (/** @type {string} */ branch) => `Branches of ${branch}`,
+  none: "No branches yet",
+  hidden: (/** @type {number} */ number) => `${count(number)} more hidden`,
+  likely: (/** @type {string} */ percent) => `all picked tokens together, ${percent}`,
+};
+
+/** What ids without a token are: rows of the model that its tokenizer does not know. */
+export const NONE = {
+  appended: (/** @type {number} */ id) => `Nothing was appended: the model has a row for id ${id}, but its tokenizer has no token for it.`,
+  hint: "Can’t be appended: the model has a row for this id, but its tokenizer has no token for it",
+  kind: "none: the tokenizer has no token with this id",
+};
+
+export const NET = {
+  models: (/** @type {string} */ fault) => `The list of models can’t be read: ${fault}`,
+  unreachable: "The page can’t reach its server",
+  offline: "This device is offline",
+  inference: "The inference server can’t be reached",
+  late: "The server didn’t answer within a minute.",
+  silent: (/** @type {number} */ status) => `The server answered ${status} without an explanation.`,
+  unreadable: (/** @type {string} */ fault) => `The server’s answer can’t be read: ${fault}.`,
+};
+
+export const SHARE = {
+  where: "Set TARGET to the address of your inference server.",
+  noPicture: "This browser can’t create the picture; save it as SVG.",
+  long: "This text is too long for a link. Copy it as JSON.",
+  copied: "Copied.",
+  unpinned: "The pins are left out: with them the link would be too long.",
+  noCopy: "This browser doesn’t allow copying. Select the text below.",
+  saved: "Saved.",
+};

@@ -1,0 +1,192 @@
+/**
+ * The second column: what it asks, and what it changes. Pure.
+ *
+ * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("../../core/slices.js").Comparison} Comparison
+ * @typedef {import("../../core/slices.js").Compared} Compared
+ * @typedef {import("../../core/slices.js").ComparedRow} Row
+ * @typedef {import("../../core/slices.js").OtherText} OtherText
+ * @typedef {import("../../core/slices.js").Trouble} Trouble
+ * @typedef {import("../../net/compare.js").Side} Side
+ *
+ * @typedef {object} Question
+ * @property {string} key
+ * @property {Side} a
+ * @property {Side} b
+ * @property {number} topK
+ * @property {boolean} own  B's text is its own and nothing has been picked after it
+ */
+import * as format from "../../core/format.js";
+import { fits, set } from "../../core/settings.js";
+import { append, edit, goTo } from "../../core/state.js";
+import { answerHere } from "../../core/questions.js";
+import { noToken, shown, spoken, textOf } from "../../core/tokens.js";
+import * as tree from "../../core/tree.js";
+import { COMPARE } from "../../core/words.js";
+import { choose } from "../models/model.js";
+
+const MOST_ROWS = 100; // of each side
+const SENTENCE = /^[\s\S]*?[.!?…。！？]["”’)]*\s*(?=\S)/u;
+
+/** @param {State} state @returns {string} the model of B */
+export function otherModel(state) {
+  return state.comparison.model ?? state.model ?? "";
+}
+
+/** @param {State} state @returns {number} the temperature of B */
+export function otherTemperature(state) {
+  return state.comparison.temperature ?? state.settings.temperature;
+}
+
+/** @param {State} state @returns {string} the text of A, up to the chart's position */
+export function firstText(state) {
+  return state.draft ?? (state.current === null ? "" : tree.text(state.tree, state.current));
+}
+
+/** @param {State} state @returns {string} the text of B, with what was picked since */
+export function otherText(state) {
+  const { prompt } = state.comparison;
+  return prompt === null ? firstText(state) : prompt.text + textOf(tree.tokens(picked(state, prompt)));
+}
+
+/** @param {State} state @returns {boolean} both columns ask the same */
+export function alike(state) {
+  return otherModel(state) === state.model && otherTemperature(state) === state.settings.temperature && otherText(state) === firstText(state);
+}
+
+/** @param {State} state @param {boolean} [even] even if it has failed before or a model is not ready @returns {Question | null} */
+export function question(state, even = false) {
+  const { model, current, settings, comparison } = state;
+  if (model === null || current === null || state.draft !== null || state.dragging) return null;
+  const tokenIds = tree.tokenIds(state.tree, current);
+  if (tree.node(state.tree, current).model !== model) return null;
+  const { topP, minP, temperature } = settings;
+  const a = { model, text: null, tokenIds, temperature, topP, minP };
+  const b = { model: otherModel(state), ...otherPrompt(state, tokenIds), temperature: otherTemperature(state), topP, minP };
+  const ready = [a, b].map((side) => state.models?.find((each) => each.name === side.model));
+  const sizes = ready.map((each) => each?.facts?.vocabSize || MOST_ROWS);
+  const topK = Math.min(settings.topK, MOST_ROWS, ...sizes);
+  const { prompt } = comparison;
+  const asked = { a, b, topK, own: prompt !== null && !picked(state, prompt).length };
+  const key = JSON.stringify([a, b, topK]);
+  if (even) return { key, ...asked };
+  const able = ready.every((each) => each?.state === "ready") && state.lost === null;
+  return able && key !== comparison.answer?.key && key !== comparison.trouble?.key ? { key, ...asked } : null;
+}
+
+/** @param {State} state @returns {Question | null} while the view is shown */
+export function wanted(state) {
+  return state.frame.view === "compare" && !alike(state) ? question(state) : null;
+}
+
+/** @param {State} state @returns {Compared | null} the answer to the question of now */
+export function here(state) {
+  const { answer } = state.comparison;
+  return answer !== null && question(state, true)?.key === answer.key ? answer : null;
+}
+
+/** @param {State} state @param {Question} asked @param {Compared} answer @returns {State} */
+export function receive(state, asked, answer) {
+  const { prompt } = state.comparison;
+  const read = asked.own && asked.b.text !== null && prompt?.text === asked.b.text ? { model: asked.b.model, ids: answer.ids.b } : prompt?.read;
+  const known = prompt && { ...prompt, at: prompt.at ?? state.current, read: read ?? null };
+  const next = change(state, { answer, trouble: null, prompt: known });
+  // From now on the same text is asked by its ids.
+  return change(next, { answer: { ...answer, key: question(next, true)?.key ?? answer.key } });
+}
+
+/** @param {State} state @param {Trouble} trouble @returns {State} */
+export function fail(state, trouble) {
+  return change(state, { trouble });
+}
+
+/** @param {State} state @returns {State} */
+export function retry(state) {
+  return state.comparison.trouble ? change(state, { trouble: null }) : state;
+}
+
+/** @param {State} state @param {string} name @returns {State} with that model in B */
+export function chooseOther(state, name) {
+  return change(state, { model: name === state.model ? null : name, trouble: null });
+}
+
+/** @param {State} state @param {number | null} temperature null: that of A @returns {State} */
+export function heatOther(state, temperature) {
+  return temperature === null || fits("temperature", temperature) ? change(state, { temperature, trouble: null }) : state;
+}
+
+/** @param {State} state @param {string | null} text null: that of A @returns {State} */
+export function writeOther(state, text) {
+  if (text !== null && text === otherText(state)) return state;
+  return change(state, { prompt: text === null ? null : { text, at: state.draft === null ? state.current : null, read: null }, trouble: null });
+}
+
+/** @param {string} text @returns {string | null} without its first sentence; null if it has only one */
+export function withoutSentence(text) {
+  return SENTENCE.test(text) ? text.replace(SENTENCE, "") : null;
+}
+
+/** @param {State} state @returns {State} with A and B exchanged */
+export function swap(state) {
+  const [model, temperature, text] = [state.model, state.settings.temperature, firstText(state)];
+  const [otherName, other, otherWords] = [otherModel(state), otherTemperature(state), otherText(state)];
+  let next = set(state, { temperature: other });
+  if (otherWords !== text) next = edit(next, otherWords);
+  if (otherName !== model) next = choose(next, otherName);
+  return change(next, {
+    model: otherName === model ? null : model,
+    temperature: other === temperature ? null : temperature,
+    prompt: otherWords === text ? null : { text, at: null, read: null },
+  });
+}
+
+/** @param {State} state @param {Row} row @returns {State} with its token appended to A, and so to B */
+export function pick(state, { token, a }) {
+  if (a === null || here(state) === null || state.current === null || noToken(token)) return state;
+  const candidates = answerHere(state)?.candidates ?? [];
+  const known = candidates.find((candidate) => candidate.token.id === a.id);
+  if (known) return append(state, known, state.settings.temperature === 1 ? known.probability : null);
+  const [grown, id] = tree.extend(state.tree, state.current, { ...token, id: a.id }, { probability: null, rank: a.rank });
+  return goTo({ ...state, tree: grown }, id);
+}
+
+/** @param {Compared} compared @returns {string[]} what the numbers say, in sentences */
+export function told({ js, moved, kl, overlap, unmatched, byBytes, gained, lost }) {
+  const bits = (/** @type {number} */ value) => (value === Infinity ? COMPARE.infinite : format.bits(value));
+  const count = overlap.length;
+  const change = (/** @type {Row | null} */ row) => (row ? `${shown(row.token)} ${format.points((row.b?.probability ?? 0) - (row.a?.probability ?? 0))}` : null);
+  const largest = [gained && `gained most: ${change(gained)}`, lost && `lost most: ${change(lost)}`].filter(Boolean).join(", ");
+  return [
+    `${format.percent(moved)} of the probability lies elsewhere; ${largest ? `${largest} points.` : "no token changed."}`,
+    `Jensen–Shannon ${bits(js)}; Kullback–Leibler A to B ${bits(kl.ab)}, B to A ${bits(kl.ba)}.`,
+    `${overlap.at(-1) ?? 0} of the first ${count} tokens are the same.`,
+    ...(byBytes ? [`Tokens are matched by their text. Not in the other vocabulary: ${format.percent(unmatched.a)} of A, ${format.percent(unmatched.b)} of B.`] : []),
+  ];
+}
+
+/** @param {Row} row @returns {string} for screen readers */
+export function rowWords({ token, a, b }) {
+  const side = (/** @type {"a" | "b"} */ name, /** @type {typeof a} */ place) =>
+    `${COMPARE.sides[name]} ${place ? `${format.percent(place.probability)}, rank ${format.count(place.rank)}` : COMPARE.none}`;
+  return `${spoken(token)}; ${side("a", a)}; ${side("b", b)}`;
+}
+
+/** @param {State} state @param {OtherText} prompt @returns {tree.Node[]} what was picked in A since B got its text */
+function picked(state, { at }) {
+  if (at === null || state.current === null || !state.tree.nodes.has(at) || !tree.leadsTo(state.tree, at, state.current)) return [];
+  return tree.path(state.tree, state.current).slice(tree.path(state.tree, at).length);
+}
+
+/** @param {State} state @param {readonly number[]} first ids of A @returns {Pick<Side, "text" | "tokenIds">} B's prompt: as ids wherever those of its model are known */
+function otherPrompt(state, first) {
+  const { prompt } = state.comparison;
+  const same = otherModel(state) === state.model;
+  if (prompt === null) return same ? { text: null, tokenIds: first } : { text: otherText(state), tokenIds: null };
+  if (!same || prompt.read?.model !== state.model) return { text: otherText(state), tokenIds: null };
+  return { text: null, tokenIds: [...prompt.read.ids, ...tree.tokens(picked(state, prompt)).map((token) => token.id)] };
+}
+
+/** @param {State} state @param {Partial<Comparison>} changes @returns {State} */
+function change(state, changes) {
+  return { ...state, comparison: { ...state.comparison, ...changes } };
+}

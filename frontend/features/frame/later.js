@@ -1,0 +1,44 @@
+/**
+ * A menu or panel over the page whose script loads when it is first opened, or about to be.
+ *
+ * @typedef {import("../../core/initial.js").State} State
+ * @typedef {import("./room.js").Entry} Entry
+ * @typedef {import("./room.js").Page} Page
+ */
+import { FRAME } from "../../core/words.js";
+import { build } from "../../ui/build.js";
+
+/** @param {Document} document @param {Entry} entry @param {Page} page @returns {(state: State) => void} */
+export function mountLater(document, { name, id, load }, page) {
+  const root = /** @type {HTMLElement} */ (document.getElementById(/** @type {string} */ (id)));
+  const failed = build("p", { class: "trouble", role: "status" }, FRAME.broken);
+  /** @type {((state: State) => void) | null} */
+  let update = null;
+  let begun = false;
+
+  async function begin() {
+    if (begun) return;
+    begun = true;
+    failed.remove();
+    root.inert = true; // nothing in it answers yet
+    try {
+      const { mount } = await /** @type {NonNullable<typeof load>} */ (load)();
+      update = mount(root, page);
+      update(page.read());
+    } catch {
+      begun = false;
+      root.append(failed);
+    }
+    root.inert = false;
+  }
+
+  root.addEventListener("beforetoggle", (event) => {
+    if (/** @type {ToggleEvent} */ (event).newState === "open") void begin();
+  });
+  for (const opener of document.querySelectorAll(`[popovertarget="${id}"]`)) opener.addEventListener("pointerenter", begin);
+  for (const opener of document.querySelectorAll(`[data-verb="${name}"]`)) {
+    opener.addEventListener("pointerenter", begin);
+    opener.addEventListener("click", () => root.togglePopover());
+  }
+  return (state) => update?.(state);
+}

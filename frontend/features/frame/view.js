@@ -1,0 +1,82 @@
+/**
+ * The frame: the switch between views, the switch between surfaces, and the inspector.
+ *
+ * @typedef {import("../../core/initial.js").State} State
+ * @typedef {import("./room.js").Entry} Entry
+ * @typedef {import("./room.js").Page} Page
+ */
+import { DOCKED, inspecting } from "../../core/frame.js";
+import { setAttribute } from "../../ui/dom.js";
+import { mountLater } from "./later.js";
+import { createSwitch } from "./switch.js";
+
+const ROOMY = "(min-width: 100rem)"; // the inspector opens by itself
+const BESIDE = "(min-width: 80rem)"; // it stands beside the chart, not on the controls
+
+/**
+ * @param {Document} document @param {Record<"views" | "surfaces" | "tabs" | "panels", readonly Entry[]>} entries @param {Page} page
+ * @returns {(state: State) => void}
+ */
+export function mountFrame(document, { views, surfaces, tabs, panels }, page) {
+  const { verbs } = page;
+  const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (document.querySelector(selector));
+  const [chart, prompt, inspector, body, toggle, more] = ["#chart", "#prompt", "#inspector", ".inspector-body", "#inspector-open", ".more-open"].map(part);
+  const view = createSwitch(part("#views"), views, { kind: "view", page, choose: verbs.chooseView, place: (root) => chart.after(root) });
+  const surface = createSwitch(part("#surfaces"), surfaces, { kind: "surface", page, choose: verbs.chooseSurface, place: (root) => prompt.after(root) });
+  const tab = createSwitch(part(".inspector .tabs"), tabs, { kind: "panel", page, choose: verbs.openTab, place: (root) => body.append(root) });
+  const later = panels.map((entry) => mountLater(document, entry, page));
+  const roomy = matchMedia(ROOMY);
+  const beside = matchMedia(BESIDE);
+  /** @type {unknown} */
+  let aimed = null;
+  /** @type {State} */
+  let state;
+
+  roomy.addEventListener("change", () => verbs.fit(roomy.matches));
+  if (roomy.matches) queueMicrotask(() => verbs.fit(true));
+  toggle.addEventListener("click", () => verbs.setInspector(!inspecting(state)));
+  part(".inspector-close").addEventListener("click", close);
+  // Beside the chart, More leads to the settings; below it, the same button opens and closes the sheet.
+  more.addEventListener("click", () => {
+    const { tab: chosen, inspector: touched } = state.frame;
+    const open = inspecting(state);
+    if (open && (chosen === "settings" || !beside.matches)) verbs.setInspector(false);
+    else verbs.openTab(beside.matches || touched === null ? "settings" : chosen);
+  });
+  inspector.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented) return;
+    event.preventDefault();
+    close();
+  });
+
+  function close() {
+    verbs.setInspector(false);
+    (toggle.checkVisibility() ? toggle : more).focus();
+  }
+
+  /** Moves the focus to where it was asked for, as soon as that is there. */
+  function aim() {
+    const { aim: wanted } = state.frame;
+    if (!wanted || wanted === aimed) return;
+    const target = /** @type {HTMLElement | null} */ (inspector.querySelector(wanted.selector));
+    if (!target?.checkVisibility()) return;
+    aimed = wanted;
+    target.focus();
+  }
+
+  return (now) => {
+    state = now;
+    const { frame } = now;
+    const open = inspecting(now) && !now.room.presenting;
+    inspector.hidden = !open;
+    setAttribute(toggle, "aria-expanded", String(open));
+    setAttribute(more, "aria-expanded", String(open && (frame.tab === "settings" || !beside.matches)));
+    document.documentElement.toggleAttribute("data-inspecting", open);
+    if (document.documentElement.dataset.view !== frame.view) document.documentElement.dataset.view = frame.view;
+    view.update(now, frame.view);
+    surface.update(now, frame.surface);
+    tab.update(now, frame.tab, { open, beside: frame.wide ? DOCKED : null });
+    aim();
+    for (const update of later) update(now);
+  };
+}

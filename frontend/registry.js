@@ -1,0 +1,35 @@
+/**
+ * What the frame offers: a line each. What has `load` is loaded when first shown: its module exports
+ * `mount(root, page)`, which returns the function that draws a state.
+ *
+ * @typedef {import("./features/frame/room.js").Entry} Entry
+ */
+import { ROOMS } from "./core/words.js";
+
+/** @type {readonly Entry[]} what stands in the middle */
+export const VIEWS = [
+  { name: "bars", label: ROOMS.bars, id: "chart" },
+  { name: "tree", label: ROOMS.tree, styles: ["features/tree/style.css"], load: () => import("./features/tree/view.js") },
+  { name: "compare", label: ROOMS.compare, styles: ["features/compare/style.css"], load: () => import("./features/compare/view.js") },
+];
+
+/** @type {readonly Entry[]} how the text is written */
+export const SURFACES = [{ name: "text", label: ROOMS.text, id: "prompt" }];
+
+/** @type {readonly Entry[]} over the page, with the openers `[data-verb=<name>]` or `[popovertarget=<id>]` */
+export const PANELS = [
+  { name: "share", id: "share-panel", load: () => import("./features/share/view.js") },
+  { name: "explain", id: "explain", load: () => import("./features/explain/view.js") },
+];
+
+/** @type {readonly Entry[]} of the inspector */
+export const TABS = [
+  { name: "paths", label: ROOMS.paths, styles: ["features/paths/style.css"], load: () => import("./features/paths/view.js") },
+  {
+    name: "numbers",
+    label: ROOMS.numbers,
+    styles: ["features/likely/style.css", "features/steps/style.css"],
+    load: () => import("./features/numbers/view.js"),
+  },
+  { name: "settings", label: ROOMS.settings, id: "settings" },
+];

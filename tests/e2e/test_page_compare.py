@@ -1,0 +1,112 @@
+"""The view Compare: two questions side by side, over one text, on a wide screen and on a phone."""
+
+import re
+from pathlib import Path
+
+import pytest
+from axe import assert_clean
+from pages import OpenPage, Stack, number, settled, shoot, write
+from playwright.sync_api import Locator, Page, expect
+
+TEXT = "It rained all day. The little girl was very"
+
+
+def compared(page: Page) -> Locator:
+    return page.locator(".compare-rows:not([data-stale]) .compare-row:visible")
+
+
+def begin(page: Page, text: str = TEXT) -> None:
+    write(page, text)
+    page.get_by_role("tab", name="Compare").click()
+    expect(page.locator(".compare-said")).to_contain_text("A and B ask the same")
+
+
+def warm(page: Page, temperature: str = "0.5") -> None:
+    """Another temperature for B; waits for the rows."""
+    page.get_by_label("Temperature of B").fill(temperature)
+    page.keyboard.press("Enter")
+    expect(compared(page).first).to_be_visible()
+
+
+def values(page: Page, side: str) -> list[float]:
+    return [number(words) for words in page.locator(f".compare-value[data-side={side}]:visible").all_inner_texts()]
+
+
+def test_two_temperatures_of_one_text(page: Page) -> None:
+    begin(page)
+    warm(page)
+    a, b = values(page, "a"), values(page, "b")
+    assert len(a) == len(b) == 10
+    assert a == sorted(a, reverse=True) or b == sorted(b, reverse=True)
+    assert b[0] > a[0]  # colder is surer
+    expect(page.locator(".compare-sums")).to_contain_text(re.compile(r"Jensen–Shannon .* bits"))
+    expect(page.locator(".compare-sums")).to_contain_text("10 of the first 10 tokens are the same")
+    page.get_by_role("tab", name="Bars").click()
+    settled(page)
+    printed = [number(words.partition("\n")[0]) for words in page.locator("#chart .percent:visible").all_inner_texts()]
+    assert printed[:10] == pytest.approx(a, abs=0.06)
+
+
+def test_a_click_appends_to_both_and_the_rows_follow(page: Page) -> None:
+    begin(page)
+    warm(page)
+    compared(page).nth(1).focus()
+    page.keyboard.press("ArrowUp")
+    expect(compared(page).first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#text")).not_to_have_value(TEXT)
+    after = page.locator("#text").input_value()
+    assert after.startswith(TEXT)
+    expect(compared(page).first).to_be_visible()
+    expect(page.get_by_label("Text of B")).to_have_value(after)
+    page.get_by_role("tab", name="Bars").click()
+    settled(page)
+    page.keyboard.press("Control+z")
+    expect(page.locator("#text")).to_have_value(TEXT)
+
+
+def test_with_and_without_a_sentence_swapped_and_back(page: Page) -> None:
+    begin(page)
+    page.get_by_role("button", name="Without the first sentence").click()
+    expect(page.get_by_label("Text of B")).to_have_value("The little girl was very")
+    expect(compared(page).first).to_be_visible()
+    before = values(page, "a"), values(page, "b")
+    shoot(page, "compare-1440")
+    page.get_by_role("button", name="Swap").click()
+    expect(page.locator("#text")).to_have_value("The little girl was very")
+    expect(page.get_by_label("Text of B")).to_have_value(TEXT)
+    expect(compared(page).first).to_be_visible()
+    assert (values(page, "b"), values(page, "a")) == before
+    page.get_by_role("button", name="Same text as A").click()
+    expect(page.locator(".compare-said")).to_contain_text("A and B ask the same")
+    page.get_by_role("button", name="Back to bars").click()
+    expect(page.locator("#chart")).to_be_visible()
+
+
+def test_another_model_and_a_text_of_its_own(page: Page, second_model: Path) -> None:
+    begin(page)
+    page.get_by_label("Model of B").select_option(label=second_model.name)
+    page.get_by_label("Text of B").fill("Once upon a")
+    expect(compared(page).first).to_be_visible()
+    assert "time" in compared(page).first.inner_text() + compared(page).nth(1).inner_text()
+    page.get_by_role("button", name="Pin A").click()
+    page.get_by_role("tab", name="Bars").click()
+    expect(page.locator("#pins")).to_contain_text("A")
+
+
+def test_a_phone_has_two_bars_per_row_and_axe_finds_nothing(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url, viewport={"width": 360, "height": 740}, reduced_motion="reduce")
+    settled(page)
+    begin(page)
+    assert_clean(page, "compare, the same")
+    warm(page)
+    assert_clean(page, "compare")
+    row = compared(page).first
+    boxes = [row.locator(f".compare-track[data-side={side}]").bounding_box() for side in "ab"]
+    assert boxes[0]
+    assert boxes[1]
+    assert boxes[0]["x"] == boxes[1]["x"]
+    assert boxes[0]["y"] < boxes[1]["y"]
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 360
+    shoot(page, "compare-360")

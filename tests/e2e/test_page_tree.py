@@ -1,0 +1,115 @@
+"""The view Tree: what was tried, left to right; what is grown, until it is taken; by mouse, keyboard and touch."""
+
+import re
+
+from axe import assert_clean
+from pages import OpenPage, Stack, branch_at, click_bar, settled, shoot, write
+from playwright.sync_api import Locator, Page, expect
+
+TEXT = "The little girl was very"
+
+
+def item(page: Page) -> Locator:
+    """What the keyboard is at, as screen readers are told."""
+    return page.locator("#tree-item")
+
+
+def begin(page: Page) -> None:
+    """The tree of a text with two branches."""
+    write(page, TEXT)
+    page.keyboard.press("Escape")
+    click_bar(page, 0)
+    branch_at(page, 6, 2)
+    page.get_by_role("tab", name="Tree").click()
+    expect(item(page)).to_contain_text("the text ends here")
+
+
+def grow(page: Page, branches: str = "50") -> None:
+    page.get_by_label("Branches").select_option(branches)
+    page.get_by_role("button", name="Grow", exact=True).click()
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    expect(page.locator(".tree-said")).to_have_text(re.compile(r"^\d[\d,]* branches: .* is not shown\.$"))
+
+
+def test_arrow_keys_walk_and_enter_makes_a_branch_the_text(page: Page) -> None:
+    begin(page)
+    second = page.locator("#text").input_value()
+    page.locator(".tree-stage").focus()
+    page.keyboard.press("ArrowUp")
+    expect(item(page)).to_contain_text("tried")
+    expect(item(page)).not_to_contain_text("the text ends here")
+    page.keyboard.press("Enter")
+    expect(page.locator("#text")).not_to_have_value(second)
+    assert page.locator("#text").input_value().startswith(TEXT)
+    expect(item(page)).to_contain_text("the text ends here")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(page.locator("#text")).to_have_value(TEXT)
+    for key in ("+", "-", "0"):
+        page.keyboard.press(key)
+    shoot(page, "tree-1440")
+
+
+def test_a_grown_branch_is_taken_by_keyboard_and_undone(page: Page) -> None:
+    begin(page)
+    before = page.locator("#text").input_value()
+    grow(page)
+    page.locator(".tree-stage").focus()
+    page.keyboard.press("ArrowRight")
+    expect(item(page)).to_have_text(re.compile(r"%, grown$"))
+    shoot(page, "tree-grown-1440")
+    page.keyboard.press("Enter")
+    expect(item(page)).to_have_text(re.compile(r"%, tried, the text ends here$"))
+    after = page.locator("#text").input_value()
+    assert after.startswith(before)
+    assert len(after) > len(before)
+    page.get_by_role("tab", name="Bars").click()
+    settled(page)
+    page.keyboard.press("Control+z")
+    expect(page.locator("#text")).to_have_value(before)
+
+
+def test_a_click_takes_what_it_hits_and_a_drag_moves(page: Page) -> None:
+    write(page, TEXT)
+    click_bar(page, 0)
+    page.get_by_role("tab", name="Tree").click()
+    expect(item(page)).to_contain_text("the text ends here")
+    box = page.locator(".tree-stage").bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 60, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 160, middle + 40, steps=4)
+    page.mouse.up()
+    moved = page.locator("#text").input_value()
+    assert moved.startswith(TEXT)
+    assert moved != TEXT
+    page.get_by_role("button", name="Show all").click()
+    page.mouse.click(box["x"] + 60, middle)  # the mark before all texts, where the tree begins
+    expect(page.locator("#text")).to_have_value("")
+    expect(item(page)).to_contain_text("<|endoftext|>, tried, the text ends here")
+
+
+def test_a_growth_is_stopped_and_removed(page: Page) -> None:
+    write(page, TEXT)
+    page.get_by_role("tab", name="Tree").click()
+    page.get_by_label("Branches").select_option("2000")
+    page.get_by_label("Tokens deep").select_option("8")
+    page.get_by_role("button", name="Grow", exact=True).click()
+    expect(page.locator(".tree-said")).to_contain_text("branches")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    expect(page.get_by_role("button", name="Grow", exact=True)).to_be_enabled()
+    page.get_by_role("button", name="Remove grown").click()
+    expect(page.locator(".tree-said")).to_have_text("")
+
+
+def test_a_phone_pinches_and_axe_finds_nothing(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url, viewport={"width": 360, "height": 740}, has_touch=True, reduced_motion="reduce")
+    settled(page)
+    page.get_by_role("tab", name="Tree").click()
+    expect(item(page)).to_be_visible()
+    grow(page)
+    assert_clean(page, "tree")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    shoot(page, "tree-360")
