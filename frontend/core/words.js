@@ -217,6 +217,7 @@ export const PATHS = {
   remove: (/** @type {string} */ branch) => `Delete the branch ${branch}`,
   branches: (/** @type {string} */ branch) => `Branches of ${branch}`,
   none: "No branches yet",
+  covered: "Hidden while you guess.",
   hidden: (/** @type {number} */ number) => `${count(number)} more hidden`,
   likely: (/** @type {string} */ percent) => `all picked tokens together, ${percent}`,
 };

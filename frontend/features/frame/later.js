@@ -15,12 +15,14 @@ export function mountLater(document, { name, id, load }, page) {
   /** @type {((state: State) => void) | null} */
   let update = null;
   let begun = false;
+  /** @param {boolean} on  nothing answers yet, but its title takes the focus */
+  const hold = (on) => [...root.children].forEach((part) => void (/** @type {HTMLElement} */ (part).inert = on && !part.hasAttribute("autofocus")));
 
   async function begin() {
     if (begun) return;
     begun = true;
     failed.remove();
-    root.inert = true; // nothing in it answers yet
+    hold(true);
     try {
       const { mount } = await /** @type {NonNullable<typeof load>} */ (load)();
       update = mount(root, page);
@@ -29,7 +31,7 @@ export function mountLater(document, { name, id, load }, page) {
       begun = false;
       root.append(failed);
     }
-    root.inert = false;
+    hold(false);
   }
 
   root.addEventListener("beforetoggle", (event) => {

@@ -6,6 +6,7 @@
  * @typedef {import("./room.js").Page} Page
  */
 import { DOCKED, inspecting } from "../../core/frame.js";
+import { hidden } from "../../core/questions.js";
 import { setAttribute } from "../../ui/dom.js";
 import { mountLater } from "./later.js";
 import { createSwitch } from "./switch.js";
@@ -72,8 +73,9 @@ export function mountFrame(document, { views, surfaces, tabs, panels }, page) {
     setAttribute(toggle, "aria-expanded", String(open));
     setAttribute(more, "aria-expanded", String(open && (frame.tab === "settings" || !beside.matches)));
     document.documentElement.toggleAttribute("data-inspecting", open);
-    if (document.documentElement.dataset.view !== frame.view) document.documentElement.dataset.view = frame.view;
-    view.update(now, frame.view);
+    const shown = hidden(now) ? "bars" : frame.view; // other views would tell what is to be guessed
+    if (document.documentElement.dataset.view !== shown) document.documentElement.dataset.view = shown;
+    view.update(now, shown);
     surface.update(now, frame.surface);
     tab.update(now, frame.tab, { open, beside: frame.wide ? DOCKED : null });
     aim();

@@ -3,6 +3,7 @@
  *
  * @typedef {import("../../core/state.js").State} State
  */
+import { hidden } from "../../core/questions.js";
 import { PATHS } from "../../core/words.js";
 import { build } from "../../ui/build.js";
 import { setText } from "../../ui/dom.js";
@@ -16,7 +17,8 @@ export function mount(root, { verbs }) {
   const back = build("button", { type: "button" }, PATHS.restore);
   const offer = build("p", { class: "paths-removed", role: "status", hidden: true }, offered, " ", back);
   const full = build("p", { class: "paths-full", hidden: true }, PATHS.full(MOST_BRANCHES));
-  root.append(build("div", { class: "paths", id: "paths" }, list, offer, full));
+  const covered = build("p", { class: "paths-full", hidden: true }, PATHS.covered);
+  root.append(build("div", { class: "paths", id: "paths" }, covered, list, offer, full));
   /** @type {Map<number, ReturnType<typeof createBranch>>} */
   const lines = new Map();
   /** @type {unknown[]} */
@@ -30,11 +32,13 @@ export function mount(root, { verbs }) {
 
   return (state) => {
     const last = state.removed.at(-1);
-    offer.hidden = !last;
-    setText(offered, last ? PATHS.deleted(last.words, state.removed.length - 1) : "");
-    if (drawn[0] === state.tree && drawn[1] === (state.end ?? state.current)) return;
-    drawn = [state.tree, state.end ?? state.current];
-    const branches = outline(state);
+    const guessing = hidden(state);
+    covered.hidden = !guessing;
+    offer.hidden = !last || guessing;
+    setText(offered, last && !guessing ? PATHS.deleted(last.words, state.removed.length - 1) : "");
+    if (drawn[0] === state.tree && drawn[1] === (state.end ?? state.current) && drawn[2] === guessing) return;
+    drawn = [state.tree, state.end ?? state.current, guessing];
+    const branches = guessing ? [] : outline(state);
     full.hidden = branches.filter((branch) => !branch.forked).length < MOST_BRANCHES;
     const kept = new Set(branches.map((branch) => branch.start));
     const lost = [...lines].filter(([start]) => !kept.has(start));
