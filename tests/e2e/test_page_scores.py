@@ -81,7 +81,7 @@ def test_late_scores_are_never_shown_for_another_text(page: Page) -> None:
     page.route("**/api/score", lambda route: held.append(route), times=1)
     with page.expect_request("**/api/score"):
         colour(page, "surprise")
-    expect(words(page)).to_have_text("The model is reading the text for its numbers…")
+    expect(words(page)).to_have_text("Reading the text…")
     assert set(levels(page)) == {None}
     with page.expect_response("**/api/score"):
         write(page, "The little girl was very")
@@ -172,7 +172,7 @@ def test_a_tap_tells_the_numbers_and_looks(open_page: OpenPage, stack: Stack, wi
     expect(page.locator("#detail")).to_be_visible()
     expect(page.locator("#detail")).to_be_in_viewport(ratio=1)
     expect(page.locator("#chart[data-looking]")).to_be_visible()
-    page.locator(".chart-entropy").tap()
+    page.locator(".prompt-count").tap()
     write(page, "The capital of France")
     page.locator("#prompt .token").nth(4).tap()  # at the right edge
     expect(page.locator("#detail")).to_contain_text("entropy here")

@@ -192,7 +192,7 @@ def test_where_copying_is_forbidden_the_text_is_shown(page: Page) -> None:
       document.execCommand = () => false;
     }""")
     share(page, "JSON")
-    expect(page.locator(".share-said")).to_contain_text("allows no copying")
+    expect(page.locator(".share-said")).to_contain_text("doesn’t allow copying")
     expect(page.locator(".share-code")).to_contain_text('"model": "bundled"')
 
 

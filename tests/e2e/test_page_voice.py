@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 def test_a_comma_is_said_by_its_name(page: Page) -> None:
     write(page, "Once upon a time")
-    comma = page.locator("#chart .row:has(.token:text-is(','))")
+    comma = page.locator("#chart .row:has(.pieces:text-is(','))")
     expect(comma).to_have_attribute("aria-label", re.compile(r"^comma, [\d.]+.%"))
     labels = rows(page).evaluate_all("all => all.map(each => each.ariaLabel)")
     assert not [label for label in labels if re.match(r"[^\w]", label)]

@@ -22,7 +22,7 @@ import { loadStyle } from "../../ui/load.js";
 
 const SLOW_MS = 300;
 
-/** @param {Entry} entry @param {HTMLElement} root that it fills @param {Page} page @returns {(state: State) => void} call while it is shown */
+/** @param {Entry} entry @param {HTMLElement} root that it fills @param {Page} page @returns {(state: State, shown: boolean) => void} loads it once it is shown */
 export function createRoom({ styles = [], load }, root, page) {
   /** @type {((state: State) => void) | null} */
   let update = null;
@@ -62,8 +62,8 @@ export function createRoom({ styles = [], load }, root, page) {
     return button;
   }
 
-  return (state) => {
+  return (state, shown) => {
     if (update) update(state);
-    else if (load && !begun && !root.childElementCount) void begin();
+    else if (shown && load && !begun && !root.childElementCount) void begin();
   };
 }

@@ -5,6 +5,7 @@
  * @typedef {import("./room.js").Entry} Entry
  * @typedef {import("./room.js").Page} Page
  */
+import { hidden } from "../../core/questions.js";
 import { build } from "../../ui/build.js";
 import { setAttribute } from "../../ui/dom.js";
 import { createRoom } from "./room.js";
@@ -49,6 +50,7 @@ export function createSwitch(list, entries, { kind, page, choose, place }) {
    * @param {{beside?: string | null, open?: boolean}} [shown] `beside`: shown as well, without a tab; `open`: false while none is shown
    */
   function update(state, chosen, { beside = null, open = true } = {}) {
+    const guessing = hidden(state); // what is not shown must not keep the answer either
     const known = rooms.some(({ name }) => name === chosen && name !== beside);
     const now = known ? chosen : rooms[0].name;
     for (const { name, root, tab, draw } of rooms) {
@@ -57,7 +59,7 @@ export function createSwitch(list, entries, { kind, page, choose, place }) {
       tab.hidden = name === beside;
       setAttribute(tab, "aria-selected", String(name === now));
       setAttribute(tab, "tabindex", name === now ? "0" : "-1");
-      if (shown) draw(state);
+      if (shown || guessing) draw(state, shown);
     }
   }
 

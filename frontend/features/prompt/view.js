@@ -11,6 +11,8 @@ import { afterwards, setAttribute, setText } from "../../ui/dom.js";
 import { countWords, doubled, noteWords } from "./model.js";
 import { mountStrip } from "./strip.js";
 
+const SCROLLED_PX = 2;
+
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountPrompt(root, verbs) {
   const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
@@ -22,8 +24,10 @@ export function mountPrompt(root, verbs) {
   editor.addEventListener("input", () => verbs.edit(editor.value));
   editor.addEventListener("blur", verbs.rest);
   const toEnd = () => (editor.scrollTop = editor.scrollHeight);
-  // Keep the end of the text visible when its height changes.
-  new ResizeObserver(() => editor.matches(":focus") || toEnd()).observe(editor);
+  // Keep the end of the text visible when its size changes, unless the reader has scrolled away from it.
+  let atEnd = true;
+  editor.addEventListener("scroll", () => void (atEnd = editor.scrollHeight - editor.clientHeight - editor.scrollTop <= SCROLLED_PX));
+  new ResizeObserver(() => editor.matches(":focus") || !atEnd || toEnd()).observe(editor);
   undo.addEventListener("click", verbs.undo);
   redo.addEventListener("click", verbs.redo);
 
