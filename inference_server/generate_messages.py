@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from inference_server.messages import Candidate, Timings
+from inference_server.messages import TOKEN, Candidate, Timings
 
 MAX_NEW_TOKENS = 1_000_000
 MAX_SEED = 2**53 - 1  # exact in JSON
@@ -39,6 +39,7 @@ class GenerateQuery:
     """None: the model's end-of-text tokens."""
     top_k: int = 0
     resume: Sequence[GeneratedSoFar] = ()
+    special: str = TOKEN
 
 
 @dataclass(frozen=True, slots=True)
