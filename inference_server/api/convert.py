@@ -128,6 +128,7 @@ def write_generate(model: str, event: generate_messages.GenerateEvent) -> pb.Gen
         case generate_messages.GenerateStart():
             return pb.GenerateResponse(start=pb.GenerateStart(model=model, **fields))
         case generate_messages.GeneratedToken():
+            fields["kept"] = {"count": fields.pop("kept_count"), "probability": fields.pop("kept_probability")}
             return pb.GenerateResponse(token=pb.GeneratedToken(**fields))
         case generate_messages.GenerateFinish():
             fields["finish_reason"] = f"FINISH_REASON_{event.finish_reason.name}"

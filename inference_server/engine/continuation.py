@@ -67,7 +67,16 @@ class Continuation:
         top = distribution.top(query.top_k) if query.top_k else []
         candidates = [candidate(token(each.token_id), each) for each in top]
         return [
-            GeneratedToken(self.index, candidate(token(drawn.token_id), drawn), candidates, distribution.entropy_bits)
+            GeneratedToken(
+                self.index,
+                candidate(token(drawn.token_id), drawn),
+                candidates,
+                distribution.entropy_bits,
+                kept.count,
+                kept.probability,
+                distribution.other_probability(top),
+                distribution.partition() if query.include_partition else (),
+            )
         ]
 
     def add(self, token: Token) -> GenerateFinish | None:

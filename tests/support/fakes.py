@@ -190,7 +190,8 @@ class FakeEngine:
                     following = ((text or ids)[-1] + 1) % VOCAB_SIZE
                     text.append(following)
                     top = [candidate((following + step) % VOCAB_SIZE, step + 1, 0.5) for step in range(query.top_k)]
-                    yield GeneratedToken(index, candidate(following, 1, 0.5), top, 2.0)
+                    grid = [messages.PartitionPoint(1.0, 2.0, 3.0, 4.0)] if query.include_partition else []
+                    yield GeneratedToken(index, candidate(following, 1, 0.5), top, 2.0, 3, 0.75, 0.25, grid)
             timings = messages.Timings(0.1, 0.2, 0.3, 0.4)
             for index, text in texts.items():
                 words = bytes(text).decode(errors="replace")

@@ -387,7 +387,7 @@ class GeneratedSoFar(_message.Message):
     def __init__(self, index: _Optional[int] = ..., token_ids: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("model", "text", "token_ids", "max_tokens", "temperature", "top_p", "min_p", "seed", "n", "stop", "stop_token_ids", "top_k", "resume", "special")
+    __slots__ = ("model", "text", "token_ids", "max_tokens", "temperature", "top_p", "min_p", "seed", "n", "stop", "stop_token_ids", "top_k", "resume", "include_partition", "special")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -401,6 +401,7 @@ class GenerateRequest(_message.Message):
     STOP_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     RESUME_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_PARTITION_FIELD_NUMBER: _ClassVar[int]
     SPECIAL_FIELD_NUMBER: _ClassVar[int]
     model: str
     text: str
@@ -415,8 +416,9 @@ class GenerateRequest(_message.Message):
     stop_token_ids: TokenIds
     top_k: int
     resume: _containers.RepeatedCompositeFieldContainer[GeneratedSoFar]
+    include_partition: bool
     special: SpecialTokens
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., max_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., seed: _Optional[int] = ..., n: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., stop_token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., top_k: _Optional[int] = ..., resume: _Optional[_Iterable[_Union[GeneratedSoFar, _Mapping]]] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., max_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., seed: _Optional[int] = ..., n: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., stop_token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., top_k: _Optional[int] = ..., resume: _Optional[_Iterable[_Union[GeneratedSoFar, _Mapping]]] = ..., include_partition: _Optional[bool] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("start", "token", "finish")
@@ -441,16 +443,22 @@ class GenerateStart(_message.Message):
     def __init__(self, model: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., context_limit: _Optional[int] = ...) -> None: ...
 
 class GeneratedToken(_message.Message):
-    __slots__ = ("index", "token", "candidates", "entropy_bits")
+    __slots__ = ("index", "token", "candidates", "entropy_bits", "kept", "other_probability", "partition")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     ENTROPY_BITS_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    OTHER_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
     index: int
     token: Candidate
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
     entropy_bits: float
-    def __init__(self, index: _Optional[int] = ..., token: _Optional[_Union[Candidate, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., entropy_bits: _Optional[float] = ...) -> None: ...
+    kept: Kept
+    other_probability: float
+    partition: _containers.RepeatedCompositeFieldContainer[PartitionPoint]
+    def __init__(self, index: _Optional[int] = ..., token: _Optional[_Union[Candidate, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., entropy_bits: _Optional[float] = ..., kept: _Optional[_Union[Kept, _Mapping]] = ..., other_probability: _Optional[float] = ..., partition: _Optional[_Iterable[_Union[PartitionPoint, _Mapping]]] = ...) -> None: ...
 
 class GenerateFinish(_message.Message):
     __slots__ = ("index", "finish_reason", "stop_token_id", "stop_text", "text", "token_count", "timings")
