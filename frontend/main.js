@@ -28,6 +28,7 @@ import * as pins from "./features/pins/model.js";
 import { mountPins } from "./features/pins/view.js";
 import * as presentation from "./features/presentation/model.js";
 import { mountPresentation } from "./features/presentation/view.js";
+import { readOther } from "./features/prompt/model.js";
 import { mountPrompt } from "./features/prompt/view.js";
 import * as scores from "./features/scores/model.js";
 import { mountScores } from "./features/scores/view.js";
@@ -59,7 +60,9 @@ let drawing = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let saving;
 
-const asker = createAsker({ read: () => state, act, ask: nextToken, think });
+/** @type {import("./features/dice/stream.js").Stream | null} loaded when something is first generated */
+let generation = null;
+const asker = createAsker({ read: () => state, act, ask, think });
 const scorer = createAsker({
   read: () => state,
   act,
@@ -117,10 +120,19 @@ function act(transition) {
   scorer.consider();
   pinner.consider();
   player.consider();
+  generation?.consider();
   for (const consider of considering) consider();
   drawing ||= requestAnimationFrame(draw);
   clearTimeout(saving);
   saving = setTimeout(keep, SAVE_MS);
+}
+
+/** @type {typeof nextToken} */
+async function ask(question, signal) {
+  if (state.play?.kind !== "write") return nextToken(question, signal);
+  const { createStream } = await import("./features/dice/stream.js");
+  generation ??= createStream({ read: () => state });
+  return generation.ask(question, signal);
 }
 
 function draw() {
@@ -140,6 +152,7 @@ function verbs() {
   return {
     edit: (/** @type {string} */ text) => act((now) => states.edit(now, text)),
     rest: () => act(states.rest),
+    readOther: () => act(readOther),
     append: (/** @type {import("./core/distribution.js").Row} */ row) =>
       act((now) => states.append(now, row.candidate, Number.isNaN(row.raw) ? null : row.raw)),
     goTo: (/** @type {number} */ id) => act((now) => states.goTo(now, id)),

@@ -14,7 +14,10 @@ export const VIEWS = [
 ];
 
 /** @type {readonly Entry[]} how the text is written */
-export const SURFACES = [{ name: "text", label: ROOMS.text, id: "prompt" }];
+export const SURFACES = [
+  { name: "text", label: ROOMS.text, id: "prompt" },
+  { name: "chat", label: ROOMS.chat, styles: ["features/chat/style.css"], load: () => import("./features/chat/view.js") },
+];
 
 /** @type {readonly Entry[]} over the page, with the openers `[data-verb=<name>]` or `[popovertarget=<id>]` */
 export const PANELS = [

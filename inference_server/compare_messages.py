@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inference_server.messages import Timings, Token
+from inference_server.messages import TOKEN, Timings, Token
 
 MAX_COMPARED = 100
 
@@ -17,6 +17,7 @@ class ComparedQuestion:
     temperature: float = 1.0
     top_p: float = 1.0
     min_p: float = 0.0
+    special: str = TOKEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from inference_server.messages import Candidate, Timings
+from inference_server.messages import TOKEN, Candidate, PartitionPoint, Timings
 
 MAX_NEW_TOKENS = 1_000_000
 MAX_SEED = 2**53 - 1  # exact in JSON
@@ -39,6 +39,8 @@ class GenerateQuery:
     """None: the model's end-of-text tokens."""
     top_k: int = 0
     resume: Sequence[GeneratedSoFar] = ()
+    include_partition: bool = False
+    special: str = TOKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,10 @@ class GeneratedToken:
     token: Candidate
     candidates: Sequence[Candidate]
     entropy_bits: float
+    kept_count: int
+    kept_probability: float
+    other_probability: float
+    partition: Sequence[PartitionPoint] = ()
 
 
 class FinishReason(Enum):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from inference_server.messages import Candidate, Timings
+from inference_server.messages import TOKEN, Candidate, Timings
 
 MAX_DEPTH = 100
 MAX_NODES = 2000
@@ -22,6 +22,7 @@ class GrowQuery:
     max_nodes: int = 100
     width: int | None = None
     """None: best first; else beams."""
+    special: str = TOKEN
 
 
 @dataclass(frozen=True, slots=True)

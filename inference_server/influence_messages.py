@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from inference_server.messages import Candidate, Timings
+from inference_server.messages import TOKEN, Candidate, Timings
 
 UNITS = ("token", "word", "sentence")
 METHODS = ("hide", "take_out", "gradient")
@@ -24,6 +24,7 @@ class InfluenceQuery:
     method: str = "hide"
     replace_with: int | None = None
     budget: int | None = None
+    special: str = TOKEN
 
 
 @dataclass(frozen=True, slots=True)

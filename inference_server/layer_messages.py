@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inference_server.messages import Candidate, Timings, Token
+from inference_server.messages import TOKEN, Candidate, Timings, Token
 
 MAX_LAYER_TOP_K = 100
 
@@ -22,6 +22,7 @@ class LayersQuery:
     contrast: Sequence[int] = ()
     include_attention: bool = False
     include_prompt_tokens: bool = False
+    special: str = TOKEN
 
 
 @dataclass(frozen=True, slots=True)

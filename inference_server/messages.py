@@ -9,6 +9,8 @@ MAX_TEMPERATURE = 100.0
 MAX_WATCHED = 32
 MAX_DRAWS = 1000
 MAX_ALTERNATIVES = 100
+
+TOKEN, TEXT = "token", "text"  # what the name of a special token in a text is: that token, or plain characters
 MAX_PARTS = 100
 
 
@@ -40,6 +42,7 @@ class TopKQuery:
     draws: Sequence[float] = ()
     include_prompt_tokens: bool = False
     include_partition: bool = False
+    special: str = TOKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,7 @@ class ScoreQuery:
     text: str | None = None
     token_ids: Sequence[int] | None = None
     top_k: int = 0
+    special: str = TOKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,7 @@ class ModelFacts:
     architecture: str
     end_of_text_ids: Sequence[int] = ()
     prefix_token_ids: Sequence[int] = ()
+    chat_refusal: str = ""
     layers: int = 0
     layers_refusal: str = ""
     contrast_refusal: str = ""

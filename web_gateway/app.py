@@ -61,6 +61,7 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
             Route("/next-token", handlers.next_token, methods=["POST"], middleware=asking),
             Route("/score", handlers.score, methods=["POST"], middleware=asking),
             Route("/layers", handlers.layers, methods=["POST"], middleware=asking),
+            Route("/chat/render", handlers.render_chat, methods=["POST"], middleware=asking),
             Route("/generate", handlers.generate, methods=["POST"], middleware=streaming),
             Route("/grow", handlers.grow, methods=["POST"], middleware=streaming),
             Route("/compare", handlers.compare, methods=["POST"], middleware=asking),

@@ -7,7 +7,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from web_gateway.messages import (
     Alternatives,
     Candidate,
+    Kept,
     MinP,
+    PartitionPoint,
     PromptRequest,
     Temperature,
     Timings,
@@ -90,6 +92,7 @@ class GenerateRequest(PromptRequest, frozen=True, kw_only=True, forbid_unknown_f
         ]
         | UnsetType
     ) = UNSET
+    include_partition: Annotated[bool, Meta(description="Return `partition` with each token.")] = False
 
 
 class GenerateStart(Struct, frozen=True, kw_only=True):
@@ -110,6 +113,11 @@ class GeneratedToken(Struct, frozen=True, kw_only=True):
     ]
     candidates: Annotated[list[Candidate], Meta(description="The top_k most likely tokens at its position.")]
     entropy_bits: Annotated[float, Meta(description="Entropy of the distribution it was drawn from.")]
+    kept: Annotated[Kept, Meta(description="What top_p and min_p keep at its position.")]
+    other_probability: Annotated[float, Meta(description="Total probability of the tokens not in `candidates`.")]
+    partition: Annotated[
+        list[PartitionPoint], Meta(description="If include_partition was set, else empty; as in /api/next-token.")
+    ]
 
 
 class GenerateFinish(Struct, frozen=True, kw_only=True):

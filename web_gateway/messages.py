@@ -66,12 +66,22 @@ Draws = Annotated[
 ]
 
 
+Special = Annotated[
+    Literal["token", "text"],
+    Meta(
+        description="What the names of special tokens in a text are: those tokens, or plain characters.",
+        extra_json_schema={"default": "token"},
+    ),
+]
+
+
 class PromptRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What requests about a prompt share."""
 
     text: Text | UnsetType = UNSET
     token_ids: TokenIds | UnsetType = UNSET
     model: ModelName | UnsetType = UNSET
+    special: Special | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if (self.text is UNSET) == (self.token_ids is UNSET):
@@ -234,6 +244,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     layers_refusal: Annotated[str, Meta(description="Why /api/layers does not support the model; else empty.")]
     contrast_refusal: Annotated[str, Meta(description="Why it does not support `contrast`; else empty.")]
     attention_refusal: Annotated[str, Meta(description="Why it does not support `include_attention`; else empty.")]
+    chat_refusal: Annotated[str, Meta(description="Why /api/chat/render does not support the model; else empty.")]
     format: Annotated[str, Meta(description="How the checkpoint holds its weights, such as FP8; empty: plainly.")]
     note: Annotated[str, Meta(description="What else there is to know of how it was loaded; possibly empty.")]
 

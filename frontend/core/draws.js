@@ -8,27 +8,34 @@ import { fitDice } from "./settings.js";
 import * as tree from "./tree.js";
 
 export const ROLLS = 100;
-const GOLDEN = 0x9e3779b9;
+const MASK = 2n ** 64n - 1n;
+/** @type {{of: string, numbers: number[]}} the latest: every change of the page asks for it */
+let latest = { of: "", numbers: [] };
 
-/** @param {number} seed @returns {() => number} uniform in [0, 1), with 53 bits */
-export function numbers(seed) {
-  let at = seed >>> 0;
-  const word = () => {
-    at = (at + GOLDEN) >>> 0;
-    let mixed = at;
-    mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
-    mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
-    return (mixed ^ (mixed >>> 16)) >>> 0;
-  };
-  return () => ((word() >>> 5) * 2 ** 26 + (word() >>> 6)) / 2 ** 53;
+/**
+ * The number that draws the token at a position of a generated continuation, as the server's contract defines it, so that
+ * rolling and generating with one seed give the same text: Philox4x64-10.
+ * @param {number} seed @param {number} index of the continuation @param {number} position @returns {number} in [0, 1), with 53 bits
+ */
+export function uniform(seed, index, position) {
+  let [a, b, c, d] = [BigInt(position) + 1n, BigInt(index), 0n, 0n];
+  let [one, other] = [BigInt(seed), 0n];
+  for (let round = 0; round < 10; round++) {
+    const [left, right] = [a * 0xd2e7470ee14c6c93n, c * 0xca5a826395121157n];
+    [a, b, c, d] = [(right >> 64n) ^ b ^ one, right & MASK, (left >> 64n) ^ d ^ other, left & MASK];
+    [one, other] = [(one + 0x9e3779b97f4a7c15n) & MASK, (other + 0xbb67ae8584caa73bn) & MASK];
+  }
+  return Number(a >> 11n) / 2 ** 53;
 }
 
 /** @param {State} state @returns {number[]} the numbers for the current draw; the first equals that of a single roll */
 export function draws({ play, dice, tree: all, current, draft }) {
   if (!play || current === null || draft !== null) return [];
   const depth = tree.path(all, current).length;
-  const next = numbers(Math.imul(dice.seed ^ (dice.seed >>> 15), 0x2c1b3c6d) + Math.imul(depth, GOLDEN));
-  return Array.from({ length: play.kind === "tally" ? ROLLS : 1 }, next);
+  const count = play.kind === "tally" ? ROLLS : 1;
+  const of = `${dice.seed} ${depth} ${count}`;
+  if (latest.of !== of) latest = { of, numbers: Array.from({ length: count }, (_, index) => uniform(dice.seed, index, depth)) };
+  return latest.numbers;
 }
 
 /** @param {State} state @param {Partial<Dice>} changes @returns {State} */

@@ -19,6 +19,7 @@
  * @property {number | null} current  the node whose next token the chart shows; null before the first answer
  * @property {number | null} end  the node at the end of the text while the chart is at an earlier position
  * @property {string | null} draft  text that has no answer yet
+ * @property {boolean} literal  names of special tokens in typed text are plain characters
  * @property {number | null} base  the node whose text was edited last, until the next step; null if the text is a new one
  * @property {"typing" | "typed" | null} session  typing: since the last step; typed: and an answer has arrived since
  * @property {readonly UndoStep[]} past
@@ -56,11 +57,12 @@
  * @property {import("./slices.js").Room} room
  * @property {import("./slices.js").Comparison} comparison
  * @property {import("./slices.js").Grown} grown
+ * @property {import("./slices.js").Chat} chat
  */
 import { FIRST_DISPLAY } from "./display.js";
 import { FIRST_FRAME } from "./frame.js";
 import { FIRST_DICE, FIRST_SETTINGS } from "./settings.js";
-import { FIRST_COMPARISON, FIRST_GROWN, FIRST_ROOM, FIRST_SHADING } from "./slices.js";
+import { FIRST_CHAT, FIRST_COMPARISON, FIRST_GROWN, FIRST_ROOM, FIRST_SHADING } from "./slices.js";
 import * as tree from "./tree.js";
 
 export const FIRST_TEXT = "Once upon a time";
@@ -72,6 +74,7 @@ export function initial() {
     current: null,
     end: null,
     draft: FIRST_TEXT,
+    literal: false,
     base: null,
     session: null,
     past: [],
@@ -109,5 +112,6 @@ export function initial() {
     room: FIRST_ROOM,
     comparison: FIRST_COMPARISON,
     grown: FIRST_GROWN,
+    chat: FIRST_CHAT,
   };
 }

@@ -16,11 +16,13 @@
  * @property {readonly number[]} draws  random numbers, each of which samples one token
  * @property {readonly number[]} watch  ids to report whatever their rank
  * @property {boolean} whole  request the prompt's tokens too
+ * @property {boolean} [literal]  names of special tokens in its text are plain characters
  *
  * @typedef {object} Scene
  * @property {Drawing} drawing
  * @property {boolean} stale  it belongs to an earlier text or temperature
  */
+import { talking } from "./chat.js";
 import { cut } from "./cuts.js";
 import { redraw } from "./distribution.js";
 import { draws } from "./draws.js";
@@ -40,13 +42,14 @@ export const BREADTH = 200; // candidates to request when filters or comparisons
 export function wanted(state, even = false) {
   const { model } = state;
   const settings = showing(state, "settings") || state.pins.length ? { ...state.settings, topK: Math.max(breadth(state), state.settings.topK) } : state.settings;
-  if (model === null || state.dragging) return null;
+  if (model === null || state.dragging || talking(state)) return null;
   /** @type {Question} */
   const question = { key: "", model, text: state.draft, tokenIds: null, settings, parts: null, runs: [], draws: draws(state), watch: [], whole: true };
   if (state.draft !== null && state.linked?.model === model) {
     Object.assign(question, { text: null, tokenIds: state.linked.ids });
   } else if (state.draft !== null) {
     const { parts, runs } = edited(state) ?? { parts: [state.draft], runs: [{ text: state.draft, start: 0, end: undefined }] };
+    question.literal = state.literal;
     const [first] = parts;
     const alone = parts.length === 1;
     Object.assign(question, {
@@ -63,7 +66,7 @@ export function wanted(state, even = false) {
     if (answer && answers(answer, question)) return null;
     question.tokenIds = tree.tokenIds(state.tree, state.current);
   }
-  question.key = JSON.stringify([model, question.text, question.tokenIds, question.parts, settings, question.draws, question.watch]);
+  question.key = JSON.stringify([model, question.text, question.tokenIds, question.parts, settings, question.draws, question.watch, question.literal]);
   if (even) return question;
   const ready = state.models?.find((each) => each.name === model)?.state === "ready";
   return ready && state.lost === null && state.trouble?.key !== question.key ? question : null;

@@ -28,6 +28,7 @@
  * @property {number} contextLimit
  * @property {readonly number[]} endOfTextIds  the tokens that end a text
  * @property {readonly number[]} prefixTokenIds  special tokens that the tokenizer adds in front of every text
+ * @property {string} chatRefusal  why the model has no conversations; else empty
  * @property {string} format  how the checkpoint holds its weights, such as FP8; empty: plainly
  * @property {string} note  what else there is to know of how it was loaded
  *
@@ -128,6 +129,40 @@
  * @property {{at: number, depth: number, most: number} | null} running
  * @property {string | null} trouble  why the last one ended
  *
+ * @typedef {"system" | "user" | "assistant"} Role
+ *
+ * @typedef {object} Turn  of a conversation
+ * @property {Role} role
+ * @property {string} content
+ * @property {readonly Token[] | null} tokens  of the content, if they were picked: they are kept as they are
+ *
+ * @typedef {object} Part  tokens in a row of a rendered conversation
+ * @property {number | null} message  index of the turn; the number of turns for what begins the next one; null: none
+ * @property {boolean} content  not the template's
+ * @property {number} count
+ *
+ * @typedef {object} Talk  a conversation, in the order of its tokens
+ * @property {readonly Turn[]} turns
+ * @property {readonly Part[]} parts
+ * @property {boolean} open  the last turn goes on; else the assistant's next one has begun
+ *
+ * @typedef {object} AskedTalk  an edited conversation that has no tokens yet
+ * @property {readonly Turn[]} turns
+ * @property {boolean} open
+ * @property {readonly Token[]} tail  of the open turn, which come after it
+ * @property {string} text  the draft that stands for it
+ * @property {boolean} typed  the change was typed
+ *
+ * @typedef {object} Chat
+ * @property {ReadonlyMap<number, Talk>} talks  by the node at which the template's text ends
+ * @property {AskedTalk | null} asked
+ * @property {boolean} typing  the last change was typed, and goes on: one undo step
+ * @property {boolean} entered  the surface has its conversation
+ * @property {number | null} left  the node at which the conversation was left
+ * @property {import("./initial.js").UndoStep | null} text  where the text was left
+ * @property {boolean} marks  the template's tokens are shown
+ * @property {Trouble | null} trouble  why it has no tokens
+ *
  * @typedef {object} Removed  a deleted branch that can be restored
  * @property {readonly Node[]} nodes  parents first
  * @property {number | null} current  the node where the text ended, if it was one of them
@@ -164,6 +199,9 @@ export const FIRST_COMPARISON = { model: null, temperature: null, prompt: null, 
 
 /** @type {Grown} */
 export const FIRST_GROWN = { growths: new Map(), running: null, trouble: null };
+
+/** @type {Chat} */
+export const FIRST_CHAT = { talks: new Map(), asked: null, typing: false, entered: false, left: null, text: null, marks: false, trouble: null };
 
 /** @type {Room} */
 export const FIRST_ROOM = {

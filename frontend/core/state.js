@@ -79,7 +79,7 @@ export function stand(state, id) {
 
 /** @param {State} state @returns {State} with the last token removed; it stays on its branch */
 export function takeBack(state) {
-  if (state.current === null || state.draft !== null) return state;
+  if (state.current === null || state.draft !== null || (state.frame.surface === "chat" && state.chat.talks.has(state.current))) return state;
   const { parent } = tree.node(state.tree, state.current);
   if (parent === null) return state;
   if (state.end !== null) return tree.isFirstMark(state.tree, state.current) ? state : stand(state, parent);

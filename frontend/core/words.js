@@ -11,7 +11,7 @@ export const ROOMS = {
   bars: "Bars",
   tree: "Tree",
   compare: "Compare",
-  text: "Text",
+  text: "Text", chat: "Chat",
   paths: "Paths",
   numbers: "Numbers",
   settings: "Settings",

@@ -29,10 +29,11 @@ export class CallFailed extends Error {
 
 /** @param {Question} question @param {AbortSignal} signal @returns {Promise<Answer>} @throws {CallFailed} */
 export async function nextToken(question, signal) {
-  const { model, text, tokenIds, parts, settings, draws, watch, whole } = question;
+  const { model, text, tokenIds, parts, settings, draws, watch, whole, literal } = question;
   const body = {
     ...(parts ? { parts } : text !== null ? { text } : { token_ids: tokenIds }),
     ...(whole && { include_prompt_tokens: true }),
+    ...(literal && { special: "text" }),
     model,
     top_k: settings.topK,
     temperature: settings.temperature,

@@ -125,6 +125,7 @@ function readFacts(json, field) {
     contextLimit: number(json.context_limit, `${field}.context_limit`, 0),
     endOfTextIds: ids(json.end_of_text_ids, `${field}.end_of_text_ids`),
     prefixTokenIds: ids(json.prefix_token_ids, `${field}.prefix_token_ids`),
+    chatRefusal: inWords(string(json.chat_refusal ?? "", `${field}.chat_refusal`)),
     format: inWords(string(json.format ?? "", `${field}.format`)),
     note: inWords(string(json.note ?? "", `${field}.note`)),
   };

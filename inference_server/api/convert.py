@@ -7,7 +7,8 @@ import msgspec
 from google.protobuf.message import Message
 from nexttoken.v1 import next_token_pb2 as pb
 
-from inference_server import compare_messages, generate_messages, grow_messages, layer_messages, messages
+from inference_server import chat_messages, compare_messages, generate_messages, grow_messages, layer_messages, messages
+from inference_server.errors import InvalidField
 from inference_server.models.registry import ModelStatus
 
 Q = TypeVar("Q")
@@ -16,6 +17,7 @@ READERS: dict[type[Message], Callable[[Any], Any]] = {  # of messages within a r
     pb.TokenIds: lambda message: tuple(message.ids),
     pb.PromptParts: lambda message: tuple(map(read_part, message.parts)),
     pb.ComparedQuestion: lambda message: read_query(compare_messages.ComparedQuestion, message),
+    pb.ChatMessage: lambda message: read_query(chat_messages.ChatMessage, message),
     pb.GeneratedSoFar: lambda message: generate_messages.GeneratedSoFar(message.index, tuple(message.token_ids)),
 }
 
@@ -28,7 +30,24 @@ def to_fields(value: Any) -> dict[str, Any]:
 
 def read_query(query: type[Q], request: Message) -> Q:
     """A request as a query; fields that the request leaves unset keep the query's defaults."""
-    return query(**{field.name: read(value) for field, value in request.ListFields() if field.name != "model"})
+    return query(
+        **{
+            field.name: read_enum(field, value) if field.enum_type else read(value)
+            for field, value in request.ListFields()
+            if field.name != "model"
+        }
+    )
+
+
+def read_enum(field: Any, number: int) -> str:
+    """A value's word: its name without the enum's own, in small letters. Raises InvalidField for an unknown one."""
+    values = field.enum_type.values
+    prefix = values[0].name.removesuffix("UNSPECIFIED")
+    words: dict[int, str] = {value.number: value.name.removeprefix(prefix).lower() for value in values[1:]}
+    if number not in words:
+        allowed = ", ".join(f"{known} ({word})" for known, word in words.items())
+        raise InvalidField(field.name, f"must be one of {allowed}, got {number}")
+    return words[number]
 
 
 def read(value: Any) -> Any:
@@ -109,6 +128,7 @@ def write_generate(model: str, event: generate_messages.GenerateEvent) -> pb.Gen
         case generate_messages.GenerateStart():
             return pb.GenerateResponse(start=pb.GenerateStart(model=model, **fields))
         case generate_messages.GeneratedToken():
+            fields["kept"] = {"count": fields.pop("kept_count"), "probability": fields.pop("kept_probability")}
             return pb.GenerateResponse(token=pb.GeneratedToken(**fields))
         case generate_messages.GenerateFinish():
             fields["finish_reason"] = f"FINISH_REASON_{event.finish_reason.name}"
@@ -134,6 +154,11 @@ def write_grow(model: str, event: grow_messages.GrowEvent) -> pb.GrowResponse:
         case grow_messages.GrowFinish():
             fields["finish_reason"] = f"GROW_FINISH_REASON_{event.finish_reason.name}"
             return pb.GrowResponse(finish=pb.GrowFinish(**fields))
+
+
+def write_chat(model: str, answer: chat_messages.RenderChatAnswer) -> pb.RenderChatResponse:
+    """An answer as its message."""
+    return pb.RenderChatResponse(model=model, token_ids=answer.token_ids, **to_fields(answer))
 
 
 def write_model(model: ModelStatus) -> pb.Model:

@@ -1,11 +1,8 @@
 """Influence's messages to plain values and back."""
 
-from typing import Any
-
 from nexttoken.v1 import next_token_pb2 as pb
 
-from inference_server.api.convert import to_fields
-from inference_server.errors import InvalidField
+from inference_server.api.convert import read_query, to_fields
 from inference_server.influence_messages import (
     METHODS,
     UNITS,
@@ -21,20 +18,8 @@ METHOD_OF = {pb.InfluenceMethod.Value(f"{METHOD}{name.upper()}"): name for name 
 
 
 def read_influence(request: pb.InfluenceRequest) -> InfluenceQuery:
-    """A request as a query; fields that the request leaves unset keep the query's defaults.
-
-    Raises InvalidField for an unknown unit or method.
-    """
-    fields: dict[str, Any] = {field.name: value for field, value in request.ListFields() if field.name != "model"}
-    if "token_ids" in fields:
-        fields["token_ids"] = tuple(fields["token_ids"].ids)
-    for field, names in (("unit", UNIT_OF), ("method", METHOD_OF)):
-        if field in fields:
-            if fields[field] not in names:
-                allowed = ", ".join(f"{number} ({name})" for number, name in names.items())
-                raise InvalidField(field, f"must be one of {allowed}, got {fields[field]}")
-            fields[field] = names[fields[field]]
-    return InfluenceQuery(**fields)
+    """A request as a query. Raises InvalidField for an unknown unit or method."""
+    return read_query(InfluenceQuery, request)
 
 
 def write_influence(model: str, event: InfluenceEvent) -> pb.InfluenceResponse:

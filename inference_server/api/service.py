@@ -15,6 +15,7 @@ from inference_server.api import convert
 from inference_server.api.calls import Context, answering, client, counted, deadline
 from inference_server.api.influence_wire import read_influence, write_influence
 from inference_server.api.info import ServerInfo
+from inference_server.chat_messages import RenderChatQuery
 from inference_server.compare_messages import CompareQuery
 from inference_server.generate_messages import FinishReason, GenerateFinish, GenerateQuery, GenerateStart
 from inference_server.grow_messages import GrowFinish, GrowQuery, GrowStart
@@ -148,6 +149,16 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
                     if isinstance(event, InfluenceEnd):
                         self._answered("Influence", notes, event.timings)
                     yield write_influence(notes["model"], event)
+
+    async def RenderChat(self, request: pb.RenderChatRequest, context: Context) -> pb.RenderChatResponse:
+        async with self._answering("RenderChat", request, context) as notes:
+            notes["model"], engine = self.registry.engine(request.model)
+            query = convert.read_query(RenderChatQuery, request)
+            notes |= {"messages": [each.content for each in query.messages]} if self._log_text else {}
+            answer = await engine.render_chat(query, deadline(context), client(context, self._trust_callers))
+            notes["tokens"] = len(answer.tokens)
+            self._answered("RenderChat", notes, answer.timings)
+            return convert.write_chat(notes["model"], answer)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         async with self._answering("ListModels", request, context):

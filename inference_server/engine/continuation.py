@@ -32,7 +32,7 @@ class Continuation:
         tokenizer: ModelTokenizer,
         context_limit: int,
     ) -> None:
-        """Begins after what was generated so far. Raises InvalidField if that has ended already."""
+        """Begins after what was generated so far. Raises InvalidField if that goes on behind its end."""
         self.index = so_far.index
         self.ids = prompt
         self._prompt_length = len(prompt)
@@ -43,9 +43,13 @@ class Continuation:
         self._context_limit = context_limit
         self._text = bytearray()
         self._stops = StopTexts(query.stop)
+        self.finish: GenerateFinish | None = None
+        """The end, without its timings, if what was generated so far holds it."""
         for token_id in so_far.token_ids:
-            if self.add(tokenizer.token(token_id, self.ids)):
-                raise InvalidField("resume", f"continuation {self.index} has ended; leave it out")
+            if self.finish is not None:
+                count = self.finish.token_count
+                raise InvalidField("resume", f"continuation {self.index} ended after {count:,} tokens; more are given")
+            self.finish = self.add(tokenizer.token(token_id, self.ids))
 
     @property
     def count(self) -> int:
@@ -63,7 +67,16 @@ class Continuation:
         top = distribution.top(query.top_k) if query.top_k else []
         candidates = [candidate(token(each.token_id), each) for each in top]
         return [
-            GeneratedToken(self.index, candidate(token(drawn.token_id), drawn), candidates, distribution.entropy_bits)
+            GeneratedToken(
+                self.index,
+                candidate(token(drawn.token_id), drawn),
+                candidates,
+                distribution.entropy_bits,
+                kept.count,
+                kept.probability,
+                distribution.other_probability(top),
+                distribution.partition() if query.include_partition else (),
+            )
         ]
 
     def add(self, token: Token) -> GenerateFinish | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from inference_server.compare_messages import CompareAnswer, CompareQuery
 from inference_server.engine import gguf_folder
+from inference_server.engine.chat import Chats
 from inference_server.engine.compare import Compared, compare
 from inference_server.engine.generate import Generation
 from inference_server.engine.grow import Growth
@@ -62,13 +63,14 @@ class Engine:
             model.facts,
             end_of_text_ids=end_of_text.within(model.capabilities.vocab_size, *end_ids, tokenizer.eos_id),
             prefix_token_ids=tuple(tokenizer.prefix),
+            chat_refusal=tokenizer.template.missing,
         )
         step_tokens = min(settings.step_tokens, settings.batch_tokens)
         self.executor = Executor(name, model, cache, step_tokens, settings.step_ms / 1000)
         self._tokenizer = tokenizer
         self._scheduler = scheduler
         self._encode = Prompts(tokenizer, scheduler, self.facts).encode
-        self._max_text_bytes = settings.max_text_bytes
+        self.render_chat = Chats(tokenizer, scheduler, self.facts, settings.max_text_bytes).render
         self._together = settings.batch_size
         self._settings = settings
         self._lookahead = min(settings.lookahead, self.facts.vocab_size)
@@ -174,7 +176,7 @@ class Engine:
 
         Holds one permit, however many paths are computed. Raises as top_k does, also after the first events.
         """
-        check_grow(query, self.facts.vocab_size, self._max_text_bytes)
+        check_grow(query, self.facts.vocab_size, self._settings.max_text_bytes)
         with self._scheduler.admit(client, stream=True) as permit:
             ids, tokenize_s = await self._encode(query, permit, deadline)
             growth = Growth(query, ids, self.facts, self._tokenizer, self._together)

@@ -14,6 +14,7 @@ from inference_server.generate_messages import (
     GeneratedSoFar,
     GeneratedToken,
     GenerateEvent,
+    GenerateFinish,
     GenerateQuery,
     GenerateStart,
 )
@@ -31,26 +32,29 @@ class Generation:
     """All continuations of one call. Each step computes the next token of every one that has not ended."""
 
     def __init__(self, query: GenerateQuery, prompt: Ids, facts: ModelFacts, tokenizer: ModelTokenizer) -> None:
-        """Raises InvalidField for continuations to resume that have ended or are too long."""
+        """Raises InvalidField for continuations to resume that are too long."""
         self._arrived = time.monotonic()
         seed = secrets.randbelow(MAX_SEED + 1) if query.seed is None else query.seed
         stop_ids = facts.end_of_text_ids if query.stop_token_ids is None else query.stop_token_ids
         so_far = query.resume or [GeneratedSoFar(index) for index in range(query.n)]
         for each in so_far:
-            check_length("resume", len(prompt) + len(each.token_ids), facts.context_limit)
-        self._open = [
+            check_length("resume", len(prompt) + max(0, len(each.token_ids) - 1), facts.context_limit)
+        continuations = [
             Continuation(each, prompt, query, seed, frozenset(stop_ids), tokenizer, facts.context_limit)
             for each in so_far
         ]
+        self._open = [each for each in continuations if each.finish is None]
+        self._ended = [each.finish for each in continuations if each.finish is not None]
         self._start = GenerateStart(prompt, seed, facts.context_limit)
         self._queue_s = self._model_s = 0.0
 
     async def steps(self, sequence: MakeSequence, run: Run, tokenize_s: float) -> AsyncGenerator[list[GenerateEvent]]:
         """The events of each step, the start first.
 
-        An error that ends the stream says how many tokens of each continuation were generated before it.
+        A continuation whose stream broke off behind its last token is told its end at once. An error that ends the
+        stream says how many tokens of each continuation were generated before it.
         """
-        yield [self._start]
+        yield [self._start, *(self._timed(each, tokenize_s) for each in self._ended)]
         while self._open:
             sequences = [sequence(each.ids, each.describe) for each in self._open]
             try:
@@ -71,11 +75,13 @@ class Generation:
             if finish is None:
                 still_open.append(continuation)
             else:
-                total_s = time.monotonic() - self._arrived
-                spent = (self._queue_s, tokenize_s, self._model_s, total_s)
-                events.append(replace(finish, timings=Timings(*(seconds * 1000 for seconds in spent))))
+                events.append(self._timed(finish, tokenize_s))
         self._open = still_open
         return events
+
+    def _timed(self, finish: GenerateFinish, tokenize_s: float) -> GenerateFinish:
+        spent = (self._queue_s, tokenize_s, self._model_s, time.monotonic() - self._arrived)
+        return replace(finish, timings=Timings(*(seconds * 1000 for seconds in spent)))
 
     def _where(self) -> str:
         """Where the open continuations are, for the message of an error."""

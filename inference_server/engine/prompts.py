@@ -8,7 +8,7 @@ from typing import Protocol
 
 from inference_server.engine.validation import check_ids, check_length
 from inference_server.errors import InvalidField
-from inference_server.messages import ModelFacts, TopKQuery
+from inference_server.messages import TEXT, ModelFacts, TopKQuery
 from inference_server.scheduler.scheduler import Scheduler
 from inference_server.sequence import Ids, Permit
 from inference_server.tokenizer.tokenizer import ModelTokenizer
@@ -24,6 +24,9 @@ class Question(Protocol):
 
     @property
     def token_ids(self) -> Tokens[int] | None: ...
+
+    @property
+    def special(self) -> str: ...
 
 
 class Prompts:
@@ -55,10 +58,11 @@ class Prompts:
 
     def _prompt(self, query: Question) -> tuple[str, int, Callable[[], Tokens[int]]]:
         """The field of the prompt, how many characters of text it holds, and how to get its ids."""
+        literal = query.special == TEXT
         parts = query.parts if isinstance(query, TopKQuery) else None
         if parts is not None:
             length = sum(len(part) for part in parts if isinstance(part, str))
-            return "parts", length, partial(self._tokenizer.encode_parts, parts)
+            return "parts", length, partial(self._tokenizer.encode_parts, parts, literal)
         if query.text is not None:
-            return "text", len(query.text), partial(self._tokenizer.encode, query.text)
+            return "text", len(query.text), partial(self._tokenizer.encode, query.text, literal)
         return "token_ids", 0, lambda: query.token_ids or ()

@@ -73,7 +73,7 @@ def check_generate(query: GenerateQuery, vocab_size: int, max_text_bytes: int) -
 
 
 def check_resume(query: GenerateQuery, vocab_size: int) -> None:
-    """Different continuations of this query, none of which has all its tokens; and the ids and the seed of theirs."""
+    """Different continuations of this query, none of which has too many tokens; and the ids and the seed of theirs."""
     seen: set[int] = set()
     for each in query.resume:
         if not 0 <= each.index < query.n:
@@ -81,11 +81,10 @@ def check_resume(query: GenerateQuery, vocab_size: int) -> None:
         if each.index in seen:
             raise InvalidField("resume", f"continuation {each.index} is given twice")
         seen.add(each.index)
-        if len(each.token_ids) >= query.max_tokens:
+        if len(each.token_ids) > query.max_tokens:
             count = len(each.token_ids)
             raise InvalidField(
-                "resume",
-                f"continuation {each.index} has {count:,} of at most {query.max_tokens:,} tokens; leave it out",
+                "resume", f"continuation {each.index} has {count:,} tokens; max_tokens is {query.max_tokens:,}"
             )
         check_ids("resume", each.token_ids, vocab_size)
     if query.resume and query.seed is None and query.temperature:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import structlog
 
 from inference_server import errors
+from inference_server.chat_messages import RenderChatAnswer, RenderChatQuery
 from inference_server.compare_messages import CompareAnswer, CompareQuery
 from inference_server.generate_messages import GenerateEvent, GenerateQuery
 from inference_server.grow_messages import GrowEvent, GrowQuery
@@ -77,6 +78,10 @@ class Engine(Protocol):
     async def top_k(self, query: TopKQuery, deadline: float | None, client: Client = NOBODY) -> TopKAnswer: ...
     async def score(self, query: ScoreQuery, deadline: float | None, client: Client = NOBODY) -> ScoreAnswer: ...
     async def layers(self, query: LayersQuery, deadline: float | None, client: Client = NOBODY) -> LayersAnswer: ...
+    async def render_chat(
+        self, query: RenderChatQuery, deadline: float | None, client: Client = NOBODY
+    ) -> RenderChatAnswer: ...
+
     def generate(
         self, query: GenerateQuery, deadline: float | None, client: Client = NOBODY
     ) -> AsyncGenerator[GenerateEvent, None]: ...

@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from inference_server.errors import DeadlineExpired, Stopping
@@ -47,6 +48,7 @@ class Scheduler:
         )
         self._worker = Worker(batch_size, quiet_s)
         self._helper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="helper")
+        self._other_helper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="apart")
 
     @property
     def watchdog(self) -> Watchdog:
@@ -89,9 +91,20 @@ class Scheduler:
         Raises DeadlineExpired at the deadline (time.monotonic seconds), Stopping if the work has not begun by the end
         of close's grace period, and whatever the work raises.
         """
+        return await self._beside(self._helper, permit, deadline, partial(work, *args, **kwargs))
+
+    async def apart(
+        self, permit: Permit, deadline: float | None, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As aside, on another thread: for work that takes as long as somebody else's program may."""
+        return await self._beside(self._other_helper, permit, deadline, partial(work, *args, **kwargs))
+
+    async def _beside(
+        self, helper: ThreadPoolExecutor, permit: Permit, deadline: float | None, work: Callable[[], T]
+    ) -> T:
         permit.hold()
         try:
-            running = self._helper.submit(work, *args, **kwargs)
+            running = helper.submit(work)
         except RuntimeError as closed:
             permit.release()
             raise Stopping(STOPPING) from closed
@@ -138,7 +151,8 @@ class Scheduler:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(idle.wait(), grace_s)
         self._worker.end()
-        self._helper.shutdown(wait=False, cancel_futures=True)
+        for helper in (self._helper, self._other_helper):
+            helper.shutdown(wait=False, cancel_futures=True)
         if not idle.is_set():
             return False
         return await asyncio.to_thread(self._worker.join, max(MIN_JOIN_S, end - time.monotonic()))

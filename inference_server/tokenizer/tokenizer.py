@@ -13,7 +13,8 @@ from pathlib import Path
 
 from inference_server.errors import InvalidField, LoadFailed
 from inference_server.messages import Token
-from inference_server.tokenizer import token_bytes, tokenizer_json, vocab_files
+from inference_server.tokenizer import chat_template, token_bytes, tokenizer_json, vocab_files
+from inference_server.tokenizer.chat_template import ChatTemplate
 from inference_server.tokenizer.token_bytes import INSIDE, TextPosition
 from inference_server.tokenizer.tokenizer_json import TokenizerBackend
 
@@ -24,7 +25,8 @@ class ModelTokenizer:
     size: highest id + 1; the model may have more logits. prefix: special tokens in front of every text.
     """
 
-    def __init__(self, backend: TokenizerBackend) -> None:
+    def __init__(self, backend: TokenizerBackend, template: ChatTemplate | None = None) -> None:
+        self.template = template or ChatTemplate()
         self._backend = backend
         self._decoder = backend.decoder
         self._tokens: dict[int, Token] = {}
@@ -38,7 +40,8 @@ class ModelTokenizer:
         """A folder's tokenizer, from local files and without running code from the model. Raises LoadFailed."""
         try:
             has_json = os.path.lexists(folder / tokenizer_json.FILE)
-            return cls(tokenizer_json.read(folder) if has_json else vocab_files.read(folder))
+            backend = tokenizer_json.read(folder) if has_json else vocab_files.read(folder)
+            return cls(backend, chat_template.read(folder))
         except token_bytes.UnknownDecoder as error:
             raise LoadFailed(
                 f"its tokenizer can't be decoded token by token ({error}); use a model with another tokenizer"
@@ -67,27 +70,66 @@ class ModelTokenizer:
         name = str(self._backend.name(special))[:80]
         return f"contains {name}, a special token that this model doesn't support; remove it"
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str, literal: bool = False) -> list[int]:
         """A text's ids, with the special tokens in front but none at the end, where the next token belongs.
 
         Names of special tokens in the text, such as <|endoftext|>, become those tokens, which is the tokenizers
-        library's default. Raises InvalidField for unpaired surrogates.
+        library's default, unless they are `literal`. Raises InvalidField for unpaired surrogates.
         """
         try:
             text.encode()
         except UnicodeEncodeError as error:
             raise InvalidField("text", f"character {error.start} is an unpaired surrogate") from error
-        return self.prefix + self._backend.encode(text)
+        return self.prefix + self.encode_bare(text, literal)
 
-    def encode_parts(self, parts: Sequence[str | Sequence[int]]) -> list[int]:
+    def encode_bare(self, text: str, literal: bool = False, after: bool = False) -> list[int]:
+        """The ids of valid text with nothing in front; `after`: of text that begins no prompt.
+
+        Raises InvalidField if a special token's name is to be `literal` and the vocabulary has no characters for it.
+        """
+        backend = self._backend
+        if not literal:
+            return backend.encode_after(text) if after else backend.encode(text)
+        ids = backend.encode_literal_after(text) if after else backend.encode_literal(text)
+        for token in map(self._inside, set(ids)):
+            if token.is_special and token.bytes and token.bytes in text.encode():
+                name = token.bytes.decode(errors="replace")[:80]
+                raise InvalidField("special", f"this model's tokenizer can't write {name} as characters; use token")
+        return ids
+
+    def encode_parts(self, parts: Sequence[str | Sequence[int]], literal: bool = False) -> list[int]:
         """The ids of text and ids in turn. Nothing, not even a space, goes in front of text that begins no prompt."""
         ids: list[int] = []
         for at, part in enumerate(parts):
             if isinstance(part, str):
-                ids += self._backend.encode_after(part) if at else self.encode(part)
+                ids += self.encode_bare(part, literal, after=True) if at else self.encode(part, literal)
             else:
                 ids += part
         return ids
+
+    def is_special(self, token_id: int) -> bool:
+        """Whether a token is special; also true for unused ids."""
+        return self._inside(token_id).is_special
+
+    def locate(self, token_ids: Sequence[int], text: str) -> list[int]:
+        """The character at which each of a text's tokens begins, or which it is a part of.
+
+        Exact for tokenizers that keep their text; where one changes it, each special token is found again.
+        """
+        data = text.encode()
+        characters = [at for at, character in enumerate(text) for _ in character.encode()] + [len(text)]
+        starts, at = [], 0
+        for token in self.spell(token_ids):
+            if token.is_special and (found := data.find(token.bytes, at)) >= 0:
+                at = found
+            spelled = token.bytes
+            if not data.startswith(spelled, at):  # spaces may have gone to the token before, or be its own
+                spelled = spelled.lstrip()
+                behind = len(data) - len(data[at:].lstrip())
+                at = behind if spelled and data.startswith(spelled, behind) else at
+            starts.append(characters[min(at, len(data))])
+            at += len(spelled)
+        return starts
 
     def spell(self, token_ids: Sequence[int]) -> list[Token]:
         """The tokens of a text; the bytes of those that are not special, joined, are the text."""

@@ -15,11 +15,13 @@ from typing import Any
 from tokenizers import Tokenizer, models
 
 from inference_server.errors import LoadFailed
-from inference_server.tokenizer import continuation, special_tokens, token_bytes
+from inference_server.tokenizer import continuation, literal, special_tokens, token_bytes
 from inference_server.tokenizer.special_tokens import SpecialTokens, first_line
 from inference_server.tokenizer.token_bytes import ByteDecoder
 
 FILE = "tokenizer.json"
+
+Encode = Callable[[str], list[int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,10 @@ class TokenizerBackend:
     """Text to ids, without special tokens around it."""
     encode_after: Callable[[str], list[int]]
     """As encode, for text after other tokens: without the space that some tokenizers put in front of every text."""
+    encode_literal: Callable[[str], list[int]]
+    """As encode, but the names of special tokens are plain characters."""
+    encode_literal_after: Callable[[str], list[int]]
+    """As encode_after, but the names of special tokens are plain characters."""
     name: Callable[[int], str | None]
     """A token's name; None for unused ids."""
     decoder: ByteDecoder
@@ -58,12 +64,13 @@ def read(folder: Path) -> TokenizerBackend:
 
 
 def of_backend(
-    backend: Tokenizer, given: SpecialTokens, encode: Callable[[str], list[int]] | None = None
+    backend: Tokenizer, given: SpecialTokens, encoding: Callable[[Tokenizer], Encode] | None = None
 ) -> TokenizerBackend:
     """Wraps a tokenizer of the tokenizers library, with truncation, padding and dropout turned off.
 
-    `encode` replaces its own encoding. Raises UnknownDecoder.
+    `encoding` makes what replaces a tokenizer's own encoding. Raises UnknownDecoder.
     """
+    encoding = encoding or encoder
     backend.no_truncation()
     backend.no_padding()
     if isinstance(backend.model, models.BPE):
@@ -78,8 +85,10 @@ def of_backend(
     if not prefix and given.begins and bos_id is not None:
         prefix = (bos_id,)
     return TokenizerBackend(
-        encode=encode or encoder(backend),
+        encode=encoding(backend),
         encode_after=encoder(continuation.of(backend)),
+        encode_literal=encoding(literal.of(backend)),
+        encode_literal_after=encoder(literal.of(continuation.of(backend))),
         name=backend.id_to_token,
         decoder=token_bytes.of_decoder(decoder_of(backend)),
         size=1 + max(known, default=-1),
@@ -92,7 +101,7 @@ def of_backend(
     )
 
 
-def encoder(backend: Tokenizer) -> Callable[[str], list[int]]:
+def encoder(backend: Tokenizer) -> Encode:
     """Text to ids, without special tokens.
 
     Uses a batch of one because `encode` holds the GIL: a text of a million bytes would block every thread for seconds.

@@ -60,7 +60,9 @@ def of_fast(tokenizer: PreTrainedTokenizerFast, folder: Path) -> TokenizerBacken
     if type(tokenizer)._decode is not PreTrainedTokenizerFast._decode:
         raise token_bytes.UnknownDecoder(f"{type(tokenizer).__name__} overrides decoding")
     backend = tokenizer.backend_tokenizer
-    return tokenizer_json.of_backend(backend, SpecialTokens(tokenizer.special_tokens_map), encoder(backend, folder))
+    return tokenizer_json.of_backend(
+        backend, SpecialTokens(tokenizer.special_tokens_map), partial(encoder, folder=folder)
+    )
 
 
 def encoder(backend: Tokenizer, folder: Path) -> Callable[[str], list[int]]:
@@ -94,9 +96,12 @@ def of_sentencepiece(tokenizer: PreTrainedTokenizerBase, model: Any) -> Tokenize
     at = next((at for at in range(len(full)) if full[at : at + len(plain)] == plain), 0)
     size = len(tokenizer)
     plain_encoder = partial(encode_plain, tokenizer)
+    literal = partial(encode_plain, tokenizer, split_special_tokens=True)
     return TokenizerBackend(
         encode=plain_encoder,
         encode_after=continuation.anchored(plain_encoder),
+        encode_literal=literal,
+        encode_literal_after=continuation.anchored(literal),
         name=lambda index: name_of(tokenizer, index),
         decoder=token_bytes.of_sentencepiece(prepends_space=prepends_space),
         size=size,
@@ -108,9 +113,11 @@ def of_sentencepiece(tokenizer: PreTrainedTokenizerBase, model: Any) -> Tokenize
     )
 
 
-def encode_plain(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Text to ids, without special tokens."""
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=False, verbose=False)
+def encode_plain(tokenizer: PreTrainedTokenizerBase, text: str, split_special_tokens: bool = False) -> list[int]:
+    """Text to ids, without special tokens around it; with `split_special_tokens` also without any in it."""
+    ids: list[int] = tokenizer.encode(
+        text, add_special_tokens=False, verbose=False, split_special_tokens=split_special_tokens
+    )
     return ids
 
 

@@ -1,10 +1,12 @@
 """The whole stack as real processes, and a real Chromium in front of it. Any error the page reports fails its test."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import chats
 import pytest
 from pages import OpenPage, Stack, running, settled
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -25,9 +27,11 @@ expect.set_options(timeout=PATIENCE_S * 1000)
 
 @pytest.fixture(scope="session")
 def second_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled model under another name: a model of its own to both services."""
+    """The bundled model under another name: a model of its own to both services, with a chat template."""
     folder = tmp_path_factory.mktemp("models") / "second-model"
     shutil.copytree(BUNDLED, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": chats.TEMPLATE}))
     return folder
 
 

@@ -18,7 +18,15 @@ from fuzz.http_target import http
 from inference_server.errors import LoadFailed
 from inference_server.models import bundled, checkpoint
 from inference_server.tokenizer.tokenizer import ModelTokenizer
-from web_gateway import compare_messages, grow_messages, layer_messages, messages
+from web_gateway import (
+    chat_messages,
+    compare_messages,
+    generate_messages,
+    grow_messages,
+    influence_messages,
+    layer_messages,
+    messages,
+)
 from web_gateway.api import schemas
 from web_gateway.errors import InvalidRequest
 
@@ -31,6 +39,9 @@ KINDS = (
     layer_messages.LayersRequest,
     compare_messages.CompareRequest,
     grow_messages.GrowRequest,
+    generate_messages.GenerateRequest,
+    influence_messages.InfluenceRequest,
+    chat_messages.RenderChatRequest,
 )
 VOCABULARIES = ("bundled", "byte_bpe", "sentencepiece_bpe", "wordpiece")
 MOST_TEXT = 200  # bytes; each of its tokens is looked at after all before it

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import chats
 import grpc
 import make_test_ca
 import pytest
@@ -16,7 +17,7 @@ from google.protobuf import json_format
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from servers import ROOT, run_inference_server, server_process
+from servers import ROOT, server_process
 
 from inference_server.api.calls import STATUS
 from web_gateway.errors import ANSWERS
@@ -31,9 +32,17 @@ def example(language: str, path: str = "") -> str:
 
 
 @pytest.fixture(scope="module")
-def target() -> Iterator[str]:
-    with run_inference_server() as found:
-        yield found
+def talker(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model with a chat template."""
+    return str(chats.build(tmp_path_factory.mktemp("models") / "talker"))
+
+
+@pytest.fixture(scope="module")
+def target(talker: str) -> Iterator[str]:
+    with server_process({"NEXTTOKEN_MODELS": talker}) as server:
+        for name in ("bundled", talker):
+            server.wait_for("model ready", model=name)
+        yield server.target
 
 
 def test_the_python_example_goes_on_from_its_best_token(target: str, tmp_path: Path) -> None:
@@ -84,6 +93,15 @@ def test_the_examples_of_trees_and_comparisons_answer(target: str) -> None:
             code = example("bash", path).replace("localhost:5005", url.removeprefix("http://"))
             done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60, check=True)
             assert words in done.stdout
+
+
+def test_the_chat_example_answers(target: str, talker: str) -> None:
+    with run_gateway(target) as url:
+        code = example("bash", "/api/chat/render").replace("localhost:5005", url.removeprefix("http://"))
+        code = code.replace("HuggingFaceTB/SmolLM2-360M-Instruct", talker)
+        done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert '"token_ids":[' in done.stdout
+    assert '"role":"assistant"' in done.stdout
 
 
 def test_the_generate_example_streams(target: str) -> None:

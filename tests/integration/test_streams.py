@@ -56,6 +56,7 @@ async def test_the_engine_is_asked_what_the_caller_asked(setting: Any) -> None:
         stop_token_ids=pb.TokenIds(ids=[]),
         top_k=1,
         resume=[pb.GeneratedSoFar(index=2, token_ids=[9]), pb.GeneratedSoFar(index=0)],
+        include_partition=True,
     )
     await events(setting.stub.Generate(request))
     assert setting.engine.queries == [
@@ -72,6 +73,7 @@ async def test_the_engine_is_asked_what_the_caller_asked(setting: Any) -> None:
             stop_token_ids=(),
             top_k=1,
             resume=(GeneratedSoFar(2, (9,)), GeneratedSoFar(0)),
+            include_partition=True,
         ),
     ]
 

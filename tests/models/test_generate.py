@@ -87,7 +87,8 @@ async def test_greedy_is_what_transformers_generates(cell: MakeCell, architectur
         answer = await at.engine.top_k(TopKQuery(token_ids=(*PROMPT, *ours[:count]), top_k=3, temperature=0), None)
         assert token.token == token.candidates[0]
         assert list(token.candidates) == list(answer.candidates)
-        assert token.entropy_bits == answer.entropy_bits
+        for name in ("entropy_bits", "kept_count", "kept_probability", "other_probability"):
+            assert getattr(token, name) == getattr(answer, name)
 
 
 @each_architecture
@@ -186,8 +187,10 @@ async def test_the_context_window_ends_a_text(cell: MakeCell) -> None:
     assert (len(ids[0]), ends[0].finish_reason) == (1, FinishReason.LENGTH)
     ids, ends, _ = await written(at, token_ids=full[:-3], max_tokens=50)
     assert (len(ids[0]), ends[0].finish_reason) == (4, FinishReason.LENGTH)
+    ids, ends, _ = await written(at, token_ids=full, seed=1, resume=(GeneratedSoFar(0, (5,)),))
+    assert (ids.get(0, []), ends[0].finish_reason) == ([], FinishReason.LENGTH)
     with pytest.raises(InvalidField, match="resume: 65 tokens; this model's context window is 64"):
-        await written(at, token_ids=full, seed=1, resume=(GeneratedSoFar(0, (5,)),))
+        await written(at, token_ids=full, seed=1, resume=(GeneratedSoFar(0, (5, 6)),))
 
 
 async def test_half_characters_are_sent_as_they_come(cell: MakeCell) -> None:
@@ -198,11 +201,17 @@ async def test_half_characters_are_sent_as_they_come(cell: MakeCell) -> None:
     assert ends[0].text == spelled.decode(errors="replace")
 
 
-async def test_a_continuation_that_has_ended_can_not_be_resumed(cell: MakeCell) -> None:
+async def test_a_continuation_that_has_ended_is_told_its_end_and_not_continued(cell: MakeCell) -> None:
     at = cell("llama", "byte_bpe")
-    for fields in ({"stop_token_ids": (9,)}, {"max_tokens": 1}):
-        with pytest.raises(InvalidField, match=r"^resume: continuation 0 has"):
-            await written(at, seed=1, resume=(GeneratedSoFar(0, (9,)),), **fields)
+    reasons: dict[FinishReason, Any] = {
+        FinishReason.STOP_TOKEN: {"stop_token_ids": (9,)},
+        FinishReason.LENGTH: {"max_tokens": 1},
+    }
+    for reason, fields in reasons.items():
+        ids, ends, _ = await written(at, seed=1, resume=(GeneratedSoFar(0, (9,)),), **fields)
+        assert (ids.get(0, []), ends[0].finish_reason, ends[0].token_count) == ([], reason, 1)
+        with pytest.raises(InvalidField, match=r"^resume: continuation 0 (has 2 tokens|ended after 1 token)"):
+            await written(at, seed=1, resume=(GeneratedSoFar(0, (9, 9)),), **fields)
 
 
 async def test_an_error_says_where_the_stream_broke(cell: MakeCell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,17 @@
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from published import MODEL, TOKENIZERS, folder
 from tokenizers import Tokenizer
+from transformers import AutoTokenizer
 
+from inference_server.engine import gguf_folder
+from inference_server.tokenizer.chat import Chat
+from inference_server.tokenizer.chat_renderer import ChatRenderer
+from inference_server.tokenizer.chat_spans import Message
 from inference_server.tokenizer.tokenizer import ModelTokenizer
 from models.scripts import CODE, TEXTS
 
@@ -80,3 +86,44 @@ def test_nothing_is_put_between_the_parts(pair: Pair) -> None:
         inside = pair.own.encode(text, add_special_tokens=False).ids
         assert pair.ours.encode_parts([[mark], text, [mark]]) == [mark, *inside, mark]
         assert pair.ours.encode_parts([text, [mark]]) == [*pair.ours.prefix, *inside, mark]
+
+
+TALKS = [
+    [{"role": "user", "content": "What is the capital of France?"}],
+    [{"role": "system", "content": "Be brief."}, {"role": "user", "content": " Hi <|im_end|> 日本 🙂 "}],
+    [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}],
+]
+
+
+def test_a_conversation_in_its_own_template() -> None:
+    """As transformers has it; each content is found again."""
+    files = folder(MODEL)
+    judge: Any = AutoTokenizer.from_pretrained(files, local_files_only=True)
+    ours = ModelTokenizer.load(files)
+    chat = Chat(ChatRenderer(ours.template), ours)
+    for talk in TALKS:
+        turns = [Message(each["role"], each["content"]) for each in talk]
+        for flags in ({}, {"add_generation_prompt": True}, {"continue_final_message": True}):
+            expected: list[int] = judge.apply_chat_template(talk, return_dict=False, **flags)
+            rendered = chat.render(turns, **flags)
+            assert rendered.token_ids == expected
+            tokens = zip(ours.spell(expected), rendered.spans, strict=True)
+            said = [(span.message, token.bytes) for token, span in tokens if span.is_content]
+            words = [b"".join(part for at, part in said if at == message) for message in range(len(talk))]
+            assert [each.decode().strip() for each in words] == [each["content"].strip() for each in talk]
+    chat.close()
+
+
+def test_a_gguf_file_has_the_same_template() -> None:
+    files = folder(MODEL)
+    source = files.with_name(f"{MODEL}.Q4_1.gguf")
+    if not source.exists():
+        pytest.skip("no published GGUF file")
+    with gguf_folder.unpacked(source) as unpacked:
+        packed = ModelTokenizer.load(unpacked)
+    assert packed.template.source == ModelTokenizer.load(files).template.source
+    chat = Chat(ChatRenderer(packed.template), packed)
+    judge: Any = AutoTokenizer.from_pretrained(files, local_files_only=True)
+    turns = [Message(each["role"], each["content"]) for each in TALKS[1]]
+    assert chat.render(turns).token_ids == judge.apply_chat_template(TALKS[1], return_dict=False)
+    chat.close()

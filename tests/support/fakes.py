@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inference_server import compare_messages, grow_messages, layer_messages, messages
+from inference_server import chat_messages, compare_messages, grow_messages, layer_messages, messages
 from inference_server.errors import InvalidField
 from inference_server.generate_messages import (
     FinishReason,
@@ -34,7 +34,8 @@ from inference_server.messages import NOBODY, Client
 from inference_server.stats import ModelStats
 
 Query = (
-    messages.TopKQuery
+    chat_messages.RenderChatQuery
+    | messages.TopKQuery
     | messages.ScoreQuery
     | layer_messages.LayersQuery
     | GenerateQuery
@@ -122,6 +123,23 @@ class FakeEngine:
             timings=messages.Timings(0.1, 0.2, 0.3, 0.6),
         )
 
+    async def render_chat(
+        self, query: chat_messages.RenderChatQuery, deadline: float | None, client: Client = NOBODY
+    ) -> chat_messages.RenderChatAnswer:
+        """Writes the contents one after the other, then a zero for the turn to come."""
+        self.clients.append(client)
+        await self._admit(query, deadline)
+        tokens = [
+            chat_messages.ChatToken(candidate(byte, 1, 1.0).token, at, message.role, is_content=True)
+            for at, message in enumerate(query.messages)
+            for byte in message.content.encode()
+        ]
+        zero = chat_messages.ChatToken(candidate(0, 1, 1.0).token, None, "", is_content=False)
+        text = "".join(message.content for message in query.messages)
+        return chat_messages.RenderChatAnswer(
+            text, [*tokens, zero], CONTEXT_LIMIT, messages.Timings(0.1, 0.2, 0.0, 0.6)
+        )
+
     async def layers(
         self, query: layer_messages.LayersQuery, deadline: float | None, client: Client = NOBODY
     ) -> layer_messages.LayersAnswer:
@@ -172,7 +190,8 @@ class FakeEngine:
                     following = ((text or ids)[-1] + 1) % VOCAB_SIZE
                     text.append(following)
                     top = [candidate((following + step) % VOCAB_SIZE, step + 1, 0.5) for step in range(query.top_k)]
-                    yield GeneratedToken(index, candidate(following, 1, 0.5), top, 2.0)
+                    grid = [messages.PartitionPoint(1.0, 2.0, 3.0, 4.0)] if query.include_partition else []
+                    yield GeneratedToken(index, candidate(following, 1, 0.5), top, 2.0, 3, 0.75, 0.25, grid)
             timings = messages.Timings(0.1, 0.2, 0.3, 0.4)
             for index, text in texts.items():
                 words = bytes(text).decode(errors="replace")
@@ -268,6 +287,8 @@ class FakeEngine:
             await self.gate.wait()
         if self.failure is not None:
             raise self.failure
+        if isinstance(query, chat_messages.RenderChatQuery):
+            return []
         parts = query.parts if isinstance(query, messages.TopKQuery) else None
         if query.text is None and query.token_ids is None and parts is None:
             raise InvalidField("prompt", "missing")

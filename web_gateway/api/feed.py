@@ -10,7 +10,8 @@ from starlette.types import Send
 
 from web_gateway.api.schemas import render
 from web_gateway.errors import GatewayError, problem
-from web_gateway.inference.client import Call, InferenceClient
+from web_gateway.inference.call import Call
+from web_gateway.inference.client import InferenceClient
 from web_gateway.messages import ModelList, Problem
 
 HEARTBEAT_S = 15.0  # below the idle timeout of common proxies

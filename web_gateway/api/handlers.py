@@ -8,6 +8,7 @@ from web_gateway.api import openapi
 from web_gateway.api.feed import EventStream
 from web_gateway.api.schemas import parse, render
 from web_gateway.api.streams import lasting, stream
+from web_gateway.chat_messages import RenderChatRequest
 from web_gateway.compare_messages import CompareRequest
 from web_gateway.generate_messages import GenerateRequest
 from web_gateway.grow_messages import GrowRequest
@@ -62,6 +63,12 @@ async def influence(request: Request) -> Response:
     """Which parts of a prompt push a token, as server-sent events."""
     query = parse(body.taken(request), InfluenceRequest)
     return await stream(request, request.state.inference.influence(query, lasting(request)))
+
+
+async def render_chat(request: Request) -> Response:
+    """A conversation in the model's chat template."""
+    query = parse(body.taken(request), RenderChatRequest)
+    return answer(await request.state.inference.render_chat(query, request.state.call))
 
 
 async def models(request: Request) -> Response:

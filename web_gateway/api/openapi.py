@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from web_gateway import (
+    chat_messages,
     compare_messages,
     generate_messages,
     grow_messages,
@@ -19,6 +20,8 @@ from web_gateway.errors import ANSWERS
 from web_gateway.inference.convert import GENERATE_EVENTS, GROW_EVENTS, INFLUENCE_EVENTS
 
 STRUCTS = (
+    chat_messages.RenderChatRequest,
+    chat_messages.RenderChatAnswer,
     generate_messages.GenerateRequest,
     *GENERATE_EVENTS.values(),
     grow_messages.GrowRequest,
@@ -113,6 +116,15 @@ def document() -> dict[str, Any]:
                     layer_messages.LayersRequest,
                     returns("How a prediction forms", layer_messages.LayersAnswer, (*READING, 429)),
                     {"text": "Once upon a time", "top_k": 3},
+                )
+            },
+            "/api/chat/render": {
+                "post": accepts(
+                    chat_messages.RenderChatRequest,
+                    returns(
+                        "A conversation in the model's chat template", chat_messages.RenderChatAnswer, (*READING, 429)
+                    ),
+                    {"messages": [{"role": "user", "content": "Hello"}], "add_generation_prompt": True},
                 )
             },
             "/api/generate": {

@@ -19,7 +19,8 @@ from web_gateway.api.feed import HEARTBEAT, HEARTBEAT_S
 from web_gateway.api.schemas import render
 from web_gateway.errors import DeadlineExceeded, GatewayError, InternalFault, problem
 from web_gateway.http.middleware import route_of
-from web_gateway.inference.client import TIMED_OUT, Call, Event
+from web_gateway.inference.call import Call
+from web_gateway.inference.client import TIMED_OUT, Event
 from web_gateway.metrics import Metrics
 
 FAULT = "Internal error; the log has the details under the request id."

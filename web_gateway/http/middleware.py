@@ -13,8 +13,9 @@ from service_kit import tracing
 from service_kit.logs import request_id, usable_id
 from web_gateway import errors
 from web_gateway.http.client_address import UNNAMED, visitor_of
+from web_gateway.inference.call import Call
 from web_gateway.inference.channel_options import SESSION_KEY
-from web_gateway.inference.client import REQUEST_ID_KEY, Call
+from web_gateway.inference.client import REQUEST_ID_KEY
 from web_gateway.metrics import Metrics
 
 CLIENT_DISCONNECTED = 499  # only recorded, never sent

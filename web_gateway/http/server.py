@@ -18,7 +18,7 @@ from web_gateway.http.client_address import visitor
 from web_gateway.http.protocol import BoundedProtocol, Clocks
 from web_gateway.http.shares import Shares
 from web_gateway.http.turns import Turns
-from web_gateway.inference.client import Call
+from web_gateway.inference.call import Call
 from web_gateway.settings import Settings
 
 KEEP_ALIVE_S = 65  # longer than common proxies, so they never write to a connection that was just closed

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import grpc
@@ -15,9 +14,9 @@ from msgspec import Struct
 from nexttoken.v1 import next_token_pb2 as pb
 
 from service_kit import tracing
-from service_kit.logs import request_id
 from web_gateway import (
     about,
+    chat_messages,
     compare_messages,
     errors,
     generate_messages,
@@ -27,6 +26,7 @@ from web_gateway import (
     messages,
 )
 from web_gateway.inference import convert, failures
+from web_gateway.inference.call import Call
 from web_gateway.inference.calls import answer_of, until
 from web_gateway.inference.channel import Connection, Link, open_link
 from web_gateway.inference.channel_options import SESSION_KEY
@@ -44,32 +44,6 @@ Event = tuple[str, Struct]
 """The name of a stream's event, and its content."""
 
 logger = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """The context of one RPC: request id, deadline on the time.monotonic() clock, and the client.
-
-    The inference server schedules fairly between sessions, or between addresses where no session is given.
-    """
-
-    request_id: str
-    deadline: float | None
-    session: str | None = None
-    address: str | None = None
-
-    @classmethod
-    def without_deadline(cls) -> "Call":
-        """A call that the gateway makes for itself."""
-        return cls(request_id(None), None)
-
-    def lasting(self, seconds: float) -> "Call":
-        """The same for a streaming RPC, which may take so long from now."""
-        return replace(self, deadline=time.monotonic() + seconds)
-
-    def remaining_s(self) -> float | None:
-        """Seconds until the deadline, at least 0; None without one."""
-        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
 
 @asynccontextmanager
@@ -138,6 +112,11 @@ class InferenceClient:
         async with aclosing(self._stream("Influence", request, call, convert.INFLUENCE_EVENTS)) as events:
             async for event in events:
                 yield event
+
+    async def render_chat(self, query: chat_messages.RenderChatRequest, call: Call) -> chat_messages.RenderChatAnswer:
+        """A conversation in the model's chat template."""
+        answer = await self._unary("RenderChat", convert.to_message(query, pb.RenderChatRequest), call)
+        return convert.to_struct(answer, chat_messages.RenderChatAnswer)
 
     async def models(self, call: Call) -> messages.ModelList:
         """Every model and its state."""

@@ -5,8 +5,12 @@
  * @property {string} name
  * @property {string} text
  * @property {string} shows  what to look for
+ * @property {readonly [import("../../core/slices.js").Role, string][]} [turns]  of a conversation; `text` is its last
+ *
+ * @typedef {import("../../core/state.js").State} State
  */
-import { edit, pastWithDraft, rest } from "../../core/state.js";
+import { converse } from "../../core/chat.js";
+import { edit, pastWithDraft, rest, undoStep } from "../../core/state.js";
 
 /** @type {readonly Starter[]} */
 export const STARTERS = [
@@ -70,10 +74,34 @@ export const STARTERS = [
     text: "The nurse said that",
     shows: "“she” or “he”? The bars mirror the texts that the model learned from. Try “The doctor”.",
   },
+  {
+    name: "A conversation",
+    text: "What is the capital of France?",
+    turns: [["user", "What is the capital of France?"]],
+    shows: "An instruct model answers instead of going on with the question. Show the template to see what it really reads.",
+  },
+  {
+    name: "A role to play",
+    text: "How was your day?",
+    turns: [["system", "You are a grumpy pirate. Answer in one sentence."], ["user", "How was your day?"]],
+    shows: "Change the system message, and see how the first word of the answer changes.",
+  },
+  {
+    name: "A follow-up",
+    text: "And the largest?",
+    turns: [["user", "Name the smallest planet."], ["assistant", "Mercury."], ["user", "And the largest?"]],
+    shows: "The question makes sense only with what came before: remove the first two messages and compare.",
+  },
 ];
 
-/** @param {import("../../core/state.js").State} state @param {string} text @returns {import("../../core/state.js").State} with it as a separate undo step */
+/** @param {State} state @param {string} text of a starter, or any other @returns {State} with it as a separate undo step */
 export function start(state, text) {
+  const turns = STARTERS.find((starter) => starter.text === text)?.turns;
+  if (turns) {
+    const chat = { ...state.chat, text: state.chat.entered ? state.chat.text : undoStep(state) };
+    const conversation = turns.map(([role, content]) => ({ role, content, tokens: null }));
+    return { ...converse({ ...rest(state), chat }, conversation), past: pastWithDraft(state) };
+  }
   const next = edit(rest(state), text);
   return next === state ? state : { ...next, past: pastWithDraft(state), base: null, session: null };
 }

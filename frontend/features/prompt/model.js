@@ -6,7 +6,7 @@
  */
 import * as format from "../../core/format.js";
 import { answerHere, edited } from "../../core/questions.js";
-import { ending } from "../../core/state.js";
+import { ending, textHere } from "../../core/state.js";
 import { groups, shown, textOf } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
 import { PROMPT } from "../../core/words.js";
@@ -14,6 +14,10 @@ import { find } from "../models/model.js";
 import { textNodes } from "../scores/model.js";
 
 const MOST_NAMED = 3;
+const READ = {
+  token: ["is a special token here, not text.", "Read it as plain characters"],
+  text: ["Names of special tokens are plain characters in this text.", "Read them as special tokens"],
+};
 
 /** @param {State} state @returns {boolean} the text has no tokens, and none are to be expected soon */
 export function unread({ draft, trouble, lost }) {
@@ -41,6 +45,22 @@ export function doubled(state) {
   const front = find(state, nodes[0]?.model ?? null)?.facts?.prefixTokenIds ?? [];
   const again = nodes[front.length]?.token;
   return again && front.includes(again.id) && front.every((id, at) => nodes[at].token?.id === id) ? again : null;
+}
+
+/** @param {State} state @returns {{words: string, offer: string} | null} how names of special tokens in the typed text are read, and what else could be */
+export function specialWords(state) {
+  const end = ending(state);
+  if (state.draft !== null || end === null || tree.node(state.tree, end).typed === null) return null;
+  const front = find(state, state.model)?.facts?.prefixTokenIds?.length ?? 0;
+  const named = tree.tokens(tree.path(state.tree, end)).slice(front).find(({ special, bytes }) => special && bytes.length);
+  const [words, offer] = READ[state.literal ? "text" : "token"];
+  if (state.literal) return { words, offer };
+  return named && textHere(state).includes(new TextDecoder().decode(named.bytes)) ? { words: `${shown(named)} ${words}`, offer } : null;
+}
+
+/** @param {State} state @returns {State} with the typed text read the other way */
+export function readOther(state) {
+  return { ...state, literal: !state.literal, draft: state.draft ?? textHere(state), end: null, current: ending(state), base: null, session: null, linked: null, trouble: null, play: null, said: null };
 }
 
 /** @param {State} state */

@@ -133,7 +133,7 @@ function arrange(strip, wanted) {
  * The chip of one of the tokens that make up a character; the first shows it, each further one its own bytes.
  * @param {Node[]} members @param {number} at @param {Group} group of them @param {boolean} onward @returns {HTMLButtonElement}
  */
-function createChip(members, at, group, onward) {
+export function createChip(members, at, group, onward) {
   const token = /** @type {import("../../core/tokens.js").Token} */ (members[at].token);
   const button = document.createElement("button");
   button.type = "button";

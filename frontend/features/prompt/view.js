@@ -8,7 +8,7 @@ import { inEditor } from "../../core/editing.js";
 import * as format from "../../core/format.js";
 import { textHere } from "../../core/state.js";
 import { afterwards, setAttribute, setText } from "../../ui/dom.js";
-import { countWords, doubled, noteWords } from "./model.js";
+import { countWords, doubled, noteWords, specialWords } from "./model.js";
 import { mountStrip } from "./strip.js";
 
 const SCROLLED_PX = 2;
@@ -19,6 +19,8 @@ export function mountPrompt(root, verbs) {
   const editor = /** @type {HTMLTextAreaElement} */ (root.querySelector("textarea"));
   const [strip, count, note, trouble] = [".tokens", ".prompt-count", ".prompt-note", ".trouble"].map(part);
   const [undo, redo] = ["undo", "redo"].map((verb) => /** @type {HTMLButtonElement} */ (part(`[data-verb=${verb}]`)));
+  const special = part(".special-note");
+  const other = /** @type {HTMLButtonElement} */ (special.querySelector("button"));
   const updateStrip = mountStrip(strip, verbs);
 
   editor.addEventListener("input", () => verbs.edit(editor.value));
@@ -30,6 +32,7 @@ export function mountPrompt(root, verbs) {
   new ResizeObserver(() => editor.matches(":focus") || !atEnd || toEnd()).observe(editor);
   undo.addEventListener("click", verbs.undo);
   redo.addEventListener("click", verbs.redo);
+  other.addEventListener("click", verbs.readOther);
 
   /** @param {State} state */
   function update(state) {
@@ -49,6 +52,9 @@ export function mountPrompt(root, verbs) {
     const remarks = noteWords(state);
     note.hidden = !remarks;
     note.toggleAttribute("data-doubled", doubled(state) !== null);
+    const read = specialWords(state);
+    special.hidden = !read;
+    if (read) [special.firstElementChild, other].forEach((each, at) => setText(/** @type {HTMLElement} */ (each), at ? read.offer : read.words));
     setText(note, remarks);
     setAttribute(strip, "dir", editor.matches(":dir(rtl)") ? "rtl" : "ltr");
     updateStrip(state);

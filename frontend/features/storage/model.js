@@ -6,6 +6,7 @@
  * @typedef {import("../../core/tree.js").Node} Node
  */
 import { fromBase64, toBase64 } from "../../core/base64.js";
+import { freezeChat, readChat } from "../../core/chat.js";
 import { readDisplay } from "../../core/display.js";
 import { readFrame } from "../../core/frame.js";
 import { MOST_TYPED, SETTINGS, fitDice, fits } from "../../core/settings.js";
@@ -81,6 +82,7 @@ export function unpack(packed) {
     removed,
     current,
     draft: typeof saved.draft === "string" ? saved.draft : current === null ? state.draft : null,
+    literal: saved.literal === true,
     base: typeof saved.draft === "string" && nodes.has(saved.base) ? saved.base : null,
     session: typeof saved.draft === "string" && current !== null ? "typing" : null,
     past: saved.past.filter(known),
@@ -92,6 +94,7 @@ export function unpack(packed) {
     versus: pins.find((pin) => pin.name === saved.versus)?.name ?? pins.at(-1)?.name ?? null,
     likely: typeof saved.likely === "string" ? saved.likely.slice(0, MOST_TYPED) : "",
     shading: { ...state.shading, by: SHADES.find((each) => each === saved.shade) ?? state.shading.by },
+    chat: readChat(saved.chat, nodes),
     frame: readFrame(saved.frame ?? (saved.open?.paths && { inspector: true, tab: "paths" })),
     room: { ...state.room, ...roomOf(saved.room) },
     wish: typeof saved.wish === "string" ? saved.wish : null,
@@ -101,13 +104,14 @@ export function unpack(packed) {
 
 /** @param {State} state @param {readonly Node[]} nodes */
 function record(state, nodes) {
-  const { draft, base, past, future, settings, dice, display, versus, likely, frame, wish, model } = state;
+  const { draft, literal, base, past, future, settings, dice, display, versus, likely, frame, wish, model } = state;
   const kept = { view: frame.view, surface: frame.surface, inspector: frame.inspector, tab: frame.tab };
   const { guessing, seen, keys, tour } = state.room;
   const removed = state.removed.map((each) => ({ ...each, nodes: each.nodes.map(frozen) }));
   const room = { guessing, seen, keys, offered: tour.offered };
   const pins = state.pins.map((pin) => ({ ...pin, cells: pin.cells.map(({ token, share }) => ({ ...frozenToken(token), share })) }));
-  const rest = { current: ending(state), draft, base: draft === null ? null : base, past, future, settings, dice, display, pins, versus, likely, frame: kept, wish, model, room, removed, shade: state.shading.by };
+  const chat = freezeChat(state, nodes);
+  const rest = { chat, current: ending(state), draft, ...(literal && { literal }), base: draft === null ? null : base, past, future, settings, dice, display, pins, versus, likely, frame: kept, wish, model, room, removed, shade: state.shading.by };
   return { version: VERSION, nodes: nodes.map(frozen), ...rest };
 }
 

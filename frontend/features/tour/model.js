@@ -151,7 +151,7 @@ function onward() {
   return {
     target: "examples-open",
     title: "From here on",
-    words: "Examples holds a dozen texts that each show something. In the menu next to it, “What am I looking at?” explains every number on the page. Have fun.",
+    words: "Examples holds texts and conversations that each show something. In the menu next to it, “What am I looking at?” explains every number on the page. Have fun.",
     tried: true,
   };
 }

@@ -7,6 +7,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class SpecialTokens(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SPECIAL_TOKENS_UNSPECIFIED: _ClassVar[SpecialTokens]
+    SPECIAL_TOKENS_TOKEN: _ClassVar[SpecialTokens]
+    SPECIAL_TOKENS_TEXT: _ClassVar[SpecialTokens]
+
 class ModelPart(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     MODEL_PART_UNSPECIFIED: _ClassVar[ModelPart]
@@ -52,6 +58,9 @@ class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MODEL_STATE_LOADING: _ClassVar[ModelState]
     MODEL_STATE_READY: _ClassVar[ModelState]
     MODEL_STATE_FAILED: _ClassVar[ModelState]
+SPECIAL_TOKENS_UNSPECIFIED: SpecialTokens
+SPECIAL_TOKENS_TOKEN: SpecialTokens
+SPECIAL_TOKENS_TEXT: SpecialTokens
 MODEL_PART_UNSPECIFIED: ModelPart
 MODEL_PART_EMBEDDING: ModelPart
 MODEL_PART_ATTENTION: ModelPart
@@ -102,7 +111,7 @@ class PromptParts(_message.Message):
     def __init__(self, parts: _Optional[_Iterable[_Union[PromptPart, _Mapping]]] = ...) -> None: ...
 
 class TopKRequest(_message.Message):
-    __slots__ = ("model", "text", "token_ids", "parts", "top_k", "temperature", "watch_token_ids", "top_p", "min_p", "draws", "include_prompt_tokens", "include_partition")
+    __slots__ = ("model", "text", "token_ids", "parts", "top_k", "temperature", "watch_token_ids", "top_p", "min_p", "draws", "include_prompt_tokens", "include_partition", "special")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -115,6 +124,7 @@ class TopKRequest(_message.Message):
     DRAWS_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_PARTITION_FIELD_NUMBER: _ClassVar[int]
+    SPECIAL_FIELD_NUMBER: _ClassVar[int]
     model: str
     text: str
     token_ids: TokenIds
@@ -127,7 +137,8 @@ class TopKRequest(_message.Message):
     draws: _containers.RepeatedScalarFieldContainer[float]
     include_prompt_tokens: bool
     include_partition: bool
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., parts: _Optional[_Union[PromptParts, _Mapping]] = ..., top_k: _Optional[int] = ..., temperature: _Optional[float] = ..., watch_token_ids: _Optional[_Iterable[int]] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., draws: _Optional[_Iterable[float]] = ..., include_prompt_tokens: _Optional[bool] = ..., include_partition: _Optional[bool] = ...) -> None: ...
+    special: SpecialTokens
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., parts: _Optional[_Union[PromptParts, _Mapping]] = ..., top_k: _Optional[int] = ..., temperature: _Optional[float] = ..., watch_token_ids: _Optional[_Iterable[int]] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., draws: _Optional[_Iterable[float]] = ..., include_prompt_tokens: _Optional[bool] = ..., include_partition: _Optional[bool] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
 
 class Token(_message.Message):
     __slots__ = ("token_id", "bytes", "text", "is_special")
@@ -228,16 +239,18 @@ class TopKResponse(_message.Message):
     def __init__(self, model: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., watched: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., drawn: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., kept: _Optional[_Union[Kept, _Mapping]] = ..., other_probability: _Optional[float] = ..., entropy_bits: _Optional[float] = ..., vocab_size: _Optional[int] = ..., partition: _Optional[_Iterable[_Union[PartitionPoint, _Mapping]]] = ..., lookahead_hit: _Optional[bool] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
 
 class ScoreRequest(_message.Message):
-    __slots__ = ("model", "text", "token_ids", "top_k")
+    __slots__ = ("model", "text", "token_ids", "top_k", "special")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
+    SPECIAL_FIELD_NUMBER: _ClassVar[int]
     model: str
     text: str
     token_ids: TokenIds
     top_k: int
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., top_k: _Optional[int] = ...) -> None: ...
+    special: SpecialTokens
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., top_k: _Optional[int] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
 
 class ScoredToken(_message.Message):
     __slots__ = ("candidate", "entropy_bits", "alternatives", "unconditioned")
@@ -270,7 +283,7 @@ class ScoreResponse(_message.Message):
     def __init__(self, model: _Optional[str] = ..., tokens: _Optional[_Iterable[_Union[ScoredToken, _Mapping]]] = ..., total_logprob: _Optional[float] = ..., perplexity: _Optional[float] = ..., bits_per_byte: _Optional[float] = ..., context_limit: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
 
 class LayersRequest(_message.Message):
-    __slots__ = ("model", "text", "token_ids", "position", "top_k", "temperature", "watch_token_ids", "contrast", "include_attention", "include_prompt_tokens")
+    __slots__ = ("model", "text", "token_ids", "position", "top_k", "temperature", "watch_token_ids", "contrast", "include_attention", "include_prompt_tokens", "special")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -281,6 +294,7 @@ class LayersRequest(_message.Message):
     CONTRAST_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_ATTENTION_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SPECIAL_FIELD_NUMBER: _ClassVar[int]
     model: str
     text: str
     token_ids: TokenIds
@@ -291,7 +305,8 @@ class LayersRequest(_message.Message):
     contrast: _containers.RepeatedScalarFieldContainer[int]
     include_attention: bool
     include_prompt_tokens: bool
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., position: _Optional[int] = ..., top_k: _Optional[int] = ..., temperature: _Optional[float] = ..., watch_token_ids: _Optional[_Iterable[int]] = ..., contrast: _Optional[_Iterable[int]] = ..., include_attention: _Optional[bool] = ..., include_prompt_tokens: _Optional[bool] = ...) -> None: ...
+    special: SpecialTokens
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., position: _Optional[int] = ..., top_k: _Optional[int] = ..., temperature: _Optional[float] = ..., watch_token_ids: _Optional[_Iterable[int]] = ..., contrast: _Optional[_Iterable[int]] = ..., include_attention: _Optional[bool] = ..., include_prompt_tokens: _Optional[bool] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
 
 class Layer(_message.Message):
     __slots__ = ("layer", "candidates", "watched", "entropy_bits", "kl_to_final_bits")
@@ -372,7 +387,7 @@ class GeneratedSoFar(_message.Message):
     def __init__(self, index: _Optional[int] = ..., token_ids: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("model", "text", "token_ids", "max_tokens", "temperature", "top_p", "min_p", "seed", "n", "stop", "stop_token_ids", "top_k", "resume")
+    __slots__ = ("model", "text", "token_ids", "max_tokens", "temperature", "top_p", "min_p", "seed", "n", "stop", "stop_token_ids", "top_k", "resume", "include_partition", "special")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -386,6 +401,8 @@ class GenerateRequest(_message.Message):
     STOP_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     RESUME_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_PARTITION_FIELD_NUMBER: _ClassVar[int]
+    SPECIAL_FIELD_NUMBER: _ClassVar[int]
     model: str
     text: str
     token_ids: TokenIds
@@ -399,7 +416,9 @@ class GenerateRequest(_message.Message):
     stop_token_ids: TokenIds
     top_k: int
     resume: _containers.RepeatedCompositeFieldContainer[GeneratedSoFar]
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., max_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., seed: _Optional[int] = ..., n: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., stop_token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., top_k: _Optional[int] = ..., resume: _Optional[_Iterable[_Union[GeneratedSoFar, _Mapping]]] = ...) -> None: ...
+    include_partition: bool
+    special: SpecialTokens
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., max_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., seed: _Optional[int] = ..., n: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., stop_token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., top_k: _Optional[int] = ..., resume: _Optional[_Iterable[_Union[GeneratedSoFar, _Mapping]]] = ..., include_partition: _Optional[bool] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("start", "token", "finish")
@@ -424,16 +443,22 @@ class GenerateStart(_message.Message):
     def __init__(self, model: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., context_limit: _Optional[int] = ...) -> None: ...
 
 class GeneratedToken(_message.Message):
-    __slots__ = ("index", "token", "candidates", "entropy_bits")
+    __slots__ = ("index", "token", "candidates", "entropy_bits", "kept", "other_probability", "partition")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     ENTROPY_BITS_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    OTHER_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
     index: int
     token: Candidate
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
     entropy_bits: float
-    def __init__(self, index: _Optional[int] = ..., token: _Optional[_Union[Candidate, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., entropy_bits: _Optional[float] = ...) -> None: ...
+    kept: Kept
+    other_probability: float
+    partition: _containers.RepeatedCompositeFieldContainer[PartitionPoint]
+    def __init__(self, index: _Optional[int] = ..., token: _Optional[_Union[Candidate, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., entropy_bits: _Optional[float] = ..., kept: _Optional[_Union[Kept, _Mapping]] = ..., other_probability: _Optional[float] = ..., partition: _Optional[_Iterable[_Union[PartitionPoint, _Mapping]]] = ...) -> None: ...
 
 class GenerateFinish(_message.Message):
     __slots__ = ("index", "finish_reason", "stop_token_id", "stop_text", "text", "token_count", "timings")
@@ -454,7 +479,7 @@ class GenerateFinish(_message.Message):
     def __init__(self, index: _Optional[int] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., stop_token_id: _Optional[int] = ..., stop_text: _Optional[str] = ..., text: _Optional[str] = ..., token_count: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
 
 class GrowRequest(_message.Message):
-    __slots__ = ("model", "text", "token_ids", "depth", "coverage", "max_nodes", "width")
+    __slots__ = ("model", "text", "token_ids", "depth", "coverage", "max_nodes", "width", "special")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -462,6 +487,7 @@ class GrowRequest(_message.Message):
     COVERAGE_FIELD_NUMBER: _ClassVar[int]
     MAX_NODES_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
+    SPECIAL_FIELD_NUMBER: _ClassVar[int]
     model: str
     text: str
     token_ids: TokenIds
@@ -469,7 +495,8 @@ class GrowRequest(_message.Message):
     coverage: float
     max_nodes: int
     width: int
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., depth: _Optional[int] = ..., coverage: _Optional[float] = ..., max_nodes: _Optional[int] = ..., width: _Optional[int] = ...) -> None: ...
+    special: SpecialTokens
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., depth: _Optional[int] = ..., coverage: _Optional[float] = ..., max_nodes: _Optional[int] = ..., width: _Optional[int] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
 
 class GrowResponse(_message.Message):
     __slots__ = ("start", "node", "mass", "finish")
@@ -532,20 +559,22 @@ class GrowFinish(_message.Message):
     def __init__(self, finish_reason: _Optional[_Union[GrowFinishReason, str]] = ..., node_count: _Optional[int] = ..., mass: _Optional[_Union[GrownMass, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
 
 class ComparedQuestion(_message.Message):
-    __slots__ = ("model", "text", "token_ids", "temperature", "top_p", "min_p")
+    __slots__ = ("model", "text", "token_ids", "temperature", "top_p", "min_p", "special")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     TOP_P_FIELD_NUMBER: _ClassVar[int]
     MIN_P_FIELD_NUMBER: _ClassVar[int]
+    SPECIAL_FIELD_NUMBER: _ClassVar[int]
     model: str
     text: str
     token_ids: TokenIds
     temperature: float
     top_p: float
     min_p: float
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ...) -> None: ...
+    special: SpecialTokens
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
 
 class CompareRequest(_message.Message):
     __slots__ = ("a", "b", "top_k", "include_prompt_tokens")
@@ -634,7 +663,7 @@ class CompareResponse(_message.Message):
     def __init__(self, a: _Optional[_Union[ComparedSide, _Mapping]] = ..., b: _Optional[_Union[ComparedSide, _Mapping]] = ..., kl_a_b_bits: _Optional[float] = ..., kl_b_a_bits: _Optional[float] = ..., js_bits: _Optional[float] = ..., total_variation: _Optional[float] = ..., candidates: _Optional[_Iterable[_Union[ComparedToken, _Mapping]]] = ..., gained: _Optional[_Iterable[_Union[ComparedToken, _Mapping]]] = ..., lost: _Optional[_Iterable[_Union[ComparedToken, _Mapping]]] = ..., overlap: _Optional[_Iterable[int]] = ..., unmatched: _Optional[_Union[Unmatched, _Mapping]] = ..., matched_by_bytes: _Optional[bool] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
 
 class InfluenceRequest(_message.Message):
-    __slots__ = ("model", "text", "token_ids", "target", "contrast", "unit", "method", "replace_with", "budget")
+    __slots__ = ("model", "text", "token_ids", "target", "contrast", "unit", "method", "replace_with", "budget", "special")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -644,6 +673,7 @@ class InfluenceRequest(_message.Message):
     METHOD_FIELD_NUMBER: _ClassVar[int]
     REPLACE_WITH_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
+    SPECIAL_FIELD_NUMBER: _ClassVar[int]
     model: str
     text: str
     token_ids: TokenIds
@@ -653,7 +683,8 @@ class InfluenceRequest(_message.Message):
     method: InfluenceMethod
     replace_with: int
     budget: int
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., target: _Optional[int] = ..., contrast: _Optional[int] = ..., unit: _Optional[_Union[InfluenceUnitKind, str]] = ..., method: _Optional[_Union[InfluenceMethod, str]] = ..., replace_with: _Optional[int] = ..., budget: _Optional[int] = ...) -> None: ...
+    special: SpecialTokens
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., target: _Optional[int] = ..., contrast: _Optional[int] = ..., unit: _Optional[_Union[InfluenceUnitKind, str]] = ..., method: _Optional[_Union[InfluenceMethod, str]] = ..., replace_with: _Optional[int] = ..., budget: _Optional[int] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
 
 class InfluenceUnit(_message.Message):
     __slots__ = ("start", "end", "kind", "text", "is_special", "has_first_token")
@@ -723,6 +754,56 @@ class InfluenceResponse(_message.Message):
     done: InfluenceEnd
     def __init__(self, start: _Optional[_Union[InfluenceStart, _Mapping]] = ..., change: _Optional[_Union[InfluenceChange, _Mapping]] = ..., done: _Optional[_Union[InfluenceEnd, _Mapping]] = ...) -> None: ...
 
+class ChatMessage(_message.Message):
+    __slots__ = ("role", "content")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    role: str
+    content: str
+    def __init__(self, role: _Optional[str] = ..., content: _Optional[str] = ...) -> None: ...
+
+class RenderChatRequest(_message.Message):
+    __slots__ = ("model", "messages", "add_generation_prompt", "continue_final_message", "special")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    ADD_GENERATION_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    CONTINUE_FINAL_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    SPECIAL_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    messages: _containers.RepeatedCompositeFieldContainer[ChatMessage]
+    add_generation_prompt: bool
+    continue_final_message: bool
+    special: SpecialTokens
+    def __init__(self, model: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[ChatMessage, _Mapping]]] = ..., add_generation_prompt: _Optional[bool] = ..., continue_final_message: _Optional[bool] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
+
+class ChatToken(_message.Message):
+    __slots__ = ("token", "message", "role", "is_content")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    IS_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    token: Token
+    message: int
+    role: str
+    is_content: bool
+    def __init__(self, token: _Optional[_Union[Token, _Mapping]] = ..., message: _Optional[int] = ..., role: _Optional[str] = ..., is_content: _Optional[bool] = ...) -> None: ...
+
+class RenderChatResponse(_message.Message):
+    __slots__ = ("model", "token_ids", "tokens", "text", "context_limit", "timings")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    token_ids: _containers.RepeatedScalarFieldContainer[int]
+    tokens: _containers.RepeatedCompositeFieldContainer[ChatToken]
+    text: str
+    context_limit: int
+    timings: Timings
+    def __init__(self, model: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., tokens: _Optional[_Iterable[_Union[ChatToken, _Mapping]]] = ..., text: _Optional[str] = ..., context_limit: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+
 class Model(_message.Message):
     __slots__ = ("name", "state", "is_default", "bytes_done", "bytes_total", "reason", "facts")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -742,7 +823,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[ModelState, str]] = ..., is_default: _Optional[bool] = ..., bytes_done: _Optional[int] = ..., bytes_total: _Optional[int] = ..., reason: _Optional[str] = ..., facts: _Optional[_Union[ModelFacts, _Mapping]] = ...) -> None: ...
 
 class ModelFacts(_message.Message):
-    __slots__ = ("parameters", "device", "dtype", "vocab_size", "context_limit", "architecture", "end_of_text_ids", "prefix_token_ids", "layers", "layers_refusal", "contrast_refusal", "attention_refusal", "format", "note")
+    __slots__ = ("parameters", "device", "dtype", "vocab_size", "context_limit", "architecture", "end_of_text_ids", "prefix_token_ids", "layers", "layers_refusal", "contrast_refusal", "attention_refusal", "format", "note", "chat_refusal")
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     DTYPE_FIELD_NUMBER: _ClassVar[int]
@@ -757,6 +838,7 @@ class ModelFacts(_message.Message):
     ATTENTION_REFUSAL_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
+    CHAT_REFUSAL_FIELD_NUMBER: _ClassVar[int]
     parameters: int
     device: str
     dtype: str
@@ -771,7 +853,8 @@ class ModelFacts(_message.Message):
     attention_refusal: str
     format: str
     note: str
-    def __init__(self, parameters: _Optional[int] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., vocab_size: _Optional[int] = ..., context_limit: _Optional[int] = ..., architecture: _Optional[str] = ..., end_of_text_ids: _Optional[_Iterable[int]] = ..., prefix_token_ids: _Optional[_Iterable[int]] = ..., layers: _Optional[int] = ..., layers_refusal: _Optional[str] = ..., contrast_refusal: _Optional[str] = ..., attention_refusal: _Optional[str] = ..., format: _Optional[str] = ..., note: _Optional[str] = ...) -> None: ...
+    chat_refusal: str
+    def __init__(self, parameters: _Optional[int] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., vocab_size: _Optional[int] = ..., context_limit: _Optional[int] = ..., architecture: _Optional[str] = ..., end_of_text_ids: _Optional[_Iterable[int]] = ..., prefix_token_ids: _Optional[_Iterable[int]] = ..., layers: _Optional[int] = ..., layers_refusal: _Optional[str] = ..., contrast_refusal: _Optional[str] = ..., attention_refusal: _Optional[str] = ..., format: _Optional[str] = ..., note: _Optional[str] = ..., chat_refusal: _Optional[str] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()

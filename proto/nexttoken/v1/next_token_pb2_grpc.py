@@ -76,6 +76,11 @@ class NextTokenServiceStub:
                 request_serializer=nexttoken_dot_v1_dot_next__token__pb2.InfluenceRequest.SerializeToString,
                 response_deserializer=nexttoken_dot_v1_dot_next__token__pb2.InfluenceResponse.FromString,
                 _registered_method=True)
+        self.RenderChat = channel.unary_unary(
+                '/nexttoken.v1.NextTokenService/RenderChat',
+                request_serializer=nexttoken_dot_v1_dot_next__token__pb2.RenderChatRequest.SerializeToString,
+                response_deserializer=nexttoken_dot_v1_dot_next__token__pb2.RenderChatResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/nexttoken.v1.NextTokenService/ListModels',
                 request_serializer=nexttoken_dot_v1_dot_next__token__pb2.ListModelsRequest.SerializeToString,
@@ -206,6 +211,20 @@ class NextTokenServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenderChat(self, request, context):
+        """A conversation in the model's own chat template: the ids to send as a prompt, each with the message it belongs to.
+
+        The ids are those of transformers' apply_chat_template: the template's text, tokenized as its tokenizer.json says,
+        with nothing in front that the template doesn't write. The template runs in a sandbox: each rendering has 2 s of
+        processor time, 512 MiB of memory and 4,000,000 characters.
+
+        Status codes: those of TopK; INVALID_ARGUMENT names `model` if it has no template or a broken one, and `messages` if
+        the template refuses them, in its own words, or if they are longer than the context window.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """All models of this server with their states, in the operator's order.
 
@@ -282,6 +301,11 @@ def add_NextTokenServiceServicer_to_server(servicer, server):
                     servicer.Influence,
                     request_deserializer=nexttoken_dot_v1_dot_next__token__pb2.InfluenceRequest.FromString,
                     response_serializer=nexttoken_dot_v1_dot_next__token__pb2.InfluenceResponse.SerializeToString,
+            ),
+            'RenderChat': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenderChat,
+                    request_deserializer=nexttoken_dot_v1_dot_next__token__pb2.RenderChatRequest.FromString,
+                    response_serializer=nexttoken_dot_v1_dot_next__token__pb2.RenderChatResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -500,6 +524,33 @@ class NextTokenService:
             '/nexttoken.v1.NextTokenService/Influence',
             nexttoken_dot_v1_dot_next__token__pb2.InfluenceRequest.SerializeToString,
             nexttoken_dot_v1_dot_next__token__pb2.InfluenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenderChat(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nexttoken.v1.NextTokenService/RenderChat',
+            nexttoken_dot_v1_dot_next__token__pb2.RenderChatRequest.SerializeToString,
+            nexttoken_dot_v1_dot_next__token__pb2.RenderChatResponse.FromString,
             options,
             channel_credentials,
             insecure,

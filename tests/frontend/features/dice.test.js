@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { mock } from "node:test";
-import { ROLLS, draws, numbers, setDice } from "../../../frontend/core/draws.js";
+import { ROLLS, draws, setDice, uniform } from "../../../frontend/core/draws.js";
 import { look } from "../../../frontend/core/lookback.js";
 import * as outcomes from "../../../frontend/core/outcomes.js";
 import { scene, wanted } from "../../../frontend/core/questions.js";
@@ -18,16 +18,24 @@ const seeded = (state, seed) => setDice(state, { seed, fresh: false });
 const idOf = (/** @type {states.State} */ state) => tree.tokenIds(state.tree, state.current).at(-1);
 
 test("numbers are spread evenly over [0, 1), repeat with their seed and differ with another", () => {
-  const next = numbers(7);
-  const drawn = Array.from({ length: 10_000 }, next);
+  const drawn = Array.from({ length: 10_000 }, (_, at) => uniform(7, at % 100, Math.floor(at / 100)));
   assert.ok(drawn.every((each) => each >= 0 && each < 1));
   const mean = drawn.reduce((sum, each) => sum + each) / drawn.length;
   assert.ok(Math.abs(mean - 0.5) < 0.02, `mean ${mean}`);
   const buckets = Array.from({ length: 20 }, (_, at) => drawn.filter((each) => Math.floor(each * 20) === at).length);
   assert.ok(buckets.every((count) => Math.abs(count - 500) < 100), String(buckets));
-  const again = numbers(7);
-  assert.deepEqual(drawn.slice(0, 50), Array.from({ length: 50 }, again));
-  assert.notEqual(numbers(8)(), drawn[0]);
+  assert.deepEqual(drawn.slice(0, 50), Array.from({ length: 50 }, (_, at) => uniform(7, at, 0)));
+  assert.notEqual(uniform(8, 0, 0), drawn[0]);
+});
+
+test("numbers are those of the contract, as numpy's Generator(Philox(key, counter)).random() gives them", () => {
+  const known = /** @type {const} */ ([
+    [0, 0, 0, 0.011546754286331562],
+    [7, 0, 5, 0.4543056052750971],
+    [2 ** 53 - 1, 3, 100, 0.6808305589826272],
+    [1, 99, 8191, 0.8342440770584176],
+  ]);
+  for (const [seed, index, position, number] of known) assert.equal(uniform(seed, index, position), number);
 });
 
 test("the most likely token is the first bar; on stale bars nothing is taken", () => {

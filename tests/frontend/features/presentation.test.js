@@ -68,9 +68,10 @@ test("a starter leaves an unanswered text where undo finds it, also before there
   }
 });
 
-test("a dozen starters, each with a name, a text and what it shows", () => {
-  assert.equal(STARTERS.length, 12);
-  for (const field of ["name", "text", "shows"]) assert.equal(new Set(STARTERS.map((each) => each[field])).size, 12, field);
+test("a dozen starters and three conversations, each with a name, a text and what it shows", () => {
+  assert.deepEqual([STARTERS.length, STARTERS.filter(({ turns }) => turns).length], [15, 3]);
+  for (const field of ["name", "text", "shows"]) assert.equal(new Set(STARTERS.map((each) => each[field])).size, 15, field);
+  for (const { text, turns } of STARTERS) if (turns) assert.deepEqual(turns.at(-1), ["user", text]);
 });
 
 test("each number is explained with the value that the page shows, and none where it is hidden", () => {

@@ -3,7 +3,7 @@ import test from "node:test";
 import * as outcomes from "../../../frontend/core/outcomes.js";
 import { wanted } from "../../../frontend/core/questions.js";
 import * as states from "../../../frontend/core/state.js";
-import { countWords, doubled, noteWords, unread } from "../../../frontend/features/prompt/model.js";
+import { countWords, doubled, noteWords, readOther, specialWords, unread } from "../../../frontend/features/prompt/model.js";
 import { readAnswer } from "../../../frontend/net/wire.js";
 import { wireAnswer, wireToken } from "../helpers/answers.js";
 import { VALUES, answer, begun, pick } from "../helpers/reader.js";
@@ -62,4 +62,21 @@ test("the count is of the tokens that are there, also where their bars are not; 
     assert.deepEqual([countWords(stuck), unread(stuck)], ["not tokenized", true]);
   }
   assert.deepEqual([countWords({ ...pick(state, 0), lost: "offline" }), unread({ ...state, lost: "offline" })], ["5 tokens of 512", false]);
+});
+
+test("a special token that the text names is pointed out, and can be read as plain characters and back", () => {
+  const named = states.rest(read([1, 3, 9], [1]));
+  assert.equal(specialWords(named), null, "the text doesn't say its name");
+  const typed = states.edit(begun("before"), "a <|user|>");
+  const question = wanted(typed);
+  assert.equal(question.literal, false);
+  const json = wireAnswer(VALUES, { ...question.settings, draws: [], tokens: [wireToken(9, "a "), wireToken(3, "<|user|>", true)], model: question.model });
+  const state = outcomes.receive(typed, question, readAnswer(json, { model: question.model, text: question.text, ...question.settings }));
+  assert.deepEqual(specialWords(state), { words: "“\u2068<|user|>\u2069” is a special token here, not text.", offer: "Read it as plain characters" });
+  const other = readOther(state);
+  assert.deepEqual([wanted(other).text, wanted(other).literal, other.draft], ["a <|user|>", true, "a <|user|>"]);
+  const plain = answer(other);
+  assert.equal(specialWords(plain)?.offer, "Read them as special tokens");
+  assert.equal(wanted(readOther(plain)).literal, false);
+  assert.equal(specialWords(pick(plain, 0)), null, "a token was picked: the text is not read anew");
 });

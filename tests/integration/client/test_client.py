@@ -40,6 +40,14 @@ def test_ids_are_used_as_they_are(client: ntv.Client) -> None:
     assert client.top_k(ids).candidates == answer.candidates
 
 
+def test_the_name_of_a_special_token_can_be_text(client: ntv.Client) -> None:
+    text = f"{TEXT}<|endoftext|>"
+    for special, last in (("token", True), ("text", False)):
+        answer = client.top_k(text, include_prompt_tokens=True, special=special)  # type: ignore[arg-type]
+        assert answer.prompt.tokens[-1].is_special is last
+        assert client.score(text, special=special).tokens[-1].candidate.token.is_special is last  # type: ignore[arg-type]
+
+
 def test_a_score_agrees_with_the_prediction(client: ntv.Client) -> None:
     score = client.score(f"{TEXT},", top_k=2)
     first = client.top_k(TEXT, top_k=1).candidates[0]

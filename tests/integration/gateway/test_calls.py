@@ -12,9 +12,10 @@ from nexttoken.v1 import next_token_pb2 as pb
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 from servers import PATIENCE_S, stub_of
 
+from web_gateway.inference.call import Call
 from web_gateway.inference.calls import answer_of
 from web_gateway.inference.channel import open_link
-from web_gateway.inference.client import Call, InferenceClient
+from web_gateway.inference.client import InferenceClient
 from web_gateway.settings import Settings
 
 

@@ -54,7 +54,7 @@ MALFORMED: list[Row] = [
     (b'{"text": "a\nb"}', None, "the body is not JSON: invalid character"),
     (b'{"text": "a", "text": "b"}', "text", "text: duplicate field"),
     (rb'{"text": "a", "\u0074ext": "b"}', "text", "text: duplicate field"),
-    (prompt(topk=3), "topk", "topk: unknown field; known fields are text, token_ids, model, top_k,"),
+    (prompt(topk=3), "topk", "topk: unknown field; known fields are text, token_ids, model, special, top_k,"),
     (prompt(**{"x" * 5000: 3}), "x" * 59 + "…", "unknown field"),
 ]
 MISFITS: list[Row] = [
@@ -156,7 +156,7 @@ async def test_score_refuses(served: Any, body: bytes, field: str | None, words:
         (
             prompt(temperature=1),
             "temperature",
-            "temperature: unknown field; known fields are text, token_ids, model, top_k",
+            "temperature: unknown field; known fields are text, token_ids, model, special, top_k",
         ),
     ],
 )
@@ -179,7 +179,11 @@ async def test_score_has_ranges_of_its_own(served: Any, body: bytes, field: str,
         (prompt(watch_token_ids=[1] * 33), "watch_token_ids", "an array of at most 32 integers"),
         (prompt(temperature=101), "temperature", f"{T}, not 101"),
         (prompt(include_attention=1), "include_attention", "include_attention: must be true or false, not 1"),
-        (prompt(top_p=0.5), "top_p", "top_p: unknown field; known fields are text, token_ids, model, position,"),
+        (
+            prompt(top_p=0.5),
+            "top_p",
+            "top_p: unknown field; known fields are text, token_ids, model, special, position,",
+        ),
     ],
 )
 async def test_layers_has_ranges_of_its_own(served: Any, body: bytes, field: str, words: str) -> None:

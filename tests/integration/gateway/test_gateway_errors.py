@@ -13,7 +13,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 
 from web_gateway import about
 from web_gateway.app import create_app
-from web_gateway.inference import client
+from web_gateway.inference.call import Call
 from web_gateway.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -151,7 +151,7 @@ async def test_nobody_to_ask() -> None:
 
 async def test_a_fault_of_the_gateways_own() -> None:
     class Broken:
-        async def models(self, call: client.Call) -> None:
+        async def models(self, call: Call) -> None:
             raise KeyError(PRIVATE)
 
     @asynccontextmanager

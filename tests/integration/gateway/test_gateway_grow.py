@@ -77,7 +77,11 @@ GROW: list[tuple[dict[str, Any], str, str]] = [
     ({"width": True}, "width", "width: must be an integer from 1 to 32, not true"),
     ({"coverage": 0}, "coverage", "coverage: must be a number above 0 and at most 1, not 0"),
     ({"coverage": [1]}, "coverage", "coverage: must be a number above 0 and at most 1, not an array of 1"),
-    ({"temperature": 1}, "temperature", "temperature: unknown field; known fields are text, token_ids, model, depth"),
+    (
+        {"temperature": 1},
+        "temperature",
+        "temperature: unknown field; known fields are text, token_ids, model, special, depth",
+    ),
     ({"token_ids": [1]}, "text", "exactly one of text and token_ids must be given"),
 ]
 

@@ -65,7 +65,11 @@ async def test_the_engine_is_asked_what_the_browser_asked(tiers: Any) -> None:
         ({"method": "guess"}, "method", 'method: must be one of "gradient", "hide", "take_out", not "guess"'),
         ({"replace_with": "a"}, "replace_with", "replace_with: must be an integer from 0"),
         ({"budget": 0}, "budget", "budget: must be an integer from 1 to 2,147,483,647, not 0"),
-        ({"colour": 1}, "colour", "colour: unknown field; known fields are text, token_ids, model, target, contrast"),
+        (
+            {"colour": 1},
+            "colour",
+            "colour: unknown field; known fields are text, token_ids, model, special, target, contrast",
+        ),
         ({"token_ids": [1]}, None, "exactly one of text and token_ids"),
     ],
 )

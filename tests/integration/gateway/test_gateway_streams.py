@@ -56,7 +56,8 @@ async def test_a_whole_stream(tiers: Any) -> None:
     assert start == ("start", {"model": "bundled", "token_ids": [104, 105], "seed": 7, "context_limit": 64})
     j = {"token_id": 106, "text": "j", "bytes": "ag==", "is_special": False, "rank": 1}
     j |= {"logit": -0.6931471824645996, "probability": 0.5, "logprob": -0.6931471805599453}
-    assert first == ("token", {"index": 0, "token": j, "candidates": [j], "entropy_bits": 2.0})
+    rest = {"kept": {"count": 3, "probability": 0.75}, "other_probability": 0.25, "partition": []}
+    assert first == ("token", {"index": 0, "token": j, "candidates": [j], "entropy_bits": 2.0, **rest})
     assert (second[0], second[1]["token"]["text"]) == ("token", "k")
     assert set(finish[1].pop("timings_ms")) == {"queue", "tokenize", "model", "total"}
     end = {"index": 0, "finish_reason": "length", "stop_token_id": None, "stop_text": None}
@@ -211,7 +212,11 @@ BAD = [
         "resume",
         "resume[0].id: unknown field; known fields are index",
     ),
-    ({"max_token": 3}, "max_token", "max_token: unknown field; known fields are text, token_ids, model, max_tokens,"),
+    (
+        {"max_token": 3},
+        "max_token",
+        "max_token: unknown field; known fields are text, token_ids, model, special, max_tokens,",
+    ),
 ]
 
 

@@ -7,9 +7,11 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 import torch
+from calls import bad_field, failure
 from gateways import gateway_here, problem, until
 from nexttoken.v1 import next_token_pb2 as pb
 from replicas import Replica, replicas, target
@@ -137,3 +139,51 @@ def test_what_goes_on_is_what_had_not_ended() -> None:
     )
     assert not progress.takes(GenerateStart(model="m", token_ids=[1, 2], seed=9, context_limit=64))
     assert not progress.complete
+
+
+def generation(asked: dict[str, Any], **fields: Any) -> pb.GenerateRequest:
+    return pb.GenerateRequest(**{**asked, **fields})
+
+
+async def whole(stub: Any, request: pb.GenerateRequest) -> tuple[dict[int, list[Any]], dict[int, Any]]:
+    """The tokens and the finish of each continuation, as they come after the start."""
+    tokens: dict[int, list[Any]] = {index: [] for index in range(request.n)}
+    finishes = {}
+    async for event in stub.Generate(request, timeout=PATIENCE_S):
+        if event.HasField("token"):
+            tokens[event.token.index].append(event.token.token.token)
+        elif event.HasField("finish"):
+            event.finish.ClearField("timings")
+            finishes[event.finish.index] = event.finish
+    return tokens, finishes
+
+
+async def test_a_stream_that_broke_between_its_last_token_and_its_finish() -> None:
+    """Whoever has all tokens and no finish gets that alone, beside a continuation that goes on."""
+    torch.set_num_threads(1)
+    settings = inference.Settings(model="bundled", grpc_port=0, drain_s=0, grace_s=0)
+    prompt: dict[str, Any] = {"token_ids": {"ids": [300, 400]}, "seed": 3, "n": 2, "stop_token_ids": {}}
+    async with server_here(settings) as server, connect(f"127.0.0.1:{server.port}") as stub:
+        await ready(stub, "bundled")
+        longer, _ = await whole(stub, generation(prompt, max_tokens=6))
+        fourth = longer[0][3]
+        cases: dict[Any, dict[str, Any]] = {
+            pb.FINISH_REASON_LENGTH: {"max_tokens": 5},
+            pb.FINISH_REASON_STOP_TOKEN: {"stop_token_ids": {"ids": [fourth.token_id]}, "max_tokens": 6},
+            pb.FINISH_REASON_STOP_TEXT: {"stop": [fourth.text], "max_tokens": 6},
+        }
+        for reason, fields in cases.items():
+            asked = prompt | fields
+            tokens, finishes = await whole(stub, generation(asked))
+            assert finishes[0].finish_reason == reason
+            ids = {index: [token.token_id for token in own] for index, own in tokens.items()}
+            so_far = [{"index": 0, "token_ids": ids[0]}, {"index": 1, "token_ids": ids[1][:-1]}]
+            rest, ends = await whole(stub, generation(asked, resume=so_far))
+            assert (rest, ends) == ({0: [], 1: tokens[1][-1:]}, finishes)
+            more = [{"index": 0, "token_ids": [*ids[0], 1]}]
+            failed = await failure(stub.Generate(generation(asked, resume=more), timeout=PATIENCE_S).read())
+            assert (failed.code(), bad_field(failed)) == (grpc.StatusCode.INVALID_ARGUMENT, "resume")
+        full = {**prompt, "token_ids": {"ids": [5] * 512}}
+        tokens, finishes = await whole(stub, generation(full))
+        so_far = [{"index": index, "token_ids": [own[0].token_id]} for index, own in tokens.items()]
+        assert await whole(stub, generation(full, resume=so_far)) == ({0: [], 1: []}, finishes)

@@ -14,6 +14,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S
 
 from web_gateway.inference import client
+from web_gateway.inference.call import Call
 from web_gateway.settings import Settings
 
 HELLO = {"text": "hi"}
@@ -111,7 +112,7 @@ async def test_a_watch_that_breaks_off_early_is_taken_up_after_a_pause(
     monkeypatch.setattr(client, "asyncio", SimpleNamespace(sleep=pause))
     async with scripted_server() as server, client.connect(Settings(inference_target=server.target)) as inference:
         server.service.watch = script
-        watch: Any = inference.watch(client.Call.without_deadline())
+        watch: Any = inference.watch(Call.without_deadline())
         await anext(watch)
         async with asyncio.timeout(PATIENCE_S):
             again = asyncio.ensure_future(anext(watch))

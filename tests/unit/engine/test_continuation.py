@@ -108,5 +108,6 @@ def test_what_was_generated_before_counts(tokenizer: ModelTokenizer) -> None:
     end = at.add(text_token(9, " a dog"))
     assert end is not None
     assert end.finish_reason is FinishReason.STOP_TEXT
-    with pytest.raises(InvalidField, match="resume: continuation 2 has ended"):
+    assert continuation(tokenizer, GeneratedSoFar(2, ids), max_tokens=len(ids)).finish is not None
+    with pytest.raises(InvalidField, match="resume: continuation 2 ended after 2 tokens; more"):
         continuation(tokenizer, GeneratedSoFar(2, ids), stop=("Tom",))

@@ -1,0 +1,18 @@
+"""Tokenizes text in which the names of special tokens are plain characters."""
+
+from tokenizers import Tokenizer
+
+from inference_server.tokenizer.continuation import copy_parts
+
+
+def of(backend: Tokenizer) -> Tokenizer:
+    """A tokenizer of the same vocabulary that knows no special tokens in text; it shares the vocabulary.
+
+    Added tokens that are not special stay tokens, as transformers' `split_special_tokens` has it.
+    """
+    literal = Tokenizer(backend.model)
+    copy_parts(backend, literal)
+    for _, token in sorted(backend.get_added_tokens_decoder().items()):
+        (literal.add_special_tokens if token.special else literal.add_tokens)([token])
+    literal.encode_special_tokens = True
+    return literal
