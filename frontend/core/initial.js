@@ -56,11 +56,13 @@
  * @property {import("./slices.js").Room} room
  * @property {import("./slices.js").Comparison} comparison
  * @property {import("./slices.js").Grown} grown
+ * @property {import("./slices.js").Layering} layering
+ * @property {import("./slices.js").Influencing} influencing
  */
 import { FIRST_DISPLAY } from "./display.js";
 import { FIRST_FRAME } from "./frame.js";
 import { FIRST_DICE, FIRST_SETTINGS } from "./settings.js";
-import { FIRST_COMPARISON, FIRST_GROWN, FIRST_ROOM, FIRST_SHADING } from "./slices.js";
+import { FIRST_COMPARISON, FIRST_GROWN, FIRST_INFLUENCING, FIRST_LAYERING, FIRST_ROOM, FIRST_SHADING } from "./slices.js";
 import * as tree from "./tree.js";
 
 export const FIRST_TEXT = "Once upon a time";
@@ -109,5 +111,7 @@ export function initial() {
     room: FIRST_ROOM,
     comparison: FIRST_COMPARISON,
     grown: FIRST_GROWN,
+    layering: FIRST_LAYERING,
+    influencing: FIRST_INFLUENCING,
   };
 }
