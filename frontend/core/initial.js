@@ -56,8 +56,8 @@
  * @property {import("./slices.js").Room} room
  * @property {import("./slices.js").Comparison} comparison
  * @property {import("./slices.js").Grown} grown
- * @property {import("./slices.js").Layering} layering
- * @property {import("./slices.js").Influencing} influencing
+ * @property {import("./explaining.js").Layering} layering
+ * @property {import("./explaining.js").Influencing} influencing
  */
 import { FIRST_DISPLAY } from "./display.js";
 import { FIRST_FRAME } from "./frame.js";

@@ -83,9 +83,9 @@ export const LAYERS = {
   hidden: "The bars are hidden until you show them.",
   waiting: "Reading the layers…",
   commitment: (/** @type {string} */ token, /** @type {number} */ top1, /** @type {number} */ top3, /** @type {number | null} */ half, /** @type {number} */ total) => {
-    const from = (/** @type {number} */ layer) => (layer === total ? "only after the last layer" : layer ? `from layer ${count(layer)} of ${count(total)} on` : "from the embedding on");
-    const ranks = top3 === top1 ? "" : `; it is among the first three ${from(top3)}`;
-    const most = half === null ? "" : half === top1 ? ", with more than half of the probability" : `; it has more than half of the probability ${from(half)}`;
+    const from = (/** @type {number} */ layer) => (layer === total ? "only after the last layer" : layer ? `from layer ${count(layer)} on` : "from the embedding on");
+    const ranks = top3 === top1 ? "" : `; among the first three ${from(top3)}`;
+    const most = half === null ? "" : half === top1 ? ", with more than half of the probability" : `; more than half of the probability ${from(half)}`;
     return `${token} leads ${from(top1)}${half === top1 ? most : ""}${ranks}${half === top1 ? "" : most}.`;
   },
   scale: "Scale",
@@ -97,7 +97,7 @@ export const LAYERS = {
   mapTitle: "Tokens by layer",
   lines: "Lines by layer",
   linesLabel: (/** @type {string} */ token, /** @type {string} */ other) => `${token} (thick) and ${other} (dashed) by layer; the other tokens are thin`,
-  top: (/** @type {string} */ place) => `${place}: most likely`,
+  top: (/** @type {string} */ place) => `${place}:`,
   state: (/** @type {string} */ entropy, /** @type {string} */ far) => `entropy ${entropy}; ${far} from the answer`,
   far: "infinitely far",
   rank: (/** @type {number} */ rank) => `rank ${count(rank)}`,
@@ -113,7 +113,7 @@ export const LAYERS = {
   notInfluence: "Attention is not influence: it shows where a head reads from, not whether that changes the answer.",
   head: "Head",
   mean: "Mean of all",
-  looks: (/** @type {string} */ place) => `Weights of the last position in ${place}`,
+  looks: (/** @type {string} */ place) => `Weights of the last position: ${place}`,
   noBlock: "The embedding has no attention: choose a layer.",
   meaning: "What these numbers mean",
   lens: "Each layer’s state is read as if it were the last one (logit lens): through the model’s own final norm and head. It doesn’t mean that the model “thinks” these words there; blocks are trained to pass on what later blocks use.",

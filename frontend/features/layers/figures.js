@@ -1,8 +1,8 @@
 /**
  * Three figures over one axis, the layers: tokens as a heat map, tokens as lines, and what each block adds.
  *
- * @typedef {import("../../core/slices.js").LayersAnswer} LayersAnswer
- * @typedef {import("../../core/slices.js").Layering} Layering
+ * @typedef {import("../../core/explaining.js").LayersAnswer} LayersAnswer
+ * @typedef {import("../../core/explaining.js").Layering} Layering
  * @typedef {import("../../core/distribution.js").Candidate} Candidate
  *
  * @typedef {object} Shown

@@ -1,7 +1,7 @@
 /**
  * Heat map and lines as an SVG image. Pure, but for the page's colours.
  *
- * @typedef {import("../../core/slices.js").LayersAnswer} LayersAnswer
+ * @typedef {import("../../core/explaining.js").LayersAnswer} LayersAnswer
  * @typedef {import("./figures.js").Shown} Shown
  */
 import * as format from "../../core/format.js";

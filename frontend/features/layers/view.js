@@ -2,11 +2,12 @@
  * The tab Layers: how the prediction forms from layer to layer.
  *
  * @typedef {import("../../core/state.js").State} State
- * @typedef {import("../../core/slices.js").LayersAnswer} LayersAnswer
+ * @typedef {import("../../core/explaining.js").LayersAnswer} LayersAnswer
  * @typedef {import("../frame/room.js").Page} Page
  */
 import { barsHere, choices, focusHere } from "../../core/focus.js";
 import * as format from "../../core/format.js";
+import { layerHere, leaveLayer } from "../../core/inside.js";
 import { answerHere, hidden } from "../../core/questions.js";
 import { shown, spell } from "../../core/tokens.js";
 import { COMMON } from "../../core/words.js";
@@ -40,11 +41,10 @@ export function mount(root, { verbs, act, read, consider }) {
   const against = createPicker(LAYERS.against, (value) => act((now) => models.adjust(now, { contrast: Number(value) })));
   const scale = createPicker(LAYERS.scale, (value) => act((now) => models.adjust(now, { scale: /** @type {any} */ (value) })));
   const figures = createFigures({ hover, choose });
-  const top = build("section", { class: "layers-top" });
   const topTitle = build("h3");
   const topList = build("ol");
   const topState = build("p");
-  top.append(topTitle, topList, topState);
+  const top = build("section", { class: "layers-top" }, topTitle, topList, topState);
   const sum = build("p", { class: "layers-sum" });
   const adds = build("section", { class: "layers-adds" }, figures.bars, build("p", { class: "layers-key" }, build("span", { "data-part": "attention" }, LAYERS.parts.attention), build("span", { "data-part": "mlp" }, LAYERS.parts.mlp)), sum);
   const attention = createAttention({ act, read });
@@ -59,10 +59,9 @@ export function mount(root, { verbs, act, read, consider }) {
   const body = build(
     "div",
     { class: "layers-body" },
-    build("div", { class: "layers-scrub" }, build("label", { for: "layers-scrub" }, LAYERS.scrub), slider, place),
-    scale.root,
-    figures.root,
+    build("div", { class: "layers-scrub" }, build("label", { for: "layers-scrub" }, LAYERS.scrub), slider, place, scale.root),
     top,
+    figures.root,
     build("div", { class: "layers-pair" }, focus.root, against.root),
     adds,
     attention.root,
@@ -74,6 +73,12 @@ export function mount(root, { verbs, act, read, consider }) {
 
   slider.addEventListener("input", () => choose(slider.valueAsNumber));
   again.addEventListener("click", () => act(models.retry));
+  // As Escape elsewhere: first back to the answer, then out of the inspector.
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || layerHere(read()) === null) return;
+    event.preventDefault();
+    act(leaveLayer);
+  });
   const asker = createAsker({
     read,
     act,
@@ -134,9 +139,10 @@ export function mount(root, { verbs, act, read, consider }) {
   return (state) => {
     const answer = models.here(state);
     const { trouble, scale: by } = state.layering;
+    const failed = trouble !== null && models.question(state)?.key === trouble.key;
     setText(said, words(state, answer));
-    said.toggleAttribute("data-failed", trouble !== null);
-    again.hidden = trouble === null || trouble.again;
+    said.toggleAttribute("data-failed", failed);
+    again.hidden = !failed || trouble.again;
     const stale = answer === null;
     body.toggleAttribute("data-stale", stale);
     body.hidden = state.layering.answer === null || hidden(state) || models.refusals(state).layers !== "";

@@ -74,7 +74,15 @@ export function mount(root, { verbs, act, read, consider }) {
     delay: (now) => (now.influencing.results.size ? MOVING_MS : 0),
   });
   consider(asker.consider);
-  consider(() => afterwards(() => tint(read())));
+  let tinting = false;
+  consider(() => {
+    if (tinting) return;
+    tinting = true;
+    afterwards(() => {
+      tinting = false;
+      tint(read());
+    });
+  });
   queueMicrotask(asker.consider);
 
   /** @param {Question} asked @param {AbortSignal} signal */
@@ -118,8 +126,8 @@ export function mount(root, { verbs, act, read, consider }) {
       against.update([{ value: ALL, words: WHY.all }, ...others], String(models.contrastHere(state)?.token.id ?? ALL));
     }
     for (const [picker, chosen] of /** @type {const} */ ([[unit, influencing.unit], [method, influencing.method]])) picker.select.value = chosen;
-    const line_ = words(state);
-    setText(said, line_);
+    const now = words(state);
+    setText(said, now);
     said.toggleAttribute("data-failed", failed);
     stop.hidden = models.wanted(state) === null;
     again.hidden = !(influencing.stopped !== null && influencing.stopped === asked?.key) && !(failed && !influencing.trouble?.again);
@@ -132,6 +140,6 @@ export function mount(root, { verbs, act, read, consider }) {
     setText(disagree, models.disagreement(state));
     setText(legend, WHY.legend(models.targetName(state)));
     list.replaceChildren(...models.sorted(models.rows(known, influencing.method)).slice(0, MOST_ROWS).map(line));
-    if (known.end) setText(spoken, `${line_} ${sentences[0] ?? ""}`);
+    if (known.end) setText(spoken, `${now} ${sentences[0] ?? ""}`);
   };
 }
