@@ -97,7 +97,7 @@ export const LAYERS = {
   mapTitle: "Tokens by layer",
   lines: "Lines by layer",
   linesLabel: (/** @type {string} */ token, /** @type {string} */ other) => `${token} (thick) and ${other} (dashed) by layer; the other tokens are thin`,
-  top: (/** @type {string} */ place) => `${place}:`,
+  top: "Most likely in this layer",
   state: (/** @type {string} */ entropy, /** @type {string} */ far) => `entropy ${entropy}; ${far} from the answer`,
   far: "infinitely far",
   rank: (/** @type {number} */ rank) => `rank ${count(rank)}`,

@@ -1,5 +1,5 @@
 /**
- * Heat map and lines as an SVG image. Pure, but for the page's colours.
+ * Heat map and lines as an SVG image. Pure.
  *
  * @typedef {import("../../core/explaining.js").LayersAnswer} LayersAnswer
  * @typedef {import("./figures.js").Shown} Shown
@@ -7,16 +7,13 @@
 import * as format from "../../core/format.js";
 import { drawnName } from "../../core/tokens.js";
 import { LAYERS } from "../../core/words_later.js";
-import { palettes } from "../share/colours.js";
 import { escape } from "../share/picture.js";
 import { commitmentWords, followed, heights } from "./model.js";
 
 const [WIDTH, EDGE, FROM, ROW, LINES, HEAD] = [960, 32, 200, 22, 160, 96];
 
-/** @param {LayersAnswer} answer @param {Shown} how @returns {string} an SVG document */
-export function svg(answer, { scale, vocabulary, focus, against }) {
-  const scheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-  const colours = palettes()[scheme];
+/** @param {LayersAnswer} answer @param {Shown} how @param {import("../share/picture.js").Palette} colours @returns {string} an SVG document */
+export function svg(answer, { scale, vocabulary, focus, against }, colours) {
   const rows = followed(answer);
   const count = answer.layers.length;
   const wide = (WIDTH - FROM - EDGE) / count;

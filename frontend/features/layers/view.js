@@ -18,6 +18,7 @@ import { build } from "../../ui/build.js";
 import { setAttribute, setText } from "../../ui/dom.js";
 import { createPicker } from "../../ui/picker.js";
 import { drawPieces } from "../../ui/token.js";
+import { palettes } from "../share/colours.js";
 import { createSaves } from "../share/saves.js";
 import { createAttention } from "./attention.js";
 import { toCsv, toJson } from "./exports.js";
@@ -34,23 +35,23 @@ export function mount(root, { verbs, act, read, consider }) {
   let hovered = null;
   const choose = (/** @type {number} */ layer) => act((now) => models.choose(now, layer));
   const slider = build("input", { type: "range", min: "0", step: "1", id: "layers-scrub", "aria-describedby": "layers-said" });
-  const place = build("output", { for: "layers-scrub" });
+  const place = build("p", { class: "layers-place" });
   const said = build("p", { class: "layers-said", id: "layers-said", role: "status" });
   const again = build("button", { type: "button" }, COMMON.again);
   const focus = createPicker(LAYERS.token, (value) => verbs.focusBar(Number(value)));
   const against = createPicker(LAYERS.against, (value) => act((now) => models.adjust(now, { contrast: Number(value) })));
   const scale = createPicker(LAYERS.scale, (value) => act((now) => models.adjust(now, { scale: /** @type {any} */ (value) })));
   const figures = createFigures({ hover, choose });
-  const topTitle = build("h3");
   const topList = build("ol");
   const topState = build("p");
-  const top = build("section", { class: "layers-top" }, topTitle, topList, topState);
+  const top = build("section", { class: "layers-top", "aria-label": LAYERS.top }, topList, topState);
   const sum = build("p", { class: "layers-sum" });
   const adds = build("section", { class: "layers-adds" }, figures.bars, build("p", { class: "layers-key" }, build("span", { "data-part": "attention" }, LAYERS.parts.attention), build("span", { "data-part": "mlp" }, LAYERS.parts.mlp)), sum);
   const attention = createAttention({ act, read });
   const picture = () => {
     const answer = models.here(read());
-    return answer && svg(answer, shownNow(read(), answer));
+    const scheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    return answer && svg(answer, shownNow(read(), answer), palettes()[scheme]);
   };
   const save = (/** @type {(answer: LayersAnswer) => string} */ make) => () => {
     const answer = models.here(read());
@@ -110,9 +111,9 @@ export function mount(root, { verbs, act, read, consider }) {
   function drawTop(answer, layer) {
     const { candidates, entropyBits, klBits } = answer.layers[layer];
     const total = answer.layers.length - 1;
-    setText(topTitle, LAYERS.top(LAYERS.place(layer, total)));
+    setText(place, layer === total ? LAYERS.final(total) : LAYERS.place(layer, total));
     topList.replaceChildren(...candidates.slice(0, TOP).map(({ token, probability }) =>
-      build("li", {}, build("span", { class: "layers-token" }, drawPieces(spell(token).pieces)), build("span", { class: "percent" }, format.percent(probability)))));
+      build("li", {}, build("span", { class: "layers-token" }, drawPieces(spell(token).pieces)), build("span", { class: "layers-value" }, format.percent(probability)))));
     setText(topState, LAYERS.state(format.bits(entropyBits), klBits === Infinity ? LAYERS.far : format.bits(klBits)));
   }
 
@@ -152,7 +153,6 @@ export function mount(root, { verbs, act, read, consider }) {
     setAttribute(slider, "max", String(total));
     if (slider.valueAsNumber !== layer) slider.value = String(layer);
     setAttribute(slider, "aria-valuetext", models.leadWords(answer, layer));
-    setText(place, layer === total ? LAYERS.final(total) : LAYERS.place(layer, total));
     scale.select.value = by;
     const bars = barsHere(state);
     const chosen = focusHere(state);

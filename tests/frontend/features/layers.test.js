@@ -9,6 +9,7 @@ import * as states from "../../../frontend/core/state.js";
 import * as tree from "../../../frontend/core/tree.js";
 import { toCsv, toJson } from "../../../frontend/features/layers/exports.js";
 import * as layers from "../../../frontend/features/layers/model.js";
+import { svg } from "../../../frontend/features/layers/picture.js";
 import { layerWords } from "../../../frontend/features/lookback/model.js";
 import { present, guess } from "../../../frontend/features/presentation/model.js";
 import { readLayers } from "../../../frontend/net/layers.js";
@@ -178,6 +179,18 @@ test("exports hold every layer's tokens once, and nothing that a spreadsheet wou
   const ids = lines.slice(1).filter((line) => line.startsWith("1,")).map((line) => line.split(",")[4]);
   assert.equal(new Set(ids).size, ids.length);
   assert.ok(ids.length >= 10);
+});
+
+test("the picture has a cell for each token and layer, a line for each token, and no markup from tokens", () => {
+  const told = /** @type {any} */ (layers.here(read(open())));
+  const rows = layers.followed(told).length;
+  told.layers[2].watched[0].token.bytes = new TextEncoder().encode("<b>&");
+  const colours = /** @type {any} */ ({ bar: "#123456", ink: "#000000", quiet: "#333333", surface: "#ffffff", other: "#777777", pinA: "#aa5500" });
+  const drawn = svg(told, { answer: told, scale: "log", vocabulary: 40, focus: Number(told.contrast[0]), against: Number(told.contrast[1]) }, colours);
+  assert.equal(drawn.match(/fill-opacity/g)?.length, rows * 3);
+  assert.equal(drawn.match(/<polyline/g)?.length, rows);
+  assert.match(drawn, /&lt;b&gt;&amp;/);
+  assert.doesNotMatch(drawn, /<b>|NaN|undefined/);
 });
 
 test("an answer that is none is refused by its field", () => {
