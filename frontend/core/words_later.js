@@ -43,6 +43,7 @@ export const WHY = {
   stopped: (/** @type {number} */ done, /** @type {number} */ total) => `Stopped: ${count(done)} of ${count(total)} parts measured.`,
   partly: (/** @type {number} */ done, /** @type {number} */ total) => `The server’s limit was reached: ${count(done)} of ${count(total)} parts measured, the strongest first as far as can be told.`,
   done: (/** @type {number} */ total) => `All ${count(total)} parts measured.`,
+  itself: (/** @type {number} */ done, /** @type {number} */ total) => `${count(done)} of ${count(total)} parts measured: the last position always sees itself.`,
   one: "There is only one part, so there is nothing to compare it with.",
   disagree: (/** @type {string} */ one, /** @type {string} */ other, /** @type {string} */ correlation) =>
     `${one} and ${other} disagree here (rank correlation ${correlation}). Don’t trust either alone.`,

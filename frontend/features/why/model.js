@@ -182,7 +182,7 @@ export function progressWords(state) {
   const { done, total } = progress(known, asked.method);
   if (known.end) {
     if (total < 2) return WHY.one;
-    return known.end.complete ? WHY.done(total) : WHY.partly(done, total);
+    return !known.end.complete ? WHY.partly(done, total) : done < total ? WHY.itself(done, total) : WHY.done(total);
   }
   return state.influencing.stopped === asked.key ? WHY.stopped(done, total) : WHY.progress(done, total);
 }

@@ -61,6 +61,8 @@ test("what came for one question is never shown for another; once measured, it i
   assert.equal(why.add(moved, "unknown", changes("hide", { 2: 5 })), moved);
   const done = come(open(), changes("take_out", { 0: -1, 1: -2, 2: 0.5, 3: -0.1 }), end());
   assert.equal(why.wanted(done), null);
+  assert.equal(why.progressWords(done), "All 4 parts measured.");
+  assert.equal(why.progressWords(come(open(), changes("take_out", { 1: -2 }), end(false))).split(":")[1], " 1 of 4 parts measured, the strongest first as far as can be told.");
   assert.equal(why.wanted(focusBar(focusBar(done, ids(done)[1]), ids(done)[0])), null);
   assert.equal(why.wanted(answer(pick(done, 0)))?.tokenIds.length, 5);
 });
