@@ -37,7 +37,7 @@ export const WHY = {
   stop: "Stop",
   again: "Measure again",
   empty: "Once the text has an answer, this shows which words push a candidate.",
-  hidden: "The bars are hidden until you show them.",
+  hidden: "Hidden while you guess.",
   waiting: "Measuring…",
   progress: (/** @type {number} */ done, /** @type {number} */ total) => `${count(done)} of ${count(total)} parts measured.`,
   stopped: (/** @type {number} */ done, /** @type {number} */ total) => `Stopped: ${count(done)} of ${count(total)} parts measured.`,
@@ -81,7 +81,7 @@ export const LAYERS = {
   final: (/** @type {number} */ total) => `Layer ${count(total)} of ${count(total)}: the answer`,
   leads: (/** @type {string} */ place, /** @type {string} */ token, /** @type {string} */ likely) => `${place}: ${token} leads, ${likely}`,
   empty: "Once the text has an answer, this shows how it formed from layer to layer.",
-  hidden: "The bars are hidden until you show them.",
+  hidden: "Hidden while you guess.",
   waiting: "Reading the layers…",
   commitment: (/** @type {string} */ token, /** @type {number} */ top1, /** @type {number} */ top3, /** @type {number | null} */ half, /** @type {number} */ total) => {
     const from = (/** @type {number} */ layer) => (layer === total ? "only after the last layer" : layer ? `from layer ${count(layer)} on` : "from the embedding on");

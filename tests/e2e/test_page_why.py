@@ -127,7 +127,7 @@ def test_methods_a_stop_and_what_the_server_refuses(page: Page, stack: Stack, tm
     )
     page.get_by_label("Method").select_option("gradient")
     expect(said(page)).to_have_text("method: this model has no gradients")
-    page.get_by_label("Parts").select_option("sentence")
+    page.get_by_role("combobox", name="Parts").select_option("sentence")
     expect(said(page)).to_have_text(DONE)
 
 

@@ -48,8 +48,9 @@ export function mount(root, { verbs, act, read, consider }) {
   const list = build("ol", { class: "why-rows", "aria-label": WHY.list });
   const limits = build("details", { class: "why-meaning" }, build("summary", {}, WHY.meaning), build("p", {}, WHY.scale), ...Object.values(WHY.limits).map((words) => build("p", {}, words)));
   const body = build("div", { class: "why-body" }, strongest, disagree, legend, list);
+  const pair = build("div", { class: "why-pair" }, focus.root, against.root);
   root.append(
-    build("div", { class: "why-pair" }, focus.root, against.root),
+    pair,
     build("div", { class: "why-how" }, unit.root, method.root),
     build("div", { class: "why-line" }, said, stop, again),
     spoken,
@@ -132,7 +133,8 @@ export function mount(root, { verbs, act, read, consider }) {
     stop.hidden = models.wanted(state) === null;
     again.hidden = !(influencing.stopped !== null && influencing.stopped === asked?.key) && !(failed && !influencing.trouble?.again);
     body.toggleAttribute("data-stale", known === null);
-    body.hidden = hidden(state) || target === null;
+    body.hidden = target === null;
+    pair.hidden = hidden(state);
     if (known === null || (drawn[0] === known && drawn[1] === influencing.method)) return;
     drawn = [known, influencing.method];
     const sentences = models.sentences(state, known);
