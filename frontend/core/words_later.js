@@ -24,7 +24,7 @@ export const TREE = {
 };
 
 /** Names of the methods, as the server calls them. */
-const METHODS = { take_out: "Take out (exact)", hide: "Hide (quick)", gradient: "Gradient × input (a hint)" };
+const METHODS = { take_out: "Take out (exact)", hide: "Hide (quick)", gradient: "Gradient × input" };
 
 export const WHY = {
   asked: "Why",
@@ -49,16 +49,16 @@ export const WHY = {
     `${one} and ${other} disagree here (rank correlation ${correlation}). Don’t trust either alone.`,
   names: { take_out: "Take out", hide: "Hide", gradient: "Gradient × input" },
   did: {
-    take_out: (/** @type {string} */ part) => `Taking out ${part}`,
-    hide: (/** @type {string} */ part) => `Hiding ${part} from the last position`,
-    gradient: (/** @type {string} */ part) => `By its gradient, removing ${part}`,
+    take_out: (/** @type {string} */ part) => `Taking out ${part} makes`,
+    hide: (/** @type {string} */ part) => `Hiding ${part} from the last position makes`,
+    gradient: (/** @type {string} */ part) => `By the gradient, removing ${part} would make`,
   },
   times: (/** @type {string} */ what, /** @type {string} */ token, /** @type {string} */ factor, /** @type {boolean} */ less, /** @type {string} */ from, /** @type {string} */ to) =>
-    `${what} makes ${token} ${factor} times ${less ? "less" : "more"} likely: ${from} → ${to}.`,
+    `${what} ${token} ${factor} times ${less ? "less" : "more"} likely: ${from} → ${to}.`,
   slightly: (/** @type {string} */ what, /** @type {string} */ token, /** @type {boolean} */ less, /** @type {string} */ from, /** @type {string} */ to) =>
-    `${what} makes ${token} slightly ${less ? "less" : "more"} likely: ${from} → ${to}.`,
+    `${what} ${token} slightly ${less ? "less" : "more"} likely: ${from} → ${to}.`,
   odds: (/** @type {string} */ what, /** @type {string} */ token, /** @type {string} */ other, /** @type {string} */ factor, /** @type {boolean} */ less) =>
-    `${what} makes the odds of ${token} over ${other} ${factor} times ${less ? "smaller" : "larger"}.`,
+    `${what} the odds of ${token} over ${other} ${factor} times ${less ? "smaller" : "larger"}.`,
   sinks: "the first token, a place where attention rests: left out of the ranking",
   quick: "by hide only, so far",
   unmeasured: "—",
@@ -99,7 +99,7 @@ export const LAYERS = {
   lines: "Lines by layer",
   linesLabel: (/** @type {string} */ token, /** @type {string} */ other) => `${token} (thick) and ${other} (dashed) by layer; the other tokens are thin`,
   top: "Most likely in this layer",
-  state: (/** @type {string} */ entropy, /** @type {string} */ far) => `entropy ${entropy}; ${far} from the answer`,
+  state: (/** @type {string} */ entropy, /** @type {string} */ far) => `Entropy ${entropy}${far && `; ${far} from the answer`}.`,
   far: "infinitely far",
   rank: (/** @type {number} */ rank) => `rank ${count(rank)}`,
   below: "below the first ones",

@@ -114,7 +114,7 @@ export function mount(root, { verbs, act, read, consider }) {
     setText(place, layer === total ? LAYERS.final(total) : LAYERS.place(layer, total));
     topList.replaceChildren(...candidates.slice(0, TOP).map(({ token, probability }) =>
       build("li", {}, build("span", { class: "layers-token" }, drawPieces(spell(token).pieces)), build("span", { class: "layers-value" }, format.percent(probability)))));
-    setText(topState, LAYERS.state(format.bits(entropyBits), klBits === Infinity ? LAYERS.far : format.bits(klBits)));
+    setText(topState, LAYERS.state(format.bits(entropyBits), layer === total ? "" : klBits === Infinity ? LAYERS.far : format.bits(klBits)));
   }
 
   /** @param {State} state @param {LayersAnswer} answer */
