@@ -101,8 +101,6 @@ export const LAYERS = {
   top: "Most likely in this layer",
   state: (/** @type {string} */ entropy, /** @type {string} */ far) => `Entropy ${entropy}${far && `; ${far} from the answer`}.`,
   far: "infinitely far",
-  rank: (/** @type {number} */ rank) => `rank ${count(rank)}`,
-  below: "below the first ones",
   contributions: "What each block adds",
   against: "rather than",
   adds: (/** @type {string} */ token, /** @type {string} */ other, /** @type {string} */ sum) => `Logit of ${token} minus that of ${other}: ${sum}, the sum of all bars.`,
