@@ -2,6 +2,7 @@
 import { setDisplay } from "./core/display.js";
 import { setDice } from "./core/draws.js";
 import * as frame from "./core/frame.js";
+import { appendRow, layerHere, leaveLayer } from "./core/inside.js";
 import { leave, look } from "./core/lookback.js";
 import { retry, think } from "./core/outcomes.js";
 import { hidden } from "./core/questions.js";
@@ -153,11 +154,10 @@ function verbs() {
     edit: (/** @type {string} */ text) => act((now) => states.edit(now, text)),
     rest: () => act(states.rest),
     readOther: () => act(readOther),
-    append: (/** @type {import("./core/distribution.js").Row} */ row) =>
-      act((now) => states.append(now, row.candidate, Number.isNaN(row.raw) ? null : row.raw)),
+    append: (/** @type {import("./core/distribution.js").Row} */ row) => act((now) => appendRow(now, row)),
     goTo: (/** @type {number} */ id) => act((now) => states.goTo(now, id)),
     look: (/** @type {number} */ id) => act((now) => look(now, id)),
-    leave: () => act(leave),
+    leave: () => act((now) => (layerHere(now) === null ? leave(now) : leaveLayer(now))),
     shade: (/** @type {scores.Shade} */ by) => act((now) => scores.shade(now, { by })),
     inspect: (/** @type {boolean} */ curious) => act((now) => scores.inspect(now, curious)),
     retryScores: () => act(scores.retryScores),

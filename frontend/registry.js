@@ -27,6 +27,8 @@ export const PANELS = [
 
 /** @type {readonly Entry[]} of the inspector */
 export const TABS = [
+  { name: "why", label: ROOMS.why, styles: ["features/why/style.css"], load: () => import("./features/why/view.js") },
+  { name: "layers", label: ROOMS.layers, styles: ["features/layers/style.css"], load: () => import("./features/layers/view.js") },
   { name: "paths", label: ROOMS.paths, styles: ["features/paths/style.css"], load: () => import("./features/paths/view.js") },
   {
     name: "numbers",

@@ -58,11 +58,13 @@
  * @property {import("./slices.js").Comparison} comparison
  * @property {import("./slices.js").Grown} grown
  * @property {import("./slices.js").Chat} chat
+ * @property {import("./explaining.js").Layering} layering
+ * @property {import("./explaining.js").Influencing} influencing
  */
 import { FIRST_DISPLAY } from "./display.js";
 import { FIRST_FRAME } from "./frame.js";
 import { FIRST_DICE, FIRST_SETTINGS } from "./settings.js";
-import { FIRST_CHAT, FIRST_COMPARISON, FIRST_GROWN, FIRST_ROOM, FIRST_SHADING } from "./slices.js";
+import { FIRST_CHAT, FIRST_COMPARISON, FIRST_GROWN, FIRST_INFLUENCING, FIRST_LAYERING, FIRST_ROOM, FIRST_SHADING } from "./slices.js";
 import * as tree from "./tree.js";
 
 export const FIRST_TEXT = "Once upon a time";
@@ -113,5 +115,7 @@ export function initial() {
     comparison: FIRST_COMPARISON,
     grown: FIRST_GROWN,
     chat: FIRST_CHAT,
+    layering: FIRST_LAYERING,
+    influencing: FIRST_INFLUENCING,
   };
 }

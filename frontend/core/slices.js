@@ -29,6 +29,7 @@
  * @property {readonly number[]} endOfTextIds  the tokens that end a text
  * @property {readonly number[]} prefixTokenIds  special tokens that the tokenizer adds in front of every text
  * @property {string} chatRefusal  why the model has no conversations; else empty
+ * @property {{layers: string, contrast: string, attention: string}} refusals  why it can't tell of its layers; empty: it can
  * @property {string} format  how the checkpoint holds its weights, such as FP8; empty: plainly
  * @property {string} note  what else there is to know of how it was loaded
  *
@@ -202,6 +203,11 @@ export const FIRST_GROWN = { growths: new Map(), running: null, trouble: null };
 
 /** @type {Chat} */
 export const FIRST_CHAT = { talks: new Map(), asked: null, typing: false, entered: false, left: null, text: null, marks: false, trouble: null };
+/** @type {import("./explaining.js").Layering} */
+export const FIRST_LAYERING = { answer: null, trouble: null, chosen: null, contrast: null, scale: "log", attending: false };
+
+/** @type {import("./explaining.js").Influencing} */
+export const FIRST_INFLUENCING = { results: new Map(), trouble: null, stopped: null, contrast: null, unit: "word", method: "take_out" };
 
 /** @type {Room} */
 export const FIRST_ROOM = {

@@ -128,9 +128,13 @@ export function noToken({ special, bytes }) {
 
 /** @param {Token} token @returns {string} quoted for a sentence, with invisible characters marked and bidi isolated */
 export function shown(token) {
-  if (noToken(token)) return spoken(token);
+  return noToken(token) ? spoken(token) : `“\u2068${drawnName(token)}\u2069”`;
+}
+
+/** @param {Token} token @returns {string} shortened, with invisible characters marked */
+export function drawnName(token) {
   const drawn = spell(token).pieces.map((piece) => piece.glyph || piece.text).join("");
-  return `“\u2068${drawn.length > 24 ? `${drawn.slice(0, 24).toWellFormed()}…` : drawn}\u2069”`;
+  return drawn.length > 24 ? `${drawn.slice(0, 24).toWellFormed()}…` : drawn;
 }
 
 /**

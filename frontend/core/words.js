@@ -1,6 +1,7 @@
 /**
  * What the page's scripts say, in English; what stands still is in `index.html`, and longer explanations are in the models
- * of the tour, the examples and “What am I looking at?”. Numbers and plurals go through Intl. Pure data.
+ * of the tour, the examples and “What am I looking at?”; views and tabs that load later have theirs in `words_later.js`.
+ * Numbers and plurals go through Intl. Pure data.
  */
 import * as format from "./format.js";
 
@@ -11,7 +12,10 @@ export const ROOMS = {
   bars: "Bars",
   tree: "Tree",
   compare: "Compare",
-  text: "Text", chat: "Chat",
+  text: "Text",
+  chat: "Chat",
+  why: "Why",
+  layers: "Layers",
   paths: "Paths",
   numbers: "Numbers",
   settings: "Settings",
@@ -27,6 +31,7 @@ export const FRAME = { loading: "Loading…", broken: "This part of the page did
 export const CHART = {
   next: "What might come next",
   here: "What else could go here",
+  layer: "What this layer would say",
   removed: (/** @type {string} */ filter) => `removed by ${filter}`,
   unfiltered: "before top-p/min-p",
   untempered: "before temperature",
@@ -77,6 +82,10 @@ export const DICE = {
 };
 
 export const LOOKBACK = {
+  back: "Back to the end",
+  answer: "Back to the answer",
+  layer: (/** @type {number} */ layer, /** @type {number} */ total) =>
+    layer ? `Layer ${count(layer)} of ${count(total)}: what the model would say if it stopped here.` : "Embedding, before the first of the layers: what the model would say from the last token alone.",
   place: (/** @type {number} */ number, /** @type {number} */ total, /** @type {string} */ token) => `Token ${count(number)} of ${count(total)} is ${token}`,
   first: "It is the first token: these are the bars of an empty text.",
 };
@@ -186,24 +195,6 @@ export const COMPARE = {
   waiting: "Comparing…",
   draft: "Compares once the text has an answer.",
   infinite: "infinite",
-};
-
-export const TREE = {
-  label: "Tree of continuations",
-  grow: "Grow",
-  stop: "Stop",
-  clear: "Remove grown",
-  larger: "Zoom in",
-  smaller: "Zoom out",
-  whole: "Show all",
-  depth: "Tokens deep",
-  nodes: "Branches",
-  empty: "The tree appears once the text has an answer.",
-  hint: "Click a branch to make it the text. Arrow keys move, Enter takes a branch, G grows it, + and − zoom, 0 shows all.",
-  growing: "Growing…",
-  grown: "grown",
-  tried: "tried",
-  here: "the text ends here",
 };
 
 export const PATHS = {

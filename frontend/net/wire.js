@@ -62,7 +62,7 @@ export function readAnswer(json, asked) {
 }
 
 /** @param {any} json @param {string} field @param {number} [place] its position in order of rank @returns {import("../core/distribution.js").Candidate} */
-function readCandidate(json, field, place) {
+export function readCandidate(json, field, place) {
   const token = readToken(json, field);
   const rank = number(json.rank, `${field}.rank`, 1);
   if (place !== undefined && rank !== place) throw new BadAnswer(`${field}.rank is ${rank}`);
@@ -126,6 +126,11 @@ function readFacts(json, field) {
     endOfTextIds: ids(json.end_of_text_ids, `${field}.end_of_text_ids`),
     prefixTokenIds: ids(json.prefix_token_ids, `${field}.prefix_token_ids`),
     chatRefusal: inWords(string(json.chat_refusal ?? "", `${field}.chat_refusal`)),
+    refusals: {
+      layers: inWords(string(json.layers_refusal ?? "", `${field}.layers_refusal`)),
+      contrast: inWords(string(json.contrast_refusal ?? "", `${field}.contrast_refusal`)),
+      attention: inWords(string(json.attention_refusal ?? "", `${field}.attention_refusal`)),
+    },
     format: inWords(string(json.format ?? "", `${field}.format`)),
     note: inWords(string(json.note ?? "", `${field}.note`)),
   };
@@ -188,7 +193,7 @@ export function probability(value, field, least = -1e-6) {
 }
 
 /** @param {unknown} value @param {string} field @returns {number} an entropy */
-function bits(value, field) {
+export function bits(value, field) {
   const read = number(value, field, -1e-6);
   if (read > MOST_BITS) throw new BadAnswer(`${field} is ${read}`);
   return Math.max(0, read);

@@ -102,6 +102,7 @@ def open_tab(page: Page, name: str) -> None:
     if not page.locator("#inspector").is_visible():
         opener = page.locator("#inspector-open")
         (opener if opener.is_visible() else page.locator(".more-open")).click()
+        expect(page.locator("#inspector")).to_be_visible()
     tab = page.get_by_role("tab", name=name)
     if tab.is_visible():  # else it has a place of its own
         tab.click()

@@ -9,8 +9,9 @@ import { leastOf, othersWords, paleWords } from "../../core/cuts.js";
 import { figure, lengthOf } from "../../core/display.js";
 import { ROLLS } from "../../core/draws.js";
 import * as format from "../../core/format.js";
+import { layerHere, shownScene } from "../../core/inside.js";
 import { following } from "../../core/lookback.js";
-import { hidden, scene, wanted } from "../../core/questions.js";
+import { hidden, wanted } from "../../core/questions.js";
 import { hex, pending, shown as name } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
 import { COMMON } from "../../core/words.js";
@@ -103,7 +104,7 @@ export function mountChart(root, verbs) {
   /** @param {State} state */
   function update(state) {
     latest = state;
-    const now = scene(state);
+    const now = shownScene(state);
     const busy = wanted(state) !== null;
     root.toggleAttribute("data-dragging", state.dragging);
     root.toggleAttribute("data-empty", !now);
@@ -175,8 +176,9 @@ export function mountChart(root, verbs) {
     const taken = stale ? undefined : following(state)?.token?.id;
     const hurried = state.play?.kind === "write" && state.dice.pace > QUICK_PACE;
     const glide = !calm.matches && !state.dragging && !hurried;
-    const rolled = tally(state);
-    const fell = dart(state);
+    const layer = layerHere(state);
+    const rolled = layer === null ? tally(state) : null;
+    const fell = layer === null ? dart(state) : null;
     const { display } = state;
     let [left, rolls] = [0, ROLLS];
     const places = glide ? new Map([...rows.keys()].map((key, at) => [key, at])) : new Map();

@@ -5,11 +5,18 @@
  */
 import { atFirst } from "../../core/beginning.js";
 import * as format from "../../core/format.js";
+import { layerHere } from "../../core/inside.js";
 import { chosen } from "../../core/lookback.js";
 import { hidden, scene } from "../../core/questions.js";
 import { shown, spoken } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
 import { CHART, LOOKBACK } from "../../core/words.js";
+
+/** @param {State} state @returns {string} for the bars of an earlier layer; empty for the answer's */
+export function layerWords(state) {
+  const layer = layerHere(state);
+  return layer === null ? "" : LOOKBACK.layer(layer, Number(state.layering.answer?.layers.length) - 1);
+}
 
 /**
  * @param {State} state @param {boolean} [aloud] for screen readers

@@ -150,7 +150,7 @@ function shorten(words, most) {
 }
 
 /** @param {string} words @returns {string} escaped for XML, without characters that XML can't represent */
-function escape(words) {
+export function escape(words) {
   const codes = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
   return words
     .toWellFormed()

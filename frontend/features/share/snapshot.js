@@ -160,7 +160,7 @@ export function drawn(token) {
 }
 
 /** @param {string} text @returns {string} a quoted cell, safe from formula injection */
-function cell(text) {
+export function cell(text) {
   const guarded = /^\s*[=+\-@＝＋－＠|]|^[\t\r\n]/u.test(text) ? `'${text}` : text;
   return `"${guarded.replaceAll('"', '""')}"`;
 }

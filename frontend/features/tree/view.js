@@ -8,7 +8,7 @@
  */
 import * as format from "../../core/format.js";
 import { ending } from "../../core/state.js";
-import { TREE } from "../../core/words.js";
+import { TREE } from "../../core/words_later.js";
 import { build } from "../../ui/build.js";
 import { afterwards, setAttribute, setText } from "../../ui/dom.js";
 import * as cameras from "./camera.js";

@@ -1,0 +1,122 @@
+/**
+ * What views and inspector tabs say that load when first shown; see `words.js`. Pure data.
+ */
+import * as format from "./format.js";
+
+const { count } = format;
+
+export const TREE = {
+  label: "Tree of continuations",
+  grow: "Grow",
+  stop: "Stop",
+  clear: "Remove grown",
+  larger: "Zoom in",
+  smaller: "Zoom out",
+  whole: "Show all",
+  depth: "Tokens deep",
+  nodes: "Branches",
+  empty: "The tree appears once the text has an answer.",
+  hint: "Click a branch to make it the text. Arrow keys move, Enter takes a branch, G grows it, + and − zoom, 0 shows all.",
+  growing: "Growing…",
+  grown: "grown",
+  tried: "tried",
+  here: "the text ends here",
+};
+
+/** Names of the methods, as the server calls them. */
+const METHODS = { take_out: "Take out (exact)", hide: "Hide (quick)", gradient: "Gradient × input" };
+
+export const WHY = {
+  asked: "Why",
+  against: "rather than",
+  all: "all others",
+  unit: "Parts",
+  units: { token: "Tokens", word: "Words", sentence: "Sentences" },
+  method: "Method",
+  methods: METHODS,
+  stop: "Stop",
+  again: "Measure again",
+  empty: "Once the text has an answer, this shows which words push a candidate.",
+  hidden: "Hidden while you guess.",
+  waiting: "Measuring…",
+  progress: (/** @type {number} */ done, /** @type {number} */ total) => `${count(done)} of ${count(total)} parts measured.`,
+  stopped: (/** @type {number} */ done, /** @type {number} */ total) => `Stopped: ${count(done)} of ${count(total)} parts measured.`,
+  partly: (/** @type {number} */ done, /** @type {number} */ total) => `The server’s limit was reached: ${count(done)} of ${count(total)} parts measured, the strongest first as far as can be told.`,
+  done: (/** @type {number} */ total) => `All ${count(total)} parts measured.`,
+  itself: (/** @type {number} */ done, /** @type {number} */ total) => `${count(done)} of ${count(total)} parts measured: the last position always sees itself.`,
+  one: "There is only one part, so there is nothing to compare it with.",
+  disagree: (/** @type {string} */ one, /** @type {string} */ other, /** @type {string} */ correlation) =>
+    `${one} and ${other} disagree here (rank correlation ${correlation}). Don’t trust either alone.`,
+  names: { take_out: "Take out", hide: "Hide", gradient: "Gradient × input" },
+  did: {
+    take_out: (/** @type {string} */ part) => `Taking out ${part} makes`,
+    hide: (/** @type {string} */ part) => `Hiding ${part} from the last position makes`,
+    gradient: (/** @type {string} */ part) => `By the gradient, removing ${part} would make`,
+  },
+  times: (/** @type {string} */ what, /** @type {string} */ token, /** @type {string} */ factor, /** @type {boolean} */ less, /** @type {string} */ from, /** @type {string} */ to) =>
+    `${what} ${token} ${factor} times ${less ? "less" : "more"} likely: ${from} → ${to}.`,
+  slightly: (/** @type {string} */ what, /** @type {string} */ token, /** @type {boolean} */ less, /** @type {string} */ from, /** @type {string} */ to) =>
+    `${what} ${token} slightly ${less ? "less" : "more"} likely: ${from} → ${to}.`,
+  odds: (/** @type {string} */ what, /** @type {string} */ token, /** @type {string} */ other, /** @type {string} */ factor, /** @type {boolean} */ less) =>
+    `${what} the odds of ${token} over ${other} ${factor} times ${less ? "smaller" : "larger"}.`,
+  sinks: "the first token, a place where attention rests: left out of the ranking",
+  quick: "by hide only, so far",
+  unmeasured: "—",
+  infinite: "infinite",
+  list: "Parts of the text, strongest first",
+  scale: "Push on the log-odds, in nats: + for, − against",
+  legend: (/** @type {string} */ token) => `Blue, +: for ${token}. Orange, −: against it.`,
+  meaning: "What these numbers mean",
+  limits: {
+    take_out: "Take out: the part is deleted and what follows is computed anew. Exact, but about another prompt, which may be ungrammatical. Two parts that say the same cover for each other.",
+    hide: "Hide: only the last position doesn’t look at the part. Other positions may already have passed on what it says, so a small change doesn’t show that a part doesn’t matter.",
+    gradient: "Gradient × input: how steeply the answer changes at the prompt as it is. Models aren’t linear, so it’s a hint.",
+    all: "Influence says what the output depends on, not that the model reasons as a person would. Log-odds are at temperature 1.",
+  },
+};
+
+export const LAYERS = {
+  scrub: "Layer",
+  place: (/** @type {number} */ layer, /** @type {number} */ total) => (layer ? `Layer ${count(layer)} of ${count(total)}` : "Embedding"),
+  final: (/** @type {number} */ total) => `Layer ${count(total)} of ${count(total)}: the answer`,
+  leads: (/** @type {string} */ place, /** @type {string} */ token, /** @type {string} */ likely) => `${place}: ${token} leads, ${likely}`,
+  empty: "Once the text has an answer, this shows how it formed from layer to layer.",
+  hidden: "Hidden while you guess.",
+  waiting: "Reading the layers…",
+  commitment: (/** @type {string} */ token, /** @type {number} */ top1, /** @type {number} */ top3, /** @type {number | null} */ half, /** @type {number} */ total) => {
+    const from = (/** @type {number} */ layer) => (layer === total ? "only after the last layer" : layer ? `from layer ${count(layer)} on` : "from the embedding on");
+    const ranks = top3 === top1 ? "" : `; among the first three ${from(top3)}`;
+    const most = half === null ? "" : half === top1 ? ", with more than half of the probability" : `; more than half of the probability ${from(half)}`;
+    return `${token} leads ${from(top1)}${half === top1 ? most : ""}${ranks}${half === top1 ? "" : most}.`;
+  },
+  scale: "Scale",
+  scales: { linear: "Percent", log: "Logarithmic", rank: "Rank" },
+  /** What the top and the bottom of a line stand for. */
+  ends: { linear: ["100\u202f%", "0"], log: ["100\u202f%", "≤\u202f0.0001\u202f%"], rank: ["rank 1", "last"] },
+  token: "Token",
+  map: (/** @type {string} */ scale) => `Heat map: the darker, the higher in the layer (${scale})`,
+  mapTitle: "Tokens by layer",
+  lines: "Lines by layer",
+  linesLabel: (/** @type {string} */ token, /** @type {string} */ other) => `${token} (thick) and ${other} (dashed) by layer; the other tokens are thin`,
+  top: "Most likely in this layer",
+  state: (/** @type {string} */ entropy, /** @type {string} */ far) => `Entropy ${entropy}${far && `; ${far} from the answer`}.`,
+  far: "infinitely far",
+  contributions: "What each block adds",
+  against: "rather than",
+  adds: (/** @type {string} */ token, /** @type {string} */ other, /** @type {string} */ sum) => `Logit of ${token} minus that of ${other}: ${sum}, the sum of all bars.`,
+  cap: " Before the soft cap of this model’s logits.",
+  strongest: (/** @type {string} */ list) => `Most by ${list}.`,
+  parts: { embedding: "embedding", attention: "attention", mlp: "MLP", bias: "bias", unknown: "other" },
+  part: (/** @type {string} */ part, /** @type {number} */ layer, /** @type {string} */ change) => `${part}${layer ? ` of layer ${count(layer)}` : ""} (${change})`,
+  attention: "Where it looks",
+  notInfluence: "Attention is not influence: it shows where a head reads from, not whether that changes the answer.",
+  head: "Head",
+  mean: "Mean of all",
+  looks: (/** @type {string} */ place) => `Weights of the last position: ${place}`,
+  noBlock: "The embedding has no attention: choose a layer.",
+  meaning: "What these numbers mean",
+  lens: "Each layer’s state is read as if it were the last one (logit lens): through the model’s own final norm and head. It doesn’t mean that the model “thinks” these words there; blocks are trained to pass on what later blocks use.",
+  direct: "What a block adds is its direct share, with the final norm’s scale frozen. Later blocks also read what earlier ones wrote; that isn’t counted.",
+};
+
+export const EXPORTS = { label: "Save", csv: "CSV", json: "JSON", svg: "SVG", png: "PNG", noPicture: "This browser can’t create the picture; save it as SVG." };

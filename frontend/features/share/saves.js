@@ -1,0 +1,33 @@
+/** A row of buttons that save what a tab shows. */
+import { EXPORTS } from "../../core/words_later.js";
+import { build } from "../../ui/build.js";
+import { setText } from "../../ui/dom.js";
+import { download, png } from "./clipboard.js";
+
+const TYPES = { csv: "text/csv", json: "application/json", svg: "image/svg+xml" };
+
+/**
+ * @param {string} name of the files @param {Partial<Record<keyof typeof TYPES, () => string | null>>} makers null: there is nothing to save
+ * @returns {HTMLElement}
+ */
+export function createSaves(name, makers) {
+  const said = build("span", { role: "status" });
+  const save = (/** @type {keyof typeof TYPES} */ kind) => {
+    const content = makers[kind]?.() ?? null;
+    if (content !== null) download(`${name}.${kind}`, new Blob([content], { type: TYPES[kind] }));
+  };
+  const picture = async () => {
+    const content = makers.svg?.() ?? null;
+    if (content === null) return;
+    await png(content).then((blob) => download(`${name}.png`, blob), () => setText(said, EXPORTS.noPicture));
+  };
+  const button = (/** @type {string} */ words, /** @type {() => void} */ press) => {
+    const made = build("button", { type: "button" }, words);
+    made.addEventListener("click", press);
+    return made;
+  };
+  const kinds = /** @type {(keyof typeof TYPES)[]} */ (Object.keys(makers));
+  const buttons = kinds.map((kind) => button(EXPORTS[kind], () => save(kind)));
+  if (makers.svg) buttons.push(button(EXPORTS.png, () => void picture()));
+  return build("div", { class: "share-row saves", role: "group", "aria-label": EXPORTS.label }, ...buttons, said);
+}

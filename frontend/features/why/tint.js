@@ -1,0 +1,30 @@
+/**
+ * Tints the text's tokens: for and against the token in focus. Takes the tint away when the tab closes.
+ *
+ * @typedef {import("../../core/state.js").State} State
+ */
+import { setAttribute } from "../../ui/dom.js";
+import { tints } from "./model.js";
+
+const LEVELS = 4;
+const FAINT = 0.04; // of the strongest
+const NAMES = ["data-push", "data-strength", "data-sign"];
+
+/** @param {HTMLElement} strip the text's tokens @returns {(state: State) => void} call after the strip is drawn */
+export function createTint(strip) {
+  return (state) => {
+    const all = tints(state);
+    strip.toggleAttribute("data-pushed", all.size > 0);
+    for (const chip of /** @type {Iterable<HTMLElement>} */ (strip.children)) {
+      const tint = all.get(Number(chip.dataset.nodes));
+      if (!tint || tint.strength < FAINT) {
+        for (const name of NAMES) chip.removeAttribute(name);
+        continue;
+      }
+      setAttribute(chip, "data-push", tint.push < 0 ? "against" : "for");
+      setAttribute(chip, "data-strength", String(Math.ceil(tint.strength * LEVELS)));
+      if (tint.first) setAttribute(chip, "data-sign", tint.push < 0 ? "−" : "+");
+      else chip.removeAttribute("data-sign");
+    }
+  };
+}
