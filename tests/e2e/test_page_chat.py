@@ -54,6 +54,16 @@ def spelled(turn: Locator) -> str:
 
 def test_the_text_becomes_a_message_and_clicks_the_answer(chat: Page) -> None:
     assert words(chat) == [("user", "Once upon a time"), ("assistant", "")]
+    assert chat.locator(".token.ghost").count() == 0
+    chat.get_by_label("Show template").check()
+    user = turns(chat).nth(1)
+    expect(user).to_have_attribute("data-role", "user")
+    expect(user.locator(".token.ghost").first).to_be_visible()
+    assert spelled(user) == "Once upon a time"
+    assert "".join(turns(chat).last.locator(".token.ghost").all_text_contents()) == "assistant: "
+    shoot(chat, "chat-template-1280")
+    chat.get_by_label("Show template").uncheck()
+    expect(chat.locator(".token.ghost")).to_have_count(0)
     rows(chat).first.click()
     ready(chat)
     rows(chat).nth(1).click()
@@ -71,19 +81,6 @@ def test_the_text_becomes_a_message_and_clicks_the_answer(chat: Page) -> None:
     ]
     shoot(chat, "chat-1280")
     assert_clean(chat, "a conversation")
-
-
-def test_the_template_can_be_seen(chat: Page) -> None:
-    assert chat.locator(".token.ghost").count() == 0
-    chat.get_by_label("Show template").check()
-    user = turns(chat).nth(1)
-    expect(user).to_have_attribute("data-role", "user")
-    expect(user.locator(".token.ghost").first).to_be_visible()
-    assert spelled(user) == "Once upon a time"
-    assert "".join(turns(chat).last.locator(".token.ghost").all_text_contents()) == "assistant: "
-    shoot(chat, "chat-template-1280")
-    chat.get_by_label("Show template").uncheck()
-    expect(chat.locator(".token.ghost")).to_have_count(0)
 
 
 def test_switching_loses_nothing_and_undo_goes_back(chat: Page) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from pages import OpenPage, Stack, answered, body, rows, settled, shoot, write
+from pages import OpenPage, Stack, answered, body, generating, rows, settled, shoot, write
 from playwright.sync_api import Locator, Page, Route, expect
 
 TEXT = "The little girl was very"
@@ -126,9 +126,10 @@ def test_the_button_and_w_stop_what_they_began(page: Page) -> None:
 @pytest.mark.noted("the server responded with a status of 500")
 def test_writing_on_stops_at_an_error_in_words(page: Page) -> None:
     wrong = json.dumps({"error": "The model stumbled.", "code": "internal"})
-    page.route(
-        "**/api/next-token", lambda route: route.fulfill(status=500, content_type="application/json", body=wrong)
-    )
+    for path in ("generate", "next-token"):  # a stream that breaks off is asked for token by token
+        page.route(
+            f"**/api/{path}", lambda route: route.fulfill(status=500, content_type="application/json", body=wrong)
+        )
     page.keyboard.press("w")
     expect(page.locator(".chart-trouble")).to_contain_text("The model stumbled.")
     expect(button(page, "Generate")).to_be_visible()
@@ -136,13 +137,7 @@ def test_writing_on_stops_at_an_error_in_words(page: Page) -> None:
 
 
 def test_writing_on_ends_where_the_text_ends(page: Page) -> None:
-    def end(route: Route) -> None:
-        answer = route.fetch().json()
-        for drawn in answer["drawn"]:
-            drawn.update(token_id=0, text="<|endoftext|>", bytes="PHxlbmRvZnRleHR8Pg==", is_special=True)
-        route.fulfill(json=answer)
-
-    page.route("**/api/next-token", end)
+    generating(page, (0, "<|endoftext|>"))
     page.keyboard.press("w")
     expect(page.locator(".said")).to_contain_text("The text has ended")
     expect(page.locator(".said")).to_contain_text("1 token generated.")

@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 from axe import assert_clean
 from models import padded
-from pages import OpenPage, Stack, body, look_at, rows, running, settled, shoot, write
-from playwright.sync_api import Locator, Page, Route, expect
+from pages import OpenPage, Stack, generating, look_at, rows, running, settled, shoot, write
+from playwright.sync_api import Locator, Page, expect
 
 TEXT = "The little girl was very"  # after which the row that is no token is the likeliest
 RIVAL = " excited"
@@ -151,41 +151,25 @@ def test_a_beginning_that_stands_twice_is_pointed_out_until_it_is_mended(page: P
 
 
 def test_writing_on_passes_a_roles_mark_and_ends_at_the_models_end(page: Page) -> None:
-    marks = iter([(padded.CHANNEL, "<|channel|>"), (padded.CHANNEL, "<|channel|>"), (0, "<|endoftext|>")])
-
-    def draw(route: Route) -> None:
-        answer = route.fetch().json()
-        if body(route.request).get("draws"):
-            token_id, name = next(marks)
-            for drawn in answer["drawn"]:
-                drawn.update(token_id=token_id, text=name, bytes=encoded(name), is_special=True)
-        route.fulfill(json=answer)
-
-    page.route("**/api/next-token", draw)
+    generating(page, (padded.CHANNEL, "<|channel|>"), (padded.CHANNEL, "<|channel|>"), (0, "<|endoftext|>"))
     page.keyboard.press("w")
     expect(said(page)).to_have_text("The text has ended: “\u2068<|endoftext|>\u2069”. 3 tokens generated.")
     ends = page.locator("#prompt .token.special:not(.onward)")
     expect(ends).to_have_text(["<|endoftext|>", "<|channel|>", "<|channel|>", "<|endoftext|>"])
     settled(page)
     shoot(page, "text-ended-1440")
-    page.unroute("**/api/next-token")
+    page.unroute("**/api/generate")
     switch(page, "bare")
     expect(said(page)).to_be_hidden()
 
 
 @pytest.mark.parametrize("change", ["temperature", "model", "text", "place"])
 def test_that_the_text_has_ended_is_not_said_of_anything_else(page: Page, change: str) -> None:
-    def end(route: Route) -> None:
-        answer = route.fetch().json()
-        for drawn in answer["drawn"]:
-            drawn.update(token_id=0, text="<|endoftext|>", bytes=encoded("<|endoftext|>"), is_special=True)
-        route.fulfill(json=answer)
-
-    page.route("**/api/next-token", end)
+    generating(page, (0, "<|endoftext|>"))
     page.keyboard.press("w")
     expect(said(page)).to_contain_text("The text has ended")
     settled(page)
-    page.unroute("**/api/next-token")
+    page.unroute("**/api/generate")
     if change == "temperature":
         page.locator("#temperature").fill("0.5")
     elif change == "model":

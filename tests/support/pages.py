@@ -1,12 +1,14 @@
 """The page for browser tests: the stack behind it, and what a reader does and sees."""
 
+import base64
 import contextlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from gateways import gateway_process
-from playwright.sync_api import Locator, Page, Request, Response, expect
+from playwright.sync_api import Locator, Page, Request, Response, Route, expect
 from servers import ROOT, ServerProcess
 
 ARTIFACTS = ROOT / "artifacts"
@@ -131,6 +133,27 @@ def shoot(page: Page, name: str) -> None:
 
 def answered(response: Response) -> bool:
     return response.url.endswith("/api/next-token") and response.status == 200
+
+
+def generating(page: Page, *drawn: tuple[int, str]) -> None:
+    """Has Generate draw these special tokens one after the other, and the last one again and again."""
+    left = list(drawn)
+
+    def change(route: Route) -> None:
+        blocks = []
+        for block in route.fetch().text().split("\n\n"):
+            name, _, data = block.partition("\ndata: ")
+            if name != "event: token":
+                blocks.append(block)
+                continue
+            event = json.loads(data)
+            token_id, spelled = left.pop(0) if len(left) > 1 else left[0]
+            encoded = base64.b64encode(spelled.encode()).decode()
+            event["token"].update(token_id=token_id, text=spelled, bytes=encoded, is_special=True)
+            blocks.append(f"{name}\ndata: {json.dumps(event)}")
+        route.fulfill(content_type="text/event-stream", body="\n\n".join(blocks))
+
+    page.route("**/api/generate", change)
 
 
 def body(request: Request) -> dict[str, Any]:

@@ -53,6 +53,8 @@ export function mount(root, { act, read, consider, verbs }) {
   /** @type {number | null} index of the turn whose words get the focus; -1: the last */
   let aimed = null;
   let eager = false;
+  /** @type {number | null} */
+  let scrolled = null;
 
   const acts = {
     change: (/** @type {number} */ at, /** @type {Parameters<typeof models.change>[2]} */ changes) => act((now) => models.change(now, at, changes, changes.content !== undefined)),
@@ -123,6 +125,9 @@ export function mount(root, { act, read, consider, verbs }) {
     again.hidden = !found;
     setText(trouble, found ? format.beside(found.message, found.field) : "");
     const end = ending(state);
+    // The open turn stays in view while it grows.
+    if (end !== scrolled && state.draft === null && !list.matches(":focus-within")) afterwards(() => (list.scrollTop = list.scrollHeight));
+    scrolled = state.draft === null ? end : scrolled;
     const limit = find(state, state.model)?.facts?.contextLimit;
     if (end !== null && state.draft === null) setText(count, `${format.tokens(tree.path(state.tree, end).length)}${limit ? ` of ${format.count(limit)}` : ""}`);
     undo.disabled = !state.past.length && !(state.draft !== null && state.current !== null);

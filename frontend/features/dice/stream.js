@@ -25,10 +25,13 @@ export const MOST_BARS = 100;
 export function createStream({ read }) {
   /** @type {Flight | null} */
   let flight = null;
+  let broken = false;
 
   /** Call after every change: nothing is generated that nobody waits for. */
   function consider() {
-    if (flight && read().play?.kind !== "write") end();
+    if (read().play?.kind === "write") return;
+    broken = false;
+    if (flight) end();
   }
 
   function end() {
@@ -41,7 +44,7 @@ export function createStream({ read }) {
   async function ask(question, signal) {
     const facts = find(read(), question.model)?.facts;
     const { tokenIds, settings, draws, watch } = question;
-    if (read().play?.kind !== "write" || !facts || !tokenIds?.length || watch.length || settings.topK > MOST_BARS) return nextToken(question, signal);
+    if (read().play?.kind !== "write" || broken || !facts || !tokenIds?.length || watch.length || settings.topK > MOST_BARS) return nextToken(question, signal);
     const { seed } = read().dice;
     const of = JSON.stringify([question.model, settings, seed]);
     if (flight?.of !== of || String(flight.ids) !== String(tokenIds)) {
@@ -53,6 +56,7 @@ export function createStream({ read }) {
     const mine = flight;
     const { done, value } = await mine.next.catch((error) => {
       if (!(error instanceof CallFailed) || flight !== mine) throw error;
+      broken = true;
       return { done: true, value: undefined };
     });
     if (signal.aborted) throw signal.reason;

@@ -230,7 +230,7 @@ async def test_models(tiers: Any) -> None:
     facts = {"parameters": 1234, "device": "cpu", "dtype": "float32", "vocab_size": 256, "context_limit": 64}
     bundled = {"name": "bundled", "state": "ready", "is_default": True, "bytes_done": 0, "bytes_total": 0, "reason": ""}
     marks: dict[str, Any] = {"end_of_text_ids": [0, 4], "prefix_token_ids": [0], "layers": 0}
-    marks |= dict.fromkeys(("layers_refusal", "contrast_refusal", "attention_refusal"), "")
+    marks |= dict.fromkeys(("layers_refusal", "contrast_refusal", "attention_refusal", "chat_refusal"), "")
     bundled["facts"] = {**facts, "architecture": "FakeForCausalLM", "format": "", "note": "", **marks}
     assert (await tiers.web.get("/api/models")).json() == {"models": [bundled]}
     assert (await tiers.web.post("/api/models/load", json={"name": "bundled"})).json() == bundled
