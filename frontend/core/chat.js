@@ -2,8 +2,8 @@
  * A conversation that waits for its tokens, and conversations in storage. Pure; the rest is in `features/chat/model.js`.
  *
  * @typedef {import("./initial.js").State} State
- * @typedef {import("./slices.js").Turn} Turn
- * @typedef {import("./slices.js").Chat} Chat
+ * @typedef {import("./slices_later.js").Turn} Turn
+ * @typedef {import("./slices_later.js").Chat} Chat
  * @typedef {import("./tokens.js").Token} Token
  */
 import { FIRST_CHAT } from "./slices.js";

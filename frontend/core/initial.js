@@ -55,11 +55,11 @@
  * @property {{model: string, message: string} | null} loadTrouble
  * @property {import("./slices.js").Reread | null} reread  how another model tokenized the current text
  * @property {import("./slices.js").Room} room
- * @property {import("./slices.js").Comparison} comparison
- * @property {import("./slices.js").Grown} grown
- * @property {import("./slices.js").Chat} chat
- * @property {import("./explaining.js").Layering} layering
- * @property {import("./explaining.js").Influencing} influencing
+ * @property {import("./slices_later.js").Comparison} comparison
+ * @property {import("./slices_later.js").Grown} grown
+ * @property {import("./slices_later.js").Chat} chat
+ * @property {import("./slices_later.js").Layering} layering
+ * @property {import("./slices_later.js").Influencing} influencing
  */
 import { FIRST_DISPLAY } from "./display.js";
 import { FIRST_FRAME } from "./frame.js";

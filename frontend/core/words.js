@@ -160,59 +160,6 @@ export const DETAIL = {
   waiting: "loading…",
 };
 
-export const NUMBERS = {
-  calculated: "How these numbers are calculated",
-  likely: "How likely is …?",
-  asked: "How likely is this text next?",
-  token: "a token or a few words",
-  spaces: "A leading space makes a different token; both are shown. \\n is a line break.",
-  chances: "How likely it is",
-  unreadable: "This model’s tokenizer can’t represent this text.",
-  long: (/** @type {number} */ number, /** @type {number} */ most) => `That is ${format.tokens(number)}; at most ${count(most)} can be looked up.`,
-  altered: "This model’s tokenizer changes it slightly:",
-  removed: "Removed by the sampling filters: it can’t be drawn.",
-  one: "one token",
-  rank: (/** @type {number} */ rank) => `rank ${count(rank)}`,
-  rankOf: (/** @type {number} */ rank, /** @type {number} */ vocabulary) => `rank ${count(rank)} of ${count(vocabulary)}`,
-};
-
-export const COMPARE = {
-  sides: { a: "A", b: "B" },
-  model: "Model of B",
-  temperature: "Temperature of B",
-  degrees: "temperature",
-  prompt: "Text of B",
-  same: "Same as A",
-  sameText: "Same text as A",
-  shorter: "Without the first sentence",
-  swap: "Swap",
-  pin: "Pin A",
-  close: "Back to bars",
-  again: "Try again",
-  rows: "The most likely next tokens of A and B",
-  none: "not in its vocabulary",
-  unequal: "A and B ask the same. Choose another model, temperature or text for B.",
-  waiting: "Comparing…",
-  draft: "Compares once the text has an answer.",
-  infinite: "infinite",
-};
-
-export const PATHS = {
-  all: "Everything tried",
-  restore: "Undo delete",
-  deleted: (/** @type {string} */ words, /** @type {number} */ more) => `Deleted \u2068${words}\u2069${more ? ` and ${count(more)} before it` : ""}`,
-  full: (/** @type {number} */ most) => `${count(most)} branches are kept. Adding another deletes the oldest.`,
-  name: "Name of the branch",
-  placeholder: "Name, then Enter",
-  rename: (/** @type {string} */ branch) => `Name the branch ${branch}`,
-  remove: (/** @type {string} */ branch) => `Delete the branch ${branch}`,
-  branches: (/** @type {string} */ branch) => `Branches of ${branch}`,
-  none: "No branches yet",
-  covered: "Hidden while you guess.",
-  hidden: (/** @type {number} */ number) => `${count(number)} more hidden`,
-  likely: (/** @type {string} */ percent) => `all picked tokens together, ${percent}`,
-};
-
 /** What ids without a token are: rows of the model that its tokenizer does not know. */
 export const NONE = {
   appended: (/** @type {number} */ id) => `Nothing was appended: the model has a row for id ${id}, but its tokenizer has no token for it.`,
@@ -228,14 +175,4 @@ export const NET = {
   late: "The server didn’t answer within a minute.",
   silent: (/** @type {number} */ status) => `The server answered ${status} without an explanation.`,
   unreadable: (/** @type {string} */ fault) => `The server’s answer can’t be read: ${fault}.`,
-};
-
-export const SHARE = {
-  where: "Set TARGET to the address of your inference server.",
-  noPicture: "This browser can’t create the picture; save it as SVG.",
-  long: "This text is too long for a link. Copy it as JSON.",
-  copied: "Copied.",
-  unpinned: "The pins are left out: with them the link would be too long.",
-  noCopy: "This browser doesn’t allow copying. Select the text below.",
-  saved: "Saved.",
 };

@@ -4,7 +4,7 @@
  * @typedef {object} ChatQuestion
  * @property {string} key  equal for equal questions
  * @property {string} model
- * @property {readonly {role: import("../core/slices.js").Role, content: string}[]} turns
+ * @property {readonly {role: import("../core/slices_later.js").Role, content: string}[]} turns
  * @property {boolean} open  the last turn goes on; else the assistant's next one begins
  *
  * @typedef {object} ChatToken

@@ -1,9 +1,9 @@
 /**
  * Asks how two distributions differ.
  *
- * @typedef {import("../core/slices.js").Compared} Compared
- * @typedef {import("../core/slices.js").ComparedPlace} Place
- * @typedef {import("../core/slices.js").ComparedRow} Row
+ * @typedef {import("../core/slices_later.js").Compared} Compared
+ * @typedef {import("../core/slices_later.js").ComparedPlace} Place
+ * @typedef {import("../core/slices_later.js").ComparedRow} Row
  *
  * @typedef {object} Side
  * @property {string} model

@@ -1,8 +1,8 @@
 /**
  * Asks for the tree of a prompt's likeliest continuations, as it grows.
  *
- * @typedef {import("../core/slices.js").GrownNode} GrownNode
- * @typedef {NonNullable<import("../core/slices.js").Growth["mass"]>} Mass
+ * @typedef {import("../core/slices_later.js").GrownNode} GrownNode
+ * @typedef {NonNullable<import("../core/slices_later.js").Growth["mass"]>} Mass
  *
  * @typedef {object} Part  what came since the part before
  * @property {GrownNode[]} nodes

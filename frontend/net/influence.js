@@ -1,10 +1,10 @@
 /**
  * Asks which parts of a prompt push a token, and reads the changes as they come.
  *
- * @typedef {import("../core/explaining.js").Unit} Unit
- * @typedef {import("../core/explaining.js").Method} Method
- * @typedef {import("../core/explaining.js").UnitKind} UnitKind
- * @typedef {import("../core/explaining.js").Influenced} Influenced
+ * @typedef {import("../core/slices_later.js").Unit} Unit
+ * @typedef {import("../core/slices_later.js").Method} Method
+ * @typedef {import("../core/slices_later.js").UnitKind} UnitKind
+ * @typedef {import("../core/slices_later.js").Influenced} Influenced
  *
  * @typedef {object} Question
  * @property {string} key

@@ -1,8 +1,8 @@
 /**
  * Asks how a prediction forms from layer to layer.
  *
- * @typedef {import("../core/explaining.js").LayersAnswer} LayersAnswer
- * @typedef {import("../core/explaining.js").LayerPart} LayerPart
+ * @typedef {import("../core/slices_later.js").LayersAnswer} LayersAnswer
+ * @typedef {import("../core/slices_later.js").LayerPart} LayerPart
  *
  * @typedef {object} Question
  * @property {string} key
@@ -62,7 +62,7 @@ export function readLayers(json, asked) {
   };
 }
 
-/** @param {any} json @param {string} field @param {readonly number[]} watch @returns {import("../core/explaining.js").LayerSaid} */
+/** @param {any} json @param {string} field @param {readonly number[]} watch @returns {import("../core/slices_later.js").LayerSaid} */
 function readLayer(json, field, watch) {
   const watched = list(json?.watched ?? [], `${field}.watched`).map((each, at) => readCandidate(each, `${field}.watched[${at}]`));
   if (watched.length !== watch.length || watch.some((id, at) => watched[at].token.id !== id)) throw new BadAnswer(`${field}.watched is not what was asked for`);

@@ -81,6 +81,7 @@ def test_it_follows_the_bar_in_focus_and_the_click_and_asks_nothing_once_closed(
     rows(page).nth(2).focus()
     expect(target).to_have_value(re.compile(r"^\d+$"))
     expect(said(page)).to_have_text(DONE)
+    page.wait_for_function("count => count.length", arg=sent or [0])
     assert sent[-1]["target"] == int(target.input_value())
     rows(page).nth(0).focus()
     settled(page)

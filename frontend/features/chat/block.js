@@ -2,7 +2,7 @@
  * One turn of a conversation: a rail in its role's colour, its words, and its tokens.
  *
  * @typedef {import("../../core/state.js").State} State
- * @typedef {import("../../core/slices.js").Role} Role
+ * @typedef {import("../../core/slices_later.js").Role} Role
  * @typedef {import("./model.js").Block} Block
  */
 import { chosen } from "../../core/lookback.js";

@@ -6,9 +6,9 @@
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/tree.js").Node} Node
- * @typedef {import("../../core/slices.js").Turn} Turn
- * @typedef {import("../../core/slices.js").Role} Role
- * @typedef {import("../../core/slices.js").Talk} Talk
+ * @typedef {import("../../core/slices_later.js").Turn} Turn
+ * @typedef {import("../../core/slices_later.js").Role} Role
+ * @typedef {import("../../core/slices_later.js").Talk} Talk
  * @typedef {import("../../net/chat.js").ChatToken} ChatToken
  * @typedef {import("../../net/chat.js").ChatQuestion} ChatQuestion
  *
@@ -56,7 +56,7 @@ export function refusal(state) {
 
 /** @param {State} state @returns {readonly Turn[]} those the reader sees, without the open one unless that is written in part */
 export function turnsOf(state) {
-  if (talking(state)) return /** @type {import("../../core/slices.js").AskedTalk} */ (state.chat.asked).turns;
+  if (talking(state)) return /** @type {import("../../core/slices_later.js").AskedTalk} */ (state.chat.asked).turns;
   return here(state)?.talk.turns ?? [];
 }
 
@@ -236,7 +236,7 @@ export function fresh(role) {
 
 /** @param {readonly ChatToken[]} tokens */
 function partsOf(tokens) {
-  /** @type {import("../../core/slices.js").Part[]} */
+  /** @type {import("../../core/slices_later.js").Part[]} */
   const parts = [];
   for (const { message, content } of tokens) {
     const last = parts.at(-1);

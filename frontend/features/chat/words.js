@@ -1,7 +1,7 @@
 /** What the surface Chat says. Pure data. */
 import * as format from "../../core/format.js";
 
-/** @type {Readonly<Record<import("../../core/slices.js").Role, string>>} */
+/** @type {Readonly<Record<import("../../core/slices_later.js").Role, string>>} */
 export const ROLES = { system: "System", user: "User", assistant: "Assistant" };
 
 export const CHAT = {

@@ -2,10 +2,10 @@
  * The second column: what it asks, and what it changes. Pure.
  *
  * @typedef {import("../../core/state.js").State} State
- * @typedef {import("../../core/slices.js").Comparison} Comparison
- * @typedef {import("../../core/slices.js").Compared} Compared
- * @typedef {import("../../core/slices.js").ComparedRow} Row
- * @typedef {import("../../core/slices.js").OtherText} OtherText
+ * @typedef {import("../../core/slices_later.js").Comparison} Comparison
+ * @typedef {import("../../core/slices_later.js").Compared} Compared
+ * @typedef {import("../../core/slices_later.js").ComparedRow} Row
+ * @typedef {import("../../core/slices_later.js").OtherText} OtherText
  * @typedef {import("../../core/slices.js").Trouble} Trouble
  * @typedef {import("../../net/compare.js").Side} Side
  *
@@ -22,7 +22,7 @@ import { append, edit, goTo } from "../../core/state.js";
 import { answerHere } from "../../core/questions.js";
 import { noToken, shown, spoken, textOf } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
-import { COMPARE } from "../../core/words.js";
+import { COMPARE } from "../../core/words_later.js";
 import { choose } from "../models/model.js";
 
 const MOST_ROWS = 100; // of each side

@@ -1,8 +1,8 @@
 /**
  * One token with its bars in both columns.
  *
- * @typedef {import("../../core/slices.js").ComparedRow} Row
- * @typedef {import("../../core/slices.js").ComparedPlace} Place
+ * @typedef {import("../../core/slices_later.js").ComparedRow} Row
+ * @typedef {import("../../core/slices_later.js").ComparedPlace} Place
  */
 import * as format from "../../core/format.js";
 import { noToken, spell } from "../../core/tokens.js";

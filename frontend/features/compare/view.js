@@ -6,7 +6,7 @@
  */
 import * as format from "../../core/format.js";
 import { textHere } from "../../core/state.js";
-import { COMPARE } from "../../core/words.js";
+import { COMPARE } from "../../core/words_later.js";
 import { compare } from "../../net/compare.js";
 import { createAsker } from "../../net/asker.js";
 import { build } from "../../ui/build.js";

@@ -5,7 +5,7 @@
  * @property {string} name
  * @property {string} text
  * @property {string} shows  what to look for
- * @property {readonly [import("../../core/slices.js").Role, string][]} [turns]  of a conversation; `text` is its last
+ * @property {readonly [import("../../core/slices_later.js").Role, string][]} [turns]  of a conversation; `text` is its last
  *
  * @typedef {import("../../core/state.js").State} State
  */

@@ -2,7 +2,7 @@
  * Where the last position looks, shown on demand.
  *
  * @typedef {import("../../core/state.js").State} State
- * @typedef {import("../../core/explaining.js").LayersAnswer} LayersAnswer
+ * @typedef {import("../../core/slices_later.js").LayersAnswer} LayersAnswer
  * @typedef {import("../frame/room.js").Page} Page
  */
 import * as format from "../../core/format.js";

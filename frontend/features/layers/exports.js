@@ -1,7 +1,7 @@
 /**
  * The layers as JSON and CSV, with the field names of the HTTP API. Pure.
  *
- * @typedef {import("../../core/explaining.js").LayersAnswer} LayersAnswer
+ * @typedef {import("../../core/slices_later.js").LayersAnswer} LayersAnswer
  * @typedef {import("../../core/distribution.js").Candidate} Candidate
  */
 import { toBase64 } from "../../core/base64.js";

@@ -1,8 +1,8 @@
 /**
  * Three figures over one axis, the layers: tokens as a heat map, tokens as lines, and what each block adds.
  *
- * @typedef {import("../../core/explaining.js").LayersAnswer} LayersAnswer
- * @typedef {import("../../core/explaining.js").Layering} Layering
+ * @typedef {import("../../core/slices_later.js").LayersAnswer} LayersAnswer
+ * @typedef {import("../../core/slices_later.js").Layering} Layering
  * @typedef {import("../../core/distribution.js").Candidate} Candidate
  *
  * @typedef {object} Shown
@@ -55,7 +55,7 @@ export function createFigures({ hover, choose }) {
       const box = svg.getBoundingClientRect();
       return Math.max(0, Math.min(count - 1, Math.floor(((event.clientX - box.left) / box.width) * count)));
     };
-    svg.addEventListener("pointermove", (event) => hover(layerAt(/** @type {PointerEvent} */ (event))));
+    for (const name of ["pointerenter", "pointermove"]) svg.addEventListener(name, (event) => hover(layerAt(/** @type {PointerEvent} */ (event))));
     svg.addEventListener("pointerleave", () => hover(null));
     svg.addEventListener("click", (event) => choose(layerAt(/** @type {PointerEvent} */ (event))));
   }

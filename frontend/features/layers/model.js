@@ -3,9 +3,9 @@
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/distribution.js").Candidate} Candidate
- * @typedef {import("../../core/explaining.js").LayersAnswer} LayersAnswer
- * @typedef {import("../../core/explaining.js").LayerPart} LayerPart
- * @typedef {import("../../core/explaining.js").Layering} Layering
+ * @typedef {import("../../core/slices_later.js").LayersAnswer} LayersAnswer
+ * @typedef {import("../../core/slices_later.js").LayerPart} LayerPart
+ * @typedef {import("../../core/slices_later.js").Layering} Layering
  * @typedef {import("../../core/slices.js").Trouble} Trouble
  * @typedef {import("../../net/layers.js").Question} Question
  */

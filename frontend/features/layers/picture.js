@@ -1,7 +1,7 @@
 /**
  * Heat map and lines as an SVG image. Pure.
  *
- * @typedef {import("../../core/explaining.js").LayersAnswer} LayersAnswer
+ * @typedef {import("../../core/slices_later.js").LayersAnswer} LayersAnswer
  * @typedef {import("./figures.js").Shown} Shown
  */
 import * as format from "../../core/format.js";

@@ -2,7 +2,7 @@
  * The tab Layers: how the prediction forms from layer to layer.
  *
  * @typedef {import("../../core/state.js").State} State
- * @typedef {import("../../core/explaining.js").LayersAnswer} LayersAnswer
+ * @typedef {import("../../core/slices_later.js").LayersAnswer} LayersAnswer
  * @typedef {import("../frame/room.js").Page} Page
  */
 import { barsHere, choices, focusHere } from "../../core/focus.js";

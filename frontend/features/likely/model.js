@@ -30,7 +30,7 @@ import { MOST_TYPED } from "../../core/settings.js";
 import { answerKey } from "../../core/state.js";
 import { textOf } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
-import { NUMBERS } from "../../core/words.js";
+import { NUMBERS } from "../../core/words_later.js";
 
 const MOST_TOKENS = 24;
 const MOST_KEPT = 500;

@@ -9,7 +9,7 @@ import { marks } from "../../core/marks.js";
 import { answerHere } from "../../core/questions.js";
 import { MOST_TYPED } from "../../core/settings.js";
 import { spell, spoken } from "../../core/tokens.js";
-import { NUMBERS } from "../../core/words.js";
+import { NUMBERS } from "../../core/words_later.js";
 import { nextToken } from "../../net/api.js";
 import { createAsker } from "../../net/asker.js";
 import { setLength } from "../../ui/bar.js";

@@ -5,7 +5,7 @@
  * @typedef {import("./model.js").Branch} Branch
  */
 import * as format from "../../core/format.js";
-import { PATHS } from "../../core/words.js";
+import { PATHS } from "../../core/words_later.js";
 import { setText } from "../../ui/dom.js";
 import { drawIcon } from "../../ui/token.js";
 import { LONGEST_NAME } from "./model.js";

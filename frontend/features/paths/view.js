@@ -4,7 +4,7 @@
  * @typedef {import("../../core/state.js").State} State
  */
 import { hidden } from "../../core/questions.js";
-import { PATHS } from "../../core/words.js";
+import { PATHS } from "../../core/words_later.js";
 import { build } from "../../ui/build.js";
 import { setText } from "../../ui/dom.js";
 import { createBranch } from "./branch.js";

@@ -3,7 +3,7 @@
  *
  * @typedef {import("../../core/state.js").State} State
  */
-import { SHARE } from "../../core/words.js";
+import { SHARE } from "../../core/words_later.js";
 import { setText } from "../../ui/dom.js";
 import { copy, download, png } from "./clipboard.js";
 import { curl, python } from "./code.js";

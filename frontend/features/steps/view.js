@@ -4,7 +4,7 @@
  * @typedef {import("../../core/state.js").State} State
  */
 import { hidden, scene } from "../../core/questions.js";
-import { NUMBERS } from "../../core/words.js";
+import { NUMBERS } from "../../core/words_later.js";
 import { build } from "../../ui/build.js";
 import { setText } from "../../ui/dom.js";
 import { steps } from "./model.js";

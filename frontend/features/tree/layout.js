@@ -2,8 +2,8 @@
  * Where every branch lies: left to right, one row per end, thickness by probability. Pure.
  *
  * @typedef {import("../../core/state.js").State} State
- * @typedef {import("../../core/slices.js").Growth} Growth
- * @typedef {import("../../core/slices.js").GrownNode} GrownNode
+ * @typedef {import("../../core/slices_later.js").Growth} Growth
+ * @typedef {import("../../core/slices_later.js").GrownNode} GrownNode
  * @typedef {import("../../core/tokens.js").Token} Token
  * @typedef {import("../../core/tree.js").Node} Node
  *

@@ -2,9 +2,9 @@
  * Grown branches: how they arrive, and how they become the text. Pure.
  *
  * @typedef {import("../../core/state.js").State} State
- * @typedef {import("../../core/slices.js").Growth} Growth
- * @typedef {import("../../core/slices.js").Grown} Grown
- * @typedef {import("../../core/slices.js").GrownNode} GrownNode
+ * @typedef {import("../../core/slices_later.js").Growth} Growth
+ * @typedef {import("../../core/slices_later.js").Grown} Grown
+ * @typedef {import("../../core/slices_later.js").GrownNode} GrownNode
  * @typedef {import("./layout.js").Place} Place
  */
 import * as format from "../../core/format.js";

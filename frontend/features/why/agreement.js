@@ -1,7 +1,7 @@
 /**
  * How far two methods agree. Pure.
  *
- * @typedef {import("../../core/explaining.js").Unit} Unit
+ * @typedef {import("../../core/slices_later.js").Unit} Unit
  */
 
 /** @param {ReadonlyMap<number, number>} one @param {ReadonlyMap<number, number>} other changes @param {readonly Unit[]} units @returns {number | null} Spearman's rank correlation of their sizes, without the first token; null for fewer than three */

@@ -2,7 +2,7 @@
  * What was measured, as JSON and CSV, with the field names of the HTTP API. Pure.
  *
  * @typedef {import("../../core/state.js").State} State
- * @typedef {import("../../core/explaining.js").Method} Method
+ * @typedef {import("../../core/slices_later.js").Method} Method
  */
 import { cell } from "../share/snapshot.js";
 import { here, question } from "./model.js";

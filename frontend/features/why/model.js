@@ -3,10 +3,10 @@
  *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/distribution.js").Candidate} Candidate
- * @typedef {import("../../core/explaining.js").Influenced} Influenced
- * @typedef {import("../../core/explaining.js").Influencing} Influencing
- * @typedef {import("../../core/explaining.js").Method} Method
- * @typedef {import("../../core/explaining.js").Unit} Unit
+ * @typedef {import("../../core/slices_later.js").Influenced} Influenced
+ * @typedef {import("../../core/slices_later.js").Influencing} Influencing
+ * @typedef {import("../../core/slices_later.js").Method} Method
+ * @typedef {import("../../core/slices_later.js").Unit} Unit
  * @typedef {import("../../core/slices.js").Trouble} Trouble
  * @typedef {import("../../net/influence.js").Question} Question
  * @typedef {import("../../net/influence.js").Part} Part

@@ -10,12 +10,11 @@ const LEVELS = 4;
 const FAINT = 0.04; // of the strongest
 const NAMES = ["data-push", "data-strength", "data-sign"];
 
-/** @param {HTMLElement} strip the text's tokens @returns {(state: State) => void} call after the strip is drawn */
-export function createTint(strip) {
+/** @param {HTMLElement} root that holds the text's tokens, as a strip or as turns @returns {(state: State) => void} call once they are drawn */
+export function createTint(root) {
   return (state) => {
     const all = tints(state);
-    strip.toggleAttribute("data-pushed", all.size > 0);
-    for (const chip of /** @type {Iterable<HTMLElement>} */ (strip.children)) {
+    for (const chip of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll(".token[data-nodes]"))) {
       const tint = all.get(Number(chip.dataset.nodes));
       if (!tint || tint.strength < FAINT) {
         for (const name of NAMES) chip.removeAttribute(name);

@@ -63,7 +63,7 @@ export function mount(root, { verbs, act, read, consider }) {
   /** @type {unknown[]} */
   let drawn = [];
 
-  const tint = createTint(/** @type {HTMLElement} */ (document.getElementById("tokens")));
+  const tint = createTint(/** @type {HTMLElement} */ (document.querySelector("main")));
   const asker = createAsker({
     read,
     act,

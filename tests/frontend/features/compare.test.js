@@ -73,7 +73,7 @@ test("an answer holds for its question alone, and a failed question is not asked
 
 test("a picked token joins both texts, whether it has a bar or not", () => {
   const state = compared(compare.heatOther(open(), 0.5));
-  const [first, far, none] = /** @type {import("../../../frontend/core/slices.js").Compared} */ (compare.here(state)).rows;
+  const [first, far, none] = /** @type {import("../../../frontend/core/slices_later.js").Compared} */ (compare.here(state)).rows;
   assert.equal(states.textHere(compare.pick(state, first)), `${TEXT} w3`);
   const picked = answer(compare.pick(state, far));
   assert.equal(states.textHere(picked), `${TEXT} far`);
