@@ -10,6 +10,7 @@ from collections.abc import Sequence as Tokens
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from inference_server.interruption import Interruption
 from inference_server.messages import NOBODY, Client
 
 Ids = tuple[int, ...]
@@ -42,10 +43,11 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most tokens that one step of a model may compute: of prompts together, or of one score."""
+    """The most tokens that one step of a model may compute: of prompts together, of one score, in the background."""
 
     prefill_tokens: int
     score_tokens: int
+    background_tokens: int = 1
     head_rows: int = 1
     """Of a trace: the most states that one step takes through the head."""
 
@@ -105,8 +107,8 @@ class Executor(Protocol):
 class Work(Protocol):
     """A computation that is no forward pass, done slice by slice."""
 
-    def step(self, seconds: float) -> Any:
-        """Computes for about that long; the result once it is done, else None."""
+    def step(self, seconds: float, interruption: Interruption | None) -> Any:
+        """Computes for about that long, less if interrupted; the result once it is done, else None."""
         ...
 
 
@@ -132,7 +134,11 @@ class Sequence(Generic[T]):
     work: "Work | None" = None
     """What is computed instead of logits; `describe` gets its result."""
     background: bool = False
-    """Whether its steps are shorter than others', by BACKGROUND, so that clicks wait less for them."""
+    """Whether its steps are shorter than others', by BACKGROUND, and end early where others come."""
+    interruption: Interruption | None = None
+    """What may end its step before it is done; None: nothing."""
+    interrupted: bool = False
+    """Whether its last step ended so, to no avail."""
     prefetch: bool = True
     """Whether one of its likely next tokens may be asked for next."""
     one_of_many: bool = False

@@ -15,6 +15,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from inference_server.attention.batch import Batch
+from inference_server.interruption import Interruption
 from inference_server.kvcache.kv_blocks import KVBlocks, LayerShape
 
 IMPLEMENTATION = "nexttoken_paged"
@@ -63,11 +64,18 @@ class Attending(Protocol):
 class Pass:
     """A forward pass of any batch."""
 
-    def __init__(self, batch: Batch, store: KVBlocks | None, rows: "Rows | None" = None) -> None:
-        """`rows` is used where it can be. Without a `store`, nothing is cached."""
+    def __init__(
+        self,
+        batch: Batch,
+        store: KVBlocks | None,
+        rows: "Rows | None" = None,
+        interruption: Interruption | None = None,
+    ) -> None:
+        """`rows` is used where it can be. Without a `store`, nothing is cached. `interruption` may end it early."""
         self.batch = batch
         self.rows = rows
         self.store = store
+        self.interruption = interruption
         self.shapes: dict[int, LayerShape] = {}  # of the layers, recorded if there is no store
         self.dtype = torch.float32
 
@@ -81,8 +89,10 @@ class Pass:
         window: int | None,
         cap: float | None,
     ) -> Tensor:
-        """As Attending.attend."""
+        """As Attending.attend. Raises Interrupted."""
         batch, store = self.batch, self.store
+        if self.interruption is not None:
+            self.interruption.check()
         if self.rows is not None and cap is None:
             return self.rows.attend(batch, layer, query, key, value, scaling, window)
         if store is None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from inference_server.cpu.weight_only_linear import FEW_ROWS, WeightOnlyLinear
 
-ROWS = (128, 64, 32, 16, 8)
+ROWS = (32, 64, 128, 16, 8)  # in the order in which they are tried: the middle first, for it decides where to go on
 ANY = 1 << 40  # unlimited
 ROUNDS = 3
 NUMBERS = 20_000_000  # weights to measure with: more than fit in the CPU's caches
@@ -27,27 +27,28 @@ def calibrate(
 ) -> None:
     """Sets `most_rows` of all weight-only layers, measured on those of the most common shape.
 
-    Tries ever fewer rows until the compiled product beats BLAS on widened weights, or `budget_s` is up; `numbers`
-    limits the weights measured. If it wins at the largest number of rows, it is used for any. If results differ, only
-    BLAS is used.
+    Looks for the most rows at which the compiled product beats BLAS on widened weights, until `budget_s` is up;
+    `numbers` limits the weights measured. If it wins at the largest number of rows, it is used for any. If results
+    differ, only BLAS is used.
     """
     linears = [layer for layer in model.modules() if isinstance(layer, WeightOnlyLinear)]
     layers, end = _sample(linears, numbers), clock() + budget_s
     if not layers:
         return
-    most = ROWS[-1] // 2
+    won, lost = 0, ANY
     for rows in ROWS:
+        if not won <= rows <= lost:
+            continue
         if clock() > end:
-            most = min(rows, FEW_ROWS)
+            won = won or min(rows, FEW_ROWS)
             break
         product, widened, same = _measure(layers, rows, clock)
         if not same:
-            most = 0
+            won = lost = 0
             logger.warning("compiled product differs from torch's, not used", rows=rows)
             break
-        if product <= widened:
-            most = ANY if rows == ROWS[0] else rows
-            break
+        won, lost = (rows, lost) if product <= widened else (won, rows)
+    most = ANY if won == max(ROWS) else won or min(lost, min(ROWS)) // 2
     for layer in linears:
         layer.most_rows = most
     logger.info("compiled product tuned", most_rows="any" if most == ANY else most)

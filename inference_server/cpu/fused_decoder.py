@@ -15,6 +15,7 @@ from inference_server.cpu.kernels.tiles import LANES
 from inference_server.cpu.kernels.vectors import BLOCK
 from inference_server.cpu.paged_attention import UNBOUNDED
 from inference_server.cpu.weight_only_linear import WeightOnlyLinear
+from inference_server.interruption import Interruption
 from inference_server.kvcache.kv_blocks import KVBlocks
 
 FAMILIES = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"}
@@ -66,8 +67,8 @@ class FusedDecoder:
         return len(batch) <= self._most_rows
 
     @torch.inference_mode()
-    def run(self, batch: Batch) -> Tensor:
-        """Logits (the batch's logit rows, vocabulary) in float32."""
+    def run(self, batch: Batch, interruption: Interruption | None = None) -> Tensor:
+        """Logits (the batch's logit rows, vocabulary) in float32. Raises Interrupted."""
         rows, answers, table = len(batch), np.array(batch.logit_rows, dtype=np.int64), self._table
         states = self._model.model.embed_tokens(torch.tensor(batch.token_ids)).contiguous()
         cosines, sines = self._model.model.rotary_emb(states[None], torch.tensor([batch.positions]))
@@ -80,7 +81,10 @@ class FusedDecoder:
         table["cosines"], table["sines"] = cosines.data_ptr(), sines.data_ptr()
         table["states"], table["logits"] = states.data_ptr(), logits.data_ptr()
         self._make_room(rows, batch.longest)
+        table["interruption"] = 0 if interruption is None else interruption.address
         self._body.run(table, self._threads)
+        if interruption is not None:
+            interruption.settle()
         return logits
 
     def _make_room(self, rows: int, longest: int) -> None:

@@ -120,7 +120,7 @@ class Influence:
             raise InvalidField(field, "must be a token to which the model gives any probability here")
         return start
 
-    async def _hide(self, before: float) -> AsyncGenerator[InfluenceChange, None]:
+    async def _hide(self, before: float, background: bool = False) -> AsyncGenerator[InfluenceChange, None]:
         """Every part but the last position itself, which always sees itself."""
         if not self._hidable:
             raise InvalidField("method", UNHIDABLE)
@@ -128,7 +128,9 @@ class Influence:
         parts = [(at, (unit.start, min(unit.end, last))) for at, unit in enumerate(self._units) if unit.start < last]
         for first in range(0, len(parts), GROUP):
             group = parts[first : first + GROUP]
-            found = await self._computing.run(self._ids, self._odds, hidden=[span for _, span in group])
+            found = await self._computing.run(
+                self._ids, self._odds, hidden=[span for _, span in group], background=background
+            )
             for (at, _), odds in zip(group, found, strict=True):
                 yield InfluenceChange(at, "hide", odds - before)
 
@@ -136,7 +138,7 @@ class Influence:
         """Every part taken out: sentences first, then the finer parts, in the order in which hiding them matters."""
         guide: dict[int, float] = {}
         if self._hidable:  # else the order of the text will do
-            async with aclosing(self._hide(before)) as changes:
+            async with aclosing(self._hide(before, background=True)) as changes:
                 async for change in changes:
                     guide[change.unit] = change.log_odds_change
                     yield change
@@ -197,7 +199,7 @@ class Influence:
         """What a linear model would say: minus gradient · input, summed over the tokens of each part."""
         work = self._gradient.begin(self._ids, self._target, self._query.contrast)
         try:
-            (found,) = await self._computing.run(self._ids, lambda _, values: [values], work=work)
+            (found,) = await self._computing.run(self._ids, lambda _, values: [values], work=work, background=True)
         finally:
             work.close()
         for at, unit in enumerate(self._units):

@@ -162,8 +162,8 @@ class GraphRunner:
         return shape is not None and self._find(shape) is not None
 
     @torch.inference_mode()
-    def run(self, batch: Batch) -> Tensor:
-        """Logits (new tokens, vocabulary) in float32."""
+    def run(self, batch: Batch, _: object = None) -> Tensor:
+        """Logits (new tokens, vocabulary) in float32. A graph, once it runs, is not interrupted."""
         shape = self._shape(batch)
         found = self._find(shape) if shape else None
         if found is None:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from inference_server.interruption import Interruption
+
 T = TypeVar("T")
 
 
@@ -36,18 +38,20 @@ class Stepwise(Generic[T]):
         self._changed = threading.Condition()
         self._begun = self._running = self._closed = False
         self._until = 0.0
+        self._interruption: Interruption | None = None
         self._found: T | None = None
         self._error: BaseException | None = None
 
-    def step(self, seconds: float) -> T | None:
+    def step(self, seconds: float, interruption: Interruption | None = None) -> T | None:
         """Runs it for about that long; its result once it is done, else None, also after `close`.
 
-        Raises what it raises. One thread at a time.
+        `interruption` may end the slice before. Raises what it raises. One thread at a time.
         """
         with self._changed:
             if self._closed:
                 return None
             self._running, self._until = True, time.monotonic() + seconds
+            self._interruption = interruption
             if self._begun:
                 self._changed.notify_all()
             else:
@@ -75,7 +79,8 @@ class Stepwise(Generic[T]):
             self._changed.notify_all()
 
     def _pause(self) -> None:
-        if time.monotonic() < self._until and not self._closed:
+        hurry = self._interruption is not None and self._interruption.asked
+        if time.monotonic() < self._until and not hurry and not self._closed:
             return
         with self._changed:
             if not self._closed:

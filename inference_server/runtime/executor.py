@@ -15,7 +15,7 @@ from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.runtime.backends import Backend, HFCacheBackend, WholePassBackend
 from inference_server.runtime.model import Model
 from inference_server.runtime.paged_backend import PagedBackend
-from inference_server.runtime.prefill_chunk import AIM, PrefillChunk
+from inference_server.runtime.prefill_chunk import AIM, FEWEST, PrefillChunk
 from inference_server.sequence import BACKGROUND, Ids, Limits, Sequence, Trace
 from inference_server.stats import ModelStats
 
@@ -36,6 +36,7 @@ class Executor:
         self._step_s = step_s
         self._prefill = PrefillChunk(step_tokens, step_s)
         self._score = PrefillChunk(step_tokens, step_s)
+        self._background = PrefillChunk(step_tokens, step_s / BACKGROUND, FEWEST)
         self._head = PrefillChunk(step_tokens, step_s)
         self._alike: dict[Ids, list[Sequence[Any]]] = {}  # this step's sequences by prompt
 
@@ -48,7 +49,8 @@ class Executor:
     def limits(self) -> Limits:
         """Of the next step."""
         most = self.model.whole_pass.max_rows
-        return Limits(self._prefill.tokens, min(self._score.tokens, most), min(self._head.tokens, most))
+        score, background, head = (min(each.tokens, most) for each in (self._score, self._background, self._head))
+        return Limits(self._prefill.tokens, score, background, head)
 
     @property
     def stats(self) -> ModelStats:
@@ -72,7 +74,7 @@ class Executor:
         """As sequence.Executor.execute."""
         first, size = batch[0]
         if first.work is not None:
-            if (found := first.work.step(AIM * self._step_s / BACKGROUND)) is not None:
+            if (found := first.work.step(AIM * self._step_s / BACKGROUND, first.interruption)) is not None:
                 first.receive(found)
             return
         before, began = self.computed_tokens, time.monotonic()
@@ -86,7 +88,9 @@ class Executor:
         self.backend.execute(batch, self._receive)
         count = self.computed_tokens - before
         if not first.single_pass and (first.rowwise or count > len(batch)):  # clicks say nothing of longer chunks
-            (self._score if first.rowwise else self._prefill).took(count, time.monotonic() - began)
+            in_background = all(sequence.background for sequence, _ in batch)
+            chunk = self._background if in_background else self._score if first.rowwise else self._prefill
+            chunk.took(count, time.monotonic() - began)
 
     def release(self) -> None:
         """As sequence.Executor.release."""

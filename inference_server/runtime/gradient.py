@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from inference_server.errors import InvalidField
 from inference_server.host.stepwise import Stepwise, pause
+from inference_server.interruption import Interruption
 from inference_server.runtime.whole_pass import no_context
 
 MOST_BYTES = 1 << 30  # of one pass
@@ -157,12 +158,12 @@ class GradientPass:
         self._work = Stepwise(partial(self._hold, work))
         self._begun = False
 
-    def step(self, seconds: float) -> list[float] | None:
+    def step(self, seconds: float, interruption: Interruption | None = None) -> list[float] | None:
         """As Stepwise.step; does nothing while another pass has not ended."""
         if not self._begun and self._turn.locked():
             return None
         self._begun = True
-        return self._work.step(seconds)
+        return self._work.step(seconds, interruption)
 
     def close(self) -> None:
         """As Stepwise.close."""

@@ -15,6 +15,7 @@ from inference_server.attention.paged_attention import Pass, Rows, running
 from inference_server.attention.weights import WeighingPass
 from inference_server.gpu.cuda_graph import free_bytes, recorder
 from inference_server.gpu.graph_runner import GraphRunner, spare_blocks
+from inference_server.interruption import Interruption
 from inference_server.kvcache.block_pool import BlockPool
 from inference_server.kvcache.kv_blocks import KVBlocks, Layout, TokenKVBlocks, whole_runs
 from inference_server.kvcache.radix_cache import BlockTable, RadixCache
@@ -28,8 +29,11 @@ class DecodeStep(Protocol):
         """Whether `run` can compute the batch."""
         ...
 
-    def run(self, batch: Batch) -> Tensor:
-        """Logits (rows, vocabulary) as from the pass layer by layer; caches keys and values."""
+    def run(self, batch: Batch, interruption: Interruption | None = None) -> Tensor:
+        """Logits (rows, vocabulary) as from the pass layer by layer; caches keys and values.
+
+        May raise Interrupted, or be too quick for that.
+        """
         ...
 
 
@@ -117,18 +121,18 @@ class ModelRunner:
         if isinstance(self._step, GraphRunner):
             self._step.prepare()
 
-    def run(self, segments: Sequence[Segment]) -> Tensor:
+    def run(self, segments: Sequence[Segment], interruption: Interruption | None = None) -> Tensor:
         """Logits (rows of all segments in order, vocabulary) in float32, on the CPU; the new tokens are then cached.
 
-        Each segment needs its own block table and at least one token. Raises CacheFull before computing anything; after
-        any exception the tables can be used again or closed.
+        Each segment needs its own block table and at least one token. Raises CacheFull before computing anything, and
+        Interrupted; after any exception the tables can be used again or closed.
         """
-        logits = self.compute(segments).cpu()
+        logits = self.compute(segments, interruption).cpu()
         rows = logits.split([segment.rows for segment in segments])
         self.settle(segments, [bool(np.isnan(each.numpy().max())) for each in rows])
         return logits
 
-    def compute(self, segments: Sequence[Segment]) -> Tensor:
+    def compute(self, segments: Sequence[Segment], interruption: Interruption | None = None) -> Tensor:
         """As `run`, on the model's device, whose work nothing here waits for; `settle` has to follow."""
         for segment in segments:
             if not segment.alternatives:
@@ -137,8 +141,8 @@ class ModelRunner:
                 self.tree.allocate_alternatives(segment.table, segment.token_ids)
         batch = Batch(segments, self.pool.block_size, self._model.device)
         if self._step is not None and not self._layered and self._step.fits(batch):
-            return self._step.run(batch)
-        with running(self._pass(batch, self.store)):
+            return self._step.run(batch, interruption)
+        with running(self._pass(batch, self.store, interruption)):
             return forward(self._model, batch.token_ids, batch.positions, batch.logit_rows)
 
     def settle(self, segments: Sequence[Segment], broken: Sequence[bool]) -> None:
@@ -196,10 +200,10 @@ class ModelRunner:
         finally:
             self._layered, self._weights = False, None
 
-    def _pass(self, batch: Batch, store: KVBlocks | None) -> Pass:
+    def _pass(self, batch: Batch, store: KVBlocks | None, interruption: Interruption | None = None) -> Pass:
         if self._weights is not None:
             return WeighingPass(batch, store, self._weights)
-        return Pass(batch, store, None if store is None else self._rows)
+        return Pass(batch, store, None if store is None else self._rows, interruption)
 
 
 def _row_attention(store: KVBlocks) -> Rows:

@@ -138,7 +138,7 @@ class PagedBackend:
         segments = [self._segment(sequence, count) for sequence, count in batch]
         ends = [len(segment.table) + len(segment.token_ids) for segment in segments]
         try:
-            rows = self.runner.run(segments)
+            rows = self.runner.run(segments, batch[0][0].interruption)
         except CacheFull:
             return False
         single, start = len(segments) == 1, 0

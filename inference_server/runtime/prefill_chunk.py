@@ -1,6 +1,7 @@
 """The size of prefill chunks, learnt from how long they take. Has no clock of its own."""
 
 LEAST = 16  # fewer cost nearly as much: a step reads every weight
+FEWEST = 4  # fewer cost as much
 FIRST = 64  # before any chunk was timed
 AIM = 0.8  # of the time allowed, since steps on a busy machine vary
 
@@ -8,10 +9,10 @@ AIM = 0.8  # of the time allowed, since steps on a busy machine vary
 class PrefillChunk:
     """The size of a chunk that takes about `step_s` seconds at most."""
 
-    def __init__(self, most: int, step_s: float) -> None:
-        """A chunk never has more than `most` tokens."""
+    def __init__(self, most: int, step_s: float, least: int = LEAST) -> None:
+        """A chunk never has more than `most` tokens, nor fewer than `least`."""
         self._most = most
-        self._least = min(LEAST, most)
+        self._least = min(least, most)
         self._aim_s = AIM * step_s
         self._tokens = float(min(FIRST, most))
         self.tokens = int(self._tokens)

@@ -76,7 +76,10 @@ def go_behind(order: OrderedDict[str, Any], served: Iterable[str]) -> None:
 
 
 class Queue:
-    """New sequences and those in progress. Each has its own order of turns, and the two alternate."""
+    """New sequences and those in progress. Each has its own order of turns, and the two alternate.
+
+    What computes in the background is in progress from the start, so that a new sequence waits for one step at most.
+    """
 
     def __init__(self) -> None:
         self._new = TurnQueue()
@@ -100,7 +103,7 @@ class Queue:
         return len(self._begun)
 
     def add(self, sequence: Sequence[Any]) -> None:
-        (self._new if sequence.began is None else self._begun).add(sequence)
+        (self._new if sequence.began is None and not sequence.background else self._begun).add(sequence)
 
     def remove(self, sequence: Sequence[Any]) -> bool:
         """Removes a sequence; says whether it was there."""

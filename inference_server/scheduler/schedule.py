@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from inference_server.sequence import BACKGROUND, Limits, Sequence, Trace
+from inference_server.interruption import Interruption
+from inference_server.sequence import Limits, Sequence, Trace
 
 Batch = list[tuple[Sequence[Any], int]]
 
@@ -35,17 +36,24 @@ def schedule(matched: list[Sequence[Any]], limits: Limits) -> Batch:
     if first.single_pass:
         return [(first, first.remaining)]
     if first.alone:
-        return [(first, min(first.remaining, limits.score_tokens))]
+        return [(first, min(first.remaining, limits.background_tokens if first.background else limits.score_tokens))]
     parts = [each for each in matched if not each.single_pass]
     if clicks := [(each, 1) for each in parts if each.remaining == 1]:
         return clicks
-    step = limits.prefill_tokens
-    if all(each.background for each in parts):
-        step = max(1, step // BACKGROUND)
+    step = limits.background_tokens if all(each.background for each in parts) else limits.prefill_tokens
     counts = [min(first.remaining, -(-step // 2)), *[0] * (len(parts) - 1)]
     for at in sorted(range(len(parts)), key=lambda at: parts[at].remaining > step):
         counts[at] += min(parts[at].remaining - counts[at], step - sum(counts))
     return [(each, count) for each, count in zip(parts, counts, strict=True) if count]
+
+
+def allow(interruption: Interruption, sequences: list[Sequence[Any]]) -> None:
+    """Lets their next step be interrupted if it is in the background, unless that has just happened to one of them."""
+    interruption.clear()
+    allowed = all(each.background and not each.interrupted for each in sequences)
+    for sequence in sequences:
+        sequence.interruption = interruption if allowed else None
+        sequence.interrupted = False
 
 
 def trace_step(sequence: Sequence[Any], trace: Trace, limits: Limits) -> int:

@@ -14,10 +14,11 @@ from typing import Any
 import structlog
 
 from inference_server.errors import ComputeFailed, DeadlineExpired, ServingError, Stopping
+from inference_server.interruption import Interrupted, Interruption
 from inference_server.scheduler.admission import STOPPING
 from inference_server.scheduler.batch_window import BatchWindow
 from inference_server.scheduler.queue import Queue
-from inference_server.scheduler.schedule import schedule
+from inference_server.scheduler.schedule import allow, schedule
 from inference_server.scheduler.watchdog import Watchdog
 from inference_server.sequence import Sequence
 
@@ -45,6 +46,7 @@ class Worker:
         self._waiting = Queue()
         self._window = BatchWindow(batch_size)
         self._changed = threading.Condition()  # guards the queue and its end
+        self._interruption = Interruption()  # of the step that is computed, if it may be interrupted
         self._idle_work: list[Callable[[], bool]] = []
         self._idle_work_left = False  # whether there may be some to do
         self._quiet_s = quiet_s
@@ -66,6 +68,8 @@ class Worker:
             for sequence in sequences:
                 sequence.permit.hold()
                 self._waiting.add(sequence)
+            if not all(sequence.background for sequence in sequences):
+                self._interruption.ask()
             self.watchdog.wait()
             self._changed.notify()
 
@@ -140,6 +144,7 @@ class Worker:
                     self._changed.wait(wait_s)
                     continue
                 if taken := self._waiting.take(self._batch_size):
+                    allow(self._interruption, taken)
                     self.watchdog.begin()
                     return taken
                 idle_work = self._idle_work_left and self._idle_work and not self._stopping
@@ -166,6 +171,9 @@ class Worker:
 
         try:
             step(sequences, on_match=finish_done)
+        except Interrupted:
+            for sequence in left:
+                sequence.interrupted = True
         except BaseException as error:  # a panic in a native library is no Exception, and must not end the thread
             self._retry(left, error)
             return

@@ -32,7 +32,7 @@ TIERS = {
             "grow_messages",
             "influence_messages",
         ),
-        ("messages", "stats", "errors", "settings"),
+        ("messages", "stats", "errors", "settings", "interruption"),
     ),
     "web_gateway": (
         ("__main__",),

@@ -23,9 +23,12 @@ def _fields(names: str) -> np.dtype[Any]:
 PASS = _fields("""
     rows tiles answers layers hidden heads groups width inner vocabulary block_step row_table tile_table answer_list
     block_list cosines sines states queries keys values mixed gate up normed normed_step scratch scratch_step logits
-    floats final_norm output_weight output_product layer_table
+    floats final_norm output_weight output_product layer_table interruption
 """)
-"""Counts and addresses of one pass; steps are in bytes. `…_product` is the product_function of a matrix's kind."""
+"""Counts and addresses of one pass; steps are in bytes. `…_product` is the product_function of a matrix's kind.
+
+`interruption` is that of the class of this name, or 0.
+"""
 
 LAYER = _fields("""
     norm query query_bias key key_bias value value_bias output output_bias query_norm key_norm second_norm gate up down
@@ -137,6 +140,19 @@ def _attention(table: Any, layer: Any, row_table: Any) -> None:
 
 
 @njit(nogil=True)
+def _ends_early(table: Any) -> Any:
+    """Waits for all threads; whether the pass is to end here, to all of them the same."""
+    if not table.interruption:
+        meet()
+        return False
+    flags = integers(table.interruption, 2)
+    if here() == 0:
+        flags[1] = flags[0]
+    meet()
+    return flags[1] != 0
+
+
+@njit(nogil=True)
 def _pass(pointer: Any) -> None:
     table = carray(untyped(pointer), (1,), dtype=PASS)[0]
     layers = carray(pointer_to(table.layer_table), (table.layers,), dtype=LAYER)
@@ -182,7 +198,8 @@ def _pass(pointer: Any) -> None:
         meet()
         invoke(layer.down_product, gate, rows, layer.down, inner, own[0], own[1], queries, hidden)
         _add(queries, 0, rows, hidden, own[0], own[1], states)
-        meet()
+        if _ends_early(table):
+            return
     answers = integers(table.answer_list, table.answers)
     for index in range(len(answers)):
         at = states + answers[index] * hidden * 4

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from workers import FakeExecutor
 
-from inference_server.scheduler.schedule import candidates, schedule
+from inference_server.interruption import Interruption
+from inference_server.scheduler.schedule import allow, candidates, schedule
 from inference_server.sequence import Limits, Sequence, Trace
 
-LIMITS = Limits(prefill_tokens=100, score_tokens=40, head_rows=20)
+LIMITS = Limits(prefill_tokens=100, score_tokens=40, background_tokens=33, head_rows=20)
 EXECUTOR = FakeExecutor("any", list)
 
 
@@ -66,7 +67,26 @@ def test_steps_in_the_background_are_shorter_unless_others_share_them() -> None:
         each.background = True
     assert [count for _, count in schedule(behind, LIMITS)] == [17, 16]
     assert [count for _, count in schedule([*behind, prompt(500)], LIMITS)] == [70, 30]
-    assert [count for _, count in schedule([behind[0]], Limits(1, 1))] == [1]
+    scored = score(90, 0, 0)
+    scored.background = True
+    assert schedule([scored], LIMITS) == [(scored, 33)]
+
+
+def test_what_was_interrupted_is_not_so_again_at_once() -> None:
+    interruption, behind = Interruption(), [prompt(500), prompt(30)]
+    for each in behind:
+        each.background = True
+    interruption.ask()
+    allow(interruption, behind)
+    assert not interruption.asked
+    assert [each.interruption for each in behind] == [interruption, interruption]
+    behind[1].interrupted = True
+    allow(interruption, behind)
+    assert [each.interruption for each in behind] == [None, None]
+    allow(interruption, behind)
+    assert [each.interruption for each in behind] == [interruption, interruption]
+    allow(interruption, [*behind, prompt(30)])
+    assert [each.interruption for each in behind] == [None, None], "somebody waits for the third"
 
 
 @pytest.mark.parametrize(
