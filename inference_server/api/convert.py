@@ -9,7 +9,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 
 from inference_server import chat_messages, compare_messages, generate_messages, grow_messages, layer_messages, messages
 from inference_server.errors import InvalidField
-from inference_server.models.registry import ModelStatus
+from inference_server.models.model_status import ModelStatus
 
 Q = TypeVar("Q")
 

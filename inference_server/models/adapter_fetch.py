@@ -9,7 +9,7 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # no __all__
 
 from inference_server.errors import LoadFailed
-from inference_server.models import adapter, checkpoint, hub, repo_files
+from inference_server.models import adapter, checkpoint, hub, hub_failures, repo_files
 
 logger = structlog.get_logger()
 
@@ -27,7 +27,7 @@ def fetch(source: str, on_progress: Callable[[int, int], None]) -> Path:
         validate_repo_id(repo)
         return hub.download(repo, revision, on_progress, adapter.check_description, adapter=True)
     except (httpx2.HTTPError, HFValidationError, OSError) as error:
-        reason = hub.explain(error, repo)
+        reason = hub_failures.explain(error, repo)
         if (copy := hub.cached(repo, revision, adapter=True)) is None:
             raise LoadFailed(f"the adapter {source}: {reason}") from error
         logger.warning("using the cached copy", model=source, reason=reason)

@@ -4,7 +4,6 @@ Downloads go to the Hub's standard cache, shared with other tools; paths in it n
 """
 
 import contextlib
-import errno
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -14,19 +13,13 @@ import structlog
 from huggingface_hub import HfApi, constants, get_cached_repo_tree, hf_hub_url
 from huggingface_hub.errors import (
     CachedRepoTreeNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
     HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
 )
 from huggingface_hub.file_download import _create_symlink, repo_folder_name
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # no __all__
 
 from inference_server.errors import LoadFailed
-from inference_server.models import gguf_header, repo_files
+from inference_server.models import gguf_header, hub_failures, repo_files
 from inference_server.models.checkpoint import CONFIG, INDEX, QUANTISED, check_link, is_inside, shards
 from inference_server.models.download import check_space, fetch_blob, missing
 from inference_server.models.gguf_header import SUFFIX
@@ -34,7 +27,6 @@ from inference_server.models.repo_files import ADAPTER, File, Listing
 
 WEIGHTS = (".safetensors", SUFFIX)
 API_TIMEOUT_S = 10.0  # of an API call; stalled downloads have HF_HUB_DOWNLOAD_TIMEOUT, also 10 s
-NOT_FOUND = "not on the Hub, or private: check the name, or set HF_TOKEN to a token with access"
 CHUNK_BYTES = 1 << 20  # huggingface_hub's 10 MiB make progress jumpy, and an interruption loses a whole chunk
 
 logger = structlog.get_logger()
@@ -69,7 +61,7 @@ def fetch(source: str, on_progress: Callable[[int, int], None], accept: Callable
     except LoadFailed as failed:
         raise LoadFailed(f"{failed}{hint}") from failed
     except (httpx2.HTTPError, HFValidationError, OSError) as error:
-        reason = explain(error, repo)
+        reason = hub_failures.explain(error, repo)
         if (copy := cached(repo, revision, file)) is None:
             raise LoadFailed(f"{reason}{hint}") from error
         logger.warning("using the cached copy", model=source, reason=reason)
@@ -222,32 +214,3 @@ def _remember(ref: Path, commit: str) -> None:
         partial = ref.with_name(f"{ref.name}.partial")
         partial.write_text(commit)
         partial.replace(ref)
-
-
-def explain(error: Exception, repo: str) -> str:
-    """Why a download failed and what to do."""
-    match error:
-        case HFValidationError():
-            return "neither a local folder nor a Hub id such as owner/name: check the name"
-        case GatedRepoError():
-            return f"gated: accept the terms at {constants.ENDPOINT}/{repo} and set HF_TOKEN to your token"
-        case RepositoryNotFoundError():
-            return NOT_FOUND
-        case RevisionNotFoundError():
-            return f"no such branch, tag or commit: check the part after @, or see {constants.ENDPOINT}/{repo}"
-        case HfHubHTTPError() if error.response.status_code in (401, 403, 404):
-            return NOT_FOUND
-        case HfHubHTTPError():
-            return f"the Hub returned HTTP {error.response.status_code}: load the model again later"
-        case OfflineModeIsEnabled():
-            return (
-                "no network: HF_HUB_OFFLINE is set and the model is not cached; unset it, or download the model first"
-            )
-        case httpx2.HTTPError() | LocalEntryNotFoundError():
-            return f"no network: can't reach {constants.ENDPOINT}; check the connection and load the model again"
-        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
-            return "disk full: free some space for the Hub's cache, or set HF_HOME to another disk"
-        case OSError(filename=str() as path, strerror=str() as fault):
-            return f"can't write to the Hub's cache ({Path(path).name}: {fault}); set HF_HOME to a writable folder"
-        case _:
-            return f"the download failed: {error}"[:300]

@@ -8,8 +8,7 @@ import reprlib
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +24,7 @@ from inference_server.layer_messages import LayersAnswer, LayersQuery
 from inference_server.messages import NOBODY, Client, ModelFacts, ScoreAnswer, ScoreQuery, TopKAnswer, TopKQuery
 from inference_server.models import bundled
 from inference_server.models.adapter import AdapterFiles, Files
+from inference_server.models.model_status import ModelState, ModelStatus
 from inference_server.models.public_reason import public
 from inference_server.stats import ModelStats
 
@@ -34,36 +34,6 @@ STOPPING = "the server is stopping; retry later"
 UNEXPECTED = "unexpected error; see the server's log"
 
 logger = structlog.get_logger()
-
-
-class ModelState(Enum):
-    """The value completes the sentence 'MODEL is ...'."""
-
-    QUEUED = "queued behind another model"
-    DOWNLOADING = "downloading"
-    LOADING = "loading"
-    READY = "ready"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelStatus:
-    """Byte counts are 0 unless DOWNLOADING, the reason is empty unless FAILED."""
-
-    name: str
-    is_default: bool
-    state: ModelState = ModelState.QUEUED
-    bytes_done: int = 0
-    bytes_total: int = 0
-    reason: str = ""
-    facts: ModelFacts | None = None
-
-    def __str__(self) -> str:
-        """The state with its progress."""
-        text = f"{self.name} is {self.state.value}"
-        if self.state is ModelState.DOWNLOADING and self.bytes_total:
-            text += f": {self.bytes_done / 1e6:.0f} of {self.bytes_total / 1e6:.0f} MB"
-        return text
 
 
 class Engine(Protocol):

@@ -9,7 +9,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from inference_server import stats
 from inference_server.messages import Timings
-from inference_server.models.registry import ModelState, Registry
+from inference_server.models.model_status import ModelState
+from inference_server.models.registry import Registry
 from inference_server.ops.readiness import Readiness
 from inference_server.stats import KVCacheStats, LogitsCacheStats, ModelStats, QueueStats, ServerStats
 

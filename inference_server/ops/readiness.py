@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from inference_server.models.registry import ModelState, Registry
+from inference_server.models.model_status import ModelState
+from inference_server.models.registry import Registry
 from inference_server.scheduler.watchdog import Watchdog
 
 STOPPING = "the server is stopping"

@@ -8,6 +8,7 @@ from bench import (
     crowd,
     failures,
     floods,
+    generate,
     gguf_step,
     grow,
     influence,
@@ -30,7 +31,21 @@ async def main() -> None:
     figures = {**await overhead.measure(), **await startup.measure()}
     for here in (step, llamacpp, lookup):
         figures |= here.measure()
-    for each in (clicks, real, crowd, score, grow, layers, influence, resident, gguf_step, overload, soak, page):
+    for each in (
+        clicks,
+        real,
+        crowd,
+        score,
+        generate,
+        grow,
+        layers,
+        influence,
+        resident,
+        gguf_step,
+        overload,
+        soak,
+        page,
+    ):
         figures |= await each.measure()
     figures |= await asyncio.to_thread(failures.measure)
     figures |= await asyncio.to_thread(floods.measure)

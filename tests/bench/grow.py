@@ -4,6 +4,7 @@ The model is random, in SmolLM2-360M's shape, so its likeliest paths are short a
 to be computed on both sides. Fresh prompts in turn, so nothing is ever found cached but what a side computed itself.
 """
 
+import asyncio
 import heapq
 import json
 import random
@@ -82,3 +83,7 @@ async def measure() -> dict[str, float]:
     for name, value in figures.items():
         print(f"  {name:24} {value:10.2f}")
     return {name: round(value, 3) for name, value in figures.items()}
+
+
+if __name__ == "__main__":
+    asyncio.run(measure())

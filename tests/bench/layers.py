@@ -3,6 +3,7 @@
 Both over HTTP, in turn on the same growing text, so that each click computes one token and each Layers only its states.
 """
 
+import asyncio
 import random
 import time
 
@@ -43,3 +44,7 @@ async def measure() -> dict[str, float]:
     for name, value in figures.items():
         print(f"  {name:24} {value:10.2f}")
     return {name: round(value, 3) for name, value in figures.items()}
+
+
+if __name__ == "__main__":
+    asyncio.run(measure())

@@ -55,3 +55,7 @@ async def measure() -> dict[str, float]:
         print(f"from the start to {published.MODEL}'s first answer: {', '.join(f'{s:.1f}' for s in ready)} s")
         figures["default_ready_s"] = round(ready[len(ready) // 2], 2)
     return figures
+
+
+if __name__ == "__main__":
+    asyncio.run(measure())

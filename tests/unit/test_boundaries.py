@@ -49,6 +49,7 @@ TIERS = {
             "compare_messages",
             "grow_messages",
             "influence_messages",
+            "model_messages",
         ),
         ("messages", "settings"),
     ),
@@ -101,6 +102,7 @@ LIBRARIES = {
         "compare_messages": {"msgspec"},
         "grow_messages": {"msgspec"},
         "influence_messages": {"msgspec"},
+        "model_messages": {"msgspec"},
         "settings": {"msgspec"},
     },
     "next_token_visualizer": {

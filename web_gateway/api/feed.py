@@ -12,7 +12,8 @@ from web_gateway.api.schemas import render
 from web_gateway.errors import GatewayError, problem
 from web_gateway.inference.call import Call
 from web_gateway.inference.client import InferenceClient
-from web_gateway.messages import ModelList, Problem
+from web_gateway.messages import Problem
+from web_gateway.model_messages import ModelList
 
 HEARTBEAT_S = 15.0  # below the idle timeout of common proxies
 RETRY_S = 1.0

@@ -14,6 +14,7 @@ from web_gateway import (
     influence_messages,
     layer_messages,
     messages,
+    model_messages,
 )
 from web_gateway.about import Info
 from web_gateway.errors import ANSWERS
@@ -37,7 +38,7 @@ STRUCTS = (
     layer_messages.LayersRequest,
     layer_messages.LayersAnswer,
     messages.LoadRequest,
-    messages.ModelList,
+    model_messages.ModelList,
     Info,
     messages.Status,
     messages.Problem,
@@ -155,12 +156,12 @@ def document() -> dict[str, Any]:
                     {"text": "The capital of France is", "target": 5, "unit": "word", "method": "take_out"},
                 )
             },
-            "/api/models": {"get": returns("Every model and its state", messages.ModelList, (429, *SERVING))},
+            "/api/models": {"get": returns("Every model and its state", model_messages.ModelList, (429, *SERVING))},
             "/api/models/events": {"get": events()},
             "/api/models/load": {
                 "post": accepts(
                     messages.LoadRequest,
-                    returns("Starts loading a failed model; does not wait", messages.Model, (*READING, 429)),
+                    returns("Starts loading a failed model; does not wait", model_messages.Model, (*READING, 429)),
                     {"name": "bundled"},
                 )
             },

@@ -24,6 +24,7 @@ from web_gateway import (
     influence_messages,
     layer_messages,
     messages,
+    model_messages,
 )
 from web_gateway.inference import convert, failures
 from web_gateway.inference.call import Call
@@ -118,20 +119,22 @@ class InferenceClient:
         answer = await self._unary("RenderChat", convert.to_message(query, pb.RenderChatRequest), call)
         return convert.to_struct(answer, chat_messages.RenderChatAnswer)
 
-    async def models(self, call: Call) -> messages.ModelList:
+    async def models(self, call: Call) -> model_messages.ModelList:
         """Every model and its state."""
-        return convert.to_struct(await self._unary("ListModels", pb.ListModelsRequest(), call), messages.ModelList)
+        return convert.to_struct(
+            await self._unary("ListModels", pb.ListModelsRequest(), call), model_messages.ModelList
+        )
 
-    async def load(self, name: str, call: Call) -> messages.Model:
+    async def load(self, name: str, call: Call) -> model_messages.Model:
         """Starts loading a failed model; returns its state now."""
         answer = await self._unary("LoadModel", pb.LoadModelRequest(name=name), call)
-        return convert.to_struct(answer.model, messages.Model)
+        return convert.to_struct(answer.model, model_messages.Model)
 
     async def info(self, call: Call) -> about.ServerInfo:
         """The inference server's versions, limits and uptime."""
         return convert.to_struct(await self._unary("Info", pb.InfoRequest(), call), about.ServerInfo)
 
-    async def watch(self, call: Call) -> AsyncIterator[messages.ModelList]:
+    async def watch(self, call: Call) -> AsyncIterator[model_messages.ModelList]:
         """Every model now and on each change. Ends only by raising; Unavailable if the server stops.
 
         A stream that breaks after its first message is reopened: another replica may answer, and connections get
@@ -144,7 +147,7 @@ class InferenceClient:
                     stream = connection.stub.WatchModels(pb.WatchModelsRequest(), **self._options(call))
                     async for change in until(connection.replaced, stream):
                         received = True
-                        yield convert.to_struct(change, messages.ModelList)
+                        yield convert.to_struct(change, model_messages.ModelList)
             except errors.Unavailable:
                 if not received:
                     raise

@@ -11,7 +11,15 @@ from google.protobuf.message import Message
 from msgspec import UNSET, Struct, structs
 from nexttoken.v1 import next_token_pb2 as pb
 
-from web_gateway import compare_messages, generate_messages, grow_messages, influence_messages, layer_messages, messages
+from web_gateway import (
+    compare_messages,
+    generate_messages,
+    grow_messages,
+    influence_messages,
+    layer_messages,
+    messages,
+    model_messages,
+)
 
 
 def words_of(enum: Any) -> dict[int, str]:
@@ -20,7 +28,7 @@ def words_of(enum: Any) -> dict[int, str]:
     return {value.number: value.name.removeprefix(prefix).lower() for value in enum.values[1:]}
 
 
-MODEL_STATES: dict[int, messages.ModelState] = {
+MODEL_STATES: dict[int, model_messages.ModelState] = {
     pb.MODEL_STATE_QUEUED: "queued",
     pb.MODEL_STATE_DOWNLOADING: "downloading",
     pb.MODEL_STATE_LOADING: "loading",

@@ -5,7 +5,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 
 from inference_server.api import convert
 from inference_server.messages import Candidate, ScoreAnswer, ScoredToken, ScoreQuery, Timings, Token, TopKQuery
-from inference_server.models.registry import ModelState, ModelStatus
+from inference_server.models.model_status import ModelState, ModelStatus
 
 
 @pytest.mark.parametrize(

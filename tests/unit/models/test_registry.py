@@ -11,7 +11,8 @@ from inference_server import errors
 from inference_server.errors import LoadFailed
 from inference_server.models.adapter import Files
 from inference_server.models.bundled import NAME as BUNDLED
-from inference_server.models.registry import Cancelled, ModelState, ModelStatus, OnProgress, Registry
+from inference_server.models.model_status import ModelState, ModelStatus
+from inference_server.models.registry import Cancelled, OnProgress, Registry
 
 DEFAULT, OTHER = "owner/default", "owner/other"
 WAIT_S = 20.0

@@ -1,6 +1,5 @@
 """Which of a model's files are chosen, and what failures are called."""
 
-import errno
 from pathlib import Path
 
 import pytest
@@ -41,9 +40,3 @@ def test_a_local_folder_is_used_where_it_lies(tmp_path: Path) -> None:
 def test_a_local_folder_without_weights_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LoadFailed, match=r"^no safetensors weights"):
         hub.fetch(str(tmp_path), print, print)
-
-
-def test_a_disk_that_fills_up_is_told_in_words() -> None:
-    assert hub.explain(OSError(errno.ENOSPC, "No space left on device"), "owner/model").startswith(
-        "disk full: free some space for the Hub's cache"
-    )

@@ -10,7 +10,8 @@ from gateways import until
 
 from inference_server.errors import LoadFailed
 from inference_server.models.bundled import NAME
-from inference_server.models.registry import ModelState, Registry
+from inference_server.models.model_status import ModelState
+from inference_server.models.registry import Registry
 from inference_server.ops.readiness import STOPPING, Readiness
 from inference_server.scheduler.watchdog import Watchdog
 

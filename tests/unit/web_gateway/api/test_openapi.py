@@ -25,6 +25,7 @@ from web_gateway import (
     influence_messages,
     layer_messages,
     messages,
+    model_messages,
 )
 from web_gateway.api import handlers, openapi
 from web_gateway.app import create_app
@@ -147,9 +148,9 @@ def test_what_a_server_says_of_itself_arrives_whole(mine: Any, theirs: Any) -> N
         (messages.NextTokenAnswer, pb.TopKResponse),
         (messages.ScoreAnswer, pb.ScoreResponse),
         (layer_messages.LayersAnswer, pb.LayersResponse),
-        (messages.ModelList, pb.WatchModelsResponse),
-        (messages.ModelList, pb.ListModelsResponse),
-        (messages.Model, pb.Model),
+        (model_messages.ModelList, pb.WatchModelsResponse),
+        (model_messages.ModelList, pb.ListModelsResponse),
+        (model_messages.Model, pb.Model),
         (about.ServerInfo, pb.InfoResponse),
         (generate_messages.GenerateStart, pb.GenerateStart),
         (generate_messages.GeneratedToken, pb.GeneratedToken),
@@ -171,7 +172,7 @@ def test_every_field_of_an_answer_is_found_in_its_message(struct: Any, message: 
 def test_optional_fields_that_are_unset_become_null() -> None:
     tokens = [pb.Token(bytes=b"", text=""), pb.Token(bytes=b"\xff")]
     assert [convert.to_struct(token, messages.Token).text for token in tokens] == ["", None]
-    assert convert.to_struct(pb.Model(), messages.Model).facts is None
+    assert convert.to_struct(pb.Model(), model_messages.Model).facts is None
     answer = convert.score_answer(pb.ScoreResponse(tokens=[pb.ScoredToken(unconditioned=True), pb.ScoredToken()]))
     assert [(token.rank, token.entropy_bits) for token in answer.tokens] == [(None, None), (0, 0.0)]
 
@@ -179,7 +180,7 @@ def test_optional_fields_that_are_unset_become_null() -> None:
 def test_every_state_has_a_word() -> None:
     known = {number for name, number in pb.ModelState.items() if name != "MODEL_STATE_UNSPECIFIED"}
     assert set(convert.MODEL_STATES) == known
-    assert {*convert.MODEL_STATES.values(), "unknown"} == set(get_args(messages.ModelState))
+    assert {*convert.MODEL_STATES.values(), "unknown"} == set(get_args(model_messages.ModelState))
     parts = {number for name, number in pb.ModelPart.items() if name != "MODEL_PART_UNSPECIFIED"}
     assert set(convert.MODEL_PARTS) == parts
     assert {*convert.MODEL_PARTS.values(), "unknown"} == set(get_args(layer_messages.ModelPart))
