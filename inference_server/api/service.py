@@ -21,11 +21,14 @@ from inference_server.generate_messages import FinishReason, GenerateFinish, Gen
 from inference_server.grow_messages import GrowFinish, GrowQuery, GrowStart
 from inference_server.influence_messages import InfluenceEnd, InfluenceStart
 from inference_server.layer_messages import LayersQuery
-from inference_server.messages import ScoreQuery, Timings, TopKQuery
+from inference_server.messages import Client, ScoreQuery, Timings, TopKQuery
 from inference_server.models.registry import Engine, Registry
 from inference_server.ops.metrics import Metrics
 from service_kit import tracing
 
+Prompted = (
+    pb.TopKRequest | pb.ScoreRequest | pb.LayersRequest | pb.GenerateRequest | pb.GrowRequest | pb.InfluenceRequest
+)
 LARGE_SCORE = 4_000  # candidates, about 10 ms to convert: larger answers are converted in a thread
 
 
@@ -44,22 +47,16 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
 
     async def TopK(self, request: pb.TopKRequest, context: Context) -> pb.TopKResponse:
         async with self._answering("TopK", request, context) as notes:
-            notes["model"], engine = self.registry.engine(request.model)
-            notes |= prompt(request) if self._log_text else {}
-            answer = await engine.top_k(
-                convert.read_query(TopKQuery, request), deadline(context), client(context, self._trust_callers)
-            )
+            engine = self._engine(request, notes)
+            answer = await engine.top_k(convert.read_query(TopKQuery, request), *self._caller(context))
             notes["tokens"] = answer.token_count
             self._answered("TopK", notes, answer.timings)
             return convert.write_top_k(notes["model"], answer)
 
     async def Score(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:
         async with self._answering("Score", request, context) as notes:
-            notes["model"], engine = self.registry.engine(request.model)
-            notes |= prompt(request) if self._log_text else {}
-            answer = await engine.score(
-                convert.read_query(ScoreQuery, request), deadline(context), client(context, self._trust_callers)
-            )
+            engine = self._engine(request, notes)
+            answer = await engine.score(convert.read_query(ScoreQuery, request), *self._caller(context))
             notes["tokens"] = len(answer.tokens)
             self._answered("Score", notes, answer.timings)
             write = partial(convert.write_score, notes["model"], answer)
@@ -68,21 +65,17 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
 
     async def Layers(self, request: pb.LayersRequest, context: Context) -> pb.LayersResponse:
         async with self._answering("Layers", request, context) as notes:
-            notes["model"], engine = self.registry.engine(request.model)
-            notes |= prompt(request) if self._log_text else {}
-            answer = await engine.layers(
-                convert.read_query(LayersQuery, request), deadline(context), client(context, self._trust_callers)
-            )
+            engine = self._engine(request, notes)
+            answer = await engine.layers(convert.read_query(LayersQuery, request), *self._caller(context))
             notes["tokens"] = answer.token_count
             self._answered("Layers", notes, answer.timings)
             return await asyncio.to_thread(convert.write_layers, notes["model"], answer)  # thousands of values
 
     async def Generate(self, request: pb.GenerateRequest, context: Context) -> AsyncIterator[pb.GenerateResponse]:
         async with self._answering("Generate", request, context) as notes:
-            notes["model"], engine = self.registry.engine(request.model)
-            notes |= prompt(request) if self._log_text else {}
+            engine = self._engine(request, notes)
             query = convert.read_query(GenerateQuery, request)
-            events = engine.generate(query, deadline(context), client(context, self._trust_callers))
+            events = engine.generate(query, *self._caller(context))
             unfinished = len(query.resume) or query.n
             try:
                 async with aclosing(counted("Generate", events, notes, self.metrics)) as stream:
@@ -101,10 +94,8 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
 
     async def Grow(self, request: pb.GrowRequest, context: Context) -> AsyncIterator[pb.GrowResponse]:
         async with self._answering("Grow", request, context) as notes:
-            notes["model"], engine = self.registry.engine(request.model)
-            notes |= prompt(request) if self._log_text else {}
-            query = convert.read_query(GrowQuery, request)
-            events = engine.grow(query, deadline(context), client(context, self._trust_callers))
+            engine = self._engine(request, notes)
+            events = engine.grow(convert.read_query(GrowQuery, request), *self._caller(context))
             async with aclosing(counted("Grow", events, notes, self.metrics)) as stream:
                 async for event in stream:
                     if isinstance(event, GrowStart):
@@ -120,12 +111,7 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
                 self._engine_of(side, question.model) for side, question in (("a", request.a), ("b", request.b))
             )
             notes |= {"a": prompt(request.a), "b": prompt(request.b)} if self._log_text else {}
-            answer = await engine.compare(
-                convert.read_query(CompareQuery, request),
-                other,
-                deadline(context),
-                client(context, self._trust_callers),
-            )
+            answer = await engine.compare(convert.read_query(CompareQuery, request), other, *self._caller(context))
             notes["tokens"] = answer.a.token_count + answer.b.token_count
             self._answered("Compare", notes, answer.timings)
             return convert.write_compare(answer)
@@ -139,9 +125,8 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
 
     async def Influence(self, request: pb.InfluenceRequest, context: Context) -> AsyncIterator[pb.InfluenceResponse]:
         async with self._answering("Influence", request, context) as notes:
-            notes["model"], engine = self.registry.engine(request.model)
-            notes |= prompt(request) if self._log_text else {}
-            events = engine.influence(read_influence(request), deadline(context), client(context, self._trust_callers))
+            engine = self._engine(request, notes)
+            events = engine.influence(read_influence(request), *self._caller(context))
             async with aclosing(counted("Influence", events, notes, self.metrics)) as stream:
                 async for event in stream:
                     if isinstance(event, InfluenceStart):
@@ -155,7 +140,7 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
             notes["model"], engine = self.registry.engine(request.model)
             query = convert.read_query(RenderChatQuery, request)
             notes |= {"messages": [each.content for each in query.messages]} if self._log_text else {}
-            answer = await engine.render_chat(query, deadline(context), client(context, self._trust_callers))
+            answer = await engine.render_chat(query, *self._caller(context))
             notes["tokens"] = len(answer.tokens)
             self._answered("RenderChat", notes, answer.timings)
             return convert.write_chat(notes["model"], answer)
@@ -181,6 +166,16 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
         async with self._answering("Info", request, context):
             return convert.write_info(self.info.now())
 
+    def _engine(self, request: Prompted, notes: dict[str, Any]) -> Engine:
+        """The asked model's engine. Notes the model, and the prompt if prompts are logged."""
+        notes["model"], engine = self.registry.engine(request.model)
+        notes |= prompt(request) if self._log_text else {}
+        return engine
+
+    def _caller(self, context: Context) -> tuple[float | None, Client]:
+        """The deadline, and who asks."""
+        return deadline(context), client(context, self._trust_callers)
+
     def _answered(self, rpc: str, notes: dict[str, Any], timings: Timings) -> None:
         """Records an answer's phases in metrics and traces."""
         self.metrics.count_answer(rpc, notes["model"], notes["tokens"], timings)
@@ -196,15 +191,7 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
         return answering(rpc, request, context, self.metrics)
 
 
-def prompt(
-    request: pb.TopKRequest
-    | pb.ScoreRequest
-    | pb.LayersRequest
-    | pb.GenerateRequest
-    | pb.ComparedQuestion
-    | pb.GrowRequest
-    | pb.InfluenceRequest,
-) -> dict[str, Any]:
+def prompt(request: Prompted | pb.ComparedQuestion) -> dict[str, Any]:
     """The prompt, for the log."""
     kind = request.WhichOneof("prompt")
     return {"token_ids": list(request.token_ids.ids)} if kind == "token_ids" else {"text": request.text}
