@@ -47,13 +47,15 @@ def schedule(matched: list[Sequence[Any]], limits: Limits) -> Batch:
     return [(each, count) for each, count in zip(parts, counts, strict=True) if count]
 
 
-def allow(interruption: Interruption, sequences: list[Sequence[Any]]) -> None:
-    """Lets their next step be interrupted if it is in the background, unless that has just happened to one of them."""
-    interruption.clear()
+def allow(interruption: Interruption, sequences: list[Sequence[Any]]) -> bool:
+    """Whether their next step may be interrupted: in the background, unless that has just happened to one of them."""
     allowed = all(each.background and not each.interrupted for each in sequences)
+    if allowed:
+        interruption.clear()
     for sequence in sequences:
         sequence.interruption = interruption if allowed else None
         sequence.interrupted = False
+    return allowed
 
 
 def trace_step(sequence: Sequence[Any], trace: Trace, limits: Limits) -> int:

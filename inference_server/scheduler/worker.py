@@ -46,7 +46,8 @@ class Worker:
         self._waiting = Queue()
         self._window = BatchWindow(batch_size)
         self._changed = threading.Condition()  # guards the queue and its end
-        self._interruption = Interruption()  # of the step that is computed, if it may be interrupted
+        self._interruption = Interruption()
+        self._interruptible = False  # whether the step that is computed may be interrupted
         self._idle_work: list[Callable[[], bool]] = []
         self._idle_work_left = False  # whether there may be some to do
         self._quiet_s = quiet_s
@@ -68,7 +69,7 @@ class Worker:
             for sequence in sequences:
                 sequence.permit.hold()
                 self._waiting.add(sequence)
-            if not all(sequence.background for sequence in sequences):
+            if self._interruptible and not all(sequence.background for sequence in sequences):
                 self._interruption.ask()
             self.watchdog.wait()
             self._changed.notify()
@@ -144,7 +145,7 @@ class Worker:
                     self._changed.wait(wait_s)
                     continue
                 if taken := self._waiting.take(self._batch_size):
-                    allow(self._interruption, taken)
+                    self._interruptible = allow(self._interruption, taken)
                     self.watchdog.begin()
                     return taken
                 idle_work = self._idle_work_left and self._idle_work and not self._stopping

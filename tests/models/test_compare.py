@@ -116,9 +116,9 @@ async def test_one_prompt_at_two_temperatures_costs_one_pass(cell: MakeCell, mon
     assert runner is not None
     compute = runner.run
 
-    def counting(segments: list[Segment]) -> Any:
+    def counting(segments: list[Segment], *more: Any) -> Any:
         passes.append(segments)
-        return compute(segments)
+        return compute(segments, *more)
 
     monkeypatch.setattr(runner, "run", counting)
     query = CompareQuery(ComparedQuestion(token_ids=(9,)), ComparedQuestion(token_ids=(9,), temperature=0.5))

@@ -219,9 +219,9 @@ async def test_the_same_prompt_twice_in_a_batch_is_computed_once(
     assert runner is not None
     compute = runner.run
 
-    def counting(segments: list[Segment]) -> Any:
+    def counting(segments: list[Segment], *more: Any) -> Any:
         passes.append([tuple(segment.token_ids) for segment in segments])
-        return compute(segments)
+        return compute(segments, *more)
 
     monkeypatch.setattr(runner, "run", counting)
     queries = [TopKQuery(token_ids=ids, temperature=t) for ids, t in [((7, 8), 0.5), ((9,), 1.0), ((7, 8), 2.0)]]

@@ -142,9 +142,9 @@ async def test_siblings_share_a_pass_and_their_prefix(cell: MakeCell, monkeypatc
     assert runner is not None
     compute = runner.run
 
-    def counting(segments: list[Segment]) -> Any:
+    def counting(segments: list[Segment], *more: Any) -> Any:
         passes.append([*segments])
-        return compute(segments)
+        return compute(segments, *more)
 
     monkeypatch.setattr(runner, "run", counting)
     nodes, _ = await grown(at.engine, depth=2, max_nodes=120)

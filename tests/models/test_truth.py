@@ -113,9 +113,9 @@ async def test_prompts_of_other_lengths_in_one_batch(
     passes: list[int] = []
     compute = ModelRunner.run
 
-    def counting(self: ModelRunner, segments: Sequence[Segment]) -> Tensor:
+    def counting(self: ModelRunner, segments: Sequence[Segment], *more: Any) -> Tensor:
         passes.append(len(segments))
-        return compute(self, segments)
+        return compute(self, segments, *more)
 
     monkeypatch.setattr(ModelRunner, "run", counting)
     prompts = [at.ids(text) for text in TEXTS]

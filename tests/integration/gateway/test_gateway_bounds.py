@@ -12,7 +12,7 @@ from gateways import BODY_LIMIT, HELLO, POST, gateway_here, problem, scripted_se
 from nexttoken.v1 import next_token_pb2 as pb
 
 from web_gateway.http.protocol import Clocks
-from web_gateway.inference import client
+from web_gateway.inference import call
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -129,7 +129,7 @@ async def test_the_call_gets_the_time_that_is_left(bounded: Any, monkeypatch: py
 
     bounded.service.script = script
     later = SimpleNamespace(monotonic=lambda: time.monotonic() + 580)
-    monkeypatch.setattr(client, "time", later)  # the body took 580 s of the 600 s
+    monkeypatch.setattr(call, "time", later)  # the body took 580 s of the 600 s
     await bounded.web.post("/api/next-token", content=HELLO, headers=JSON)
     assert 0 < left[0] < 22  # gRPC rounds what it sends
 

@@ -77,11 +77,11 @@ def test_what_was_interrupted_is_not_so_again_at_once() -> None:
     for each in behind:
         each.background = True
     interruption.ask()
-    allow(interruption, behind)
+    assert allow(interruption, behind)
     assert not interruption.asked
     assert [each.interruption for each in behind] == [interruption, interruption]
     behind[1].interrupted = True
-    allow(interruption, behind)
+    assert not allow(interruption, behind)
     assert [each.interruption for each in behind] == [None, None]
     allow(interruption, behind)
     assert [each.interruption for each in behind] == [interruption, interruption]
