@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
+from nexttoken.v1 import next_token_pb2 as pb
 
 DETAILS_KEY = "grpc-status-details-bin"
 REQUEST_ID_KEY = "x-request-id"
@@ -19,6 +20,8 @@ class NextTokenError(Exception):
         super().__init__(message)
         self.request_id = request_id
         """Joins this call to the server's log; empty if the server never saw it."""
+        self.rest: pb.GenerateRequest | None = None
+        """After a `generate` that broke off: what to pass to `generate` for the rest. None if nothing had come."""
 
 
 class InvalidRequest(NextTokenError, ValueError):
