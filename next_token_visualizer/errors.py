@@ -82,9 +82,10 @@ class InternalError(NextTokenError):
     code = StatusCode.INTERNAL
 
 
-KINDS = {
+KINDS: dict[StatusCode, type[NextTokenError]] = {
     kind.code: kind for kind in (NotFound, Unavailable, ModelFailed, DeadlineExceeded, Unauthenticated, InternalError)
 }
+KINDS[StatusCode.CANCELLED] = Unavailable  # what a stopping server does with calls that are under way
 
 
 def error_of(failure: Any) -> NextTokenError:

@@ -6,9 +6,11 @@ from contextlib import aclosing
 from typing import Any
 
 import fakes
+import grpc
 import pytest
 from calls import until
 from nexttoken.v1 import next_token_pb2 as pb
+from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 from servers import connect, ready, server_here
 
 import next_token_visualizer as ntv
@@ -135,7 +137,7 @@ async def test_a_stream_that_is_left_is_cancelled(setting: Any) -> None:
         async with aclosing(client.influence("hi", 5)) as events:
             await anext(events)
         await until(lambda: engine.closed == 8)
-        waiting = asyncio.create_task(anext(aiter_past(client.generate("hi"), 2)))
+        waiting = asyncio.ensure_future(anext(aiter_past(client.generate("hi"), 2)))
         await until(lambda: len(engine.queries) == 9)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -168,6 +170,29 @@ async def test_a_server_that_ends_breaks_streams_off(kind: str) -> None:
     assert isinstance(error, ntv.Unavailable), repr(error)
     assert error.rest
     assert texts(events) == "j"
+
+
+class Cancelling(pb_grpc.NextTokenServiceServicer):
+    """Cancels a generation after its start, as a server may that stops."""
+
+    async def Generate(self, request: pb.GenerateRequest, context: Any) -> AsyncIterator[pb.GenerateResponse]:
+        yield pb.GenerateResponse(start=pb.GenerateStart(model="m", token_ids=[1], seed=3))
+        await context.abort(grpc.StatusCode.CANCELLED, "stopping")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_a_call_that_the_server_cancels_is_unavailable(kind: str) -> None:
+    server = grpc.aio.server()
+    pb_grpc.add_NextTokenServiceServicer_to_server(Cancelling(), server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    events, error = await taker(kind, f"127.0.0.1:{port}")("generate", "hi", max_tokens=2)
+    await server.stop(None)
+    assert isinstance(error, ntv.Unavailable)
+    assert len(events) == 1
+    assert error.rest == pb.GenerateRequest(
+        model="m", token_ids=pb.TokenIds(ids=[1]), seed=3, max_tokens=2, resume=[pb.GeneratedSoFar(index=0)]
+    )
 
 
 def test_what_has_ended_is_not_asked_again() -> None:
