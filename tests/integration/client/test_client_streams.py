@@ -11,7 +11,7 @@ import pytest
 from calls import until
 from nexttoken.v1 import next_token_pb2 as pb
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
-from servers import connect, ready, server_here
+from servers import PATIENCE_S, connect, ready, server_here
 
 import next_token_visualizer as ntv
 from inference_server import errors
@@ -119,18 +119,18 @@ async def test_a_stream_that_is_left_is_cancelled(setting: Any) -> None:
     engine, target = setting.engine, f"127.0.0.1:{setting.server.port}"
     engine.breaks_after, engine.gate = 1, asyncio.Event()
 
-    def leave() -> None:
-        with ntv.Client(target) as client:
-            for method, args in (("generate", ()), ("grow", ()), ("influence", (5,))):
-                for _ in getattr(client, method)("hi", *args):
-                    break
-                kept = getattr(client, method)("hi", *args)
-                next(kept)
-                kept.close()
+    def leave(client: ntv.Client) -> None:
+        for method, args in (("generate", ()), ("grow", ()), ("influence", (5,))):
+            for _ in getattr(client, method)("hi", *args):
+                break
+            kept = getattr(client, method)("hi", *args)
+            next(kept)
+            kept.close()
 
-    await asyncio.to_thread(leave)
-    await until(lambda: engine.closed == 6)
-    async with ntv.AsyncClient(target) as client:
+    with ntv.Client(target, timeout_s=2 * PATIENCE_S) as blocking:  # no deadline ends them before the test fails
+        await asyncio.to_thread(leave, blocking)
+        await until(lambda: engine.closed == 6)
+    async with ntv.AsyncClient(target, timeout_s=2 * PATIENCE_S) as client:
         async for _ in client.grow("hi"):
             break
         await until(lambda: engine.closed == 7)
