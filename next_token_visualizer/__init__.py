@@ -5,6 +5,8 @@ Answers are the messages of the contract (`nexttoken.v1.next_token_pb2`), whose 
     with Client() as client:
         answer = client.top_k("The capital of France is")
         print(answer.candidates[0].token.text, answer.candidates[0].probability)
+
+Streamed answers (`generate`, `grow`, `influence`) are generators of their events.
 """
 
 from next_token_visualizer.async_client import AsyncClient
@@ -21,6 +23,7 @@ from next_token_visualizer.errors import (
     Unauthenticated,
     Unavailable,
 )
+from next_token_visualizer.options import Question
 from next_token_visualizer.tables import rows, to_pandas
 
 __all__ = [
@@ -34,6 +37,7 @@ __all__ = [
     "NextTokenError",
     "NotFound",
     "Overloaded",
+    "Question",
     "Unauthenticated",
     "Unavailable",
     "rows",

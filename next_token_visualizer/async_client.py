@@ -1,6 +1,7 @@
 """The client for asyncio; Client is the same for ordinary code."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -10,8 +11,22 @@ from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
 from next_token_visualizer import requests
 from next_token_visualizer.connection import DEFAULT_TARGET, PLAINTEXT, TIMEOUT_S, Credentials, channel_options
-from next_token_visualizer.errors import error_of
-from next_token_visualizer.requests import Prompt, ScoreOptions, TopKOptions
+from next_token_visualizer.errors import NextTokenError, error_of
+from next_token_visualizer.events import GenerateEvent, GrowEvent, InfluenceEvent, event_of
+from next_token_visualizer.options import (
+    CompareOptions,
+    GenerateOptions,
+    GrowOptions,
+    InfluenceOptions,
+    LayersOptions,
+    Prompt,
+    Question,
+    RenderChatOptions,
+    ScoreOptions,
+    TopKOptions,
+    Turn,
+)
+from next_token_visualizer.progress import Progress
 
 
 class AsyncClient:
@@ -19,6 +34,9 @@ class AsyncClient:
 
     Calls that the server refuses for lack of capacity, or that find no server, are retried up to three times.
     Each method raises a NextTokenError if it fails.
+
+    Streamed answers are generators: the call begins with the first event, is not retried after it, and is cancelled on
+    the server when the generator is closed. `timeout_s` is for the whole stream; left out, it is the client's.
     """
 
     def __init__(
@@ -49,6 +67,43 @@ class AsyncClient:
         """How likely each token of a text is after those before it."""
         answer: pb.ScoreResponse = await self._call("Score", requests.score(prompt, options))
         return answer
+
+    async def layers(self, prompt: Prompt, **options: Unpack[LayersOptions]) -> pb.LayersResponse:
+        """How a prediction forms from layer to layer."""
+        answer: pb.LayersResponse = await self._call("Layers", requests.layers(prompt, options))
+        return answer
+
+    async def compare(
+        self, a: Prompt | Question, b: Prompt | Question, **options: Unpack[CompareOptions]
+    ) -> pb.CompareResponse:
+        """How two next-token distributions differ."""
+        answer: pb.CompareResponse = await self._call("Compare", requests.compare(a, b, options))
+        return answer
+
+    async def render_chat(
+        self, messages: Sequence[Turn], **options: Unpack[RenderChatOptions]
+    ) -> pb.RenderChatResponse:
+        """A conversation in the model's chat template, as token ids."""
+        answer: pb.RenderChatResponse = await self._call("RenderChat", requests.render_chat(messages, options))
+        return answer
+
+    def generate(
+        self, prompt: Prompt | pb.GenerateRequest, *, timeout_s: float | None = None, **options: Unpack[GenerateOptions]
+    ) -> AsyncGenerator[GenerateEvent, None]:
+        """Continues a prompt token by token. An error in the middle has the request for the rest: `rest`."""
+        return self._generate(requests.generate(prompt, options), timeout_s)
+
+    def grow(
+        self, prompt: Prompt, *, timeout_s: float | None = None, **options: Unpack[GrowOptions]
+    ) -> AsyncGenerator[GrowEvent, None]:
+        """The tree of a prompt's most likely continuations, node by node."""
+        return self._stream("Grow", requests.grow(prompt, options), timeout_s)
+
+    def influence(
+        self, prompt: Prompt, target: int, *, timeout_s: float | None = None, **options: Unpack[InfluenceOptions]
+    ) -> AsyncGenerator[InfluenceEvent, None]:
+        """Which parts of a prompt push a token, given by its id."""
+        return self._stream("Influence", requests.influence(prompt, target, options), timeout_s)
 
     async def models(self) -> list[pb.Model]:
         """All models of the server."""
@@ -92,3 +147,30 @@ class AsyncClient:
             return await getattr(self._stub, name)(request, timeout=self._timeout_s, metadata=self._metadata)
         except grpc.RpcError as failure:
             raise error_of(failure) from failure
+
+    async def _generate(
+        self, request: pb.GenerateRequest, timeout_s: float | None
+    ) -> AsyncGenerator[GenerateEvent, None]:
+        progress = Progress(request)
+        try:
+            async with aclosing(self._stream("Generate", request, timeout_s)) as events:
+                async for event in events:
+                    progress.note(event)
+                    yield event
+        except NextTokenError as error:
+            if progress.complete:
+                return
+            error.rest = progress.rest()
+            raise
+
+    async def _stream(self, name: str, request: object, timeout_s: float | None) -> AsyncGenerator[Any, None]:
+        """The events of a streamed answer. Closing this cancels the call."""
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
+        call = getattr(self._stub, name)(request, timeout=timeout_s, metadata=self._metadata)
+        try:
+            async for response in call:
+                yield event_of(response)
+        except grpc.RpcError as failure:
+            raise error_of(failure) from failure
+        finally:
+            call.cancel()

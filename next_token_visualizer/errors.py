@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
+from nexttoken.v1 import next_token_pb2 as pb
 
 DETAILS_KEY = "grpc-status-details-bin"
 REQUEST_ID_KEY = "x-request-id"
@@ -19,6 +20,8 @@ class NextTokenError(Exception):
         super().__init__(message)
         self.request_id = request_id
         """Joins this call to the server's log; empty if the server never saw it."""
+        self.rest: pb.GenerateRequest | None = None
+        """After a `generate` that broke off: what to pass to `generate` for the rest. None if nothing had come."""
 
 
 class InvalidRequest(NextTokenError, ValueError):
@@ -79,9 +82,10 @@ class InternalError(NextTokenError):
     code = StatusCode.INTERNAL
 
 
-KINDS = {
+KINDS: dict[StatusCode, type[NextTokenError]] = {
     kind.code: kind for kind in (NotFound, Unavailable, ModelFailed, DeadlineExceeded, Unauthenticated, InternalError)
 }
+KINDS[StatusCode.CANCELLED] = Unavailable  # what a stopping server does with calls that are under way
 
 
 def error_of(failure: Any) -> NextTokenError:

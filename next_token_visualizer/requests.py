@@ -1,39 +1,26 @@
 """Requests from the arguments of the clients' methods."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias, TypedDict
+from dataclasses import asdict
+from typing import Any
 
 from nexttoken.v1 import next_token_pb2 as pb
 
-Prompt: TypeAlias = str | Sequence[int]
-"""A text, or token ids that are used as they are."""
+from next_token_visualizer.options import (
+    CompareOptions,
+    GenerateOptions,
+    GrowOptions,
+    InfluenceOptions,
+    LayersOptions,
+    Prompt,
+    Question,
+    RenderChatOptions,
+    ScoreOptions,
+    TopKOptions,
+    Turn,
+)
 
-
-Special: TypeAlias = Literal["token", "text"]
-"""What the names of special tokens in a text are: those tokens, or plain characters."""
-
-
-class TopKOptions(TypedDict, total=False):
-    """As in TopKRequest, whose comments give ranges; what is left out has the server's default."""
-
-    model: str
-    top_k: int
-    temperature: float
-    top_p: float
-    min_p: float
-    watch_token_ids: Sequence[int]
-    draws: Sequence[float]
-    include_prompt_tokens: bool
-    include_partition: bool
-    special: Special
-
-
-class ScoreOptions(TypedDict, total=False):
-    """As in ScoreRequest; `top_k` is the number of alternatives at each token."""
-
-    model: str
-    top_k: int
-    special: Special
+ENUMS = {"special": "SPECIAL_TOKENS", "unit": "INFLUENCE_UNIT_KIND", "method": "INFLUENCE_METHOD"}
 
 
 def prompt(given: Prompt) -> dict[str, Any]:
@@ -43,8 +30,8 @@ def prompt(given: Prompt) -> dict[str, Any]:
 
 def fields(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as a message's fields."""
-    special = options.get("special")
-    return {**options, **({} if special is None else {"special": f"SPECIAL_TOKENS_{special.upper()}"})}
+    names = {name: f"{enum}_{options[name].upper()}" for name, enum in ENUMS.items() if options.get(name) is not None}
+    return {**options, **names}
 
 
 def top_k(given: Prompt, options: TopKOptions) -> pb.TopKRequest:
@@ -55,3 +42,48 @@ def top_k(given: Prompt, options: TopKOptions) -> pb.TopKRequest:
 def score(given: Prompt, options: ScoreOptions) -> pb.ScoreRequest:
     """As ScoreRequest."""
     return pb.ScoreRequest(**prompt(given), **fields(options))
+
+
+def layers(given: Prompt, options: LayersOptions) -> pb.LayersRequest:
+    """As LayersRequest."""
+    return pb.LayersRequest(**prompt(given), **fields(options))
+
+
+def generate(given: Prompt | pb.GenerateRequest, options: GenerateOptions) -> pb.GenerateRequest:
+    """As GenerateRequest; one that is given stands as it is. Raises TypeError for one with options."""
+    if isinstance(given, pb.GenerateRequest):
+        if options:
+            raise TypeError(f"a request has its options already; remove {', '.join(options)}")
+        return given
+    values = fields(options)
+    if (stops := values.get("stop_token_ids")) is not None:
+        values["stop_token_ids"] = pb.TokenIds(ids=stops)
+    if (so_far := values.get("resume")) is not None:
+        values["resume"] = [pb.GeneratedSoFar(index=index, token_ids=ids) for index, ids in so_far.items()]
+    return pb.GenerateRequest(**prompt(given), **values)
+
+
+def grow(given: Prompt, options: GrowOptions) -> pb.GrowRequest:
+    """As GrowRequest."""
+    return pb.GrowRequest(**prompt(given), **fields(options))
+
+
+def influence(given: Prompt, target: int, options: InfluenceOptions) -> pb.InfluenceRequest:
+    """As InfluenceRequest."""
+    return pb.InfluenceRequest(**prompt(given), target=target, **fields(options))
+
+
+def compare(a: Prompt | Question, b: Prompt | Question, options: CompareOptions) -> pb.CompareRequest:
+    """As CompareRequest."""
+    return pb.CompareRequest(a=side(a), b=side(b), **fields(options))
+
+
+def side(given: Prompt | Question) -> pb.ComparedQuestion:
+    """As ComparedQuestion."""
+    options = asdict(given if isinstance(given, Question) else Question(given))
+    return pb.ComparedQuestion(**prompt(options.pop("prompt")), **fields(options))
+
+
+def render_chat(messages: Sequence[Turn], options: RenderChatOptions) -> pb.RenderChatRequest:
+    """As RenderChatRequest."""
+    return pb.RenderChatRequest(messages=[pb.ChatMessage(**each) for each in messages], **fields(options))

@@ -57,7 +57,8 @@ TIERS = {
         ("__main__",),
         ("cli",),
         ("client", "async_client", "tables"),
-        ("connection", "requests", "errors"),
+        ("progress", "requests"),
+        ("connection", "errors", "events", "options"),
     ),
 }
 GRPC = {"grpc", "grpc_health", "grpc_reflection"}
@@ -111,7 +112,9 @@ LIBRARIES = {
         "async_client": GRPC | PROTOBUF,
         "connection": {"grpc"},
         "requests": PROTOBUF,
-        "errors": {"grpc", "google"},
+        "errors": {"grpc"} | PROTOBUF,
+        "events": PROTOBUF,
+        "progress": PROTOBUF,
         "tables": PROTOBUF | {"pandas"},
     },
 }

@@ -38,6 +38,28 @@ def test_models_have_their_state_by_name_and_no_facts_before_they_are_ready() ->
     assert (model["name"], model["state"], model["facts"]) == ("m", "MODEL_STATE_LOADING", None)
 
 
+def test_a_layer_has_a_row_per_candidate_and_watched_token() -> None:
+    layer = pb.Layer(layer=2, candidates=[WORD], watched=[HALF], entropy_bits=0.5)
+    first, second = rows(pb.LayersResponse(layers=[layer]))
+    assert (first["layer"], first["entropy_bits"], first["watched"], first["token_id"]) == (2, 0.5, False, 3)
+    assert (second["layer"], second["watched"], second["token_id"]) == (2, True, 7)
+
+
+def test_compared_tokens_have_columns_for_both_sides() -> None:
+    place = pb.ComparedPlace(token_id=3, rank=1, probability=1.0)
+    (compared,) = rows(pb.CompareResponse(candidates=[pb.ComparedToken(token=WORD.token, a=place)]))
+    assert (compared["text"], compared["rank_a"], compared["probability_a"]) == (" a", 1, 1.0)
+    assert (compared["token_id_b"], compared["rank_b"], compared["probability_b"]) == (None, None, None)
+
+
+def test_of_a_stream_only_tokens_nodes_and_changes_are_rows() -> None:
+    node = pb.GrownNode(id=1, token=WORD, path_logprob=-0.5)
+    (grown,) = rows([pb.GrowStart(), node, pb.GrownMass(), pb.GrowFinish()])
+    assert (grown["id"], grown["text"], grown["rank"], grown["path_logprob"]) == (1, " a", 1, -0.5)
+    (change,) = rows([pb.InfluenceStart(), pb.InfluenceChange(unit=3, method=pb.INFLUENCE_METHOD_HIDE)])
+    assert (change["unit"], change["method"]) == (3, "INFLUENCE_METHOD_HIDE")
+
+
 def test_a_data_frame_has_a_column_per_field() -> None:
     frame = to_pandas(pb.TopKResponse(candidates=[WORD, HALF]))
     assert list(frame["rank"]) == [1, 2]
