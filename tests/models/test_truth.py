@@ -3,6 +3,7 @@ computes, alone or in a batch with prompts of other lengths."""
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
