@@ -110,3 +110,18 @@ def test_a_phone_has_two_bars_per_row_and_axe_finds_nothing(open_page: OpenPage,
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 360
     shoot(page, "compare-360")
+
+
+def test_b_survives_a_reload_and_a_temperature_out_of_range_is_refused_in_words(page: Page) -> None:
+    begin(page)
+    page.get_by_label("Temperature of B").fill("0.5")
+    page.get_by_label("Text of B").fill("Tom and his dog")
+    expect(compared(page).first).to_be_visible()
+    before = values(page, "b")
+    page.get_by_label("Temperature of B").fill("500")
+    expect(page.locator("#compare-trouble")).to_have_text("Temperature of B must be a number from 0 to 100.")
+    page.reload()
+    expect(page.get_by_label("Temperature of B")).to_have_value("0.5")
+    expect(page.get_by_label("Text of B")).to_have_value("Tom and his dog")
+    expect(compared(page).first).to_be_visible()
+    assert values(page, "b") == before

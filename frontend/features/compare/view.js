@@ -5,12 +5,14 @@
  * @typedef {import("../frame/room.js").Page} Page
  */
 import * as format from "../../core/format.js";
+import { fits, LIMITS } from "../../core/settings.js";
 import { textHere } from "../../core/state.js";
+import { CONTROLS } from "../../core/words.js";
 import { COMPARE } from "../../core/words_later.js";
 import { compare } from "../../net/compare.js";
 import { createAsker } from "../../net/asker.js";
 import { build } from "../../ui/build.js";
-import { setText } from "../../ui/dom.js";
+import { afterwards, setAttribute, setText } from "../../ui/dom.js";
 import * as models from "./model.js";
 import { createRow } from "./row.js";
 
@@ -19,7 +21,9 @@ const WRITING_MS = 300;
 /** @param {HTMLElement} root @param {Page} page @returns {(state: State) => void} */
 export function mount(root, { verbs, act, read, consider }) {
   const model = build("select", { "aria-label": COMPARE.model });
-  const temperature = build("input", { type: "number", min: "0", max: "100", step: "0.1", inputmode: "decimal", "aria-label": COMPARE.temperature });
+  const temperature = build("input", { type: "number", min: "0", max: "100", step: "0.1", inputmode: "decimal", "aria-label": COMPARE.temperature, "aria-describedby": "compare-trouble" });
+  const { least, most } = LIMITS.temperature;
+  const wrong = build("p", { class: "trouble", id: "compare-trouble", role: "status", hidden: true }, CONTROLS.number(COMPARE.temperature, least, most));
   const text = build("textarea", { rows: "2", spellcheck: "false", dir: "auto", "aria-label": COMPARE.prompt });
   const first = { text: build("bdi", { class: "compare-text" }), model: build("span"), temperature: build("span") };
   const button = (/** @type {string} */ words, /** @type {() => void} */ press) => {
@@ -46,7 +50,7 @@ export function mount(root, { verbs, act, read, consider }) {
         "div",
         { class: "compare-sides" },
         side("a", build("div", { class: "compare-asked" }, first.model, first.temperature), first.text),
-        side("b", build("div", { class: "compare-asked" }, model, build("label", {}, COMPARE.degrees, " ", temperature)), text, build("div", { class: "compare-texts" }, same, shorter)),
+        side("b", build("div", { class: "compare-asked" }, model, build("label", {}, COMPARE.degrees, " ", temperature)), wrong, text, build("div", { class: "compare-texts" }, same, shorter)),
       ),
       build("div", { class: "compare-acts" }, swap, pin, close, again),
       said,
@@ -60,9 +64,12 @@ export function mount(root, { verbs, act, read, consider }) {
   let drawn = null;
 
   model.addEventListener("change", () => act((now) => models.chooseOther(now, model.value)));
-  temperature.addEventListener("change", () => {
-    const chosen = temperature.value === "" ? NaN : temperature.valueAsNumber;
-    act((now) => models.heatOther(now, Number.isNaN(chosen) ? null : chosen));
+  temperature.addEventListener("input", () => {
+    const chosen = temperature.value === "" && !temperature.validity.badInput ? null : temperature.valueAsNumber;
+    const good = chosen === null || fits("temperature", chosen);
+    setAttribute(temperature, "aria-invalid", String(!good));
+    wrong.hidden = good;
+    if (good) act((now) => models.heatOther(now, chosen));
   });
   text.addEventListener("input", () => act((now) => models.writeOther(now, text.value)));
   list.addEventListener("click", (event) => {
@@ -102,13 +109,17 @@ export function mount(root, { verbs, act, read, consider }) {
     }
     model.value = models.otherModel(state);
     const degrees = String(models.otherTemperature(state));
-    if (document.activeElement !== temperature && temperature.value !== degrees) temperature.value = degrees;
+    if (document.activeElement !== temperature && wrong.hidden && temperature.value !== degrees) temperature.value = degrees;
     const words = models.otherText(state);
     if (text.value !== words && !(document.activeElement === text && comparison.prompt !== null && text.value === comparison.prompt.text)) text.value = words;
     setText(first.model, state.model === null ? "" : format.shortName(state.model));
     setText(first.temperature, `${COMPARE.degrees} ${settings.temperature}`);
     const shown = models.firstText(state);
-    setText(first.text, shown.length > 300 ? `… ${shown.slice(-300).toWellFormed()}` : shown);
+    const end = shown.length > 300 ? `… ${shown.slice(-300).toWellFormed()}` : shown;
+    if (first.text.textContent !== end) {
+      setText(first.text, end);
+      afterwards(() => (first.text.scrollTop = first.text.scrollHeight));
+    }
     same.disabled = comparison.prompt === null;
     shorter.disabled = models.withoutSentence(shown) === null;
   }

@@ -73,7 +73,8 @@ export function mountFrame(document, { views, surfaces, tabs, panels }, page) {
     setAttribute(toggle, "aria-expanded", String(open));
     setAttribute(more, "aria-expanded", String(open && (frame.tab === "settings" || !beside.matches)));
     document.documentElement.toggleAttribute("data-inspecting", open);
-    const shown = hidden(now) ? "bars" : frame.view; // other views would tell what is to be guessed
+    // Other views would tell what is to be guessed, and are not for the back row.
+    const shown = hidden(now) || now.room.presenting ? "bars" : frame.view;
     if (document.documentElement.dataset.view !== shown) document.documentElement.dataset.view = shown;
     view.update(now, shown);
     surface.update(now, frame.surface);

@@ -50,6 +50,9 @@ export function mountLikely(root, { act, read, consider }) {
   const hint = build("p", { id: "likely-hint" }, NUMBERS.spaces);
   const list = build("ul", { class: "chances", "aria-label": NUMBERS.chances });
   root.append(build("h2", {}, NUMBERS.likely), build("div", { class: "likely-ask" }, input, hint, trouble), list);
+  const spoken = build("p", { class: "visually-hidden", role: "status" });
+  root.append(spoken);
+  let told = "";
   /** @type {Map<string, ReturnType<typeof createLine>>} */
   let lines = new Map();
 
@@ -74,6 +77,9 @@ export function mountLikely(root, { act, read, consider }) {
     });
     for (const [text, { item }] of lines) if (!next.has(text)) item.remove();
     lines = next;
+    if (told === state.likely || found.some(({ logprob, note }) => logprob === null && !note)) return;
+    told = state.likely; // said once for what was typed, not again after every click
+    setText(spoken, found.map(({ text, logprob, note }) => `${marks(text).map((piece) => piece.spoken).join(" ")}: ${logprob === null ? note : format.percentOf(logprob)}`).join("; "));
   };
 }
 

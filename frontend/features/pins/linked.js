@@ -44,7 +44,7 @@ export function receivePin(state, question, answer) {
   const answers = new Map(state.answers).set(question.key, answer);
   const prompt = textOf(answer.promptTokens);
   const pins = state.pins.map((pin) => (pin.key === question.key && !known(pin) ? { ...pin, prompt, text: ending(prompt) } : pin));
-  return deepen({ ...state, answers, pins });
+  return deepen({ ...state, answers, pins }, true);
 }
 
 /** @param {State} state @param {import("../../core/state.js").Trouble} trouble @returns {State} */

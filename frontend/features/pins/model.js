@@ -90,12 +90,15 @@ export function versus(state, name) {
   return { ...state, versus: name };
 }
 
-/** @param {State} state @returns {State} with pins extended by tokens received since */
-export function deepen(state) {
+/**
+ * @param {State} state @param {boolean} [first] those of a link too, which have no numbers before their own answer tells their text
+ * @returns {State} with pins extended by tokens received since
+ */
+export function deepen(state, first = false) {
   let news = false;
   const pins = state.pins.map((pin) => {
     const answer = state.answers.get(pin.key);
-    if (!answer || answer.candidates.length <= pin.cells.length) return pin;
+    if (!answer || answer.candidates.length <= pin.cells.length || !(first || known(pin))) return pin;
     const deeper = spread(answer, pin.settings);
     if (!deeper || deeper.cells.length <= pin.cells.length) return pin;
     news = true;

@@ -38,7 +38,7 @@ export function steps(drawing, { temperature, topP, minP }) {
 /** @param {import("../../core/cuts.js").Kept} kept @param {number} vocabulary @returns {string} */
 export function keptWords({ count, probability, known }, vocabulary) {
   const all = `${format.count(vocabulary)} tokens`;
-  if (count >= vocabulary) return `Nothing is removed: all ${all} can be drawn.`;
+  if (count >= vocabulary) return `All ${all} can be drawn.`;
   const number = known ? format.count(count) : `More than ${format.count(count - 1)}`;
   return `${number} of ${all} kept, holding ${known ? "" : "about "}${format.percent(probability)} of the probability.`;
 }

@@ -95,10 +95,21 @@ export function unpack(packed) {
     likely: typeof saved.likely === "string" ? saved.likely.slice(0, MOST_TYPED) : "",
     shading: { ...state.shading, by: SHADES.find((each) => each === saved.shade) ?? state.shading.by },
     chat: readChat(saved.chat, nodes),
+    comparison: { ...state.comparison, ...readComparison(saved.comparison, nodes) },
     frame: readFrame(saved.frame ?? (saved.open?.paths && { inspector: true, tab: "paths" })),
     room: { ...state.room, ...roomOf(saved.room) },
     wish: typeof saved.wish === "string" ? saved.wish : null,
     model: typeof saved.model === "string" ? saved.model : null,
+  };
+}
+
+/** @param {any} saved @param {ReadonlyMap<any, Node>} nodes @returns {Partial<State["comparison"]>} what B asked, as far as it is valid */
+function readComparison(saved, nodes) {
+  const { model, temperature, prompt } = saved ?? {};
+  return {
+    model: typeof model === "string" ? model : null,
+    temperature: fits("temperature", temperature) ? temperature : null,
+    prompt: typeof prompt?.text === "string" ? { text: prompt.text, at: nodes.has(prompt.at) ? prompt.at : null, read: null } : null,
   };
 }
 
@@ -111,7 +122,9 @@ function record(state, nodes) {
   const room = { guessing, seen, keys, offered: tour.offered };
   const pins = state.pins.map((pin) => ({ ...pin, cells: pin.cells.map(({ token, share }) => ({ ...frozenToken(token), share })) }));
   const chat = freezeChat(state, nodes);
-  const rest = { chat, current: ending(state), draft, ...(literal && { literal }), base: draft === null ? null : base, past, future, settings, dice, display, pins, versus, likely, frame: kept, wish, model, room, removed, shade: state.shading.by };
+  const { model: otherModel, temperature, prompt } = state.comparison;
+  const comparison = { model: otherModel, temperature, prompt: prompt && { text: prompt.text, at: prompt.at } };
+  const rest = { chat, comparison, current: ending(state), draft, ...(literal && { literal }), base: draft === null ? null : base, past, future, settings, dice, display, pins, versus, likely, frame: kept, wish, model, room, removed, shade: state.shading.by };
   return { version: VERSION, nodes: nodes.map(frozen), ...rest };
 }
 

@@ -135,6 +135,7 @@ export function mount(root, { verbs, act, read, consider }) {
     body.toggleAttribute("data-stale", known === null);
     body.hidden = target === null;
     pair.hidden = hidden(state);
+    if (!known?.end) setText(spoken, "");
     if (known === null || (drawn[0] === known && drawn[1] === influencing.method)) return;
     drawn = [known, influencing.method];
     const sentences = models.sentences(state, known);

@@ -5,6 +5,7 @@ import * as settings from "../../../frontend/core/settings.js";
 import * as states from "../../../frontend/core/state.js";
 import { setModels } from "../../../frontend/features/models/model.js";
 import * as presentation from "../../../frontend/features/presentation/model.js";
+import * as linked from "../../../frontend/features/pins/linked.js";
 import * as pins from "../../../frontend/features/pins/model.js";
 import { pack, unpack } from "../../../frontend/features/storage/model.js";
 import { logits, random, softmax } from "../helpers/answers.js";
@@ -90,6 +91,19 @@ test("what comes of a pinned text later makes its pin deeper, at the settings it
   const exact = softmax(VALUES, 1);
   for (const { token, share } of pin.cells) assert.ok(Math.abs(share - exact[token.id]) < 1e-4);
   assert.equal(pins.deepen(state), state, "and that is all");
+});
+
+test("a pin of a link waits for its own answer, which tells its text, even where the bars of its prompt are there", () => {
+  const here = pins.pin(begun());
+  const state = pins.deepen({ ...here, pins: linked.fromLink(linked.toLink(here.pins)) });
+  assert.equal(state.pins[0].cells.length, 0);
+  const asked = linked.wantedPin(state);
+  assert.ok(asked?.whole);
+  const [known] = here.answers.values();
+  const promptTokens = [{ id: 1, bytes: new TextEncoder().encode("Once upon a time"), special: false }];
+  const [pin] = linked.receivePin(state, asked, { ...known, promptTokens }).pins;
+  assert.equal(pin.prompt, "Once upon a time");
+  assert.ok(pin.cells.length >= 10);
 });
 
 test("of a model with fewer tokens no more are asked for than it has", () => {

@@ -6,6 +6,7 @@ import * as settings from "../../../frontend/core/settings.js";
 import * as frame from "../../../frontend/core/frame.js";
 import * as states from "../../../frontend/core/state.js";
 import * as tree from "../../../frontend/core/tree.js";
+import * as compare from "../../../frontend/features/compare/model.js";
 import { setModels } from "../../../frontend/features/models/model.js";
 import { statusLine } from "../../../frontend/features/status/model.js";
 import { load, pack, save, unpack } from "../../../frontend/features/storage/model.js";
@@ -39,6 +40,15 @@ test("a reload keeps text, branches, undo, settings and model", () => {
   state = settings.set(states.undo(state), { temperature: 0.35, topK: 7, topP: 0.9, minP: 0.02 });
   state = frame.openTab(state, "settings");
   assert.deepEqual(kept(unpack(pack(state))), kept(state));
+});
+
+test("a reload keeps what B asks, unless it is none", () => {
+  const state = compare.heatOther(compare.writeOther(begun("One", ["One"]), "Two"), 0.5);
+  const { prompt, temperature } = unpack(pack(state)).comparison;
+  assert.deepEqual([prompt?.text, prompt?.at, temperature], ["Two", state.current, 0.5]);
+  const spoiled = JSON.parse(pack(state));
+  spoiled.comparison = { model: 7, temperature: 1e9, prompt: { text: [] } };
+  assert.deepEqual(unpack(JSON.stringify(spoiled)).comparison, states.initial().comparison);
 });
 
 test("a reload keeps a text that had no answer yet", () => {
