@@ -68,9 +68,12 @@ def reference(at: Cell, ids: Sequence[int], temperature: float, draw: float, top
 
 
 @each_architecture
-async def test_greedy_is_what_transformers_generates(cell: MakeCell, architecture: str) -> None:
+async def test_greedy_is_what_transformers_generates(
+    cell: MakeCell, architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     at = cell(architecture, "byte_bpe")
     at.forget()
+    monkeypatch.setattr(at.engine, "_lookahead", 0)  # what is computed ahead, in a batch, differs in the last bits
     ids, ends, tokens = await written(at, temperature=0, max_tokens=12, top_k=3)
     ours = ids[0]
     with torch.inference_mode():
