@@ -71,11 +71,9 @@ def test_the_scrubber_moves_the_bars_to_what_a_layer_says_and_back(page: Page, s
 def test_a_click_on_a_layer_s_bar_goes_on_and_the_open_tab_follows(page: Page) -> None:
     begin(page)
     sent = asked(page)
-    box = page.locator(".layers-map").bounding_box()
-    assert box
-    page.mouse.move(box["x"] + 2, box["y"] + 5)
+    page.locator(".layers-map").hover(position={"x": 2, "y": 5})
     expect(page.locator(".layers-place")).to_have_text("Embedding")
-    page.mouse.click(box["x"] + 2, box["y"] + 5)
+    page.locator(".layers-map").click(position={"x": 2, "y": 5})
     expect(page.locator(".look")).to_be_visible()
     before = page.locator("#text").input_value()
     rows(page).nth(1).click()

@@ -28,8 +28,15 @@ export function mountPrompt(root, verbs) {
   const toEnd = () => (editor.scrollTop = editor.scrollHeight);
   // Keep the end of the text visible when its size changes, unless the reader has scrolled away from it.
   let atEnd = true;
-  editor.addEventListener("scroll", () => void (atEnd = editor.scrollHeight - editor.clientHeight - editor.scrollTop <= SCROLLED_PX));
-  new ResizeObserver(() => editor.matches(":focus") || !atEnd || toEnd()).observe(editor);
+  let size = "";
+  const sizeNow = () => `${editor.clientWidth} ${editor.clientHeight} ${editor.scrollHeight}`;
+  editor.addEventListener("scroll", () => {
+    if (sizeNow() === size) atEnd = editor.scrollHeight - editor.clientHeight - editor.scrollTop <= SCROLLED_PX;
+  });
+  new ResizeObserver(() => {
+    if (!editor.matches(":focus") && atEnd) toEnd();
+    size = sizeNow();
+  }).observe(editor);
   undo.addEventListener("click", verbs.undo);
   redo.addEventListener("click", verbs.redo);
   other.addEventListener("click", verbs.readOther);
@@ -40,7 +47,10 @@ export function mountPrompt(root, verbs) {
     const text = inEditor(state.draft ?? textHere(state));
     if (editor.value !== text) {
       editor.value = text;
-      afterwards(toEnd);
+      afterwards(() => {
+        toEnd();
+        [atEnd, size] = [true, sizeNow()];
+      });
     }
     undo.disabled = !state.past.length && !(state.draft !== null && state.current !== null);
     redo.disabled = !state.future.length;
