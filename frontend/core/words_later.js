@@ -5,6 +5,8 @@ import * as format from "./format.js";
 
 const { count } = format;
 
+const GUESSING = "Hidden while you guess.";
+
 export const NUMBERS = {
   calculated: "How these numbers are calculated",
   likely: "How likely is …?",
@@ -53,7 +55,7 @@ export const PATHS = {
   remove: (/** @type {string} */ branch) => `Delete the branch ${branch}`,
   branches: (/** @type {string} */ branch) => `Branches of ${branch}`,
   none: "No branches yet",
-  covered: "Hidden while you guess.",
+  covered: GUESSING,
   hidden: (/** @type {number} */ number) => `${count(number)} more hidden`,
   likely: (/** @type {string} */ percent) => `all picked tokens together, ${percent}`,
 };
@@ -100,7 +102,7 @@ export const WHY = {
   stop: "Stop",
   again: "Measure again",
   empty: "Once the text has an answer, this shows which words push a candidate.",
-  hidden: "Hidden while you guess.",
+  hidden: GUESSING,
   waiting: "Measuring…",
   progress: (/** @type {number} */ done, /** @type {number} */ total) => `${count(done)} of ${count(total)} parts measured.`,
   stopped: (/** @type {number} */ done, /** @type {number} */ total) => `Stopped: ${count(done)} of ${count(total)} parts measured.`,
@@ -144,7 +146,7 @@ export const LAYERS = {
   final: (/** @type {number} */ total) => `Layer ${count(total)} of ${count(total)}: the answer`,
   leads: (/** @type {string} */ place, /** @type {string} */ token, /** @type {string} */ likely) => `${place}: ${token} leads, ${likely}`,
   empty: "Once the text has an answer, this shows how it formed from layer to layer.",
-  hidden: "Hidden while you guess.",
+  hidden: GUESSING,
   waiting: "Reading the layers…",
   commitment: (/** @type {string} */ token, /** @type {number} */ top1, /** @type {number} */ top3, /** @type {number | null} */ half, /** @type {number} */ total) => {
     const from = (/** @type {number} */ layer) => (layer === total ? "only after the last layer" : layer ? `from layer ${count(layer)} on` : "from the embedding on");
@@ -182,4 +184,4 @@ export const LAYERS = {
   direct: "What a block adds is its direct share, with the final norm’s scale frozen. Later blocks also read what earlier ones wrote; that isn’t counted.",
 };
 
-export const EXPORTS = { label: "Save", csv: "CSV", json: "JSON", svg: "SVG", png: "PNG", noPicture: "This browser can’t create the picture; save it as SVG." };
+export const EXPORTS = { label: "Save", csv: "CSV", json: "JSON", svg: "SVG", png: "PNG" };

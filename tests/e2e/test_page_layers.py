@@ -3,26 +3,13 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import httpx
 from axe import assert_clean
-from pages import OpenPage, Stack, body, click_bar, number, open_tab, rows, settled, shoot, write
-from playwright.sync_api import Locator, Page, Request, expect
+from pages import OpenPage, Stack, asked, click_bar, number, open_tab, rows, settled, shoot, write
+from playwright.sync_api import Locator, Page, expect
 
 TEXT = "The little girl was very"
-
-
-def asked(page: Page) -> list[dict[str, Any]]:
-    """What the page asks about layers, from now on."""
-    found: list[dict[str, Any]] = []
-
-    def note(request: Request) -> None:
-        if request.url.endswith("/api/layers"):
-            found.append(body(request))
-
-    page.on("request", note)
-    return found
 
 
 def said(page: Page) -> Locator:
@@ -38,7 +25,7 @@ def begin(page: Page) -> None:
 
 
 def test_the_scrubber_moves_the_bars_to_what_a_layer_says_and_back(page: Page, stack: Stack) -> None:
-    sent = asked(page)
+    sent = asked(page, "/api/layers")
     click_bar(page, 0)
     assert not sent, "nothing is asked before the tab is opened"
     begin(page)
@@ -70,7 +57,7 @@ def test_the_scrubber_moves_the_bars_to_what_a_layer_says_and_back(page: Page, s
 
 def test_a_click_on_a_layer_s_bar_goes_on_and_the_open_tab_follows(page: Page) -> None:
     begin(page)
-    sent = asked(page)
+    sent = asked(page, "/api/layers")
     page.locator(".layers-map").hover(position={"x": 2, "y": 5})
     expect(page.locator(".layers-place")).to_have_text("Embedding")
     page.locator(".layers-map").click(position={"x": 2, "y": 5})
@@ -100,7 +87,7 @@ def test_attention_on_demand_exports_and_axe_on_a_phone(open_page: OpenPage, sta
         stack.url, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True, reduced_motion="reduce"
     )
     settled(page)
-    sent = asked(page)
+    sent = asked(page, "/api/layers")
     begin(page)
     assert not any("include_attention" in each for each in sent)
     page.locator(".layers-attention summary").tap()

@@ -8,24 +8,12 @@ from typing import Any
 import httpx
 import pytest
 from axe import assert_clean
-from pages import OpenPage, Stack, body, click_bar, open_tab, rows, settled, shoot, write
-from playwright.sync_api import Locator, Page, Request, expect
+from pages import OpenPage, Stack, asked, click_bar, open_tab, rows, settled, shoot, write
+from playwright.sync_api import Locator, Page, expect
 
 TEXT = "Lily had a red ball. She liked to play with her"
 HIDDEN = re.compile(r"parts measured(: the last position always sees itself)?\.$")
 DONE = re.compile(r"^All \d+ parts measured\.$")
-
-
-def asked(page: Page) -> list[dict[str, Any]]:
-    """What the page asks about influence, from now on."""
-    found: list[dict[str, Any]] = []
-
-    def note(request: Request) -> None:
-        if request.url.endswith("/api/influence"):
-            found.append(body(request))
-
-    page.on("request", note)
-    return found
 
 
 def said(page: Page) -> Locator:
@@ -51,7 +39,7 @@ def changes(url: str, question: dict[str, Any]) -> list[float]:
 
 
 def test_parts_are_ranked_told_in_words_and_tinted_in_the_text(page: Page, stack: Stack) -> None:
-    sent = asked(page)
+    sent = asked(page, "/api/influence")
     settled(page)
     assert not sent, "nothing is asked before the tab is opened"
     begin(page)
@@ -76,7 +64,7 @@ def test_parts_are_ranked_told_in_words_and_tinted_in_the_text(page: Page, stack
 
 def test_it_follows_the_bar_in_focus_and_the_click_and_asks_nothing_once_closed(page: Page) -> None:
     begin(page)
-    sent = asked(page)
+    sent = asked(page, "/api/influence")
     target = page.locator("#panel-why select").first
     first = target.input_value()
     with page.expect_request("**/api/influence"):

@@ -159,3 +159,15 @@ def generating(page: Page, *drawn: tuple[int, str]) -> None:
 def body(request: Request) -> dict[str, Any]:
     """What a request asked, as sent; empty where it has no body."""
     return dict(request.post_data_json or {})
+
+
+def asked(page: Page, path: str) -> list[dict[str, Any]]:
+    """What the page asks of a path of the API, from now on."""
+    found: list[dict[str, Any]] = []
+
+    def note(request: Request) -> None:
+        if request.url.endswith(path):
+            found.append(body(request))
+
+    page.on("request", note)
+    return found

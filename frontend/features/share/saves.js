@@ -1,5 +1,5 @@
 /** A row of buttons that save what a tab shows. */
-import { EXPORTS } from "../../core/words_later.js";
+import { EXPORTS, SHARE } from "../../core/words_later.js";
 import { build } from "../../ui/build.js";
 import { setText } from "../../ui/dom.js";
 import { download, png } from "./clipboard.js";
@@ -19,7 +19,7 @@ export function createSaves(name, makers) {
   const picture = async () => {
     const content = makers.svg?.() ?? null;
     if (content === null) return;
-    await png(content).then((blob) => download(`${name}.png`, blob), () => setText(said, EXPORTS.noPicture));
+    await png(content).then((blob) => download(`${name}.png`, blob), () => setText(said, SHARE.noPicture));
   };
   const button = (/** @type {string} */ words, /** @type {() => void} */ press) => {
     const made = build("button", { type: "button" }, words);
