@@ -28,45 +28,62 @@ export function mountAnnouncer(root, focus = focused) {
   /** @type {number | null} */
   let warmth = null;
 
-  return (state) => {
-    const fresh = newsOf(state);
-    if (fresh !== news) {
-      news = fresh;
-      if (fresh) return setText(root, fresh);
-    }
-    const more = state.pins.length > pinned;
+  /** @param {State} state @returns {string} a change of the server's or the model's state */
+  const newsWords = (state) => {
+    const before = news;
+    news = newsOf(state);
+    return news === before ? "" : news;
+  };
+
+  /** @param {State} state @returns {string} what was just done beside the text: a pin, or a temperature set by a key */
+  const deedWords = (state) => {
+    const more = state.pins.length > pinned && announced !== null;
     pinned = state.pins.length;
-    if (more && announced !== null) return setText(root, `Pinned as ${state.pins.at(-1)?.name}.`);
     const { temperature } = state.settings;
     const warmed = warmth !== null && temperature !== warmth && !state.dragging;
     if (!state.dragging) warmth = temperature;
+    if (more) return `Pinned as ${state.pins.at(-1)?.name}.`;
     // A slider or field says its own value.
-    if (warmed && !focus()?.matches("input")) return setText(root, temperatureWords(state, focus()?.closest(".row")?.getAttribute("aria-label") ?? ""));
+    if (warmed && !focus()?.matches("input")) return temperatureWords(state, focus()?.closest(".row")?.getAttribute("aria-label") ?? "");
+    return "";
+  };
+
+  /** @param {State} state @returns {string} the end of what was played, or the answer at a new place */
+  const placeNews = (state) => {
     const here = `${state.current} ${hidden(state)}`;
     // While generating, only the end is announced.
     if (state.play?.kind === "write") {
       announced = here;
-      return;
+      return "";
     }
-    const words = state.play?.kind === "roll" ? "" : playWords(state);
-    if (words !== play) {
-      play = words;
-      if (words) {
-        announced = here;
-        return setText(root, words);
-      }
+    const before = play;
+    play = state.play?.kind === "roll" ? "" : playWords(state);
+    if (play && play !== before) {
+      announced = here;
+      return play;
     }
     const answer = answerHere(state);
-    if (!answer || state.dragging || announced === here || state.session !== null) return;
+    if (!answer || state.dragging || announced === here || state.session !== null) return "";
     announced = here;
-    const [best] = answer.candidates;
-    const { token } = tree.node(state.tree, /** @type {number} */ (state.current));
-    const looking = placeWords(state, true);
-    const within = !looking && token;
-    const after = looking ? `${looking} ` : token ? `After ${spoken(token)}: ` : "";
-    if (hidden(state)) return setText(root, `${after}${within ? "the" : "The"} bars are hidden until you show them.`);
-    if (best) setText(root, `${after}${within ? "most" : "Most"} likely ${spoken(best.token)}, ${format.percent(best.probability)}.`);
+    return answerWords(state, answer);
   };
+
+  // One draw may have several to say, and none of them comes again.
+  return (state) => {
+    const words = [newsWords(state), deedWords(state), placeNews(state)].filter(Boolean).join(" ");
+    if (words) setText(root, words);
+  };
+}
+
+/** @param {State} state @param {import("../../core/distribution.js").Answer} answer @returns {string} */
+function answerWords(state, answer) {
+  const [best] = answer.candidates;
+  const { token } = tree.node(state.tree, /** @type {number} */ (state.current));
+  const looking = placeWords(state, true);
+  const within = !looking && token;
+  const after = looking ? `${looking} ` : token ? `After ${spoken(token)}: ` : "";
+  if (hidden(state)) return `${after}${within ? "the" : "The"} bars are hidden until you show them.`;
+  return best ? `${after}${within ? "most" : "Most"} likely ${spoken(best.token)}, ${format.percent(best.probability)}.` : "";
 }
 
 /** @param {State} state @param {string} bar the focused one's label @returns {string} the temperature set by a key, and what it did */
