@@ -1,14 +1,12 @@
 """The Helm chart as Helm renders it, for each set of values in its ci folder; no cluster runs here."""
 
 import json
-import subprocess
-import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from charts import CHART, KUBERNETES, helm, named, of_kind, rendered
 from kubernetes_validate.utils import validate
 from msgspec import Struct
 from servers import ROOT
@@ -17,42 +15,12 @@ import inference_server.settings
 import web_gateway.settings
 from service_kit.settings import describe, read
 
-CHART = ROOT / "deploy" / "helm" / "next-token-visualizer"
-VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
+VALUES = sorted(path for path in (CHART / "ci").glob("*-values.yaml") if path.stem != "ray-values")
 CUSTOM = {"cert-manager.io/v1", "monitoring.coreos.com/v1"}  # not Kubernetes' own, so without a schema here
-KUBERNETES = ("1.30", "1.33", "1.37")
 SETTINGS: dict[str, type[Struct]] = {
     "gateway": web_gateway.settings.Settings,
     "inference": inference_server.settings.Settings,
 }
-
-
-@cache
-def helm_path() -> str:
-    found = subprocess.run(
-        ["tools/helm", sys.executable, "build/helm"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    return str(ROOT / found.stdout.strip())
-
-
-def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([helm_path(), *arguments], cwd=ROOT, capture_output=True, text=True)
-
-
-@cache
-def rendered(values: Path) -> list[dict[str, Any]]:
-    result = helm("template", "tokens", str(CHART), "--namespace", "demo", "--values", str(values))
-    assert result.returncode == 0, result.stderr
-    return [document for document in yaml.safe_load_all(result.stdout) if document]
-
-
-def named(name: str) -> list[dict[str, Any]]:
-    return rendered(CHART / "ci" / f"{name}-values.yaml")
-
-
-def of_kind(documents: list[dict[str, Any]], kind: str, component: str = "") -> list[dict[str, Any]]:
-    found = [document for document in documents if document["kind"] == kind]
-    return [one for one in found if component in one["metadata"]["labels"]["app.kubernetes.io/component"]]
 
 
 def workload(documents: list[dict[str, Any]], component: str) -> dict[str, Any]:
@@ -215,6 +183,7 @@ def test_outsiders_reach_the_page_alone() -> None:
         ("gateway.readinessPath=/", "readinessPath"),
         ("inference.gpu.count=-1", "count"),
         ("tls.enabled=true", "tls.issuer.name"),
+        ("tls.enabled=true,tls.issuer.name=a,inference.ray.enabled=true", "Ray's gRPC proxies have no TLS"),
         ("gateway.ingress.enabled=true", "gateway.ingress.hosts"),
     ],
 )

@@ -24,6 +24,16 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{ include "ntv.fullname" . }}-inference.{{ .Release.Namespace }}.svc
 {{- end -}}
 
+{{/* Where the inference tier speaks gRPC: the servers themselves, or Ray's proxies. */}}
+{{- define "ntv.inferencePort" -}}
+{{ ternary 9000 50051 .Values.inference.ray.enabled }}
+{{- end -}}
+
+{{- define "ntv.inferenceImage" -}}
+{{- $variant := ternary "-ray" (ternary "-cuda" "" (gt (int .Values.inference.gpu.count) 0)) .Values.inference.ray.enabled -}}
+{{ .Values.inference.image.repository }}:{{ default (print .Chart.AppVersion $variant) .Values.inference.image.tag }}
+{{- end -}}
+
 {{/* Settings as environment variables; lists are joined with commas. */}}
 {{- define "ntv.settings" -}}
 {{- range $name, $value := . }}
