@@ -1,0 +1,1 @@
+"""Capacity plans, by simulation of the gateway and its replicas: `make plan`."""
