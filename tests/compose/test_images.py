@@ -5,10 +5,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import chromium
 import pytest
 import torch
 from containers import GATEWAY, SERVER, Container, Stack, docker, running, until
-from e2e.conftest import ARGUMENTS, CHROMIUM
 from pages import click_bar, rows, settled, write
 from playwright.sync_api import expect, sync_playwright
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -27,7 +27,7 @@ def stack() -> Iterator[Stack]:
 
 def test_from_nothing_to_a_clicked_chart(stack: Stack) -> None:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium.EXECUTABLE, args=chromium.ARGUMENTS)
         page = browser.new_page()
         page.goto(stack.url)
         settled(page)

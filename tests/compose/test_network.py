@@ -8,10 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import chromium
 import httpx
 import pytest
 from containers import GATEWAY, SERVER, Container, Stack, docker, running, until
-from e2e.conftest import ARGUMENTS, CHROMIUM
 from pages import click_bar, percents, rows, settled, write
 from playwright.sync_api import Page, expect, sync_playwright
 from readers import Answer, readers
@@ -27,7 +27,7 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def page(stack: Stack) -> Iterator[Page]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium.EXECUTABLE, args=chromium.ARGUMENTS)
         page = browser.new_page()
         page.goto(stack.url)
         settled(page)

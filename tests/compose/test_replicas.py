@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 import pytest
-import ring
+from capacity import ring
 from containers import GRPC_PORT, SERVER, Container, Stack, docker, running, until
 from readers import Readers, answered_by, readers
 
