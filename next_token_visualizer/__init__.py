@@ -24,9 +24,12 @@ from next_token_visualizer.errors import (
     Unavailable,
 )
 from next_token_visualizer.options import Question
+from next_token_visualizer.samplers import LLAMA_CPP, TRANSFORMERS, ordered
 from next_token_visualizer.tables import rows, to_pandas
 
 __all__ = [
+    "LLAMA_CPP",
+    "TRANSFORMERS",
     "AsyncClient",
     "Client",
     "Credentials",
@@ -40,6 +43,7 @@ __all__ = [
     "Question",
     "Unauthenticated",
     "Unavailable",
+    "ordered",
     "rows",
     "to_pandas",
 ]

@@ -23,6 +23,7 @@ from next_token_visualizer.options import (
     Question,
     RenderChatOptions,
     ScoreOptions,
+    TokenizeOptions,
     TopKOptions,
     Turn,
 )
@@ -78,6 +79,11 @@ class AsyncClient:
     ) -> pb.CompareResponse:
         """How two next-token distributions differ."""
         answer: pb.CompareResponse = await self._call("Compare", requests.compare(a, b, options))
+        return answer
+
+    async def tokenize(self, prompt: Prompt, **options: Unpack[TokenizeOptions]) -> pb.TokenizeResponse:
+        """The tokens of a text or of token ids, without the model."""
+        answer: pb.TokenizeResponse = await self._call("Tokenize", requests.tokenize(prompt, options))
         return answer
 
     async def render_chat(

@@ -23,6 +23,7 @@ from next_token_visualizer.options import (
     Question,
     RenderChatOptions,
     ScoreOptions,
+    TokenizeOptions,
     TopKOptions,
     Turn,
 )
@@ -78,6 +79,11 @@ class Client:
     ) -> pb.CompareResponse:
         """How two next-token distributions differ."""
         answer: pb.CompareResponse = self._call("Compare", requests.compare(a, b, options))
+        return answer
+
+    def tokenize(self, prompt: Prompt, **options: Unpack[TokenizeOptions]) -> pb.TokenizeResponse:
+        """The tokens of a text or of token ids, without the model."""
+        answer: pb.TokenizeResponse = self._call("Tokenize", requests.tokenize(prompt, options))
         return answer
 
     def render_chat(self, messages: Sequence[Turn], **options: Unpack[RenderChatOptions]) -> pb.RenderChatResponse:

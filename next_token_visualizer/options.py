@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypedDict
 
+from next_token_visualizer.samplers import Step
+
 Prompt: TypeAlias = str | Sequence[int]
 """A text, or token ids that are used as they are."""
 
@@ -23,6 +25,9 @@ class TopKOptions(TypedDict, total=False):
     draws: Sequence[float]
     include_prompt_tokens: bool
     include_partition: bool
+    samplers: Sequence[Step]
+    answer_start: int
+    constrained_from: int
     special: Special
 
 
@@ -63,6 +68,7 @@ class GenerateOptions(TypedDict, total=False):
     top_k: int
     resume: Mapping[int, Sequence[int]]
     include_partition: bool
+    samplers: Sequence[Step]
     special: Special
 
 
@@ -98,6 +104,9 @@ class Question:
     temperature: float | None = None
     top_p: float | None = None
     min_p: float | None = None
+    samplers: Sequence[Step] = ()
+    answer_start: int | None = None
+    constrained_from: int | None = None
     special: Special | None = None
 
 
@@ -113,6 +122,15 @@ class Turn(TypedDict):
 
     role: str
     content: str
+
+
+class TokenizeOptions(TypedDict, total=False):
+    """As in TokenizeRequest."""
+
+    model: str
+    bare: bool
+    include_tokenizer: bool
+    special: Special
 
 
 class RenderChatOptions(TypedDict, total=False):

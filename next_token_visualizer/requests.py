@@ -1,5 +1,6 @@
 """Requests from the arguments of the clients' methods."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -16,9 +17,11 @@ from next_token_visualizer.options import (
     Question,
     RenderChatOptions,
     ScoreOptions,
+    TokenizeOptions,
     TopKOptions,
     Turn,
 )
+from next_token_visualizer.samplers import Step
 
 ENUMS = {"special": "SPECIAL_TOKENS", "unit": "INFLUENCE_UNIT_KIND", "method": "INFLUENCE_METHOD"}
 
@@ -31,7 +34,30 @@ def prompt(given: Prompt) -> dict[str, Any]:
 def fields(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as a message's fields."""
     names = {name: f"{enum}_{options[name].upper()}" for name, enum in ENUMS.items() if options.get(name) is not None}
-    return {**options, **names}
+    steps = {"samplers": [sampler(step) for step in options["samplers"]]} if "samplers" in options else {}
+    return {**options, **names, **steps}
+
+
+def sampler(step: Step) -> pb.Sampler:
+    """A step as Sampler. Raises ValueError for an unknown name, or for more than one."""
+    ((name, value),) = step.items()
+    if name == "ban":
+        return pb.Sampler(ban=pb.TokenIds(ids=value))
+    if name == "logit_bias":
+        biases = [pb.TokenBias(token_id=token_id, bias=bias) for token_id, bias in value.items()]
+        return pb.Sampler(logit_bias=pb.LogitBias(biases=biases))
+    given: dict[str, Any] = {name: mask(value) if name == "mask" else value}
+    return pb.Sampler(**given)
+
+
+def mask(given: Mapping[str, Any]) -> pb.Mask:
+    """Choices as a list; a schema as its object, or as its text."""
+    form = dict(given)
+    if "choices" in form:
+        form["choices"] = pb.Choices(texts=form["choices"])
+    if not isinstance(form.get("json_schema", ""), str):
+        form["json_schema"] = json.dumps(form["json_schema"])
+    return pb.Mask(**form)
 
 
 def top_k(given: Prompt, options: TopKOptions) -> pb.TopKRequest:
@@ -82,6 +108,11 @@ def side(given: Prompt | Question) -> pb.ComparedQuestion:
     """As ComparedQuestion."""
     options = asdict(given if isinstance(given, Question) else Question(given))
     return pb.ComparedQuestion(**prompt(options.pop("prompt")), **fields(options))
+
+
+def tokenize(text: Prompt, options: TokenizeOptions) -> pb.TokenizeRequest:
+    """As TokenizeRequest."""
+    return pb.TokenizeRequest(**prompt(text), **fields(options))
 
 
 def render_chat(messages: Sequence[Turn], options: RenderChatOptions) -> pb.RenderChatRequest:

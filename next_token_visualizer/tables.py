@@ -9,6 +9,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 Tabular: TypeAlias = pb.TopKResponse | pb.ScoreResponse | pb.LayersResponse | pb.CompareResponse | Iterable[Message]
 
 NESTED = ("token", "candidate")  # submessages whose fields belong to the row itself
+SAMPLED = "sampled"  # a submessage whose fields get this in front; no columns without sampler steps
 AROUND = (
     pb.GenerateStart,
     pb.GenerateFinish,
@@ -54,6 +55,8 @@ def row(message: Message) -> dict[str, Any]:
         value = getattr(message, field.name)
         if field.name in NESTED:
             values |= row(value)
+        elif field.name == SAMPLED:
+            values |= {f"{SAMPLED}_{name}": each for name, each in row(value).items() if message.HasField(SAMPLED)}
         elif field.is_repeated:
             values[field.name] = [row(item) for item in value] if field.message_type else list(value)
         elif field.has_presence and not message.HasField(field.name):

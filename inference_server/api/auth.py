@@ -108,10 +108,15 @@ class Authenticator(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # ge
 def rejection(reason: str) -> Any:
     """A handler that rejects a call of any kind."""
 
-    async def reject(_: Any, context: Any) -> None:
-        logger.warning("unauthenticated call", reason=reason, peer=context.peer())
-        code = StatusCode.UNAUTHENTICATED
-        rich = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=reason))
-        await context.abort(code, reason, rich.trailing_metadata)
+    async def handler(_: Any, context: Any) -> None:
+        await reject(reason, context)
 
-    return grpc.stream_unary_rpc_method_handler(reject)  # runs without waiting for a message
+    return grpc.stream_unary_rpc_method_handler(handler)  # runs without waiting for a message
+
+
+async def reject(reason: str, context: Any) -> None:
+    """Aborts a call."""
+    logger.warning("unauthenticated call", reason=reason, peer=context.peer())
+    code = StatusCode.UNAUTHENTICATED
+    rich = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=reason))
+    await context.abort(code, reason, rich.trailing_metadata)

@@ -7,7 +7,16 @@ import msgspec
 from google.protobuf.message import Message
 from nexttoken.v1 import next_token_pb2 as pb
 
-from inference_server import chat_messages, compare_messages, generate_messages, grow_messages, layer_messages, messages
+from inference_server import (
+    chat_messages,
+    compare_messages,
+    generate_messages,
+    grow_messages,
+    layer_messages,
+    messages,
+    tokenize_messages,
+)
+from inference_server.api.sampler_wire import read_sampler
 from inference_server.errors import InvalidField
 from inference_server.models.model_status import ModelStatus
 
@@ -15,6 +24,7 @@ Q = TypeVar("Q")
 
 READERS: dict[type[Message], Callable[[Any], Any]] = {  # of messages within a request
     pb.TokenIds: lambda message: tuple(message.ids),
+    pb.Sampler: read_sampler,
     pb.PromptParts: lambda message: tuple(map(read_part, message.parts)),
     pb.ComparedQuestion: lambda message: read_query(compare_messages.ComparedQuestion, message),
     pb.ChatMessage: lambda message: read_query(chat_messages.ChatMessage, message),
@@ -159,6 +169,18 @@ def write_grow(model: str, event: grow_messages.GrowEvent) -> pb.GrowResponse:
 def write_chat(model: str, answer: chat_messages.RenderChatAnswer) -> pb.RenderChatResponse:
     """An answer as its message."""
     return pb.RenderChatResponse(model=model, token_ids=answer.token_ids, **to_fields(answer))
+
+
+def write_tokens(model: str, answer: tokenize_messages.TokenizeAnswer) -> pb.TokenizeResponse:
+    """An answer as its message."""
+    tokenizer = None if answer.tokenizer is None else pb.TokenizerFacts(**to_fields(answer.tokenizer))
+    return pb.TokenizeResponse(
+        model=model,
+        tokens=map(to_fields, answer.tokens),
+        context_limit=answer.context_limit,
+        tokenizer=tokenizer,
+        timings=to_fields(answer.timings),
+    )
 
 
 def write_model(model: ModelStatus) -> pb.Model:

@@ -24,12 +24,20 @@ from inference_server.layer_messages import LayersQuery
 from inference_server.messages import Client, ScoreQuery, Timings, TopKQuery
 from inference_server.models.registry import Engine, Registry
 from inference_server.ops.metrics import Metrics
+from inference_server.tokenize_messages import TokenizeQuery
 from service_kit import tracing
 
 Prompted = (
-    pb.TopKRequest | pb.ScoreRequest | pb.LayersRequest | pb.GenerateRequest | pb.GrowRequest | pb.InfluenceRequest
+    pb.TopKRequest
+    | pb.ScoreRequest
+    | pb.LayersRequest
+    | pb.GenerateRequest
+    | pb.GrowRequest
+    | pb.InfluenceRequest
+    | pb.TokenizeRequest
 )
 LARGE_SCORE = 4_000  # candidates, about 10 ms to convert: larger answers are converted in a thread
+LARGE_TEXT = 4_000  # tokens, likewise
 
 
 class NextTokenService(pb_grpc.NextTokenServiceServicer):
@@ -144,6 +152,15 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
             notes["tokens"] = len(answer.tokens)
             self._answered("RenderChat", notes, answer.timings)
             return convert.write_chat(notes["model"], answer)
+
+    async def Tokenize(self, request: pb.TokenizeRequest, context: Context) -> pb.TokenizeResponse:
+        async with self._answering("Tokenize", request, context) as notes:
+            engine = self._engine(request, notes)
+            answer = await engine.tokenize(convert.read_query(TokenizeQuery, request), *self._caller(context))
+            notes["tokens"] = len(answer.tokens)
+            self._answered("Tokenize", notes, answer.timings)
+            write = partial(convert.write_tokens, notes["model"], answer)
+            return await asyncio.to_thread(write) if len(answer.tokens) > LARGE_TEXT else write()
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         async with self._answering("ListModels", request, context):

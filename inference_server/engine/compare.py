@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from collections.abc import Sequence as Tokens
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from inference_server.compare_messages import (
@@ -19,12 +20,15 @@ from inference_server.engine.validation import of_side
 from inference_server.messages import ModelFacts, Timings
 from inference_server.sampling.distribution import Distribution
 from inference_server.sampling.divergence import Difference, Side
+from inference_server.sampling.pipeline import Pipeline
+from inference_server.sampling.pool import History
 from inference_server.scheduler.scheduler import Scheduler
 from inference_server.sequence import Executor, Ids, Permit, Sequence
 from inference_server.tokenizer.alignment import Vocabulary, align
 from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 Encode = Callable[[ComparedQuestion, Permit, float | None], Awaitable[tuple[Ids, float]]]
+Mask = Callable[[ComparedQuestion, Ids, Permit, float | None], Awaitable[ComparedQuestion]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,11 @@ class Compared:
     facts: ModelFacts
     executor: Executor
     encode: Encode
+    masked: Mask
     prefetch: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Computed:
     """One side's question, and what the model computed for it."""
 
@@ -59,6 +64,13 @@ class Computed:
         """(V,) after the last token."""
         return self.row.outputs[0]
 
+    @cached_property
+    def steps(self) -> Pipeline | None:
+        """Its sampler steps, if it has any. Raises InvalidField if one leaves no token."""
+        asked, start = self.question.samplers, self.question.answer_start
+        history = History(self.ids, len(self.ids) if start is None else start)
+        return Pipeline(self.logits, asked, history) if asked else None
+
 
 async def compare(
     query: CompareQuery,
@@ -73,6 +85,7 @@ async def compare(
     for name, model, question in zip("ab", models, (query.a, query.b), strict=True):
         with of_side(name):
             ids, spent_s = await model.encode(question, permit, deadline)
+            question = await model.masked(question, ids, permit, deadline)
         tokenize_s += spent_s
         row: Sequence[Any] = Sequence(
             ids, model.executor, lambda _, rows: [rows[0]], permit, deadline, prefetch=model.prefetch
@@ -89,7 +102,11 @@ def compared(query: CompareQuery, a: Computed, b: Computed) -> CompareAnswer:
     """The answer. Takes some milliseconds, and longer for the first time of two different tokenizers."""
     alignment = align(_vocabulary(a), _vocabulary(b))
     units = zip((a, b), (alignment.a, alignment.b), strict=True)
-    side_a, side_b = (_side(side, of_ids, alignment.total) for side, of_ids in units)
+    sides = []
+    for name, (side, of_ids) in zip("ab", units, strict=True):
+        with of_side(name):
+            sides.append(_side(side, of_ids, alignment.total))
+    side_a, side_b = sides
     difference = Difference(side_a, side_b, alignment.shared)
     divergences = difference.divergences()
     spell_a, spell_b = a.tokenizer.following(a.ids), b.tokenizer.following(b.ids)
@@ -123,8 +140,9 @@ def _vocabulary(side: Computed) -> Vocabulary:
 
 
 def _side(side: Computed, units: Tokens[int], total: int) -> Side:
-    question = side.question
-    return Side(Distribution(side.logits, question.temperature), question.top_p, question.min_p, units, total)
+    question, steps = side.question, side.steps
+    distribution = Distribution(side.logits, question.temperature)
+    return Side(distribution, question.top_p, question.min_p, units, total, steps)
 
 
 def _described(side: Computed, found: Side, with_prompt_tokens: bool) -> ComparedSide:
@@ -137,5 +155,6 @@ def _described(side: Computed, found: Side, with_prompt_tokens: bool) -> Compare
         kept_probability=found.kept.probability,
         entropy_bits=found.entropy_bits,
         vocab_size=len(side.logits),
+        steps=side.steps.results if side.steps else (),
         prompt_tokens=side.tokenizer.spell(side.ids) if with_prompt_tokens else (),
     )

@@ -17,9 +17,12 @@ from inference_server.engine.generate import Generation
 from inference_server.engine.grow import Growth
 from inference_server.engine.influence import influences
 from inference_server.engine.layers import Layers, check_attention, check_layers, up_to
+from inference_server.engine.masked import Masking
 from inference_server.engine.one_ahead import one_ahead
 from inference_server.engine.prompts import Prompts
+from inference_server.engine.sampled import told
 from inference_server.engine.score import Score
+from inference_server.engine.tokenize import Tokenizing
 from inference_server.engine.top_k import TopK
 from inference_server.engine.validation import check_compare, check_generate, check_grow, check_score, check_top_k
 from inference_server.generate_messages import GenerateEvent, GenerateQuery
@@ -28,7 +31,7 @@ from inference_server.host import memory, openmp
 from inference_server.influence_messages import InfluenceEvents, InfluenceQuery
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.layer_messages import Layer, LayersAnswer, LayersQuery
-from inference_server.messages import NOBODY, Client, ScoreAnswer, ScoreQuery, Timings, TopKAnswer, TopKQuery
+from inference_server.messages import NOBODY, Client, ScoreAnswer, ScoreQuery, TopKAnswer, TopKQuery
 from inference_server.models import adapter as adapters
 from inference_server.models.adapter import AdapterFiles, Files
 from inference_server.models.bases import Bases
@@ -38,7 +41,7 @@ from inference_server.runtime.model import Model
 from inference_server.runtime.network import Network
 from inference_server.sampling.distribution import Distribution
 from inference_server.scheduler.scheduler import Scheduler
-from inference_server.sequence import Ids, Permit, Sequence
+from inference_server.sequence import Ids, Permit, Sequence, timings_of
 from inference_server.settings import Settings
 from inference_server.stats import ModelStats
 from inference_server.tokenizer import end_of_text
@@ -71,6 +74,8 @@ class Engine:
         self._scheduler = scheduler
         self._encode = Prompts(tokenizer, scheduler, self.facts).encode
         self.render_chat = Chats(tokenizer, scheduler, self.facts, settings.max_text_bytes).render
+        self.tokenize = Tokenizing(tokenizer, scheduler, self.facts, settings.max_text_bytes).answer
+        self._masking = Masking(tokenizer, scheduler, self.facts)
         self._together = settings.batch_size
         self._settings = settings
         self._lookahead = min(settings.lookahead, self.facts.vocab_size)
@@ -91,13 +96,13 @@ class Engine:
         check_top_k(query, self.facts.vocab_size, self._settings.max_text_bytes)
         with self._scheduler.admit(client) as permit:
             ids, tokenize_s = await self._encode(query, permit, deadline)
+            if query.samplers:
+                query = await self._masking.known(query, ids, permit, deadline)
             describe = TopK(query, self.facts, self._tokenizer).describe
-            sequence: Sequence[TopKAnswer] = Sequence(
-                ids, self.executor, describe, permit, deadline, prefetch=self._lookahead > 0
-            )
+            sequence = Sequence(ids, self.executor, describe, permit, deadline, prefetch=self._lookahead > 0)
             await self._scheduler.run(sequence)
-        (answer,) = sequence.outputs
-        return replace(answer, timings=_timings(arrived, tokenize_s, sequence))
+        answer: TopKAnswer = told(sequence.outputs[0]) if query.samplers else sequence.outputs[0]
+        return replace(answer, timings=timings_of(arrived, tokenize_s, sequence))
 
     async def score(self, query: ScoreQuery, deadline: float | None, client: Client = NOBODY) -> ScoreAnswer:
         """As top_k, for every token of a text.
@@ -117,7 +122,7 @@ class Engine:
             for part in parts:
                 await self._scheduler.run(part)
         answer = score.answer([scored for part in parts for scored in part.outputs], self.facts.context_limit)
-        return replace(answer, timings=_timings(arrived, tokenize_s, *parts))
+        return replace(answer, timings=timings_of(arrived, tokenize_s, *parts))
 
     async def layers(self, query: LayersQuery, deadline: float | None, client: Client = NOBODY) -> LayersAnswer:
         """As top_k, for what the network's own norm and head make of the state after each block."""
@@ -134,7 +139,7 @@ class Engine:
             )
             await self._scheduler.run(sequence)
         answer = layers.answer(sequence, ids, self.facts, capped=insight.capped)
-        return replace(answer, timings=_timings(arrived, tokenize_s, sequence))
+        return replace(answer, timings=timings_of(arrived, tokenize_s, sequence))
 
     async def generate(
         self, query: GenerateQuery, deadline: float | None, client: Client = NOBODY
@@ -146,10 +151,10 @@ class Engine:
         check_generate(query, self.facts.vocab_size, self._settings.max_text_bytes)
         with self._scheduler.admit(client, stream=True) as permit:
             ids, tokenize_s = await self._encode(query, permit, deadline)
-            generation = Generation(query, ids, self.facts, self._tokenizer)
+            masked = await self._masking.begun(query, ids, permit, deadline)
+            generation = Generation(query, ids, self.facts, self._tokenizer, masked)
             sequence = partial(self._sequence, permit, deadline)
-            steps = one_ahead(generation.steps(sequence, self._scheduler.run, tokenize_s))
-            async with aclosing(steps):
+            async with aclosing(one_ahead(generation.steps(sequence, self._scheduler.run, tokenize_s))) as steps:
                 async for events in steps:
                     for event in events:
                         yield event
@@ -181,14 +186,14 @@ class Engine:
             ids, tokenize_s = await self._encode(query, permit, deadline)
             growth = Growth(query, ids, self.facts, self._tokenizer, self._together)
             sequence = partial(self._sequence, permit, deadline, one_of_many=True)
-            steps = one_ahead(growth.steps(sequence, self._scheduler.run, tokenize_s))
-            async with aclosing(steps):
+            async with aclosing(one_ahead(growth.steps(sequence, self._scheduler.run, tokenize_s))) as steps:
                 async for events in steps:
                     for event in events:
                         yield event
 
     def _compared(self) -> Compared:
-        return Compared(self._tokenizer, self.facts, self.executor, self._encode, self._lookahead > 0)
+        known = self._masking.known
+        return Compared(self._tokenizer, self.facts, self.executor, self._encode, known, self._lookahead > 0)
 
     def influence(self, query: InfluenceQuery, deadline: float | None, client: Client = NOBODY) -> InfluenceEvents:
         """What pushes a token, part by part of a prompt. Raises as top_k, also between events."""
@@ -241,10 +246,3 @@ def _network(name: str, files: Files, folder: Path, device: str, bases: Bases) -
     network = bases.get(name, lambda: Network.read(folder, device))
     bases.settle(name, loaded=True)
     return network.shared() if bases.shares(name) else network
-
-
-def _timings(arrived: float, tokenize_s: float, *sequences: Sequence[Any]) -> Timings:
-    queue_s = sum(sequence.queue_s for sequence in sequences)
-    model_s = sum(sequence.compute_s for sequence in sequences)
-    total_s = time.monotonic() - arrived
-    return Timings(queue_s * 1000, tokenize_s * 1000, model_s * 1000, total_s * 1000)

@@ -15,7 +15,6 @@ from typing import Any
 from inference_server.engine import ranks
 from inference_server.engine.computing import Computing
 from inference_server.engine.influence_checks import check_influence
-from inference_server.engine.top_k import candidate
 from inference_server.engine.units import units
 from inference_server.errors import InvalidField
 from inference_server.influence_messages import (
@@ -89,6 +88,8 @@ class Influence:
             for kind, (start, end) in spans
         ]
         self._fine = range(len(fine))
+        work = sum(len(ids) - (unit.end if query.replace_with is None else unit.start) for unit in self._units)
+        self._planned = min(self._budget, work) if query.method == "take_out" else 0
         self._found: dict[str, dict[int, float]] = {}
         """Changes by method and unit."""
 
@@ -110,9 +111,9 @@ class Influence:
             distribution = Distribution(rows[0], 1.0)
             asked = [self._target] if query.contrast is None else [self._target, query.contrast]
             token = self._tokenizer.following(ids)
-            target, *contrast = (candidate(token(each.token_id), each) for each in distribution.places(asked))
+            target, *contrast = (each.candidate(token(each.token_id)) for each in distribution.places(asked))
             (odds,) = log_odds(rows, self._target, query.contrast)
-            return [InfluenceStart(len(ids), self._units, odds, target, contrast[0] if contrast else None)]
+            return [InfluenceStart(len(ids), self._units, odds, target, (*contrast, None)[0], self._planned)]
 
         (start,) = await self._computing.run(ids, describe)
         if not abs(start.log_odds) < float("inf"):  # false for NaN
@@ -120,7 +121,7 @@ class Influence:
             raise InvalidField(field, "must be a token to which the model gives any probability here")
         return start
 
-    async def _hide(self, before: float, background: bool = False) -> AsyncGenerator[InfluenceChange, None]:
+    async def _hide(self, before: float) -> AsyncGenerator[InfluenceChange, None]:
         """Every part but the last position itself, which always sees itself."""
         if not self._hidable:
             raise InvalidField("method", UNHIDABLE)
@@ -128,9 +129,8 @@ class Influence:
         parts = [(at, (unit.start, min(unit.end, last))) for at, unit in enumerate(self._units) if unit.start < last]
         for first in range(0, len(parts), GROUP):
             group = parts[first : first + GROUP]
-            found = await self._computing.run(
-                self._ids, self._odds, hidden=[span for _, span in group], background=background
-            )
+            spans = [span for _, span in group]
+            found = await self._computing.run(self._ids, self._odds, hidden=spans, background=True)
             for (at, _), odds in zip(group, found, strict=True):
                 yield InfluenceChange(at, "hide", odds - before)
 
@@ -138,7 +138,7 @@ class Influence:
         """Every part taken out: sentences first, then the finer parts, in the order in which hiding them matters."""
         guide: dict[int, float] = {}
         if self._hidable:  # else the order of the text will do
-            async with aclosing(self._hide(before, background=True)) as changes:
+            async with aclosing(self._hide(before)) as changes:
                 async for change in changes:
                     guide[change.unit] = change.log_odds_change
                     yield change

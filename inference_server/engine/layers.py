@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from inference_server.engine.top_k import candidate
 from inference_server.engine.validation import check_count, check_ids, check_prompt, check_temperature, check_watched
 from inference_server.errors import InvalidField
 from inference_server.layer_messages import (
@@ -112,7 +111,7 @@ class Layers:
         return self._tokenizer.following(self._ids)
 
     def _spelled(self, ranked: Sequence[RankedToken]) -> list[Candidate]:
-        return [candidate(self._token(each.token_id), each) for each in ranked]
+        return [each.candidate(self._token(each.token_id)) for each in ranked]
 
 
 def commitment(places: Sequence[RankedToken]) -> Commitment:

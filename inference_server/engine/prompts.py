@@ -6,7 +6,8 @@ from collections.abc import Sequence as Tokens
 from functools import partial
 from typing import Protocol
 
-from inference_server.engine.validation import check_ids, check_length
+from inference_server.compare_messages import ComparedQuestion
+from inference_server.engine.validation import check_ids, check_length, check_range
 from inference_server.errors import InvalidField
 from inference_server.messages import TEXT, ModelFacts, TopKQuery
 from inference_server.scheduler.scheduler import Scheduler
@@ -54,6 +55,11 @@ class Prompts:
         if field != "token_ids" and max(ids) >= self._facts.vocab_size:
             raise InvalidField(field, self._tokenizer.beyond(ids, self._facts.vocab_size))
         check_ids(field, ids, self._facts.vocab_size)
+        if isinstance(query, TopKQuery | ComparedQuestion):
+            for name in ("answer_start", "constrained_from"):
+                start: int | None = getattr(query, name)
+                if start is not None:
+                    check_range(name, start, 0, len(ids))
         return ids, spent_s
 
     def _prompt(self, query: Question) -> tuple[str, int, Callable[[], Tokens[int]]]:

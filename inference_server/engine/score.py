@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
-from inference_server.engine.top_k import candidate
 from inference_server.messages import Candidate, ScoreAnswer, ScoredToken, Timings, Token
 from inference_server.sampling.distribution import Distribution
 from inference_server.sequence import Ids, Sequence
@@ -63,8 +62,8 @@ class Score:
             alternatives: list[Candidate] = []
             if self._alternatives:
                 token = self._tokenizer.following(self._ids[:at])
-                alternatives = [candidate(token(each.token_id), each) for each in distribution.top(self._alternatives)]
-            scored.append(ScoredToken(candidate(self._tokens[at], own), distribution.entropy_bits, alternatives))
+                alternatives = [each.candidate(token(each.token_id)) for each in distribution.top(self._alternatives)]
+            scored.append(ScoredToken(own.candidate(self._tokens[at]), distribution.entropy_bits, alternatives))
         return scored
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from inference_server.compare_messages import MAX_COMPARED, CompareQuery
+from inference_server.compare_messages import MAX_COMPARED, ComparedQuestion, CompareQuery
+from inference_server.engine.sampler_checks import check_samplers
 from inference_server.errors import InvalidField
 from inference_server.generate_messages import (
     MAX_CONTINUATIONS,
@@ -25,6 +26,7 @@ from inference_server.messages import (
     ScoreQuery,
     TopKQuery,
 )
+from inference_server.sampler_messages import Ban, LogitBias, Xtc
 
 
 def check_top_k(query: TopKQuery, vocab_size: int, max_text_bytes: int) -> None:
@@ -36,7 +38,7 @@ def check_top_k(query: TopKQuery, vocab_size: int, max_text_bytes: int) -> None:
     else:
         check_parts(query, vocab_size, max_text_bytes)
     check_count("top_k", query.top_k, 1, MAX_TOP_K, vocab_size)
-    check_sampling(query.temperature, query.top_p, query.min_p)
+    check_sampling(query, vocab_size)
     check_watched(query.watch_token_ids, vocab_size)
     if len(query.draws) > MAX_DRAWS:
         raise InvalidField("draws", f"must be at most {MAX_DRAWS:,} numbers, got {len(query.draws):,}")
@@ -55,11 +57,15 @@ def check_generate(query: GenerateQuery, vocab_size: int, max_text_bytes: int) -
     """All of a GenerateQuery that can be checked without the tokenizer."""
     check_prompt(query.text, query.token_ids, vocab_size, max_text_bytes)
     check_range("max_tokens", query.max_tokens, 1, MAX_NEW_TOKENS)
-    check_sampling(query.temperature, query.top_p, query.min_p)
+    check_sampling(query, vocab_size)
+    if any(isinstance(step, Xtc) and step.coin is not None for step in query.samplers):
+        raise InvalidField("samplers", "coin of xtc can't be given: the seed decides")
     if query.seed is not None:
         check_range("seed", query.seed, 0, MAX_SEED)
     check_range("n", query.n, 1, MAX_CONTINUATIONS)
-    check_count("top_k", query.top_k, 0, MAX_ALTERNATIVES, vocab_size)
+    check_count("top_k", query.top_k, 0, MAX_TOP_K, vocab_size)
+    if query.n > 1 and query.top_k > MAX_ALTERNATIVES:
+        raise InvalidField("top_k", f"must be at most {MAX_ALTERNATIVES} with n = {query.n}, got {query.top_k:,}")
     if len(query.stop) > MAX_STOPS:
         raise InvalidField("stop", f"must be at most {MAX_STOPS} texts, got {len(query.stop):,}")
     for at, text in enumerate(query.stop):
@@ -93,13 +99,18 @@ def check_resume(query: GenerateQuery, vocab_size: int) -> None:
         raise InvalidField("resume", "needs the prompt as token_ids, as the stream that broke off began")
 
 
-def check_sampling(temperature: float, top_p: float, min_p: float) -> None:
-    """Temperature and filters."""
-    check_temperature(temperature)
-    if not 0 < top_p <= 1:
-        raise InvalidField("top_p", f"must be above 0 and at most 1, got {top_p!r}")
-    if not 0 <= min_p <= 1:
-        raise InvalidField("min_p", f"must be from 0 to 1, got {min_p!r}")
+def check_sampling(query: TopKQuery | GenerateQuery | ComparedQuestion, vocab_size: int) -> None:
+    """Temperature and filters, or sampler steps."""
+    check_temperature(query.temperature)
+    if not 0 < query.top_p <= 1:
+        raise InvalidField("top_p", f"must be above 0 and at most 1, got {query.top_p!r}")
+    if not 0 <= query.min_p <= 1:
+        raise InvalidField("min_p", f"must be from 0 to 1, got {query.min_p!r}")
+    if query.samplers:
+        check_samplers(query)
+    for at, step in enumerate(query.samplers):
+        if isinstance(step, Ban | LogitBias):
+            check_ids("samplers", step.token_ids, vocab_size, f" of step {at} ({step.name})")
 
 
 def check_compare(query: CompareQuery, vocab_sizes: tuple[int, int], max_text_bytes: int) -> None:
@@ -107,7 +118,7 @@ def check_compare(query: CompareQuery, vocab_sizes: tuple[int, int], max_text_by
     for side, question, vocab_size in zip("ab", (query.a, query.b), vocab_sizes, strict=True):
         with of_side(side):
             check_prompt(question.text, question.token_ids, vocab_size, max_text_bytes)
-            check_sampling(question.temperature, question.top_p, question.min_p)
+            check_sampling(question, vocab_size)
     check_count("top_k", query.top_k, 1, MAX_COMPARED, min(vocab_sizes))
 
 

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inference_server.errors import ComputeFailed
-from inference_server.messages import PartitionPoint
+from inference_server.messages import Candidate, PartitionPoint, Token
 from inference_server.sampling.log_partition import partition
 
 _BLOCK = 64  # tokens
 _FIRST_RANKS, _MORE_RANKS = 64, 8  # how many of the likeliest tokens are ranked first, and how many times that next
+_MOST_RANKS = 1024  # up to which; from there on, sorting all keys is faster
 _NOTHING = -1e3  # e**-1000 is 0 in float64; unlike minus infinity, times 0 it is not NaN
 _ABREAST = 8  # rows whose exponentials torch computes together
 ROUNDING = 1e-12  # of summed float64 probabilities; far below the precision of float32 logits
@@ -33,6 +34,10 @@ class RankedToken:
     logit: float
     probability: float
     logprob: float
+
+    def candidate(self, token: Token) -> Candidate:
+        """The place of this token, spelled."""
+        return Candidate(token, self.rank, self.logit, self.probability, self.logprob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Distribution:
         Raises ComputeFailed for NaN or plus infinity, or if every token is excluded.
         """
         self._logits: NDArray[np.float32] = logits.numpy()
+        self._temperature = temperature
         self._highest = float(self._logits.max())  # NaN if any logit is
         if not math.isfinite(self._highest):
             raise ComputeFailed("the model returned NaN or infinite logits; its weights may be corrupt")
@@ -90,9 +96,19 @@ class Distribution:
         among = np.flatnonzero(self._logits >= lowest)  # in ascending order, with all ties
         return among[np.argsort(-self._logits[among], stable=True)[:count]]
 
+    def total_of(self, token_ids: NDArray[np.int64]) -> float:
+        """The total probability of different tokens."""
+        whole = len(token_ids) == len(self._logits)
+        return 1.0 if whole else min(1.0, float(self._relative[token_ids].sum()) / self._total)
+
     def places(self, token_ids: Sequence[int]) -> list[RankedToken]:
         """The given tokens, whatever their rank, in the given order."""
-        return self._describe(np.array(token_ids, dtype=np.int64), [self._rank(i) for i in token_ids])
+        ids = np.array(token_ids, dtype=np.int64)
+        if len(ids) > _FIRST_RANKS:
+            ranks = np.empty(len(self._logits), dtype=np.int64)
+            ranks[self.order] = np.arange(1, len(ranks) + 1)
+            return self._describe(ids, ranks[ids].tolist())
+        return self._describe(ids, [self._rank(i) for i in token_ids])
 
     def other_probability(self, shown: Sequence[RankedToken]) -> float:
         """Total probability of the tokens not shown. Summed, since 1 - shown would lose small tails."""
@@ -104,6 +120,13 @@ class Distribution:
     def entropy_bits(self) -> float:
         """Entropy of the whole distribution."""
         return max(0.0, (math.log(self._total) - self._mean_below) / math.log(2))
+
+    @property
+    def log_sum_exp(self) -> float:
+        """ln of the sum of exp(logit): a logit less this is a log-probability at temperature 1, whatever this one's."""
+        if self._temperature == 1:
+            return self._highest + math.log(self._total)
+        return self._highest + math.log(float(np.exp(np.subtract(self._logits, self._highest, dtype=np.float64)).sum()))
 
     def kl_bits(self, other: "Distribution") -> float:
         """Kullback-Leibler divergence of this distribution from another one over the same tokens; may be infinite."""
@@ -158,7 +181,7 @@ class Distribution:
         Mostly a few: ranking the whole vocabulary for one draw would take longer than all the rest.
         """
         count = _FIRST_RANKS
-        while count < len(self._logits) and "order" not in self.__dict__:
+        while count < min(len(self._logits), _MOST_RANKS) and "order" not in self.__dict__:
             ids = self._highest_ids(count)
             cumulated = np.cumsum(self._relative[ids] / self._total)
             if cumulated[-1] > point:

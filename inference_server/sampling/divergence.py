@@ -1,7 +1,8 @@
 """How two distributions differ over everything that either can give. Float64, in bits where it says so.
 
 A distribution here is the one that tokens are sampled from: softmax(logits / temperature), cut by top-p and min-p and
-renormalized. Both are over units, which tokens of two vocabularies may share (see tokenizer.alignment).
+renormalized, or what sampler steps leave. Both are over units, which tokens of two vocabularies may share (see
+tokenizer.alignment).
 """
 
 import math
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_server.compare_messages import ComparedPlace
-from inference_server.sampling.distribution import Distribution
+from inference_server.sampling.distribution import Distribution, Kept
+from inference_server.sampling.pipeline import Pipeline
 
 Logs = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -33,15 +35,24 @@ class Side:
     """One of the two distributions."""
 
     def __init__(
-        self, distribution: Distribution, top_p: float, min_p: float, units: Sequence[int], count: int
+        self,
+        distribution: Distribution,
+        top_p: float,
+        min_p: float,
+        units: Sequence[int],
+        count: int,
+        steps: Pipeline | None = None,
     ) -> None:
-        """`units`: the unit of each token, one of `count`."""
-        kept = distribution.keep(top_p, min_p)
+        """`units`: the unit of each token, one of `count`. `steps`: what is left if there are any."""
         self._units = np.asarray(units)
         self._distribution = distribution
-        self.kept = kept
         self._count = count
-        sampled = distribution.sampled(kept)
+        if steps is None:
+            self.kept = distribution.keep(top_p, min_p)
+            sampled = distribution.sampled(self.kept)
+        else:
+            self.kept = Kept(len(steps.kept), distribution.total_of(steps.kept))
+            sampled = steps.logprobs()
         self.entropy_bits = max(0.0, -_expected(np.exp(sampled), sampled) / math.log(2))
         self.logprobs = _summed(sampled, self._units, count)
         self.probabilities = np.exp(self.logprobs)

@@ -29,4 +29,5 @@ def _log_sum_of_others(row: "np.ndarray[tuple[int], np.dtype[np.float32]]", targ
     highest = others.max(initial=-np.inf)
     if highest == -np.inf:
         return -math.inf
-    return float(highest) + math.log(float(np.exp(others - highest).sum(dtype=np.float64)))
+    others -= highest
+    return float(highest) + math.log(float(np.exp(others, out=others).sum(dtype=np.float64)))

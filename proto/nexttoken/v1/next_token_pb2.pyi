@@ -111,7 +111,7 @@ class PromptParts(_message.Message):
     def __init__(self, parts: _Optional[_Iterable[_Union[PromptPart, _Mapping]]] = ...) -> None: ...
 
 class TopKRequest(_message.Message):
-    __slots__ = ("model", "text", "token_ids", "parts", "top_k", "temperature", "watch_token_ids", "top_p", "min_p", "draws", "include_prompt_tokens", "include_partition", "special")
+    __slots__ = ("model", "text", "token_ids", "parts", "top_k", "temperature", "watch_token_ids", "top_p", "min_p", "draws", "include_prompt_tokens", "include_partition", "samplers", "answer_start", "constrained_from", "special")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -124,6 +124,9 @@ class TopKRequest(_message.Message):
     DRAWS_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_PARTITION_FIELD_NUMBER: _ClassVar[int]
+    SAMPLERS_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_START_FIELD_NUMBER: _ClassVar[int]
+    CONSTRAINED_FROM_FIELD_NUMBER: _ClassVar[int]
     SPECIAL_FIELD_NUMBER: _ClassVar[int]
     model: str
     text: str
@@ -137,8 +140,127 @@ class TopKRequest(_message.Message):
     draws: _containers.RepeatedScalarFieldContainer[float]
     include_prompt_tokens: bool
     include_partition: bool
+    samplers: _containers.RepeatedCompositeFieldContainer[Sampler]
+    answer_start: int
+    constrained_from: int
     special: SpecialTokens
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., parts: _Optional[_Union[PromptParts, _Mapping]] = ..., top_k: _Optional[int] = ..., temperature: _Optional[float] = ..., watch_token_ids: _Optional[_Iterable[int]] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., draws: _Optional[_Iterable[float]] = ..., include_prompt_tokens: _Optional[bool] = ..., include_partition: _Optional[bool] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., parts: _Optional[_Union[PromptParts, _Mapping]] = ..., top_k: _Optional[int] = ..., temperature: _Optional[float] = ..., watch_token_ids: _Optional[_Iterable[int]] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., draws: _Optional[_Iterable[float]] = ..., include_prompt_tokens: _Optional[bool] = ..., include_partition: _Optional[bool] = ..., samplers: _Optional[_Iterable[_Union[Sampler, _Mapping]]] = ..., answer_start: _Optional[int] = ..., constrained_from: _Optional[int] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
+
+class Sampler(_message.Message):
+    __slots__ = ("temperature", "top_k", "top_p", "min_p", "typical_p", "top_n_sigma", "epsilon", "eta", "top_h", "xtc", "logit_bias", "ban", "repetition_penalty", "frequency_penalty", "presence_penalty", "mask")
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    TOP_P_FIELD_NUMBER: _ClassVar[int]
+    MIN_P_FIELD_NUMBER: _ClassVar[int]
+    TYPICAL_P_FIELD_NUMBER: _ClassVar[int]
+    TOP_N_SIGMA_FIELD_NUMBER: _ClassVar[int]
+    EPSILON_FIELD_NUMBER: _ClassVar[int]
+    ETA_FIELD_NUMBER: _ClassVar[int]
+    TOP_H_FIELD_NUMBER: _ClassVar[int]
+    XTC_FIELD_NUMBER: _ClassVar[int]
+    LOGIT_BIAS_FIELD_NUMBER: _ClassVar[int]
+    BAN_FIELD_NUMBER: _ClassVar[int]
+    REPETITION_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    FREQUENCY_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    PRESENCE_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    MASK_FIELD_NUMBER: _ClassVar[int]
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    typical_p: float
+    top_n_sigma: float
+    epsilon: float
+    eta: float
+    top_h: float
+    xtc: Xtc
+    logit_bias: LogitBias
+    ban: TokenIds
+    repetition_penalty: Penalty
+    frequency_penalty: Penalty
+    presence_penalty: Penalty
+    mask: Mask
+    def __init__(self, temperature: _Optional[float] = ..., top_k: _Optional[int] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., typical_p: _Optional[float] = ..., top_n_sigma: _Optional[float] = ..., epsilon: _Optional[float] = ..., eta: _Optional[float] = ..., top_h: _Optional[float] = ..., xtc: _Optional[_Union[Xtc, _Mapping]] = ..., logit_bias: _Optional[_Union[LogitBias, _Mapping]] = ..., ban: _Optional[_Union[TokenIds, _Mapping]] = ..., repetition_penalty: _Optional[_Union[Penalty, _Mapping]] = ..., frequency_penalty: _Optional[_Union[Penalty, _Mapping]] = ..., presence_penalty: _Optional[_Union[Penalty, _Mapping]] = ..., mask: _Optional[_Union[Mask, _Mapping]] = ...) -> None: ...
+
+class Mask(_message.Message):
+    __slots__ = ("choices", "regex", "json_schema", "grammar")
+    CHOICES_FIELD_NUMBER: _ClassVar[int]
+    REGEX_FIELD_NUMBER: _ClassVar[int]
+    JSON_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    GRAMMAR_FIELD_NUMBER: _ClassVar[int]
+    choices: Choices
+    regex: str
+    json_schema: str
+    grammar: str
+    def __init__(self, choices: _Optional[_Union[Choices, _Mapping]] = ..., regex: _Optional[str] = ..., json_schema: _Optional[str] = ..., grammar: _Optional[str] = ...) -> None: ...
+
+class Choices(_message.Message):
+    __slots__ = ("texts",)
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, texts: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Xtc(_message.Message):
+    __slots__ = ("probability", "threshold", "coin")
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    COIN_FIELD_NUMBER: _ClassVar[int]
+    probability: float
+    threshold: float
+    coin: float
+    def __init__(self, probability: _Optional[float] = ..., threshold: _Optional[float] = ..., coin: _Optional[float] = ...) -> None: ...
+
+class LogitBias(_message.Message):
+    __slots__ = ("biases",)
+    BIASES_FIELD_NUMBER: _ClassVar[int]
+    biases: _containers.RepeatedCompositeFieldContainer[TokenBias]
+    def __init__(self, biases: _Optional[_Iterable[_Union[TokenBias, _Mapping]]] = ...) -> None: ...
+
+class TokenBias(_message.Message):
+    __slots__ = ("token_id", "bias")
+    TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
+    BIAS_FIELD_NUMBER: _ClassVar[int]
+    token_id: int
+    bias: float
+    def __init__(self, token_id: _Optional[int] = ..., bias: _Optional[float] = ...) -> None: ...
+
+class Penalty(_message.Message):
+    __slots__ = ("penalty", "last", "ignore_prompt")
+    PENALTY_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    IGNORE_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    penalty: float
+    last: int
+    ignore_prompt: bool
+    def __init__(self, penalty: _Optional[float] = ..., last: _Optional[int] = ..., ignore_prompt: _Optional[bool] = ...) -> None: ...
+
+class SamplerResult(_message.Message):
+    __slots__ = ("count", "probability")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    probability: float
+    def __init__(self, count: _Optional[int] = ..., probability: _Optional[float] = ...) -> None: ...
+
+class Sampling(_message.Message):
+    __slots__ = ("steps", "likeliest", "entropy_bits")
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    LIKELIEST_FIELD_NUMBER: _ClassVar[int]
+    ENTROPY_BITS_FIELD_NUMBER: _ClassVar[int]
+    steps: _containers.RepeatedCompositeFieldContainer[SamplerResult]
+    likeliest: _containers.RepeatedCompositeFieldContainer[Candidate]
+    entropy_bits: float
+    def __init__(self, steps: _Optional[_Iterable[_Union[SamplerResult, _Mapping]]] = ..., likeliest: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., entropy_bits: _Optional[float] = ...) -> None: ...
+
+class Sampled(_message.Message):
+    __slots__ = ("probability", "logprob", "fell_at")
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    LOGPROB_FIELD_NUMBER: _ClassVar[int]
+    FELL_AT_FIELD_NUMBER: _ClassVar[int]
+    probability: float
+    logprob: float
+    fell_at: int
+    def __init__(self, probability: _Optional[float] = ..., logprob: _Optional[float] = ..., fell_at: _Optional[int] = ...) -> None: ...
 
 class Token(_message.Message):
     __slots__ = ("token_id", "bytes", "text", "is_special")
@@ -153,18 +275,20 @@ class Token(_message.Message):
     def __init__(self, token_id: _Optional[int] = ..., bytes: _Optional[bytes] = ..., text: _Optional[str] = ..., is_special: _Optional[bool] = ...) -> None: ...
 
 class Candidate(_message.Message):
-    __slots__ = ("token", "rank", "logit", "probability", "logprob")
+    __slots__ = ("token", "rank", "logit", "probability", "logprob", "sampled")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     LOGIT_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     LOGPROB_FIELD_NUMBER: _ClassVar[int]
+    SAMPLED_FIELD_NUMBER: _ClassVar[int]
     token: Token
     rank: int
     logit: float
     probability: float
     logprob: float
-    def __init__(self, token: _Optional[_Union[Token, _Mapping]] = ..., rank: _Optional[int] = ..., logit: _Optional[float] = ..., probability: _Optional[float] = ..., logprob: _Optional[float] = ...) -> None: ...
+    sampled: Sampled
+    def __init__(self, token: _Optional[_Union[Token, _Mapping]] = ..., rank: _Optional[int] = ..., logit: _Optional[float] = ..., probability: _Optional[float] = ..., logprob: _Optional[float] = ..., sampled: _Optional[_Union[Sampled, _Mapping]] = ...) -> None: ...
 
 class Kept(_message.Message):
     __slots__ = ("count", "probability")
@@ -211,7 +335,7 @@ class Prompt(_message.Message):
     def __init__(self, token_count: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., context_limit: _Optional[int] = ..., tokens: _Optional[_Iterable[_Union[Token, _Mapping]]] = ...) -> None: ...
 
 class TopKResponse(_message.Message):
-    __slots__ = ("model", "prompt", "candidates", "watched", "drawn", "kept", "other_probability", "entropy_bits", "vocab_size", "partition", "lookahead_hit", "timings")
+    __slots__ = ("model", "prompt", "candidates", "watched", "drawn", "kept", "other_probability", "entropy_bits", "vocab_size", "partition", "lookahead_hit", "timings", "sampling")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
@@ -224,6 +348,7 @@ class TopKResponse(_message.Message):
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     LOOKAHEAD_HIT_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_FIELD_NUMBER: _ClassVar[int]
     model: str
     prompt: Prompt
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
@@ -236,7 +361,8 @@ class TopKResponse(_message.Message):
     partition: _containers.RepeatedCompositeFieldContainer[PartitionPoint]
     lookahead_hit: bool
     timings: Timings
-    def __init__(self, model: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., watched: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., drawn: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., kept: _Optional[_Union[Kept, _Mapping]] = ..., other_probability: _Optional[float] = ..., entropy_bits: _Optional[float] = ..., vocab_size: _Optional[int] = ..., partition: _Optional[_Iterable[_Union[PartitionPoint, _Mapping]]] = ..., lookahead_hit: _Optional[bool] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+    sampling: Sampling
+    def __init__(self, model: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., watched: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., drawn: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., kept: _Optional[_Union[Kept, _Mapping]] = ..., other_probability: _Optional[float] = ..., entropy_bits: _Optional[float] = ..., vocab_size: _Optional[int] = ..., partition: _Optional[_Iterable[_Union[PartitionPoint, _Mapping]]] = ..., lookahead_hit: _Optional[bool] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ...) -> None: ...
 
 class ScoreRequest(_message.Message):
     __slots__ = ("model", "text", "token_ids", "top_k", "special")
@@ -387,7 +513,7 @@ class GeneratedSoFar(_message.Message):
     def __init__(self, index: _Optional[int] = ..., token_ids: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("model", "text", "token_ids", "max_tokens", "temperature", "top_p", "min_p", "seed", "n", "stop", "stop_token_ids", "top_k", "resume", "include_partition", "special")
+    __slots__ = ("model", "text", "token_ids", "max_tokens", "temperature", "top_p", "min_p", "seed", "n", "stop", "stop_token_ids", "top_k", "resume", "include_partition", "samplers", "special")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -402,6 +528,7 @@ class GenerateRequest(_message.Message):
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     RESUME_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_PARTITION_FIELD_NUMBER: _ClassVar[int]
+    SAMPLERS_FIELD_NUMBER: _ClassVar[int]
     SPECIAL_FIELD_NUMBER: _ClassVar[int]
     model: str
     text: str
@@ -417,8 +544,9 @@ class GenerateRequest(_message.Message):
     top_k: int
     resume: _containers.RepeatedCompositeFieldContainer[GeneratedSoFar]
     include_partition: bool
+    samplers: _containers.RepeatedCompositeFieldContainer[Sampler]
     special: SpecialTokens
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., max_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., seed: _Optional[int] = ..., n: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., stop_token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., top_k: _Optional[int] = ..., resume: _Optional[_Iterable[_Union[GeneratedSoFar, _Mapping]]] = ..., include_partition: _Optional[bool] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., max_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., seed: _Optional[int] = ..., n: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., stop_token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., top_k: _Optional[int] = ..., resume: _Optional[_Iterable[_Union[GeneratedSoFar, _Mapping]]] = ..., include_partition: _Optional[bool] = ..., samplers: _Optional[_Iterable[_Union[Sampler, _Mapping]]] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("start", "token", "finish")
@@ -443,7 +571,7 @@ class GenerateStart(_message.Message):
     def __init__(self, model: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., context_limit: _Optional[int] = ...) -> None: ...
 
 class GeneratedToken(_message.Message):
-    __slots__ = ("index", "token", "candidates", "entropy_bits", "kept", "other_probability", "partition")
+    __slots__ = ("index", "token", "candidates", "entropy_bits", "kept", "other_probability", "partition", "log_sum_exp", "sampling")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
@@ -451,6 +579,8 @@ class GeneratedToken(_message.Message):
     KEPT_FIELD_NUMBER: _ClassVar[int]
     OTHER_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
+    LOG_SUM_EXP_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_FIELD_NUMBER: _ClassVar[int]
     index: int
     token: Candidate
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
@@ -458,7 +588,9 @@ class GeneratedToken(_message.Message):
     kept: Kept
     other_probability: float
     partition: _containers.RepeatedCompositeFieldContainer[PartitionPoint]
-    def __init__(self, index: _Optional[int] = ..., token: _Optional[_Union[Candidate, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., entropy_bits: _Optional[float] = ..., kept: _Optional[_Union[Kept, _Mapping]] = ..., other_probability: _Optional[float] = ..., partition: _Optional[_Iterable[_Union[PartitionPoint, _Mapping]]] = ...) -> None: ...
+    log_sum_exp: float
+    sampling: Sampling
+    def __init__(self, index: _Optional[int] = ..., token: _Optional[_Union[Candidate, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., entropy_bits: _Optional[float] = ..., kept: _Optional[_Union[Kept, _Mapping]] = ..., other_probability: _Optional[float] = ..., partition: _Optional[_Iterable[_Union[PartitionPoint, _Mapping]]] = ..., log_sum_exp: _Optional[float] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ...) -> None: ...
 
 class GenerateFinish(_message.Message):
     __slots__ = ("index", "finish_reason", "stop_token_id", "stop_text", "text", "token_count", "timings")
@@ -559,13 +691,16 @@ class GrowFinish(_message.Message):
     def __init__(self, finish_reason: _Optional[_Union[GrowFinishReason, str]] = ..., node_count: _Optional[int] = ..., mass: _Optional[_Union[GrownMass, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
 
 class ComparedQuestion(_message.Message):
-    __slots__ = ("model", "text", "token_ids", "temperature", "top_p", "min_p", "special")
+    __slots__ = ("model", "text", "token_ids", "temperature", "top_p", "min_p", "samplers", "answer_start", "constrained_from", "special")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     TOP_P_FIELD_NUMBER: _ClassVar[int]
     MIN_P_FIELD_NUMBER: _ClassVar[int]
+    SAMPLERS_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_START_FIELD_NUMBER: _ClassVar[int]
+    CONSTRAINED_FROM_FIELD_NUMBER: _ClassVar[int]
     SPECIAL_FIELD_NUMBER: _ClassVar[int]
     model: str
     text: str
@@ -573,8 +708,11 @@ class ComparedQuestion(_message.Message):
     temperature: float
     top_p: float
     min_p: float
+    samplers: _containers.RepeatedCompositeFieldContainer[Sampler]
+    answer_start: int
+    constrained_from: int
     special: SpecialTokens
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., samplers: _Optional[_Iterable[_Union[Sampler, _Mapping]]] = ..., answer_start: _Optional[int] = ..., constrained_from: _Optional[int] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
 
 class CompareRequest(_message.Message):
     __slots__ = ("a", "b", "top_k", "include_prompt_tokens")
@@ -611,18 +749,20 @@ class ComparedToken(_message.Message):
     def __init__(self, token: _Optional[_Union[Token, _Mapping]] = ..., a: _Optional[_Union[ComparedPlace, _Mapping]] = ..., b: _Optional[_Union[ComparedPlace, _Mapping]] = ...) -> None: ...
 
 class ComparedSide(_message.Message):
-    __slots__ = ("model", "prompt", "kept", "entropy_bits", "vocab_size")
+    __slots__ = ("model", "prompt", "kept", "entropy_bits", "vocab_size", "steps")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     KEPT_FIELD_NUMBER: _ClassVar[int]
     ENTROPY_BITS_FIELD_NUMBER: _ClassVar[int]
     VOCAB_SIZE_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
     model: str
     prompt: Prompt
     kept: Kept
     entropy_bits: float
     vocab_size: int
-    def __init__(self, model: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., kept: _Optional[_Union[Kept, _Mapping]] = ..., entropy_bits: _Optional[float] = ..., vocab_size: _Optional[int] = ...) -> None: ...
+    steps: _containers.RepeatedCompositeFieldContainer[SamplerResult]
+    def __init__(self, model: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., kept: _Optional[_Union[Kept, _Mapping]] = ..., entropy_bits: _Optional[float] = ..., vocab_size: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[SamplerResult, _Mapping]]] = ...) -> None: ...
 
 class Unmatched(_message.Message):
     __slots__ = ("a", "b")
@@ -703,20 +843,22 @@ class InfluenceUnit(_message.Message):
     def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., kind: _Optional[_Union[InfluenceUnitKind, str]] = ..., text: _Optional[str] = ..., is_special: _Optional[bool] = ..., has_first_token: _Optional[bool] = ...) -> None: ...
 
 class InfluenceStart(_message.Message):
-    __slots__ = ("model", "token_count", "units", "log_odds", "target", "contrast")
+    __slots__ = ("model", "token_count", "units", "log_odds", "target", "contrast", "planned_tokens")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
     UNITS_FIELD_NUMBER: _ClassVar[int]
     LOG_ODDS_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     CONTRAST_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_TOKENS_FIELD_NUMBER: _ClassVar[int]
     model: str
     token_count: int
     units: _containers.RepeatedCompositeFieldContainer[InfluenceUnit]
     log_odds: float
     target: Candidate
     contrast: Candidate
-    def __init__(self, model: _Optional[str] = ..., token_count: _Optional[int] = ..., units: _Optional[_Iterable[_Union[InfluenceUnit, _Mapping]]] = ..., log_odds: _Optional[float] = ..., target: _Optional[_Union[Candidate, _Mapping]] = ..., contrast: _Optional[_Union[Candidate, _Mapping]] = ...) -> None: ...
+    planned_tokens: int
+    def __init__(self, model: _Optional[str] = ..., token_count: _Optional[int] = ..., units: _Optional[_Iterable[_Union[InfluenceUnit, _Mapping]]] = ..., log_odds: _Optional[float] = ..., target: _Optional[_Union[Candidate, _Mapping]] = ..., contrast: _Optional[_Union[Candidate, _Mapping]] = ..., planned_tokens: _Optional[int] = ...) -> None: ...
 
 class InfluenceChange(_message.Message):
     __slots__ = ("unit", "method", "log_odds_change")
@@ -803,6 +945,46 @@ class RenderChatResponse(_message.Message):
     context_limit: int
     timings: Timings
     def __init__(self, model: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., tokens: _Optional[_Iterable[_Union[ChatToken, _Mapping]]] = ..., text: _Optional[str] = ..., context_limit: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+
+class TokenizeRequest(_message.Message):
+    __slots__ = ("model", "text", "token_ids", "bare", "include_tokenizer", "special")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    BARE_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_TOKENIZER_FIELD_NUMBER: _ClassVar[int]
+    SPECIAL_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    text: str
+    token_ids: TokenIds
+    bare: bool
+    include_tokenizer: bool
+    special: SpecialTokens
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., bare: _Optional[bool] = ..., include_tokenizer: _Optional[bool] = ..., special: _Optional[_Union[SpecialTokens, str]] = ...) -> None: ...
+
+class TokenizerFacts(_message.Message):
+    __slots__ = ("bos", "eos", "chat_template")
+    BOS_FIELD_NUMBER: _ClassVar[int]
+    EOS_FIELD_NUMBER: _ClassVar[int]
+    CHAT_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    bos: Token
+    eos: Token
+    chat_template: str
+    def __init__(self, bos: _Optional[_Union[Token, _Mapping]] = ..., eos: _Optional[_Union[Token, _Mapping]] = ..., chat_template: _Optional[str] = ...) -> None: ...
+
+class TokenizeResponse(_message.Message):
+    __slots__ = ("model", "tokens", "context_limit", "tokenizer", "timings")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    TOKENIZER_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    tokens: _containers.RepeatedCompositeFieldContainer[Token]
+    context_limit: int
+    tokenizer: TokenizerFacts
+    timings: Timings
+    def __init__(self, model: _Optional[str] = ..., tokens: _Optional[_Iterable[_Union[Token, _Mapping]]] = ..., context_limit: _Optional[int] = ..., tokenizer: _Optional[_Union[TokenizerFacts, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("name", "state", "is_default", "bytes_done", "bytes_total", "reason", "facts")

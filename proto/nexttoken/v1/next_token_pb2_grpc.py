@@ -81,6 +81,11 @@ class NextTokenServiceStub:
                 request_serializer=nexttoken_dot_v1_dot_next__token__pb2.RenderChatRequest.SerializeToString,
                 response_deserializer=nexttoken_dot_v1_dot_next__token__pb2.RenderChatResponse.FromString,
                 _registered_method=True)
+        self.Tokenize = channel.unary_unary(
+                '/nexttoken.v1.NextTokenService/Tokenize',
+                request_serializer=nexttoken_dot_v1_dot_next__token__pb2.TokenizeRequest.SerializeToString,
+                response_deserializer=nexttoken_dot_v1_dot_next__token__pb2.TokenizeResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/nexttoken.v1.NextTokenService/ListModels',
                 request_serializer=nexttoken_dot_v1_dot_next__token__pb2.ListModelsRequest.SerializeToString,
@@ -155,8 +160,9 @@ class NextTokenServiceServicer:
         for each continuation a `finish`. A token of one continuation comes after all of its earlier ones.
 
         Which token is drawn depends only on the model, the prompt's ids, the sampling fields, the seed, the continuation's
-        index and the token's position, not on the server, the batch or the cache, unless the draw lies within 1e-6 of the
-        boundary between two tokens. So a stream that breaks off goes on elsewhere: see GenerateRequest.resume.
+        index and the token's position, not on the server, the batch or the cache, unless the draw lies within about 1e-5
+        of the boundary between two tokens, as cumulated probabilities are rounded. So a stream that breaks off goes on
+        elsewhere: see GenerateRequest.resume.
 
         The call holds its place among the requests in flight until it ends. Streams may fill half of the places, and half
         of a client's.
@@ -220,6 +226,16 @@ class NextTokenServiceServicer:
 
         Status codes: those of TopK; INVALID_ARGUMENT names `model` if it has no template or a broken one, and `messages` if
         the template refuses them, in its own words, or if they are longer than the context window.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Tokenize(self, request, context):
+        """A text's tokens, or the tokens of ids, without the model: what TopK, Score and Generate read. On request also what
+        the tokenizer's special tokens and chat template are.
+
+        Status codes: those of TopK.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -306,6 +322,11 @@ def add_NextTokenServiceServicer_to_server(servicer, server):
                     servicer.RenderChat,
                     request_deserializer=nexttoken_dot_v1_dot_next__token__pb2.RenderChatRequest.FromString,
                     response_serializer=nexttoken_dot_v1_dot_next__token__pb2.RenderChatResponse.SerializeToString,
+            ),
+            'Tokenize': grpc.unary_unary_rpc_method_handler(
+                    servicer.Tokenize,
+                    request_deserializer=nexttoken_dot_v1_dot_next__token__pb2.TokenizeRequest.FromString,
+                    response_serializer=nexttoken_dot_v1_dot_next__token__pb2.TokenizeResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -551,6 +572,33 @@ class NextTokenService:
             '/nexttoken.v1.NextTokenService/RenderChat',
             nexttoken_dot_v1_dot_next__token__pb2.RenderChatRequest.SerializeToString,
             nexttoken_dot_v1_dot_next__token__pb2.RenderChatResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Tokenize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nexttoken.v1.NextTokenService/Tokenize',
+            nexttoken_dot_v1_dot_next__token__pb2.TokenizeRequest.SerializeToString,
+            nexttoken_dot_v1_dot_next__token__pb2.TokenizeResponse.FromString,
             options,
             channel_credentials,
             insecure,

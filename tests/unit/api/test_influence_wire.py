@@ -48,11 +48,12 @@ def test_unknown_numbers_are_refused(field: str) -> None:
 
 def test_every_event_is_written() -> None:
     unit = InfluenceUnit(0, 2, "word", "a b", is_special=False, has_first_token=True)
-    start = write_influence("m", InfluenceStart(2, [unit], -0.5, TARGET, None))
+    start = write_influence("m", InfluenceStart(2, [unit], -0.5, TARGET, None, 9))
     assert start.WhichOneof("event") == "start"
     assert (start.start.model, start.start.log_odds, start.start.target.rank) == ("m", -0.5, 2)
     assert start.start.units[0].kind == pb.INFLUENCE_UNIT_KIND_WORD
     assert not start.start.HasField("contrast")
+    assert start.start.planned_tokens == 9
     change = write_influence("m", InfluenceChange(3, "gradient", -1.25)).change
     assert (change.unit, change.method, change.log_odds_change) == (3, pb.INFLUENCE_METHOD_GRADIENT, -1.25)
     for correlation in (None, 0.25):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from workers import FakeExecutor
 
+from inference_server.engine.sampled import told
 from inference_server.engine.top_k import TopK
 from inference_server.messages import ModelFacts, TopKAnswer, TopKQuery
 from inference_server.models import bundled
@@ -23,7 +24,8 @@ def answered(tokenizer: ModelTokenizer, query: TopKQuery) -> TopKAnswer:
     sequence.num_computed_tokens = 1
     sequence.receive(-torch.arange(float(tokenizer.size))[None])
     assert sequence.done
-    return sequence.outputs[0]
+    answer: TopKAnswer = told(sequence.outputs[0])
+    return answer
 
 
 def test_everything_asked_of_a_row_is_told(tokenizer: ModelTokenizer) -> None:

@@ -10,12 +10,14 @@ from inference_server.compare_messages import ComparedQuestion, CompareQuery
 from inference_server.engine.validation import (
     check_compare,
     check_depth,
+    check_generate,
     check_grow,
     check_length,
     check_score,
     check_top_k,
 )
 from inference_server.errors import InvalidField
+from inference_server.generate_messages import GenerateQuery
 from inference_server.grow_messages import GrowQuery
 from inference_server.messages import ScoreQuery, TopKQuery
 
@@ -119,6 +121,25 @@ def test_what_is_refused(fields: dict[str, Any], message: str) -> None:
         top_k(**fields)
     assert str(refused.value) == message
     assert refused.value.field == message.partition(":")[0]
+
+
+@pytest.mark.parametrize(("count", "n"), [(0, 16), (100, 16), (101, 1), (1000, 1)])
+def test_alternatives_of_a_generation_allowed(count: int, n: int) -> None:
+    check_generate(GenerateQuery(text="a", top_k=count, n=n), VOCAB, TEXT_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("count", "n", "message"),
+    [
+        (-1, 1, "top_k: must be from 0 to 1,000, got -1"),
+        (1001, 1, "top_k: must be from 0 to 1,000, got 1,001"),
+        (101, 2, "top_k: must be at most 100 with n = 2, got 101"),
+    ],
+)
+def test_alternatives_of_a_generation_refused(count: int, n: int, message: str) -> None:
+    with pytest.raises(InvalidField) as refused:
+        check_generate(GenerateQuery(text="a", top_k=count, n=n), VOCAB, TEXT_BYTES)
+    assert str(refused.value) == message
 
 
 @pytest.mark.parametrize("count", [0, 1, 100])

@@ -41,6 +41,15 @@ def test_candidates_rank_by_logit_then_by_id(logits: list[float], data: st.DataO
     assert [place.rank for place in found] == list(range(1, count + 1))
 
 
+@given(LOGITS, TEMPERATURE)
+def test_the_log_sum_exp_is_that_of_the_logits_whatever_the_temperature(
+    logits: list[float], temperature: float
+) -> None:
+    expected = row(*logits).double().logsumexp(0).item()
+    assert of(logits, temperature).log_sum_exp == pytest.approx(expected, abs=1e-9)
+    assert of(logits).log_sum_exp == pytest.approx(expected, abs=1e-9)
+
+
 def test_ties_at_the_edge_go_to_the_lowest_ids() -> None:
     assert ids(of([1, 2, 1, 1, 3, 1]), 4) == [4, 1, 0, 2]
     assert ids(of([5.0] * 300), 7) == [0, 1, 2, 3, 4, 5, 6]

@@ -1,0 +1,1 @@
+"""Masks: which tokens a text of a given form may go on with, found by llguidance."""
