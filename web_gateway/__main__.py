@@ -31,10 +31,11 @@ def main() -> None:
         settings = structs.replace(settings, host=bound.getsockname()[0])  # a host name may resolve to loopback
         if tracing.start("web_gateway", os.environ):
             logger.info("tracing")
+        app = create_app(settings)
     except (CannotListen, SettingsError) as error:
         sys.exit(f"cannot start: {error}")
     try:
-        Server(create_app(settings), settings).run([bound])
+        Server(app, settings).run([bound])
     finally:
         tracing.stop()
 

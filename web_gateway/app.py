@@ -15,7 +15,9 @@ from web_gateway import errors
 from web_gateway.about import About
 from web_gateway.api import handlers
 from web_gateway.api.feed import ModelFeed
+from web_gateway.api.openai.routes import routes as openai_routes
 from web_gateway.http import limits
+from web_gateway.http.api_keys import ApiKeys
 from web_gateway.http.body import Bodies
 from web_gateway.http.middleware import CancelOnDisconnect, Chunked, RequestRecord, SecurityHeaders
 from web_gateway.http.static import FRONTEND, Page
@@ -29,17 +31,21 @@ Connect = Callable[[Settings], AbstractAsyncContextManager[client.InferenceClien
 
 
 def create_app(settings: Settings, connect: Connect = client.connect) -> Starlette:
-    """The ASGI app. `connect` opens the inference client when the app starts."""
+    """The ASGI app. `connect` opens the inference client when the app starts. Raises SettingsError."""
     metrics = Metrics()
     about = About(settings)
     admission = limits.RequestGate(settings, metrics.refused)
     cancelled = [Middleware(CancelOnDisconnect)]
     rate_limited = [Middleware(admission.in_time), *cancelled]
     in_flight = [Middleware(admission.through)]
+    read = [Middleware(Bodies(settings, metrics.refused).through), *in_flight]
+    patient = [Middleware(limits.Patience(metrics.refused).through)]
+    gated = [*patient, Middleware(limits.StreamGate(settings, metrics.refused).through)]
     reading = [*rate_limited, *in_flight]
-    posting = [*rate_limited, Middleware(Bodies(settings, metrics.refused).through), *in_flight]
-    asking = [*posting, Middleware(limits.Patience(metrics.refused).through)]
-    streaming = [*asking, Middleware(limits.StreamGate(settings, metrics.refused).through)]
+    posting = [*rate_limited, *read]
+    asking, streaming = [*posting, *patient], [*posting, *gated]
+    keyed = [*rate_limited, Middleware(ApiKeys(settings, metrics.refused).through)]
+    compatible = openai_routes([*keyed, *in_flight], [*keyed, *read, *patient], [*keyed, *read, *gated])
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -62,6 +68,7 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
             Route("/score", handlers.score, methods=["POST"], middleware=asking),
             Route("/layers", handlers.layers, methods=["POST"], middleware=asking),
             Route("/chat/render", handlers.render_chat, methods=["POST"], middleware=asking),
+            Route("/tokenize", handlers.tokenize, methods=["POST"], middleware=asking),
             Route("/generate", handlers.generate, methods=["POST"], middleware=streaming),
             Route("/grow", handlers.grow, methods=["POST"], middleware=streaming),
             Route("/compare", handlers.compare, methods=["POST"], middleware=asking),
@@ -81,11 +88,12 @@ def create_app(settings: Settings, connect: Connect = client.connect) -> Starlet
             Route("/startupz", handlers.startupz, middleware=cancelled),
             Route("/readyz", handlers.readyz, middleware=cancelled),
             Route("/metrics", handlers.metrics),
+            *(compatible if settings.openai_api else ()),
             Mount("/", app=Page(directory=FRONTEND)),
         ],
         middleware=[
             Middleware(Chunked),
-            Middleware(SecurityHeaders),
+            Middleware(SecurityHeaders, frame_origins=settings.frame_origins),
             *limits.believe(settings),
             Middleware(RequestRecord, metrics=metrics, timeout_s=settings.timeout_s),
             *limits.surroundings(settings, metrics.refused),

@@ -4,7 +4,17 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from web_gateway.messages import Kept, MinP, Prompt, PromptRequest, Temperature, Timings, Token, TopP
+from web_gateway.messages import (
+    Kept,
+    MinP,
+    Prompt,
+    PromptRequest,
+    Temperature,
+    Timings,
+    Token,
+    TopP,
+)
+from web_gateway.sampler_messages import AnswerStart, ConstrainedFrom, SamplerResult, Samplers
 
 
 class ComparedQuestion(PromptRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -13,6 +23,9 @@ class ComparedQuestion(PromptRequest, frozen=True, kw_only=True, forbid_unknown_
     temperature: Temperature | UnsetType = UNSET
     top_p: TopP | UnsetType = UNSET
     min_p: MinP | UnsetType = UNSET
+    samplers: Samplers | UnsetType = UNSET
+    answer_start: AnswerStart | UnsetType = UNSET
+    constrained_from: ConstrainedFrom | UnsetType = UNSET
 
 
 class CompareRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,7 +64,7 @@ class ComparedToken(Token, frozen=True, kw_only=True):
     b: ComparedPlace | None
 
 
-class ComparedSide(Struct, frozen=True, kw_only=True):
+class ComparedSide(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One of two compared distributions."""
 
     model: Annotated[str, Meta(description="The model that answered.")]
@@ -59,6 +72,7 @@ class ComparedSide(Struct, frozen=True, kw_only=True):
     kept: Kept
     entropy_bits: Annotated[float, Meta(description="Entropy of the compared distribution.")]
     vocab_size: int
+    steps: Annotated[list[SamplerResult], Meta(description="One per sampler step; absent without any.")] = []
 
 
 class Unmatched(Struct, frozen=True, kw_only=True):

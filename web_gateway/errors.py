@@ -1,15 +1,19 @@
 """Every error the gateway returns, as JSON: {"error", "code"}, plus "field" if one request field is at fault.
 
+On OpenAI-compatible paths the same error has OpenAI's shape: see openai_errors.
+
 GatewayError
 ├── InvalidRequest       unreadable body, or a field that is missing or out of range
 ├── SlowBody             the body did not arrive in time
 ├── BodyTooLarge         the body exceeds the limit
 ├── NotJson              the Content-Type is not JSON
 ├── NotFound             unknown model
+├── Unauthenticated      no API key, or an unknown one
 ├── WrongHost            the Host header names a host this server does not serve
 ├── Overloaded           at capacity; carries Retry-After
 │   └── RateLimited      this client exceeded its request rate
 ├── Unavailable          the model is loading, or the inference server is stopping or unreachable
+│   └── BrokenOff        in the middle of a stream that can't go on anywhere
 ├── ModelFailed          the model could not be loaded
 ├── DeadlineExceeded     the request timed out
 └── InternalFault        a bug; the cause is in the log
@@ -22,7 +26,9 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
+from web_gateway import openai_errors
 from web_gateway.messages import Problem
 
 
@@ -57,6 +63,12 @@ class NotFound(GatewayError):
     """Unknown model."""
 
 
+class Unauthenticated(GatewayError):
+    """No API key, or an unknown one."""
+
+    headers = {"www-authenticate": "Bearer"}  # noqa: RUF012 - nobody changes it
+
+
 class Overloaded(GatewayError):
     """At capacity."""
 
@@ -77,6 +89,10 @@ class Unavailable(GatewayError):
     """The model is loading, or the inference server is stopping or unreachable."""
 
 
+class BrokenOff(Unavailable):
+    """A stream that has begun can't go on anywhere."""
+
+
 class ModelFailed(GatewayError):
     """The model could not be loaded."""
 
@@ -91,6 +107,7 @@ class InternalFault(GatewayError):
 
 ANSWERS: dict[type[GatewayError], tuple[int, str]] = {
     InvalidRequest: (400, "invalid_argument"),
+    Unauthenticated: (401, "unauthenticated"),
     NotFound: (404, "not_found"),
     SlowBody: (408, "request_timeout"),
     BodyTooLarge: (413, "payload_too_large"),
@@ -101,6 +118,7 @@ ANSWERS: dict[type[GatewayError], tuple[int, str]] = {
     InternalFault: (500, "internal"),
     ModelFailed: (503, "model_failed"),
     Unavailable: (503, "unavailable"),
+    BrokenOff: (503, "unavailable"),
     DeadlineExceeded: (504, "deadline_exceeded"),
 }
 
@@ -116,11 +134,25 @@ def problem(error: GatewayError) -> Problem:
     return Problem(error=str(error), code=code, field=msgspec.UNSET if error.field is None else error.field)
 
 
+class ProblemResponse(Response):
+    """An uncached error response, in the shape of the path that was asked."""
+
+    def __init__(self, status: int, problem: Problem, headers: dict[str, str] | None) -> None:
+        self.problem = problem
+        self._more = {"cache-control": "no-store", **(headers or {})}
+        super().__init__(msgspec.json.encode(problem), status, self._more, "application/json")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not openai_errors.speaks(scope["path"]):
+            await super().__call__(scope, receive, send)
+            return
+        body = msgspec.json.encode(openai_errors.reshaped(self.problem, self.status_code))
+        await Response(body, self.status_code, self._more, "application/json")(scope, receive, send)
+
+
 def respond(status: int, body: Problem, headers: dict[str, str] | None = None) -> Response:
     """An uncached JSON response."""
-    return Response(
-        msgspec.json.encode(body), status, {"cache-control": "no-store", **(headers or {})}, "application/json"
-    )
+    return ProblemResponse(status, body, headers)
 
 
 def respond_to(error: GatewayError) -> Response:

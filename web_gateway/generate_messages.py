@@ -5,17 +5,18 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from web_gateway.messages import (
-    Alternatives,
     Candidate,
     Kept,
     MinP,
     PartitionPoint,
     PromptRequest,
+    Sampling,
     Temperature,
     Timings,
     TokenId,
     TopP,
 )
+from web_gateway.sampler_messages import Samplers
 
 
 class GeneratedSoFar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +44,7 @@ class GenerateRequest(PromptRequest, frozen=True, kw_only=True, forbid_unknown_f
     temperature: Temperature | UnsetType = UNSET
     top_p: TopP | UnsetType = UNSET
     min_p: MinP | UnsetType = UNSET
+    samplers: Samplers | UnsetType = UNSET
     seed: (
         Annotated[
             int,
@@ -80,7 +82,18 @@ class GenerateRequest(PromptRequest, frozen=True, kw_only=True, forbid_unknown_f
         ]
         | UnsetType
     ) = UNSET
-    top_k: Alternatives | UnsetType = UNSET
+    top_k: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=1000,
+                description="Number of alternatives per token; at most 100 if `n` is above 1.",
+                extra_json_schema={"default": 0},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     resume: (
         Annotated[
             list[GeneratedSoFar],
@@ -104,7 +117,7 @@ class GenerateStart(Struct, frozen=True, kw_only=True):
     context_limit: Annotated[int, Meta(description="The model's context window in tokens.")]
 
 
-class GeneratedToken(Struct, frozen=True, kw_only=True):
+class GeneratedToken(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`event: token`, the next token of a continuation."""
 
     index: Annotated[int, Meta(description="The continuation.")]
@@ -118,6 +131,10 @@ class GeneratedToken(Struct, frozen=True, kw_only=True):
     partition: Annotated[
         list[PartitionPoint], Meta(description="If include_partition was set, else empty; as in /api/next-token.")
     ]
+    log_sum_exp: Annotated[
+        float, Meta(description="log(sum(exp(logits))): a logit minus this is a log-probability at temperature 1.")
+    ]
+    sampling: Annotated[Sampling | None, Meta(description="Only with sampler steps.")] = None
 
 
 class GenerateFinish(Struct, frozen=True, kw_only=True):

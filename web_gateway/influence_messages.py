@@ -86,6 +86,9 @@ class InfluenceStart(Struct, frozen=True, kw_only=True):
     log_odds: Annotated[float, Meta(description="Of the target after the whole prompt, in nats.")]
     target: Candidate
     contrast: Candidate | None
+    planned_tokens: Annotated[
+        int, Meta(description="Tokens of edited prompts that take_out will compute; 0 for the other methods.")
+    ]
 
 
 class InfluenceChange(Struct, frozen=True, kw_only=True):

@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-MAX_INT32 = 2**31 - 1  # token ids are int32 in the gRPC API
+from web_gateway.sampler_messages import MAX_INT32 as MAX_INT32
+from web_gateway.sampler_messages import AnswerStart, ConstrainedFrom, Sampled, SamplerResult, Samplers
+from web_gateway.sampler_messages import TokenId as TokenId
 
 ONE_PROMPT = "exactly one of text and token_ids must be given"
 ONE_OF_THREE = "exactly one of text, token_ids and parts must be given"
 
 Text = Annotated[str, Meta(description="The prompt. Empty: the beginning of a text.")]
-TokenId = Annotated[int, Meta(ge=0, le=MAX_INT32)]
 TokenIds = Annotated[list[TokenId], Meta(description="The prompt as token ids, used as they are.")]
 Parts = Annotated[
     list[str | list[TokenId]],
@@ -65,7 +66,6 @@ Draws = Annotated[
     Meta(max_length=1000, description="Random numbers; each samples one token from the kept distribution."),
 ]
 
-
 Special = Annotated[
     Literal["token", "text"],
     Meta(
@@ -99,6 +99,9 @@ class NextTokenRequest(PromptRequest, frozen=True, kw_only=True, forbid_unknown_
     draws: Draws | UnsetType = UNSET
     include_prompt_tokens: Annotated[bool, Meta(description="Return the prompt's tokens.")] = False
     include_partition: Annotated[bool, Meta(description="Return `partition`.")] = False
+    samplers: Samplers | UnsetType = UNSET
+    answer_start: AnswerStart | UnsetType = UNSET
+    constrained_from: ConstrainedFrom | UnsetType = UNSET
     parts: Parts | UnsetType = UNSET
 
     def __post_init__(self) -> None:
@@ -133,20 +136,29 @@ class Token(Struct, frozen=True, kw_only=True):
     is_special: Annotated[bool, Meta(description="A control token such as BOS, which is not part of the text.")]
 
 
-class Candidate(Token, frozen=True, kw_only=True):
-    """A token with its rank and probability."""
+class Candidate(Token, frozen=True, kw_only=True, omit_defaults=True):
+    """A token with its rank and probability; `sampled` only if there are sampler steps."""
 
     rank: Annotated[int, Meta(ge=1, description="1 for the highest logit; equal logits rank by ascending id.")]
     logit: Annotated[float | None, Meta(description="The model's output before temperature.")]
     probability: Annotated[float, Meta(description="Softmax of logits / temperature over the whole vocabulary.")]
     logprob: Annotated[float | None, Meta(description="Natural log of the probability; null if that is 0.")]
+    sampled: Annotated[Sampled | None, Meta(description="Its place after the sampler steps.")] = None
 
 
 class Kept(Struct, frozen=True, kw_only=True):
-    """The tokens that top_p and min_p keep, and their total probability before renormalizing."""
+    """The tokens that top_p and min_p, or the sampler steps, keep, and their total probability before all of them."""
 
     count: int
     probability: float
+
+
+class Sampling(Struct, frozen=True, kw_only=True):
+    """What sampler steps did."""
+
+    steps: Annotated[list[SamplerResult], Meta(description="One per step, in that order.")]
+    likeliest: Annotated[list[Candidate], Meta(description="The top_k most likely tokens after all steps.")]
+    entropy_bits: Annotated[float, Meta(description="Entropy of the distribution after all steps.")]
 
 
 class PartitionPoint(Struct, frozen=True, kw_only=True):
@@ -176,7 +188,7 @@ class Prompt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tokens: list[Token] | UnsetType = UNSET
 
 
-class NextTokenAnswer(Struct, frozen=True, kw_only=True):
+class NextTokenAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The most likely next tokens, and statistics of the whole distribution."""
 
     model: Annotated[str, Meta(description="The model that answered.")]
@@ -191,6 +203,7 @@ class NextTokenAnswer(Struct, frozen=True, kw_only=True):
     vocab_size: int
     lookahead_hit: Annotated[bool, Meta(description="Whether the answer had been prefetched.")]
     timings_ms: Timings
+    sampling: Annotated[Sampling | None, Meta(description="Only with sampler steps.")] = None
 
 
 class ScoredToken(Token, frozen=True, kw_only=True):

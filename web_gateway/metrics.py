@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
-REASONS = ("host", "rate", "requests", "early", "connections", "bodies", "streams", "share")
+REASONS = ("host", "rate", "requests", "early", "connections", "bodies", "streams", "share", "key")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -51,8 +51,8 @@ class Metrics:
         self._refusals = Counter(
             "nexttoken_gateway_refusals",
             "Rejected by reason: host, rate, requests (too many in flight), early (before Retry-After), connections,"
-            " bodies (too much memory in long bodies), streams (too many streamed answers) or share (one client's limit"
-            " on any of these).",
+            " bodies (too much memory in long bodies), streams (too many streamed answers), share (one client's limit"
+            " on any of these) or key (no valid API key).",
             ["reason"],
             registry=self.registry,
         )

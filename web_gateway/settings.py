@@ -16,6 +16,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     inference_target: Annotated[
         str, Meta(min_length=1, description="gRPC target of the inference server (`dns:///host:port` for several)")
     ] = "localhost:50051"
+    ray_application: Annotated[
+        str,
+        Meta(description="name of the Ray Serve application, if the target is Ray's gRPC proxies; empty: it is not"),
+    ] = ""
     tls_ca: Annotated[
         str,
         Meta(
@@ -73,6 +77,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         tuple[Origin, ...],
         Meta(description="origins whose pages may call the API, such as `https://example.org`; empty: none"),
     ] = ()
+    frame_origins: Annotated[
+        tuple[Origin, ...],
+        Meta(description="origins whose pages may show this page in a frame; empty: none"),
+    ] = ()
+    openai_api: Annotated[
+        bool, Meta(description="serve the OpenAI-compatible API (`/v1/…`, `/tokenize`, …); `0`: not")
+    ] = True
+    api_keys_file: Annotated[
+        str, Meta(description="file with the keys for the OpenAI-compatible API, one per line; empty: none needed")
+    ] = ""
     grace_s: Annotated[
         float, Meta(ge=0, description="seconds that requests in flight may take after a stop signal")
     ] = 10.0

@@ -16,6 +16,7 @@ from web_gateway.http import body
 from web_gateway.influence_messages import InfluenceRequest
 from web_gateway.layer_messages import LayersRequest
 from web_gateway.messages import LoadRequest, NextTokenRequest, ScoreRequest, Status
+from web_gateway.tokenize_messages import TokenizeRequest
 
 
 def answer(content: Struct) -> Response:
@@ -69,6 +70,12 @@ async def render_chat(request: Request) -> Response:
     """A conversation in the model's chat template."""
     query = parse(body.taken(request), RenderChatRequest)
     return answer(await request.state.inference.render_chat(query, request.state.call))
+
+
+async def tokenize(request: Request) -> Response:
+    """The tokens of a text or of ids."""
+    query = parse(body.taken(request), TokenizeRequest)
+    return answer(await request.state.inference.tokenize(query, request.state.call))
 
 
 async def models(request: Request) -> Response:

@@ -1,6 +1,5 @@
 """The HTTP API as an OpenAPI 3.1 document. The schemas are generated from the structs."""
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -15,9 +14,12 @@ from web_gateway import (
     layer_messages,
     messages,
     model_messages,
+    sampler_messages,
+    tokenize_messages,
 )
 from web_gateway.about import Info
-from web_gateway.errors import ANSWERS
+from web_gateway.api.openai import contract
+from web_gateway.api.operations import READING, SERVING, accepts, events, plain, returns, streams
 from web_gateway.inference.convert import GENERATE_EVENTS, GROW_EVENTS, INFLUENCE_EVENTS
 
 STRUCTS = (
@@ -31,6 +33,8 @@ STRUCTS = (
     compare_messages.CompareAnswer,
     influence_messages.InfluenceRequest,
     *INFLUENCE_EVENTS.values(),
+    tokenize_messages.TokenizeRequest,
+    tokenize_messages.TokenizeAnswer,
     messages.NextTokenRequest,
     messages.NextTokenAnswer,
     messages.ScoreRequest,
@@ -42,6 +46,7 @@ STRUCTS = (
     Info,
     messages.Status,
     messages.Problem,
+    *contract.STRUCTS,
 )
 PROMPTS = {
     messages.NextTokenRequest: ("text", "token_ids", "parts"),
@@ -51,28 +56,10 @@ PROMPTS = {
     grow_messages.GrowRequest: ("text", "token_ids"),
     influence_messages.InfluenceRequest: ("text", "token_ids"),
     compare_messages.ComparedQuestion: ("text", "token_ids"),
+    tokenize_messages.TokenizeRequest: ("text", "token_ids"),
+    sampler_messages.Sampler: sampler_messages.Sampler.__struct_fields__,
 }
 """The fields of which a request has exactly one."""
-EVENT = {
-    "type": "object",
-    "description": "Of one event.",
-    "properties": {"event": {"type": "string"}, "data": {"type": "string", "contentMediaType": "application/json"}},
-    "required": ["event", "data"],
-}
-SUMMARY = {
-    400: "The body can't be read, or `field` is missing or out of range.",
-    404: "Unknown model.",
-    408: "The body did not arrive in time.",
-    413: "The body exceeds NEXTTOKEN_MAX_BODY_BYTES.",
-    415: "The Content-Type is not application/json.",
-    421: "The Host header is not in NEXTTOKEN_TRUSTED_HOSTS.",
-    429: "The server is at capacity, or this client exceeded its request rate.",
-    500: "Internal error; the log has the cause under the request id.",
-    503: "The model is loading or failed to load, or the inference server is unreachable.",
-    504: "The request took longer than NEXTTOKEN_TIMEOUT_S.",
-}
-SERVING = (421, 500, 503, 504)
-READING = (400, 404, 408, 413, 415, *SERVING)
 
 
 @cache
@@ -86,6 +73,7 @@ def document() -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components(STRUCTS, ref_template="#/components/schemas/{name}")
     for request, prompts in PROMPTS.items():
         schemas[request.__name__]["oneOf"] = [{"required": [name]} for name in prompts]
+    schemas["Sampler"] |= {"minProperties": 1, "maxProperties": 1}  # the same, for generators, which rarely meet oneOf
     return {
         "openapi": "3.1.0",
         "info": {
@@ -95,7 +83,7 @@ def document() -> dict[str, Any]:
             "characters from [A-Za-z0-9._-] identifies a request in the logs; every response returns it, or the one "
             "generated. An `x-session` header of the same form identifies a visitor: requests are scheduled fairly "
             "between sessions, or between addresses where there is none. Integers have no decimal point: 10, not "
-            "10.0. Every error is a `Problem`.",
+            "10.0. Every error is a `Problem`, or an `OpenAIProblem` on the paths that are OpenAI's.",
         },
         "paths": {
             "/api/next-token": {
@@ -126,6 +114,13 @@ def document() -> dict[str, Any]:
                         "A conversation in the model's chat template", chat_messages.RenderChatAnswer, (*READING, 429)
                     ),
                     {"messages": [{"role": "user", "content": "Hello"}], "add_generation_prompt": True},
+                )
+            },
+            "/api/tokenize": {
+                "post": accepts(
+                    tokenize_messages.TokenizeRequest,
+                    returns("The tokens of a text or of ids", tokenize_messages.TokenizeAnswer, (*READING, 429)),
+                    {"text": "Once upon a time", "include_tokenizer": True},
                 )
             },
             "/api/generate": {
@@ -165,6 +160,7 @@ def document() -> dict[str, Any]:
                     {"name": "bundled"},
                 )
             },
+            **contract.paths(),
             "/api/info": {"get": returns("Versions, limits and uptime of both services", Info, (429, *SERVING))},
             "/api/openapi.json": {"get": plain("This document", "application/json", {"type": "object"})},
             "/healthz": {"get": returns("Liveness of the gateway", messages.Status, ())},
@@ -174,68 +170,5 @@ def document() -> dict[str, Any]:
             "/readyz": {"get": returns("The inference server is ready", messages.Status, (500, 503))},
             "/metrics": {"get": plain("Prometheus metrics", "text/plain", {"type": "string"})},
         },
-        "components": {"schemas": schemas},
+        "components": {"schemas": schemas, "securitySchemes": contract.SECURITY},
     }
-
-
-def returns(summary: str, answer: type[msgspec.Struct], failures: tuple[int, ...]) -> dict[str, Any]:
-    """An operation that returns JSON or one of these error statuses."""
-    operation = plain(summary, "application/json", reference(answer))
-    operation["responses"].update({str(status): failure(status) for status in sorted(failures)})
-    return operation
-
-
-def accepts(request: type[msgspec.Struct], operation: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
-    """The operation with a JSON request body."""
-    content = {"application/json": {"schema": reference(request), "example": example}}
-    return {**operation, "requestBody": {"required": True, "content": content}}
-
-
-def plain(summary: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """An operation that returns one media type."""
-    content = {media_type: {"schema": schema}}
-    return {"summary": summary, "responses": {"200": {"description": summary, "content": content}}}
-
-
-def streams(summary: str, kinds: Mapping[str, type[msgspec.Struct]]) -> dict[str, Any]:
-    """An operation that returns server-sent events, or one of the usual error statuses before the first one.
-
-    OpenAPI 3.1 can't describe the events of a stream; `x-events` has the schema of the data of each, by name.
-    """
-    operation = plain(
-        f"{summary}, as server-sent events: `event:` is one of {', '.join(kinds)}, and `data:` one line of JSON. An "
-        "error after the first event is an `error` event with a Problem and ends the stream. Comments keep it open. A "
-        "client that leaves cancels the work; one that reads slowly slows it down.",
-        "text/event-stream",
-        EVENT,
-    )
-    schemas = {name: reference(kind) for name, kind in kinds.items()} | {"error": reference(messages.Problem)}
-    operation["responses"]["200"]["content"]["text/event-stream"]["x-events"] = schemas
-    operation["responses"].update({str(status): failure(status) for status in sorted((*READING, 429))})
-    return operation
-
-
-def events() -> dict[str, Any]:
-    """The event stream operation."""
-    return plain(
-        "The models now and on every change, as server-sent events. `event: models` carries a ModelList; `event: "
-        "unreachable` a Problem while the inference server is unreachable. Comments keep the connection open.",
-        "text/event-stream",
-        EVENT,
-    )
-
-
-def failure(status: int) -> dict[str, Any]:
-    """An error response: a Problem with one of the codes of this status."""
-    codes = sorted(code for of, code in ANSWERS.values() if of == status)
-    schema = {"allOf": [reference(messages.Problem), {"properties": {"code": {"enum": codes}}}]}
-    response: dict[str, Any] = {"description": SUMMARY[status], "content": {"application/json": {"schema": schema}}}
-    if status == 429:
-        seconds = {"type": "integer", "minimum": 1}
-        response["headers"] = {"Retry-After": {"description": "Seconds to wait.", "required": True, "schema": seconds}}
-    return response
-
-
-def reference(struct: type[msgspec.Struct]) -> dict[str, Any]:
-    """A reference to a struct's schema."""
-    return {"$ref": f"#/components/schemas/{struct.__name__}"}

@@ -64,7 +64,7 @@ def invalid(error: msgspec.ValidationError, body: bytes | bytearray, kind: type[
     inside = f"{path}." if path else ""
     if unknown := UNKNOWN.fullmatch(fault):
         name = quoted_name(unknown["name"])
-        known = ", ".join(rule["properties"])
+        known = ", ".join(held(rule, "properties", kind))
         return InvalidRequest(f"{inside}{name}: unknown field; known fields are {known}", steps[0] if steps else name)
     if missing := MISSING.fullmatch(fault):
         return InvalidRequest(f"{inside}{missing['name']}: required", steps[0] if steps else missing["name"])
@@ -89,10 +89,17 @@ def found(steps: list[str], kind: type[msgspec.Struct], value: object) -> tuple[
         else:
             value = ...
         holds = "items" if step.isdecimal() else "properties"
-        rule = next(each[holds] for each in (rule, *rule.get("anyOf", ())) if holds in each)
+        rule = held(rule, holds, kind)
         rule = rule if holds == "items" else rule[step]
         rule = schema(kind)[rule["$ref"]] if "$ref" in rule else rule
     return rule, value
+
+
+def held(rule: dict[str, Any], holds: str, kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """What a rule, or one of those it allows, says of its `items` or `properties`."""
+    allowed = [schema(kind).get(each.get("$ref", ""), each) for each in (rule, *rule.get("anyOf", ()))]
+    inner: dict[str, Any] = next(each[holds] for each in allowed if holds in each)
+    return inner
 
 
 def malformed(error: Exception, body: bytes | bytearray, kind: type[msgspec.Struct]) -> InvalidRequest:
@@ -208,6 +215,8 @@ def allowed(rule: dict[str, Any], many: bool = False) -> str:
             return f"{one}s" if many else f"a {one}"
         case "boolean":
             return "true or false"
+        case "null":
+            return "null"
         case "array":
             least = f"{rule['minItems']:,} to " if "minItems" in rule else "at most "
             size = f"{least}{rule['maxItems']:,} " if "maxItems" in rule else ""

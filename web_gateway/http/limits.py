@@ -26,7 +26,14 @@ NOT_MEANT = (
     " NEXTTOKEN_TRUSTED_HOSTS."
 )
 FULL, _ = errors.ANSWERS[errors.Overloaded]
-EXPOSED = ("retry-after", "x-request-id")  # headers readable across origins
+STAINLESS: tuple[str, ...] = ("arch", "async", "helper-method", "lang", "os", "package-version", "poll-helper")
+STAINLESS += ("raw-response", "read-timeout", "retry-count", "runtime", "runtime-version", "timeout")
+ALLOWED = (  # headers that pages of other origins may send; the last ones are those of the openai package
+    *("content-type", "x-request-id", "x-session", "traceparent", "authorization"),
+    *("idempotency-key", "openai-beta", "openai-organization", "openai-project", "user-agent"),
+    *(f"x-stainless-{name}" for name in STAINLESS),
+)
+EXPOSED = ("retry-after", "x-request-id", "x-ignored-fields")  # headers readable across origins
 
 
 def surroundings(settings: Settings, refused: Refused) -> list[Middleware]:
@@ -38,7 +45,7 @@ def surroundings(settings: Settings, refused: Refused) -> list[Middleware]:
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
                 allow_methods=("GET", "POST"),
-                allow_headers=("content-type", "x-request-id", "x-session", "traceparent"),
+                allow_headers=ALLOWED,
                 expose_headers=EXPOSED,
             )
         )

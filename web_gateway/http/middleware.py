@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -22,24 +23,21 @@ CLIENT_DISCONNECTED = 499  # only recorded, never sent
 CHUNK_BYTES = 2**16  # uvicorn waits for the client while more than this is unsent
 POLLED = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})
 
+NOBODY = "'none'"
+POLICY = (
+    "default-src 'self'",
+    "img-src 'self' data: blob:",
+    "style-src 'self'",
+    "object-src 'none'",
+    "base-uri 'none'",
+    "form-action 'self'",
+)
 SECURITY_HEADERS = {
-    "content-security-policy": "; ".join(
-        (
-            "default-src 'self'",
-            "img-src 'self' data: blob:",
-            "style-src 'self'",
-            "object-src 'none'",
-            "base-uri 'none'",
-            "form-action 'self'",
-            "frame-ancestors 'none'",
-        )
-    ),
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
 }
 
 logger = structlog.get_logger()
@@ -65,13 +63,19 @@ class Chunked:
 class SecurityHeaders:
     """Adds security headers to every response."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, frame_origins: Iterable[str] = ()) -> None:
+        """`frame_origins`: whose pages may show this one in a frame."""
         self.app = app
+        origins = " ".join(frame_origins)
+        policy = "; ".join((*POLICY, f"frame-ancestors {origins or NOBODY}"))
+        self.headers = {**SECURITY_HEADERS, "content-security-policy": policy}
+        if not origins:
+            self.headers["x-frame-options"] = "DENY"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+                MutableHeaders(scope=message).update(self.headers)
             await send(message)
 
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)

@@ -8,7 +8,6 @@ from typing import Any
 
 import grpc
 import structlog
-from grpc_health.v1 import health_pb2_grpc
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
 from service_kit import bearer, tls
@@ -16,6 +15,7 @@ from service_kit.files import WatchedFile
 from service_kit.settings import SettingsError
 from service_kit.targets import stays_here
 from web_gateway.inference.channel_options import options
+from web_gateway.inference.health import Health, RayHealth
 from web_gateway.inference.resolver import Addresses
 from web_gateway.inference.tls_diagnosis import diagnose
 from web_gateway.settings import Settings
@@ -34,9 +34,9 @@ logger = structlog.get_logger()
 class Connection:
     """One channel with its stubs. Closes gracefully once its calls have finished."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, ray_application: str) -> None:
         self.stub: Any = pb_grpc.NextTokenServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
-        self.health: Any = health_pb2_grpc.HealthStub(channel)
+        self.health = RayHealth(channel, ray_application) if ray_application else Health(channel)
         self.replaced = asyncio.Event()
         self._channel = channel
         self._in_flight = 0
@@ -71,6 +71,7 @@ class Link:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.ray_application = settings.ray_application
         self._addresses = Addresses(settings.inference_target)
         self._certificates = certificates(settings)
         self._secrets = bearer.read(settings.auth_token, settings.auth_token_file)
@@ -141,10 +142,11 @@ class Link:
         target = self._addresses.target
         chosen = options(self._settings, self._addresses)
         if self._certificates is None:
-            return Connection(grpc.aio.insecure_channel(target, chosen))
+            return Connection(grpc.aio.insecure_channel(target, chosen), self.ray_application)
         authorities, identity = self._certificates.value
         pair = (identity.key, identity.certificate) if identity else (None, None)
-        return Connection(grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(authorities, *pair), chosen))
+        credentials = grpc.ssl_channel_credentials(authorities, *pair)
+        return Connection(grpc.aio.secure_channel(target, credentials, chosen), self.ray_application)
 
 
 def certificates(settings: Settings) -> WatchedFile[Certificates] | None:

@@ -22,38 +22,40 @@ OPTIONS = (
 )
 SEVERAL = ("dns:", "ipv4:", "ipv6:")  # targets that resolve to several servers; sessions are balanced across them
 SESSION_KEY = "x-session"
-RETRIES: dict[str, Any] = {  # safe: user calls have no side effects
-    "methodConfig": [
-        {
-            "name": [{"service": "nexttoken.v1.NextTokenService"}],
-            "retryPolicy": {
-                "maxAttempts": 3,
-                "initialBackoff": "0.05s",
-                "maxBackoff": "0.5s",
-                "backoffMultiplier": 3,
-                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],  # a stopping server cancels unstarted calls
-            },
-        }
-    ],
-    # A failure costs 1 token, a success returns 0.1, and retries stop below half of maxTokens. 400 covers what a
-    # server has in flight when it dies.
-    "retryThrottling": {"maxTokens": 400, "tokenRatio": 0.1},
-}
+RAY_OPTIONS = (  # Ray's proxies end connections that are pinged often; what isn't acknowledged in 4 s still ends one
+    ("grpc.keepalive_permit_without_calls", 0),
+    ("grpc.keepalive_time_ms", 120_000),
+)
+RETRYABLE = ("UNAVAILABLE", "CANCELLED")  # a stopping server cancels unstarted calls
+RAY_RETRYABLE = (*RETRYABLE, "INTERNAL")  # from a proxy when a replica dies; our own INTERNAL forbids retries
+RETRY_POLICY = {"maxAttempts": 3, "initialBackoff": "0.05s", "maxBackoff": "0.5s", "backoffMultiplier": 3}
+# A failure costs 1 token, a success returns 0.1, and retries stop below half of maxTokens. 400 covers what a server has
+# in flight when it dies.
+THROTTLING = {"maxTokens": 400, "tokenRatio": 0.1}
 BALANCING: dict[str, Any] = {
     "loadBalancingConfig": [
         {"ring_hash_experimental": {"minRingSize": 1024, "maxRingSize": 4096, "requestHashHeader": SESSION_KEY}}
     ],
-    "healthCheckConfig": {"serviceName": ""},  # no calls to a server that is loading or stopping
 }
+HEALTH_CHECKS = {"healthCheckConfig": {"serviceName": ""}}  # no calls to a server that is loading or stopping
 
 
 def options(settings: Settings, addresses: Addresses) -> list[tuple[str, Any]]:
     """The options for one channel. The authority and TLS name stay the target's host name, not the resolved address."""
+    on_ray = bool(settings.ray_application)
     several = settings.inference_target.startswith(SEVERAL)
-    chosen: list[tuple[str, Any]] = list(OPTIONS)
-    chosen.append(("grpc.service_config", json.dumps(RETRIES | (BALANCING if several else {}))))
+    chosen: list[tuple[str, Any]] = list((dict(OPTIONS) | (dict(RAY_OPTIONS) if on_ray else {})).items())
+    chosen.append(("grpc.service_config", json.dumps(service_config(several, on_ray))))
     if addresses.authority:
         chosen.append(("grpc.default_authority", addresses.authority))
     if server_name := settings.tls_server_name or addresses.host:
         chosen.append(("grpc.ssl_target_name_override", server_name))
     return chosen
+
+
+def service_config(several: bool, on_ray: bool) -> dict[str, Any]:
+    """How calls are retried, which is safe as they have no side effects, and balanced."""
+    policy = {**RETRY_POLICY, "retryableStatusCodes": RAY_RETRYABLE if on_ray else RETRYABLE}
+    method = {"name": [{"service": "nexttoken.v1.NextTokenService"}], "retryPolicy": policy}
+    balancing = (BALANCING | ({} if on_ray else HEALTH_CHECKS)) if several else {}
+    return {"methodConfig": [method], "retryThrottling": THROTTLING, **balancing}

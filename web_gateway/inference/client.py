@@ -9,7 +9,6 @@ from typing import Any, cast
 import grpc
 import structlog
 from grpc import StatusCode
-from grpc_health.v1 import health_pb2
 from msgspec import Struct
 from nexttoken.v1 import next_token_pb2 as pb
 
@@ -25,13 +24,14 @@ from web_gateway import (
     layer_messages,
     messages,
     model_messages,
+    tokenize_messages,
 )
 from web_gateway.inference import convert, failures
 from web_gateway.inference.call import Call
 from web_gateway.inference.calls import answer_of, until
 from web_gateway.inference.channel import Connection, Link, open_link
 from web_gateway.inference.channel_options import SESSION_KEY
-from web_gateway.inference.resume import PAUSE_S, Progress
+from web_gateway.inference.resume import PAUSE_S, Generation, Growth, Progress
 from web_gateway.settings import Settings
 
 REQUEST_ID_KEY = "x-request-id"
@@ -78,27 +78,16 @@ class InferenceClient:
         return await asyncio.to_thread(convert.layers_answer, answer, query.include_prompt_tokens)
 
     async def generate(self, query: generate_messages.GenerateRequest, call: Call) -> AsyncGenerator[Event, None]:
-        """The continuations of a prompt, token by token.
-
-        A stream that breaks off because its server is gone or full goes on from its ids, mostly on another one.
-        """
-        progress = Progress(convert.to_message(query, pb.GenerateRequest))
-        while not progress.complete:
-            try:
-                async with aclosing(
-                    self._stream("Generate", progress.request, call, convert.GENERATE_EVENTS)
-                ) as events:
-                    async for event in events:
-                        if progress.takes(event[1]):
-                            yield event
-            except (errors.Unavailable, errors.Overloaded) as error:
-                progress.go_on(error)
-                await asyncio.sleep(PAUSE_S)
+        """The continuations of a prompt, token by token; where its server is gone or full, another one goes on."""
+        progress = Generation(convert.to_message(query, pb.GenerateRequest))
+        async with aclosing(self._going_on("Generate", progress, call, convert.GENERATE_EVENTS)) as events:
+            async for event in events:
+                yield event
 
     async def grow(self, query: grow_messages.GrowRequest, call: Call) -> AsyncGenerator[Event, None]:
-        """The tree of a prompt's most likely continuations, node by node."""
-        request = convert.to_message(query, pb.GrowRequest)
-        async with aclosing(self._stream("Grow", request, call, convert.GROW_EVENTS)) as events:
+        """The tree of a prompt's most likely continuations, node by node; goes on as generate does."""
+        progress = Growth(convert.to_message(query, pb.GrowRequest))
+        async with aclosing(self._going_on("Grow", progress, call, convert.GROW_EVENTS)) as events:
             async for event in events:
                 yield event
 
@@ -118,6 +107,13 @@ class InferenceClient:
         """A conversation in the model's chat template."""
         answer = await self._unary("RenderChat", convert.to_message(query, pb.RenderChatRequest), call)
         return convert.to_struct(answer, chat_messages.RenderChatAnswer)
+
+    async def tokenize(self, query: tokenize_messages.TokenizeRequest, call: Call) -> tokenize_messages.TokenizeAnswer:
+        """The tokens of a text or of ids."""
+        answer = await self._unary("Tokenize", convert.to_message(query, pb.TokenizeRequest), call)
+        if answer.ByteSize() < CONVERT_IN_THREAD_BYTES:
+            return convert.tokenize_answer(answer)
+        return await asyncio.to_thread(convert.tokenize_answer, answer)
 
     async def models(self, call: Call) -> model_messages.ModelList:
         """Every model and its state."""
@@ -188,9 +184,25 @@ class InferenceClient:
                 async for answer in answers:
                     yield convert.to_event(answer, kinds)
 
+    async def _going_on(
+        self, rpc: str, progress: Progress, call: Call, kinds: Mapping[str, type[Struct]]
+    ) -> AsyncGenerator[Event, None]:
+        """The events of a streaming RPC, asked again for the rest while its servers are gone or full."""
+        while not progress.complete:
+            try:
+                async with aclosing(self._stream(rpc, progress.request, call, kinds)) as events:
+                    async for event in events:
+                        if progress.takes(event[1]):
+                            yield event
+            except (errors.Unavailable, errors.Overloaded) as error:
+                progress.go_on(error)
+                await asyncio.sleep(PAUSE_S)
+
     def _options(self, call: Call, *more: tuple[str, str]) -> dict[str, Any]:
         """The timeout and metadata of an RPC."""
-        context = ((REQUEST_ID_KEY, call.request_id), (SESSION_KEY, call.session), (CLIENT_KEY, call.address))
+        context = [(REQUEST_ID_KEY, call.request_id), (SESSION_KEY, call.session), (CLIENT_KEY, call.address)]
+        if application := self._link.ray_application:  # Ray's proxy routes by these, and logs the last one
+            context += [("application", application), ("session_id", call.session), ("request_id", call.request_id)]
         metadata = (*((key, value) for key, value in context if value), *self._link.headers, *more)
         return {"timeout": call.remaining_s(), "metadata": metadata}
 
@@ -210,7 +222,11 @@ class InferenceClient:
             if failure.code() is StatusCode.CANCELLED:
                 raise await self._cancelled_by_server(connection, call) from None
             fault = await self._link.fault() if failure.code() is StatusCode.UNAVAILABLE else None
-            raise errors.Unavailable(fault) if fault else failures.from_grpc(failure.code()) from None
+            if fault:
+                raise errors.Unavailable(fault) from None
+            if self._link.ray_application:
+                raise failures.from_ray(failure, trailers) from None
+            raise failures.from_grpc(failure.code()) from None
 
     async def _cancelled_by_server(self, connection: Connection, call: Call) -> errors.GatewayError:
         """Why the server cancelled a call: it is overloaded if it still reports SERVING, else stopping."""
@@ -223,9 +239,7 @@ class InferenceClient:
         return errors.Unavailable(failures.STOPPING)
 
     async def _is_serving(self, connection: Connection, call: Call) -> bool:
-        options = {**self._options(call), "timeout": health_timeout_s(call)}
-        answer = await answer_of(connection.health.Check(health_pb2.HealthCheckRequest(), **options))
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+        return await connection.health.serving(**{**self._options(call), "timeout": health_timeout_s(call)})
 
 
 def health_timeout_s(call: Call) -> float:

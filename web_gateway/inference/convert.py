@@ -19,6 +19,7 @@ from web_gateway import (
     layer_messages,
     messages,
     model_messages,
+    tokenize_messages,
 )
 
 
@@ -90,7 +91,7 @@ def to_message(request: Struct, kind: type[M]) -> M:
 
 
 def to_fields(given: Mapping[str, Any], message: Any) -> dict[str, Any]:
-    """What a message's constructor takes: as given, but for TokenIds, which the JSON has as arrays."""
+    """What a message's constructor takes: as given, but for what the JSON has as arrays and these as messages."""
     fields = dict(given)
     for name, value in given.items():
         inner = message.fields_by_name[name].message_type
@@ -100,8 +101,14 @@ def to_fields(given: Mapping[str, Any], message: Any) -> dict[str, Any]:
             fields[name] = {"ids": value}
         elif inner is not None and inner.full_name == pb.PromptParts.DESCRIPTOR.full_name:
             fields[name] = pb.PromptParts(parts=map(to_part, value))
-        elif inner is not None and isinstance(value, dict):
-            fields[name] = to_fields(value, inner)
+        elif inner is not None and inner.full_name == pb.LogitBias.DESCRIPTOR.full_name:
+            fields[name] = {"biases": value}
+        elif inner is not None and inner.full_name == pb.Choices.DESCRIPTOR.full_name:
+            fields[name] = {"texts": value}
+        elif inner is not None:
+            fields[name] = to_fields(value, inner) if isinstance(value, dict) else [to_fields(i, inner) for i in value]
+        elif isinstance(value, dict):  # a schema, which is sent as text
+            fields[name] = msgspec.json.encode(value).decode()
     return fields
 
 
@@ -148,6 +155,12 @@ def compare_answer(response: pb.CompareResponse, with_prompt_tokens: bool) -> co
         return answer
     a, b = (structs.replace(side, prompt=structs.replace(side.prompt, tokens=UNSET)) for side in (answer.a, answer.b))
     return structs.replace(answer, a=a, b=b)
+
+
+def tokenize_answer(response: pb.TokenizeResponse) -> tokenize_messages.TokenizeAnswer:
+    """The answer; what the tokenizer says of itself only if the server told."""
+    answer = to_struct(response, tokenize_messages.TokenizeAnswer)
+    return answer if response.HasField("tokenizer") else structs.replace(answer, tokenizer=UNSET)
 
 
 def score_answer(response: pb.ScoreResponse) -> messages.ScoreAnswer:

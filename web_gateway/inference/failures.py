@@ -20,6 +20,7 @@ RETRY_AFTER_S = 1.0
 UNREACHABLE = "Can't reach the inference server. It may be starting or stopped; retry in a moment."
 UNAUTHENTICATED = "The inference server rejected this gateway: {reason}. NEXTTOKEN_AUTH_TOKEN must match on both sides."
 NOT_READY = "The inference server is running, but no model is ready."
+NO_APPLICATION = "No such application on Ray Serve; NEXTTOKEN_RAY_APPLICATION must be the name of one that is deployed."
 STOPPING = "The inference server is stopping; retry in a moment."
 DROPPED = "The inference server is overloaded and dropped this request; retry in a moment."
 TIMED_OUT = "Request timed out; retry, or shorten the text."
@@ -52,6 +53,19 @@ def from_server(failure: grpc.aio.AioRpcError, trailers: dict[str, Any]) -> erro
             milliseconds = str(trailers.get(PUSHBACK_KEY, ""))
             seconds = int(milliseconds) / 1000 if milliseconds.isdecimal() else RETRY_AFTER_S
             return errors.Overloaded(message, seconds)
+        case code:
+            return from_grpc(code)
+
+
+def from_ray(failure: grpc.aio.AioRpcError, trailers: dict[str, Any]) -> errors.GatewayError:
+    """The error for a failure without details, from a replica or in the words of Ray's proxy."""
+    match failure.code():
+        case StatusCode.INTERNAL if PUSHBACK_KEY not in trailers:  # a replica ended during the call
+            return errors.Unavailable(STOPPING)
+        case StatusCode.NOT_FOUND:
+            return errors.Unavailable(NO_APPLICATION)
+        case StatusCode.RESOURCE_EXHAUSTED if "backpressure" in (failure.details() or ""):
+            return errors.Overloaded(DROPPED, RETRY_AFTER_S)
         case code:
             return from_grpc(code)
 

@@ -80,7 +80,8 @@ async def test_a_probe_that_gives_up_leaves_nothing_behind(hanging: str) -> None
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with asyncio.timeout(PATIENCE_S), open_link(Settings(inference_target=f"127.0.0.1:{port}")) as link:
-        link.connection.health.Check = noted(link.connection.health.Check)
+        standard: Any = link.connection.health
+        standard.stub.Check = noted(standard.stub.Check)
         link.connection.stub.Info = noted(link.connection.stub.Info)
         probing = asyncio.create_task(InferenceClient(link).check_ready(Call.without_deadline()))
         await begun.wait()

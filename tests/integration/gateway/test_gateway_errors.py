@@ -37,7 +37,7 @@ def aborts(code: grpc.StatusCode, words: str, *trailers: tuple[str, str]) -> Any
 
 @pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK], ids=str)
 async def test_words_without_details_are_never_passed_on(scripted: Any, code: grpc.StatusCode) -> None:
-    scripted.service.script = aborts(code, PRIVATE, ("grpc-retry-pushback-ms", "5000"))
+    scripted.service.script = aborts(code, PRIVATE, ("grpc-retry-pushback-ms", "50"))
     answer = await scripted.web.post("/api/next-token", json={"text": "hi"})
     expected = {
         grpc.StatusCode.UNAVAILABLE: (503, "unavailable", None),

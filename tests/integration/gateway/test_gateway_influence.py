@@ -26,7 +26,7 @@ async def everything(web: Any, **fields: Any) -> list[tuple[str, Any]]:
 async def test_a_whole_stream(tiers: Any) -> None:
     (name, start), *changes, (last, done) = await everything(tiers.web, contrast=6)
     assert (name, last) == ("start", "done")
-    assert set(start) == {"model", "token_count", "units", "log_odds", "target", "contrast"}
+    assert set(start) == {"model", "token_count", "units", "log_odds", "target", "contrast", "planned_tokens"}
     assert (start["model"], start["token_count"], start["log_odds"]) == ("bundled", 3, -0.5)
     unit = {"start": 0, "end": 1, "kind": "token", "text": "a", "is_special": False, "has_first_token": True}
     assert start["units"][0] == unit

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import fakes
@@ -22,6 +23,7 @@ from servers import PATIENCE_S, connect, ready, server_here, server_process
 
 from inference_server import settings as inference
 
+started = partial(gateway_process, cold=True)
 HELLO = {"text": "Once upon a time", "top_k": 3}
 WITHOUT_HEAVY_PACKAGES = """
 import runpy, sys
@@ -58,7 +60,7 @@ def eventually(ask: Callable[[], httpx.Response], status: int) -> httpx.Response
 
 
 def test_one_line_says_where_the_page_is_once_it_can_answer() -> None:
-    with server_process() as server, gateway_process({"NEXTTOKEN_INFERENCE_TARGET": server.target}) as gateway:
+    with server_process() as server, started({"NEXTTOKEN_INFERENCE_TARGET": server.target}) as gateway:
         assert gateway.process.stdout
         assert gateway.process.stdout.readline() == f"Next-Token Visualizer: {gateway.url}\n"
         assert httpx.post(f"{gateway.url}/api/next-token", json=HELLO, timeout=PATIENCE_S).status_code == 200
@@ -68,7 +70,7 @@ def test_one_line_says_where_the_page_is_once_it_can_answer() -> None:
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
 def test_asked_to_stop_it_ends_well(by: signal.Signals) -> None:
-    with gateway_process() as gateway:
+    with started() as gateway:
         httpx.get(f"{gateway.url}/healthz")
         assert gateway.stop(by) == 0
         assert "Traceback" not in gateway.log()
@@ -84,7 +86,7 @@ async def test_work_in_flight_is_finished_before_the_end() -> None:
 
     async with scripted_server() as server:
         server.service.script = script
-        with gateway_process({"NEXTTOKEN_INFERENCE_TARGET": server.target}) as gateway:
+        with started({"NEXTTOKEN_INFERENCE_TARGET": server.target}) as gateway:
             async with httpx.AsyncClient(base_url=gateway.url, timeout=PATIENCE_S) as web:
                 asking = asyncio.create_task(web.post("/api/next-token", json=HELLO))
                 await asked.wait()
@@ -115,7 +117,7 @@ async def test_what_takes_too_long_at_a_stop_is_cut_off() -> None:
     async with scripted_server() as server:
         server.service.script = script
         env = {"NEXTTOKEN_INFERENCE_TARGET": server.target, "NEXTTOKEN_GRACE_S": "0"}
-        with gateway_process(env) as gateway:
+        with started(env) as gateway:
             async with httpx.AsyncClient(base_url=gateway.url, timeout=PATIENCE_S) as web:
                 asking = asyncio.create_task(web.post("/api/next-token", json=HELLO))
                 await asked.wait()
@@ -125,7 +127,7 @@ async def test_what_takes_too_long_at_a_stop_is_cut_off() -> None:
 
 
 def test_a_port_that_is_taken() -> None:
-    with taken_port() as port, gateway_process({"NEXTTOKEN_PORT": str(port)}) as gateway:
+    with taken_port() as port, started({"NEXTTOKEN_PORT": str(port)}) as gateway:
         assert gateway.process.wait(PATIENCE_S) == 1
         assert gateway.url == ""
         assert f"can't listen on 127.0.0.1 port {port}: Address already in use; set NEXTTOKEN_HOST" in gateway.log()
@@ -137,14 +139,14 @@ def test_a_port_that_is_taken() -> None:
     [("PORT", "http"), ("PORT", "70000"), ("TIMEOUT_S", "0"), ("MAX_BODY_BYTES", "1k"), ("GRACE_S", "-1")],
 )
 def test_a_setting_that_does_not_fit(name: str, value: str) -> None:
-    with gateway_process({f"NEXTTOKEN_{name}": value}) as gateway:
+    with started({f"NEXTTOKEN_{name}": value}) as gateway:
         assert gateway.process.wait(PATIENCE_S) == 1
         assert f"cannot start: NEXTTOKEN_{name}={value!r}: " in gateway.log()
         assert "Traceback" not in gateway.log()
 
 
 def test_it_runs_where_no_model_could_and_stays_small() -> None:
-    with gateway_process(command=[sys.executable, "-c", WITHOUT_HEAVY_PACKAGES]) as gateway:
+    with started(command=[sys.executable, "-c", WITHOUT_HEAVY_PACKAGES]) as gateway:
         assert gateway.url, gateway.log()
         for path in ("/", "/api/openapi.json", "/metrics"):
             assert httpx.get(gateway.url + path).status_code == 200
@@ -153,7 +155,7 @@ def test_it_runs_where_no_model_could_and_stays_small() -> None:
 
 
 def test_logs_are_json_when_asked() -> None:
-    with gateway_process({"NEXTTOKEN_LOG_FORMAT": "json"}) as gateway:
+    with started({"NEXTTOKEN_LOG_FORMAT": "json"}) as gateway:
         httpx.get(gateway.url, headers={"x-request-id": "one"})
         assert gateway.stop() == 0
         _, line = [json.loads(line) for line in gateway.log().splitlines()]
@@ -167,7 +169,7 @@ def test_logs_are_json_when_asked() -> None:
 
 def test_the_server_comes_dies_and_returns() -> None:
     port = str(free_port())
-    with gateway_process({"NEXTTOKEN_INFERENCE_TARGET": f"127.0.0.1:{port}"}) as gateway:
+    with started({"NEXTTOKEN_INFERENCE_TARGET": f"127.0.0.1:{port}"}) as gateway:
 
         def ask() -> httpx.Response:
             return httpx.post(f"{gateway.url}/api/next-token", json=HELLO, timeout=PATIENCE_S)
@@ -193,7 +195,7 @@ async def test_a_gateway_that_dies_lets_go_of_the_server() -> None:
             await ready(stub, "bundled")
         with (
             structlog.testing.capture_logs() as logged,
-            gateway_process({"NEXTTOKEN_INFERENCE_TARGET": target}) as gateway,
+            started({"NEXTTOKEN_INFERENCE_TARGET": target}) as gateway,
         ):
             async with httpx.AsyncClient(base_url=gateway.url, timeout=PATIENCE_S) as web:
                 asking = asyncio.create_task(web.post("/api/next-token", json=HELLO))
@@ -204,7 +206,7 @@ async def test_a_gateway_that_dies_lets_go_of_the_server() -> None:
             await until(lambda: ("TopK", "CANCELLED") in [(entry.get("rpc"), entry.get("code")) for entry in logged])
         assert engine.finished == 0
         engine.gate = None
-        with gateway_process({"NEXTTOKEN_INFERENCE_TARGET": target}) as gateway:
+        with started({"NEXTTOKEN_INFERENCE_TARGET": target}) as gateway:
             answer = await asyncio.to_thread(httpx.post, f"{gateway.url}/api/next-token", json=HELLO)
             assert answer.status_code == 200
 

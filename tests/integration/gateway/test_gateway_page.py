@@ -12,6 +12,7 @@ from gateways import NOWHERE, gateway_here, problem
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from service_kit.settings import Origin
 from web_gateway.http import static
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -141,3 +142,11 @@ async def test_every_answer_tells_the_browser_what_it_may_do(gateway: Any) -> No
         assert headers["cross-origin-opener-policy"] == "same-origin"
         assert "camera=()" in headers["permissions-policy"]
         assert "server" not in headers
+
+
+async def test_listed_sites_may_show_the_page_in_a_frame() -> None:
+    origins = ("https://school.example", "https://huggingface.co")
+    async with gateway_here(NOWHERE, frame_origins=tuple(map(Origin, origins))) as gateway:
+        headers = (await gateway.web.get("/")).headers
+    assert headers["content-security-policy"].endswith(f"; frame-ancestors {' '.join(origins)}")
+    assert "x-frame-options" not in headers

@@ -56,7 +56,7 @@ async def test_a_whole_stream(tiers: Any) -> None:
     assert start == ("start", {"model": "bundled", "token_ids": [104, 105], "seed": 7, "context_limit": 64})
     j = {"token_id": 106, "text": "j", "bytes": "ag==", "is_special": False, "rank": 1}
     j |= {"logit": -0.6931471824645996, "probability": 0.5, "logprob": -0.6931471805599453}
-    rest = {"kept": {"count": 3, "probability": 0.75}, "other_probability": 0.25, "partition": []}
+    rest = {"kept": {"count": 3, "probability": 0.75}, "other_probability": 0.25, "partition": [], "log_sum_exp": 0.5}
     assert first == ("token", {"index": 0, "token": j, "candidates": [j], "entropy_bits": 2.0, **rest})
     assert (second[0], second[1]["token"]["text"]) == ("token", "k")
     assert set(finish[1].pop("timings_ms")) == {"queue", "tokenize", "model", "total"}
@@ -193,7 +193,7 @@ BAD = [
     ({"max_tokens": 0}, "max_tokens", "max_tokens: must be an integer from 1 to 1,000,000, not 0"),
     ({"seed": -1}, "seed", "seed: must be an integer from 0 to 9,007,199,254,740,991, not -1"),
     ({"n": 17}, "n", "n: must be an integer from 1 to 16, not 17"),
-    ({"top_k": 101}, "top_k", "top_k: must be an integer from 0 to 100, not 101"),
+    ({"top_k": 1001}, "top_k", "top_k: must be an integer from 0 to 1,000, not 1001"),
     ({"temperature": -1}, "temperature", "temperature: must be a number from 0 to 100, not -1"),
     ({"top_p": 0}, "top_p", "top_p: must be a number above 0"),
     ({"min_p": 2}, "min_p", "min_p: must be a number from 0 to 1, not 2"),

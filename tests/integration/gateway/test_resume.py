@@ -5,6 +5,7 @@ import contextlib
 import json
 import signal
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import grpc
@@ -21,10 +22,11 @@ from inference_server import settings as inference
 from web_gateway.errors import Unavailable
 from web_gateway.generate_messages import GenerateStart
 from web_gateway.inference import resume
-from web_gateway.inference.resume import Progress
+from web_gateway.inference.resume import Generation
 
 STREAMS = 8
 TOKENS = 250  # 10 ms each
+DEPTH = 100  # nodes, and as many masses
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +35,12 @@ def three() -> Iterator[list[Replica]]:
         yield found
 
 
-async def generated(web: httpx.AsyncClient, session: str, seen: list[str] | None = None, **fields: Any) -> list[Any]:
+async def generated(
+    web: httpx.AsyncClient, session: str, seen: list[str] | None = None, path: str = "/api/generate", **fields: Any
+) -> list[Any]:
     """All events of a stream as (name, data), whose names are also noted in `seen` as they come."""
     events = []
-    async with web.stream("POST", "/api/generate", json=fields, headers={"x-session": session}) as answer:
+    async with web.stream("POST", path, json=fields, headers={"x-session": session}) as answer:
         assert answer.status_code == 200, await answer.aread()
         name = ""
         async for line in answer.aiter_lines():
@@ -51,26 +55,33 @@ async def generated(web: httpx.AsyncClient, session: str, seen: list[str] | None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-async def test_a_rolling_restart_costs_no_token(three: list[Replica], number: signal.Signals) -> None:
+async def test_a_rolling_restart_costs_no_token_and_no_node(three: list[Replica], number: signal.Signals) -> None:
     seen: list[str] = []
     async with gateway_here(target(three)) as gateway:
-        asked = [
-            asyncio.create_task(generated(gateway.web, f"s{at}", seen, token_ids=[at], max_tokens=TOKENS, n=2, seed=at))
-            for at in range(STREAMS)
-        ]
-        await until(lambda: seen.count("token") >= 10 * STREAMS)
+        ask = partial(generated, gateway.web)
+        texts = [ask(f"s{at}", seen, token_ids=[at], max_tokens=TOKENS, n=2, seed=at) for at in range(STREAMS)]
+        trees = [ask(f"s{at}", seen, "/api/grow", token_ids=[at], depth=DEPTH) for at in range(STREAMS)]
+        asked = asyncio.gather(asyncio.gather(*texts), asyncio.gather(*trees))
+        await until(lambda: min(seen.count("token"), seen.count("node")) >= 10 * STREAMS)
         for replica in three:
             replica.send(number)
             await asyncio.to_thread(replica.server.end)
             await asyncio.to_thread(replica.come_back)
-        streams = await asyncio.gather(*asked)
-    for at, events in enumerate(streams):
+        written, grown = await asked
+    for at, events in enumerate(written):
         names = [name for name, _ in events]
         assert (names[0], names.count("start"), names[-2:]) == ("start", 1, ["finish", "finish"])
         for index in range(2):
             own = [data["token"]["token_id"] for name, data in events if name == "token" and data["index"] == index]
             assert own == [(at + step) % 256 for step in range(1, TOKENS + 1)]
         assert [data["token_count"] for name, data in events if name == "finish"] == [TOKENS, TOKENS]
+    for at, events in enumerate(grown):
+        names = [name for name, _ in events]
+        assert (names[0], names.count("start"), names.count("finish"), names[-1]) == ("start", 1, 1, "finish")
+        nodes = [(data["id"], data["parent"], data["token"]["token_id"]) for name, data in events if name == "node"]
+        assert nodes == [(depth, depth - 1, (at + depth) % 256) for depth in range(1, DEPTH + 1)]
+        assert events[-1][1]["node_count"] == DEPTH
+        assert DEPTH - 4 <= names.count("mass") < DEPTH  # one is left out where a stream breaks between it and its node
 
 
 async def test_another_server_writes_the_same_text() -> None:
@@ -115,17 +126,22 @@ async def test_no_server_to_go_on_with_is_an_error_in_the_end(
     with replicas(1) as (only,):
         async with gateway_here(target([only])) as gateway:
             asked = asyncio.create_task(generated(gateway.web, "s", seen, token_ids=[1], max_tokens=TOKENS))
-            await until(lambda: seen.count("token") > 5)
+            tree = asyncio.create_task(generated(gateway.web, "s", seen, "/api/grow", token_ids=[1], depth=DEPTH))
+            await until(lambda: min(seen.count("token"), seen.count("node")) > 5)
             only.send(signal.SIGKILL)
             async with asyncio.timeout(PATIENCE_S):
                 *_, (name, told) = await asked
+                *events, (broken, why) = await tree
             assert (name, told["code"]) == ("error", "unavailable")
+            nodes = sum(kind == "node" for kind, _ in events)
+            assert (broken, why["code"]) == ("error", "unavailable")
+            assert why["error"].endswith(f"(broken off after {nodes} nodes)")
             problem(await gateway.web.post("/api/generate", json={"text": "a"}), 503, "unavailable")
 
 
 def test_what_goes_on_is_what_had_not_ended() -> None:
     request = pb.GenerateRequest(text="a", n=3, resume=[pb.GeneratedSoFar(index=2, token_ids=[5])])
-    progress = Progress(request)
+    progress = Generation(request)
     with pytest.raises(Unavailable):
         progress.go_on(Unavailable("gone"))
     assert progress.takes(GenerateStart(model="m", token_ids=[1, 2], seed=9, context_limit=64))

@@ -14,8 +14,11 @@ from inference_server import grow_messages as growing
 from inference_server import influence_messages as influencing
 from inference_server import layer_messages as layers
 from inference_server import messages as engine
+from inference_server import sampler_messages as sampling
 from inference_server import settings as inference
 from inference_server.api import channel_options
+from inference_server.chat_messages import MAX_MESSAGES
+from inference_server.engine.sampler_checks import RANGES
 from web_gateway import (
     about,
     compare_messages,
@@ -26,8 +29,13 @@ from web_gateway import (
     layer_messages,
     messages,
     model_messages,
+    openai_errors,
+    sampler_messages,
+    tokenize_messages,
 )
-from web_gateway.api import handlers, openapi
+from web_gateway.api import handlers, openapi, operations
+from web_gateway.api.openai import answers, requests
+from web_gateway.api.openai import handlers as openai_handlers
 from web_gateway.app import create_app
 from web_gateway.inference import channel_options as gateway_options
 from web_gateway.inference import client, convert
@@ -45,17 +53,23 @@ def schema(name: str, field: str) -> Any:
 
 
 def paths() -> dict[str, set[str]]:
-    """The routes of the app and the methods they take."""
-    api, *others, _page = create_app(Settings()).routes
-    inside: Any = api
-    routes: list[Any] = [(inside.path + route.path, route) for route in inside.routes]
-    routes += [(route.path, route) for route in others]  # type: ignore[attr-defined]
-    return {path: {method.lower() for method in route.methods - {"HEAD"}} for path, route in routes}
+    """The routes of the app that take a method, and the methods they take."""
+    *all_routes, _page = create_app(Settings()).routes
+    routes: list[tuple[str, Any]] = []
+    for route in all_routes:
+        mounted: Any = route
+        inside = getattr(route, "routes", None)
+        routes += [(mounted.path + each.path, each) for each in inside] if inside else [(mounted.path, route)]
+    return {
+        path.replace(":path}", "}"): {method.lower() for method in route.methods - {"HEAD"}}
+        for path, route in routes
+        if route.methods
+    }
 
 
 def test_every_error_has_an_answer_and_every_answer_is_described() -> None:
     assert set(errors.ANSWERS) == subclasses(errors.GatewayError)
-    assert {status for status, _ in errors.ANSWERS.values()} == set(openapi.SUMMARY)
+    assert {status for status, _ in errors.ANSWERS.values()} == set(operations.SUMMARY)
 
 
 def test_every_path_is_described_and_no_other() -> None:
@@ -93,13 +107,37 @@ def test_ranges_of_generate_are_those_of_the_inference_server() -> None:
         ("max_tokens", generating.MAX_NEW_TOKENS),
         ("seed", generating.MAX_SEED),
         ("n", generating.MAX_CONTINUATIONS),
-        ("top_k", engine.MAX_ALTERNATIVES),
+        ("top_k", engine.MAX_TOP_K),
     ):
         assert schema("GenerateRequest", field)["maximum"] == most
     assert schema("GenerateRequest", "stop")["maxItems"] == generating.MAX_STOPS
     assert schema("GenerateRequest", "stop_token_ids")["maxItems"] == generating.MAX_STOP_TOKENS
     assert schema("GenerateRequest", "resume")["maxItems"] == generating.MAX_CONTINUATIONS
     assert schema("GeneratedSoFar", "index")["maximum"] == generating.MAX_CONTINUATIONS - 1
+
+
+def test_ranges_of_sampler_steps_are_those_of_the_inference_server() -> None:
+    names = sampler_messages.Sampler.__struct_fields__
+    for request in ("NextTokenRequest", "GenerateRequest", "ComparedQuestion"):
+        assert schema(request, "samplers")["maxItems"] == len(names)
+    for name in names:
+        rule = schema("Sampler", name)
+        if name in ("ban", "logit_bias"):
+            assert (rule["minItems"], rule["maxItems"]) == (1, sampling.MAX_SAMPLER_TOKENS)
+        elif "$ref" not in rule and "allOf" not in rule:
+            within = RANGES[name][0]
+            least = rule["minimum"] if "minimum" in rule else rule["exclusiveMinimum"]
+            assert within(least) == ("minimum" in rule)
+            assert within(rule["maximum"])
+            assert not within(rule["maximum"] * 1.01)
+    choices = schema("Mask", "choices")
+    assert (choices["minItems"], choices["maxItems"]) == (1, sampling.MAX_CHOICES)
+    for name in ("regex", "grammar"):
+        assert schema("Mask", name)["minLength"] == 1
+    assert f"at most {sampling.MAX_MASK_BYTES:,} bytes" in (sampler_messages.Mask.__doc__ or "")
+    bias = schema("TokenBias", "bias")
+    assert (bias["minimum"], bias["maximum"]) == (-sampling.MAX_BIAS, sampling.MAX_BIAS)
+    assert schema("Xtc", "threshold")["default"] == sampling.Xtc().threshold
 
 
 @pytest.mark.parametrize(
@@ -131,6 +169,12 @@ def test_defaults_are_those_of_the_inference_server(name: str, query: Any) -> No
         (compare_messages.CompareRequest, pb.CompareRequest),
         (compare_messages.ComparedQuestion, pb.ComparedQuestion),
         (influence_messages.InfluenceRequest, pb.InfluenceRequest),
+        (tokenize_messages.TokenizeRequest, pb.TokenizeRequest),
+        (sampler_messages.Sampler, pb.Sampler),
+        (sampler_messages.Xtc, pb.Xtc),
+        (sampler_messages.Penalty, pb.Penalty),
+        (sampler_messages.TokenBias, pb.TokenBias),
+        (sampler_messages.Mask, pb.Mask),
     ],
 )
 def test_every_field_of_a_question_travels(request_type: Any, message: Any) -> None:
@@ -160,6 +204,9 @@ def test_what_a_server_says_of_itself_arrives_whole(mine: Any, theirs: Any) -> N
         (grow_messages.GrownMass, pb.GrownMass),
         (grow_messages.GrowFinish, pb.GrowFinish),
         (compare_messages.CompareAnswer, pb.CompareResponse),
+        (tokenize_messages.TokenizeAnswer, pb.TokenizeResponse),
+        (messages.Sampling, pb.Sampling),
+        (sampler_messages.Sampled, pb.Sampled),
         (influence_messages.InfluenceStart, pb.InfluenceStart),
         (influence_messages.InfluenceChange, pb.InfluenceChange),
         (influence_messages.InfluenceEnd, pb.InfluenceEnd),
@@ -175,6 +222,23 @@ def test_optional_fields_that_are_unset_become_null() -> None:
     assert convert.to_struct(pb.Model(), model_messages.Model).facts is None
     answer = convert.score_answer(pb.ScoreResponse(tokens=[pb.ScoredToken(unconditioned=True), pb.ScoredToken()]))
     assert [(token.rank, token.entropy_bits) for token in answer.tokens] == [(None, None), (0, 0.0)]
+
+
+def test_ranges_of_completions_are_those_of_the_inference_server() -> None:
+    def rule(field: str) -> Any:
+        (found,) = [each for each in schema("CompletionRequest", field)["anyOf"] if each.get("type") != "null"]
+        return found
+
+    for field, most in (
+        ("max_tokens", generating.MAX_NEW_TOKENS),
+        ("seed", generating.MAX_SEED),
+        ("n", generating.MAX_CONTINUATIONS),
+        ("logprobs", engine.MAX_ALTERNATIVES),
+        ("temperature", engine.MAX_TEMPERATURE),
+    ):
+        assert rule(field)["maximum"] == most
+    assert rule("stop_token_ids")["maxItems"] == generating.MAX_STOP_TOKENS
+    assert schema("ChatCompletionRequest", "messages")["maxItems"] == MAX_MESSAGES
 
 
 def test_every_state_has_a_word() -> None:
@@ -207,14 +271,15 @@ def test_every_reason_to_finish_has_a_word() -> None:
 
 def test_every_struct_of_an_answer_is_in_the_file() -> None:
     modules = [importlib.import_module(f"web_gateway.{path.stem}") for path in GATEWAY.glob("*messages.py")]
-    kinds = {kind for module in (*modules, about) for _, kind in inspect.getmembers(module, inspect.isclass)}
+    modules += [about, answers, requests, openai_errors]
+    kinds = {kind for module in modules for _, kind in inspect.getmembers(module, inspect.isclass)}
     structs = {kind for kind in kinds if issubclass(kind, msgspec.Struct) and kind is not Settings}
-    names = {kind.__name__ for kind in structs - {msgspec.Struct, messages.PromptRequest}}
+    names = {kind.__name__ for kind in structs - {msgspec.Struct, messages.PromptRequest, requests.Sampling}}
     assert names == set(openapi.document()["components"]["schemas"])
 
 
 def test_handlers_ask_the_client_only_for_what_it_has() -> None:
-    source = inspect.getsource(handlers)
+    source = inspect.getsource(handlers) + inspect.getsource(openai_handlers)
     asked = {part.split("(")[0] for part in source.split("request.state.inference.")[1:]}
     assert asked
     methods = [getattr(client.InferenceClient, name) for name in asked]

@@ -1,0 +1,1 @@
+"""The OpenAI-compatible API: other shapes of the same questions and answers."""
