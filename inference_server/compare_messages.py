@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inference_server.messages import TOKEN, Timings, Token
+from inference_server.sampler_messages import Sampler, SamplerResult
 
 MAX_COMPARED = 100
 
@@ -17,6 +18,9 @@ class ComparedQuestion:
     temperature: float = 1.0
     top_p: float = 1.0
     min_p: float = 0.0
+    samplers: Sequence[Sampler] = ()
+    answer_start: int | None = None
+    constrained_from: int | None = None
     special: str = TOKEN
 
 
@@ -43,6 +47,7 @@ class ComparedSide:
     entropy_bits: float
     vocab_size: int
     prompt_tokens: Sequence[Token] = ()
+    steps: Sequence[SamplerResult] = ()
 
 
 @dataclass(frozen=True, slots=True)

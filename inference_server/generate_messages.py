@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from inference_server.messages import TOKEN, Candidate, PartitionPoint, Timings
+from inference_server.messages import TOKEN, Candidate, PartitionPoint, Sampling, Timings
+from inference_server.sampler_messages import Sampler
 
 MAX_NEW_TOKENS = 1_000_000
 MAX_SEED = 2**53 - 1  # exact in JSON
@@ -40,6 +41,7 @@ class GenerateQuery:
     top_k: int = 0
     resume: Sequence[GeneratedSoFar] = ()
     include_partition: bool = False
+    samplers: Sequence[Sampler] = ()
     special: str = TOKEN
 
 
@@ -64,6 +66,9 @@ class GeneratedToken:
     kept_probability: float
     other_probability: float
     partition: Sequence[PartitionPoint] = ()
+    log_sum_exp: float = 0.0
+    """Of all logits: a logit less this is a log-probability at temperature 1."""
+    sampling: Sampling | None = None
 
 
 class FinishReason(Enum):

@@ -52,6 +52,7 @@ class InfluenceStart:
     log_odds: float
     target: Candidate
     contrast: Candidate | None
+    planned_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from inference_server.sampler_messages import Sampled, Sampler, SamplerResult
+
 MAX_TOP_K = 1000
 MAX_TEMPERATURE = 100.0
 MAX_WATCHED = 32
@@ -42,6 +44,9 @@ class TopKQuery:
     draws: Sequence[float] = ()
     include_prompt_tokens: bool = False
     include_partition: bool = False
+    samplers: Sequence[Sampler] = ()
+    answer_start: int | None = None
+    constrained_from: int | None = None
     special: str = TOKEN
 
 
@@ -72,6 +77,16 @@ class Candidate:
     logit: float
     probability: float
     logprob: float
+    sampled: Sampled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """What sampler steps did, and the likeliest tokens after all of them."""
+
+    steps: Sequence[SamplerResult]
+    likeliest: Sequence[Candidate]
+    entropy_bits: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +128,7 @@ class TopKAnswer:
     timings: Timings
     prompt_tokens: Sequence[Token] = ()
     partition: Sequence[PartitionPoint] = ()
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import contextvars
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -11,18 +12,20 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from inference_server.interruption import Interruption
-from inference_server.messages import NOBODY, Client
+from inference_server.messages import NOBODY, Client, Timings
 
 Ids = tuple[int, ...]
-BACKGROUND = 3  # how many steps in the background take as long as another
+BACKGROUND = 3  # how many steps in the background that others wait for take as long as another
 T = TypeVar("T")
 
 
 class Permit:
     """Permission of one client to be in flight. Its holders share it; the last one to release it frees it."""
 
-    def __init__(self, free: Callable[[], None] = lambda: None, client: Client = NOBODY) -> None:
+    def __init__(self, free: Callable[[], None] = lambda: None, client: Client = NOBODY, stream: bool = False) -> None:
+        """`stream`: whether its answer comes in parts."""
         self.client = client
+        self.stream = stream
         self._free = free
         self._holders = 1
         self._lock = threading.Lock()
@@ -48,6 +51,9 @@ class Limits:
     prefill_tokens: int
     score_tokens: int
     background_tokens: int = 1
+    """Where others wait for the step to end."""
+    interruptible: bool = False
+    """Whether a step in the background ends early where others come, and may be longer until one did."""
     head_rows: int = 1
     """Of a trace: the most states that one step takes through the head."""
 
@@ -134,11 +140,13 @@ class Sequence(Generic[T]):
     work: "Work | None" = None
     """What is computed instead of logits; `describe` gets its result."""
     background: bool = False
-    """Whether its steps are shorter than others', by BACKGROUND, and end early where others come."""
+    """Whether its steps end early where others come, or else are shorter than others', by BACKGROUND."""
     interruption: Interruption | None = None
     """What may end its step before it is done; None: nothing."""
     interrupted: bool = False
     """Whether its last step ended so, to no avail."""
+    calm: float = math.inf
+    """Its next step in the background as a multiple of a short one, at most: after an interruption 1, then 2, 4, …"""
     prefetch: bool = True
     """Whether one of its likely next tokens may be asked for next."""
     one_of_many: bool = False
@@ -238,3 +246,11 @@ def call_soon(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *arg
     """Calls on an event loop's thread, from any thread; does nothing if the loop is closed."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(call, *arguments)
+
+
+def timings_of(arrived: float, tokenize_s: float, *sequences: Sequence[Any]) -> Timings:
+    """Of a request that arrived then (time.monotonic seconds) and whose sequences were computed one after another."""
+    queue_s = sum(sequence.queue_s for sequence in sequences)
+    model_s = sum(sequence.compute_s for sequence in sequences)
+    total_s = time.monotonic() - arrived
+    return Timings(queue_s * 1000, tokenize_s * 1000, model_s * 1000, total_s * 1000)

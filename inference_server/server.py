@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from inference_server.api.health import Health
 from inference_server.api.info import ServerInfo
 from inference_server.api.interceptors import MAX_CALLS, CallLimit, LenientDecoder
 from inference_server.api.service import NextTokenService
-from inference_server.host import memory
+from inference_server.host import collector, memory
 from inference_server.host.memory import Shares, divide
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.models import adapter as adapters
@@ -76,17 +77,7 @@ class InferenceServer:
 
     async def start(self) -> None:
         """Starts listening and loading models. Raises CannotListen."""
-        self._loop = asyncio.get_running_loop()
-        next_token_pb2_grpc.add_NextTokenServiceServicer_to_server(  # type: ignore[no-untyped-call]
-            NextTokenService(
-                self.registry,
-                self.metrics,
-                ServerInfo(self.settings, self.registry),
-                log_text=self.settings.log_text,
-                trust_callers=auth.trusts_callers(self.settings),
-            ),
-            self._grpc,
-        )
+        next_token_pb2_grpc.add_NextTokenServiceServicer_to_server(self.service(), self._grpc)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._grpc)
@@ -99,6 +90,17 @@ class InferenceServer:
         self._reporting = asyncio.create_task(self._report_health())
         encrypted = self._certificates is not None
         logger.info("listening", host=self.settings.grpc_host, port=self.port, tls=encrypted)
+
+    def service(self) -> NextTokenService:
+        """The calls, to be made on this event loop."""
+        self._loop = asyncio.get_running_loop()
+        return NextTokenService(
+            self.registry,
+            self.metrics,
+            ServerInfo(self.settings, self.registry),
+            log_text=self.settings.log_text,
+            trust_callers=auth.trusts_callers(self.settings),
+        )
 
     async def stop(self) -> None:
         """Reports NOT_SERVING, keeps serving for drain_s, then gives requests in flight grace_s to finish."""
@@ -187,15 +189,29 @@ def fetch_base(name: str, on_progress: OnProgress) -> Path:
     return hub.fetch(name, on_progress, lambda config: architecture.configuration(config.parent))
 
 
+@cache
+def computing() -> Any:
+    """The module that loads and computes models, imported with all that it needs."""
+    with collector.importing():
+        from inference_server.runtime import exports
+
+        exports.import_transformers()
+        from inference_server.runtime import slim_import  # imports torch
+
+        slim_import.networks()
+        from inference_server.engine import engine
+    return engine
+
+
 def loader(settings: Settings, scheduler: Scheduler, cache: LogitsCache[Any], shares: Shares) -> Load:
     """Loads folders into engines that share one scheduler and one logits cache, and weights with those adapted."""
     bases = Bases((settings.model, *settings.models))
 
     def load(name: str, files: Files) -> Engine:
-        from inference_server.engine import engine  # imports torch and transformers
-
+        engine = computing()
         stored_bytes = shares.stored_by_bundled if name == bundled.NAME else shares.stored_by_each
-        return engine.load(name, files, scheduler, cache, stored_bytes, settings, bases)
+        loaded: Engine = engine.load(name, files, scheduler, cache, stored_bytes, settings, bases)
+        return loaded
 
     return load
 

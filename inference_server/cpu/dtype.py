@@ -18,8 +18,9 @@ def choose_dtype(weights: Weights) -> tuple[torch.dtype, bool]:
 
     Checkpoints with mixed dtypes are loaded as float32.
     """
-    compiled = weights.float_elements >= LEAST_ELEMENTS and kernels_run()
-    return (_half(weights) if compiled else torch.float32), compiled
+    held = _half(weights)
+    compiled = weights.float_elements >= LEAST_ELEMENTS and kernels_run(held)
+    return (held if compiled else torch.float32), compiled
 
 
 def checkpoint_dtype(weights: Weights, place: torch.device) -> torch.dtype:
@@ -38,18 +39,19 @@ def _half(weights: Weights) -> torch.dtype:
 
 
 @cache
-def kernels_run() -> bool:
-    """Whether the numba kernels run here and agree with torch. The first call may compile for some seconds."""
+def kernels_run(kind: torch.dtype) -> bool:
+    """Whether the numba kernels for weights of a dtype run here and agree with torch.
+
+    The first call may compile for some seconds.
+    """
     try:
         from inference_server.cpu import weight_only_linear
 
-        differing = [str(kind) for kind in weight_only_linear.KINDS if not weight_only_linear.trustworthy(kind)]
+        agree = weight_only_linear.trustworthy(kind)
     except Exception as fault:  # numba may be missing, or fail in its own ways
         logger.warning("CPU kernels not available, loading weights as float32", reason=str(fault))
         return False
-    if differing:
-        logger.warning(
-            "CPU kernels not available, loading weights as float32",
-            reason=f"results differ from torch's for {differing}",
-        )
-    return not differing
+    if not agree:
+        reason = f"results differ from torch's for {kind}"
+        logger.warning("CPU kernels not available, loading weights as float32", reason=reason)
+    return agree

@@ -66,9 +66,20 @@ class FusedDecoder:
         """Whether `run` can compute the batch."""
         return len(batch) <= self._most_rows
 
-    @torch.inference_mode()
     def run(self, batch: Batch, interruption: Interruption | None = None) -> Tensor:
         """Logits (the batch's logit rows, vocabulary) in float32. Raises Interrupted."""
+        return self._run(batch, interruption, None)
+
+    def trace(self, batch: Batch, interruption: Interruption | None = None) -> tuple[Tensor, Tensor]:
+        """As `run`, with (1 + 2 · layers, hidden) of the last row.
+
+        The embedding, then of each layer what its attention adds, and the state after it.
+        """
+        trail = torch.empty(1 + 2 * int(self._table["layers"]), int(self._table["hidden"]))
+        return self._run(batch, interruption, trail), trail
+
+    @torch.inference_mode()
+    def _run(self, batch: Batch, interruption: Interruption | None, trail: Tensor | None) -> Tensor:
         rows, answers, table = len(batch), np.array(batch.logit_rows, dtype=np.int64), self._table
         states = self._model.model.embed_tokens(torch.tensor(batch.token_ids)).contiguous()
         cosines, sines = self._model.model.rotary_emb(states[None], torch.tensor([batch.positions]))
@@ -81,6 +92,10 @@ class FusedDecoder:
         table["cosines"], table["sines"] = cosines.data_ptr(), sines.data_ptr()
         table["states"], table["logits"] = states.data_ptr(), logits.data_ptr()
         self._make_room(rows, batch.longest)
+        table["trail"] = 0
+        if trail is not None:
+            trail[0] = states[-1]
+            table["trail"] = trail[1:].data_ptr()
         table["interruption"] = 0 if interruption is None else interruption.address
         self._body.run(table, self._threads)
         if interruption is not None:

@@ -2,11 +2,13 @@
 
 import contextlib
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/")
+COMPILER = "libllvmlite"  # 70 MB of it are used to load kernels, none to run them
+DONT_NEED = 4  # MADV_DONTNEED
 DISTRIBUTIONS = 8  # 1/8 of the cache is for distributions
 BUNDLED = 16  # 1/16 of the rest is for the bundled model, if there are others: its tokens are small
 
@@ -32,9 +34,35 @@ def divide(total: int, others: int) -> Shares:
 
 
 def give_back() -> None:
-    """Returns freed memory to the operating system; glibc only."""
+    """Returns what only loading needed to the operating system: freed memory (glibc only), and numba's compiler."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+    let_go(COMPILER)
+
+
+def let_go(library: str, smaps: Path = ROOT / "proc/self/smaps") -> None:
+    """Takes what is as in a library's file out of memory, until its code runs again; Linux only.
+
+    Pages that relocation changed stay.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        release = ctypes.CDLL(None).madvise
+        for first, size in untouched(library, lines(smaps)):
+            release(ctypes.c_void_p(first), ctypes.c_size_t(size), DONT_NEED)
+
+
+def untouched(library: str, smaps: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """Address and size of the parts of a library's file that can't be written to and never were."""
+    first = size = 0
+    for line in smaps:
+        name, *values = line.split()
+        if not name.endswith(":"):
+            start, _, end = name.partition("-")
+            private = values[0].startswith("r-") and values[0].endswith("p")
+            found = private and Path(values[-1]).name.startswith(library)
+            first, size = (int(start, 16), int(end, 16) - int(start, 16)) if found else (0, 0)
+        elif name == "Anonymous:" and size and values[0] == "0":
+            yield first, size
 
 
 def available(root: Path = ROOT) -> int | None:

@@ -27,6 +27,7 @@ from inference_server.models.adapter import AdapterFiles, Files
 from inference_server.models.model_status import ModelState, ModelStatus
 from inference_server.models.public_reason import public
 from inference_server.stats import ModelStats
+from inference_server.tokenize_messages import TokenizeAnswer, TokenizeQuery
 
 WATCH_INTERVAL_S = 0.1  # the API promises at most ten updates a second
 
@@ -51,6 +52,10 @@ class Engine(Protocol):
     async def render_chat(
         self, query: RenderChatQuery, deadline: float | None, client: Client = NOBODY
     ) -> RenderChatAnswer: ...
+
+    async def tokenize(
+        self, query: TokenizeQuery, deadline: float | None, client: Client = NOBODY
+    ) -> TokenizeAnswer: ...
 
     def generate(
         self, query: GenerateQuery, deadline: float | None, client: Client = NOBODY

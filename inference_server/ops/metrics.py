@@ -1,6 +1,6 @@
 """The inference server's Prometheus metrics: its calls, and its statistics as their fields' metadata describe them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_type_hints
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
@@ -81,6 +81,10 @@ class Metrics:
     def count_finish(self, model: str, reason: str, count: int = 1) -> None:
         """Continuations that ended for the same reason."""
         self._finishes.labels(model, reason).inc(count)
+
+    def families(self) -> Iterable[Metric]:
+        """All metrics with their values; from any thread."""
+        return self._registry.collect()
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format; from any thread."""

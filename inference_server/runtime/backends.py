@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inference_server.errors import InvalidField
 from inference_server.runtime.hf_cache import HFCache
-from inference_server.runtime.lens import Lens
+from inference_server.runtime.lens import Lens, Take
 from inference_server.runtime.whole_pass import WholePass
 from inference_server.sequence import Ids, Sequence, Trace
 from inference_server.stats import KVCacheStats
@@ -30,6 +30,11 @@ class Backend(Protocol):
     @property
     def batched(self) -> bool:
         """Whether several sequences may share a pass."""
+        ...
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether a pass ends early where its sequences' interruption asks for it."""
         ...
 
     @property
@@ -74,6 +79,7 @@ class WholePassBackend:
     """Every prompt in one pass: for models that can't continue from a cache. Nothing is prefetched."""
 
     batched = False
+    interruptible = False
 
     def __init__(self, whole_pass: WholePass, lens: Lens | None = None) -> None:
         """`lens` is for traces."""
@@ -147,7 +153,7 @@ class HFCacheBackend(WholePassBackend):
                 receive(sequence, computed, None if logits is None else logits[None])
 
 
-def watching(lens: Lens | None, trace: Trace | None, tokens: int) -> AbstractContextManager[None]:
+def watching(lens: Lens | None, trace: Trace | None, tokens: int) -> AbstractContextManager[Take]:
     """Within, a pass over the end of a prompt of that many tokens is traced."""
     if lens is None or trace is None:
         raise RuntimeError("This is a bug: a trace of a model without a lens.")

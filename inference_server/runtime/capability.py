@@ -27,7 +27,10 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A prompt, alternatives after it, and the model's own logits: after each token, then after each alternative."""
+    """A prompt, alternatives after it, and the model's own logits: after each token, then after each alternative.
+
+    Of three alternatives the last is the first again, which has the same logits when it comes alone.
+    """
 
     prompt: list[int]
     alternatives: list[int]
@@ -55,7 +58,7 @@ def build_runner(
         _check_kind(model)
         sample = take_sample(model)
         _set_paged(model)
-        layout = _layout(model, sample.prompt, block_size)
+        layout = _layout(model, sample.prompt[:2], block_size)
         compiled = compiled and model.device.type == "cpu"
         ways = [{"graphs": True}] if graphs else [{"compiled": True, "fused": True}, {"compiled": True}] * compiled
         runner = ModelRunner(model, layout, cache_bytes, **_fastest(model, layout, sample, ways))
@@ -116,8 +119,8 @@ def take_sample(model: PreTrainedModel, choices: int = 3) -> Sample:
     config = model.config.get_text_config()
     longest = getattr(config, "max_position_embeddings", None) or 4096
     draw = random.Random(0)  # noqa: S311 - any prompt will do
-    tokens = [draw.randrange(config.vocab_size) for _ in range(min(37, longest - 2) + 3)]
-    prompt, alternatives = tokens[:-3], tokens[-3:][:choices]
+    tokens = [draw.randrange(config.vocab_size) for _ in range(min(37, longest - 2) + 2)]
+    prompt, alternatives = tokens[:-2], [*tokens[-2:], tokens[-2]][:choices]
     wanted = _reference(model, prompt, alternatives)
     step = torch.finfo(wanted.dtype).eps * float(wanted.abs().max())  # between neighbouring logits
     return Sample(prompt, alternatives, wanted.float(), max(_TOLERANCE, step))
@@ -125,11 +128,12 @@ def take_sample(model: PreTrainedModel, choices: int = 3) -> Sample:
 
 def _reference(model: Any, prompt: Sequence[int], alternatives: Sequence[int]) -> Tensor:
     """The logits after each token of the prompt and after each alternative, in the model's dtype."""
+    once = list(dict.fromkeys(alternatives))
+    prompts = [[*prompt, token] for token in once] or [[*prompt]]
     with torch.inference_mode():
-        whole = model(input_ids=torch.tensor([prompt], device=model.device), use_cache=False).logits[0]
-        longer = torch.tensor([[*prompt, token] for token in alternatives], device=model.device)
-        rows = [model(input_ids=each[None], use_cache=False).logits[0, -1:] for each in longer]
-        return torch.cat((whole, *rows))
+        logits = model(input_ids=torch.tensor(prompts, device=model.device), use_cache=False).logits
+    after = [logits[once.index(token), len(prompt) :] for token in alternatives]
+    return torch.cat((logits[0, : len(prompt)], *after))
 
 
 def _layout(model: PreTrainedModel, prompt: list[int], block_size: int) -> Layout:

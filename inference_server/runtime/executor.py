@@ -36,7 +36,7 @@ class Executor:
         self._step_s = step_s
         self._prefill = PrefillChunk(step_tokens, step_s)
         self._score = PrefillChunk(step_tokens, step_s)
-        self._background = PrefillChunk(step_tokens, step_s / BACKGROUND, FEWEST)
+        self._background = PrefillChunk(step_tokens, step_s / BACKGROUND, FEWEST, first=FEWEST)
         self._head = PrefillChunk(step_tokens, step_s)
         self._alike: dict[Ids, list[Sequence[Any]]] = {}  # this step's sequences by prompt
 
@@ -50,7 +50,7 @@ class Executor:
         """Of the next step."""
         most = self.model.whole_pass.max_rows
         score, background, head = (min(each.tokens, most) for each in (self._score, self._background, self._head))
-        return Limits(self._prefill.tokens, score, background, head)
+        return Limits(self._prefill.tokens, score, background, self.backend.interruptible, head)
 
     @property
     def stats(self) -> ModelStats:
@@ -88,8 +88,8 @@ class Executor:
         self.backend.execute(batch, self._receive)
         count = self.computed_tokens - before
         if not first.single_pass and (first.rowwise or count > len(batch)):  # clicks say nothing of longer chunks
-            in_background = all(sequence.background for sequence, _ in batch)
-            chunk = self._background if in_background else self._score if first.rowwise else self._prefill
+            short = all(each.background for each, _ in batch) and count <= self._background.tokens
+            chunk = self._background if short else self._score if first.rowwise else self._prefill
             chunk.took(count, time.monotonic() - began)
 
     def release(self) -> None:

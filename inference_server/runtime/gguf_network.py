@@ -88,13 +88,14 @@ def _check(header: Header, plan: Blueprint, stored: dict[str, Stored]) -> None:
 
 def _kernels_run(stored: dict[str, Stored]) -> bool:
     """Whether the kernels of all its kinds run here and agree with `gguf`."""
-    if not dtype.kernels_run():
+    kinds = {tensor.kind for tensor in stored.values() if len(tensor.shape) == 2}
+    if not all(dtype.kernels_run(gguf_tensors.DTYPES[kind]) for kind in kinds & gguf_tensors.DTYPES.keys()):
         return False
     try:
         from inference_server.cpu import packed_linear
 
-        kinds = {tensor.kind for tensor in stored.values()} & packed_linear.KINDS.keys()
-        differing = sorted(kind for kind in kinds if not packed_linear.trustworthy(kind))
+        packed = sorted(kinds & packed_linear.KINDS.keys())
+        differing = [kind for kind in packed if not packed_linear.trustworthy(kind)]
     except Exception as fault:  # numba and llvm fail in their own ways
         logger.warning("kernels for packed weights not available, widening them", reason=str(fault))
         return False

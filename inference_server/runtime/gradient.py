@@ -175,7 +175,7 @@ class GradientPass:
 
 
 def _checkpointed(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """A block's forward that, where gradients are asked for, keeps its inputs alone and is computed again later."""
+    """A block's forward that can pause. For gradients it keeps its inputs alone, and is computed again later."""
 
     def compute(*arguments: Any, **named: Any) -> Any:
         pause()
@@ -183,7 +183,7 @@ def _checkpointed(forward: Callable[..., Any]) -> Callable[..., Any]:
 
     def checkpointed(*arguments: Any, **named: Any) -> Any:
         if not torch.is_grad_enabled() or torch.is_inference_mode_enabled():
-            return forward(*arguments, **named)
+            return compute(*arguments, **named)
         return checkpoint(compute, *arguments, use_reentrant=False, preserve_rng_state=False, **named)
 
     return checkpointed

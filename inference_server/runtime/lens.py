@@ -7,9 +7,10 @@ with the blocks replaced. So any architecture made of blocks in a row fits, and 
 import contextlib
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -27,6 +28,9 @@ MOST_WEIGHTS = 2**20  # attention weights of one answer: 4 MiB as a message, and
 MOST_SCORES = 2**26  # attention scores of one block at a time, where a whole prompt may be computed for its last row
 
 logger = structlog.get_logger(__name__)
+
+
+Take = Callable[[Tensor, Mapping[int, Tensor]], None]
 
 
 class OpaqueError(Exception):
@@ -78,10 +82,11 @@ class Lens:
         return found.flatten(0, 1).float().cpu()
 
     @contextmanager
-    def watching(self, trace: Trace, tokens: int) -> Iterator[None]:
+    def watching(self, trace: Trace, tokens: int) -> Iterator[Take]:
         """Within, passes that end with the last of a prompt's `tokens` leave in `trace` what it asks for.
 
-        Attention weights only if they come from the network itself.
+        Attention weights only if they come from the network itself. What the context gives is for a pass that does not
+        go through the network's modules: it takes the states, and what each block's attention adds, by block from 1.
         """
         states, weights = dict[int, Tensor](), dict[int, Tensor]()
         with Hooks() as hooks, contextlib.ExitStack() as stack:
@@ -93,14 +98,17 @@ class Lens:
             parts = self.attribution.watch(hooks) if trace.contrast and self.attribution else {}
             if trace.attention and self.eager:
                 stack.enter_context(_eagerly(self._network))
-            yield
+            yield partial(self._take, trace)
         if len(states) < self.rows:
-            return  # the pass did not get so far
-        trace.states = torch.stack([states[at] for at in range(self.rows)])
-        if self.attribution and trace.contrast:
-            trace.difference, trace.contributions = self.attribution.parts(trace.states, parts, trace.contrast)
+            return  # the pass did not get so far, or not this way
+        self._take(trace, torch.stack([states[at] for at in range(self.rows)]), parts)
         if trace.attention and self.eager:
             trace.weights = [padded(weights[at], tokens).tolist() for at in sorted(weights)]
+
+    def _take(self, trace: Trace, states: Tensor, added: Mapping[int, Tensor]) -> None:
+        trace.states = states
+        if self.attribution and trace.contrast:
+            trace.difference, trace.contributions = self.attribution.parts(states, added, trace.contrast)
 
     @contextmanager
     def _replaced(self, states: Tensor) -> Iterator[None]:

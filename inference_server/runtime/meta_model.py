@@ -9,12 +9,14 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import structlog
 import torch
 from torch import Tensor
 from torch.nn.modules.module import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
+from torch.overrides import TorchFunctionMode
 from transformers import PreTrainedConfig, initialization
 
 from inference_server.errors import LoadFailed
@@ -24,12 +26,18 @@ from inference_server.runtime import architecture, network_class
 
 PARTS_PER_TENSOR = 50  # modules and parameters of a network; llama has three for each tensor of its files
 LEAST_PARTS, MOST_PARTS = 10_000, 500_000
+MOST_COUNTED = 10_000_000
+DRAWING, INITIALIZING = {Tensor.uniform_, Tensor.normal_}, "torch.nn.init"
+
+logger = structlog.get_logger(__name__)
 
 
 class Blueprint:
     """A network's tensors by name, shared ones once."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: Any, *, counts: bool = False) -> None:
+        """`counts`: whether it was built within `counting`."""
+        self.counts = counts
         tied = set(getattr(network, "all_tied_weights_keys", None) or ())
         self.parameters: dict[str, Tensor] = {
             name: tensor for name, tensor in network.named_parameters() if name not in tied
@@ -55,18 +63,54 @@ def draw(config: PreTrainedConfig, weights: Weights) -> Blueprint:
     """The network of a configuration. Raises LoadFailed if it can't be built, or has far more parts than weights."""
     most = min(max(PARTS_PER_TENSOR * len(weights.tensors), LEAST_PARTS), MOST_PARTS)
     try:
-        with (
-            at_most(most),
-            initialization.no_init_weights(),
-            initialization.meta_device_safe_creation_ops(),
-            torch.device("meta"),
-        ):
-            plan = Blueprint(network_class.create(copy.deepcopy(config)))
+        with counting():
+            return Blueprint(_build(config, most), counts=True)
+    except LoadFailed:
+        raise
+    except Exception as error:  # whatever comes of numbers on two devices
+        logger.debug("network not built with numbers on the CPU", reason=repr(error)[:300])
+    try:
+        return Blueprint(_build(config, most))
     except LoadFailed:
         raise
     except Exception as error:  # whatever transformers raises for bad values
         raise LoadFailed(f"transformers can't build it from its config.json: {architecture.one_line(error)}") from error
-    return plan
+
+
+def _build(config: PreTrainedConfig, most: int) -> Any:
+    """A network without memory."""
+    with (
+        at_most(most),
+        initialization.no_init_weights(),
+        initialization.meta_device_safe_creation_ops(),
+        torch.device("meta"),
+    ):
+        return network_class.create(copy.deepcopy(config))
+
+
+class counting(TorchFunctionMode):  # noqa: N801 - a context
+    """Within, `torch.arange` counts on the CPU where it would on the meta device, and no weights are drawn there.
+
+    Rotations are computed from such numbers. torch imports sympy for the first computation on the meta device.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Computes what torch is asked for."""
+        given = dict(kwargs or {})
+        target = args[0] if args else given.get("tensor")
+        if (
+            (func in DRAWING or getattr(func, "__module__", "") == INITIALIZING)
+            and isinstance(target, Tensor)
+            and target.is_meta
+        ):
+            return target
+        if (
+            func is torch.arange
+            and "meta" in str(given.get("device"))
+            and all(abs(each) < MOST_COUNTED for each in args)
+        ):
+            given["device"] = "cpu"
+        return func(*args, **given)
 
 
 @contextlib.contextmanager

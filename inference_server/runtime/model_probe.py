@@ -45,11 +45,10 @@ def probe(network: Any, device: torch.device, stated_limit: int) -> Capabilities
     first = plain.logits([0], torch.tensor([0]))
     vocab_size = first.shape[1]
     ids = [1 + 5 * i % max(1, min(vocab_size, 100) - 1) for i in range(max(LENGTHS))][:context_limit]
-    prompts = [ids[:length] for length in LENGTHS if length <= len(ids)] or [ids]
-    alone = [plain.last_logits(prompt) for prompt in prompts]
     every = _every_logits(plain, ids)
-    _check_causal(prompts, alone, every)
-    step = torch.finfo(first.dtype).eps * max(float(row.abs().max()) for row in alone)  # between neighbouring logits
+    shorter = [ids[:length] for length in LENGTHS if length < len(ids)]
+    _check_causal(shorter, [plain.last_logits(prompt) for prompt in shorter], every)
+    step = torch.finfo(first.dtype).eps * float(every.abs().max())  # between neighbouring logits
     selects_rows = _selects_rows(network, device, ids, every, max(SAME_PROBABILITY, step))
     rotations = {str(getattr(part, "rope_type", "")) for part in network.modules()}
     continues = not any(kind in rotation for kind in BY_LENGTH for rotation in rotations)
@@ -87,7 +86,8 @@ def _selects_rows(network: Any, device: torch.device, ids: list[int], every: Ten
     """Whether it gives the same logits for the positions it is asked for: all of them, and fewer than all."""
     selecting = WholePass(network, device, selects_rows=True)
     try:
-        found = torch.cat((_every_logits(selecting, ids), selecting.last_logits(ids)[None]))
+        with selecting.body_computed_once():
+            found = torch.cat((_every_logits(selecting, ids), selecting.last_logits(ids)[None]))
     except Exception as error:  # whatever an architecture raises for what it doesn't support
         logger.debug("logits_to_keep is not supported", error=repr(error)[:200])
         return False

@@ -37,6 +37,14 @@ class DecodeStep(Protocol):
         ...
 
 
+class TracedStep(DecodeStep, Protocol):
+    """One that can tell what it goes through."""
+
+    def trace(self, batch: Batch, interruption: Interruption | None = None) -> tuple[Tensor, Tensor]:
+        """As `run`, with the last row's embedding, and of each layer what its attention adds and the state after."""
+        ...
+
+
 class ModelRunner:
     """All new tokens of all prompts in one pass, over blocks shared by prefix. One thread at a time."""
 
@@ -66,10 +74,11 @@ class ModelRunner:
         self.tree = RadixCache(self.pool, self.store.copy_block)
         self._rows = _row_attention(self.store) if compiled else None
         self._step: DecodeStep | None = None
-        self._layered = False  # whether passes must not take the step
+        self._traced: TracedStep | None = None
+        self._trails: list[Tensor] | None = None  # where traces go; None: nothing is traced
         self._weights: dict[int, Tensor] | None = None
         if fused:
-            self._step = _fused_step(model, self.store)
+            self._step = self._traced = _fused_step(model, self.store)
         elif isinstance(self.store, TokenKVBlocks):
             free = partial(free_bytes, model.device)
             self._step = GraphRunner(model, self.store, blocks, recorder(model.device), free)
@@ -88,6 +97,11 @@ class ModelRunner:
     def uses_graphs(self) -> bool:
         """Whether steps of few tokens take graphs shapes."""
         return isinstance(self._step, GraphRunner)
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether an interruption ends a pass: a GPU has been given all of it by then."""
+        return self._model.device.type == "cpu"
 
     @property
     def stats(self) -> KVCacheStats:
@@ -140,8 +154,13 @@ class ModelRunner:
             elif segment.keep:
                 self.tree.allocate_alternatives(segment.table, segment.token_ids)
         batch = Batch(segments, self.pool.block_size, self._model.device)
-        if self._step is not None and not self._layered and self._step.fits(batch):
-            return self._step.run(batch, interruption)
+        if self._step is not None and self._step.fits(batch):
+            if self._trails is None:
+                return self._step.run(batch, interruption)
+            if self._traced is not None and self._weights is None:
+                logits, trail = self._traced.trace(batch, interruption)
+                self._trails.append(trail)
+                return logits
         with running(self._pass(batch, self.store, interruption)):
             return forward(self._model, batch.token_ids, batch.positions, batch.logit_rows)
 
@@ -189,16 +208,16 @@ class ModelRunner:
             yield
 
     @contextmanager
-    def layer_by_layer(self, weights: dict[int, Tensor] | None) -> Iterator[None]:
-        """Within, passes go through the model's own layers, whatever is faster.
+    def tracing(self, weights: dict[int, Tensor] | None) -> Iterator[list[Tensor]]:
+        """Within, passes go through the model's own layers, or add what TracedStep.trace tells to the list.
 
         `weights`, if given, gets the attention weights of the last token, as in WeighingPass.
         """
-        self._layered, self._weights = True, weights
+        self._trails, self._weights = [], weights
         try:
-            yield
+            yield self._trails
         finally:
-            self._layered, self._weights = False, None
+            self._trails, self._weights = None, None
 
     def _pass(self, batch: Batch, store: KVBlocks | None, interruption: Interruption | None = None) -> Pass:
         if self._weights is not None:
@@ -212,7 +231,7 @@ def _row_attention(store: KVBlocks) -> Rows:
     return CompiledAttention(store)
 
 
-def _fused_step(model: PreTrainedModel, store: KVBlocks) -> DecodeStep:
+def _fused_step(model: PreTrainedModel, store: KVBlocks) -> TracedStep:
     from inference_server.cpu.fused_decoder import FusedDecoder  # here, since it needs numba
 
     return FusedDecoder(model, store)

@@ -63,7 +63,7 @@ class Network:
         needed = weights.bytes if packed else plan.bytes_at(dtype.itemsize)
         weight_loader.check_room(needed, place)
         try:
-            module = weight_loader.read(folder, config, dtype, place)
+            module = weight_loader.read(folder, config, dtype, place, plan)
             if quantizer is not None and not packed:
                 module = module.to(dtype)  # what was plain in the files is still as there
             if compiled:

@@ -36,6 +36,11 @@ class PagedBackend:
         """Of this step's sequences; True: all of the prompt is cached, and its last token is only computed again."""
 
     @property
+    def interruptible(self) -> bool:
+        """As Backend.interruptible."""
+        return self.runner.interruptible
+
+    @property
     def stats(self) -> KVCacheStats:
         """As Backend.stats."""
         return self.runner.stats
@@ -79,10 +84,12 @@ class PagedBackend:
         trace, weights = sequence.trace, dict[int, Tensor]()
         asked = trace is not None and trace.attention
         with (
-            watching(self._lens, trace, len(sequence.token_ids)),
-            self.runner.layer_by_layer(weights if asked else None),
+            watching(self._lens, trace, len(sequence.token_ids)) as take,
+            self.runner.tracing(weights if asked else None) as trails,
         ):
             self.execute([(sequence, sequence.remaining)], receive)
+        for trail in trails:
+            take(trail[::2], dict(enumerate(trail[1::2], 1)))
         if trace is not None and asked:
             trace.weights = [weights[layer].tolist() for layer in sorted(weights)]
 

@@ -9,12 +9,12 @@ AIM = 0.8  # of the time allowed, since steps on a busy machine vary
 class PrefillChunk:
     """The size of a chunk that takes about `step_s` seconds at most."""
 
-    def __init__(self, most: int, step_s: float, least: int = LEAST) -> None:
-        """A chunk never has more than `most` tokens, nor fewer than `least`."""
+    def __init__(self, most: int, step_s: float, least: int = LEAST, first: int = FIRST) -> None:
+        """A chunk never has more than `most` tokens, nor fewer than `least`; the first one has `first`."""
         self._most = most
         self._least = min(least, most)
         self._aim_s = AIM * step_s
-        self._tokens = float(min(FIRST, most))
+        self._tokens = float(min(first, most))
         self.tokens = int(self._tokens)
         """The most tokens of the next chunk."""
 

@@ -15,13 +15,15 @@ from inference_server.host import memory
 from inference_server.models import unread_tensors
 from inference_server.runtime import architecture
 from inference_server.runtime.devices import Place
-from inference_server.runtime.meta_model import Blueprint
+from inference_server.runtime.meta_model import Blueprint, counting
 from inference_server.runtime.network_class import network_class, text_part
 
 ALLOCATION_FAILED = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory")
 
 
-def read(folder: Path, config: PreTrainedConfig, dtype: torch.dtype, place: Place) -> Any:
+def read(
+    folder: Path, config: PreTrainedConfig, dtype: torch.dtype, place: Place, plan: Blueprint | None = None
+) -> Any:
     """The network in evaluation mode, where it computes. Raises LoadFailed if its weights don't match the files'.
 
     Tensors that nothing reads, such as masks in older checkpoints, are ignored, unless they belong to what is read.
@@ -29,7 +31,7 @@ def read(folder: Path, config: PreTrainedConfig, dtype: torch.dtype, place: Plac
     transformers.utils.logging.disable_progress_bar()
     network: Any
     found: Any
-    with _unrounded():
+    with _unrounded(), counting() if plan is not None and plan.counts else contextlib.nullcontext():
         network, found = network_class(config).from_pretrained(
             folder,
             config=config,
@@ -90,7 +92,7 @@ def weight_only(network: Any, folder: Path, config: PreTrainedConfig, plan: Blue
         del network
         cpu = Place(torch.device("cpu"))
         check_room(plan.bytes_at(4), cpu)
-        network = read(folder, config, torch.float32, cpu)
+        network = read(folder, config, torch.float32, cpu, plan)
         replace_linears(network)
     autotune.calibrate(network)
     return network

@@ -52,7 +52,7 @@ class WholePass:
         """
         count = len(token_ids)
         step = self.max_rows if self._selects_rows else count
-        with self._body_computed_once():
+        with self.body_computed_once():
             for first in range(0, count, step):
                 receive(self.logits(token_ids, torch.arange(first, min(first + step, count))).float().cpu())
 
@@ -68,8 +68,8 @@ class WholePass:
         return found if self._selects_rows else found[positions]
 
     @contextlib.contextmanager
-    def _body_computed_once(self) -> Iterator[None]:
-        """Within, the layers below the head run once; further passes only run the head, at other positions."""
+    def body_computed_once(self) -> Iterator[None]:
+        """Within, the layers below the head run once; further passes of the same prompt only run the head."""
         body = getattr(self._network, self._network.base_model_prefix, None)
         if not isinstance(body, torch.nn.Module):
             yield

@@ -64,7 +64,7 @@ class Admission:
             if stream:
                 self._streams.setdefault(client.address, Counter())[client.session] += 1
             self._total += 1
-        permit = Permit(lambda: self._leave(client, stream), client)
+        permit = Permit(lambda: self._leave(client, stream), client, stream)
         try:
             yield permit
         finally:
@@ -107,7 +107,7 @@ class Admission:
             ("this session is", here[client.session] if client.session else 0, self.session_limit),
         ):
             if count >= max(1, int(limit * STREAM_SHARE)):
-                words = f"{whose} at its limit of {count} open streams; wait until one ends"
+                words = f"{whose} at its limit of {count} open stream{'s' * (count > 1)}; wait until one ends"
                 return Overloaded(words, _bounded(turn_s * self._total))
         return None
 

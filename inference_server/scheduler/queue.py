@@ -3,37 +3,47 @@
 import itertools
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
+from collections.abc import Sequence as Items
 from typing import Any, TypeVar
 
 from inference_server.scheduler.schedule import candidates
 from inference_server.sequence import Sequence
 
 T = TypeVar("T")
+Lines = OrderedDict[Any, Any]
+"""Lines by name, in the order of their turns, each of which has lines again; innermost, queues of sequences."""
 
 
 class TurnQueue:
-    """Addresses take turns, then the sessions of each; the sequences of one session go in order of arrival."""
+    """Addresses take turns, then the sessions of each, then a session's streams and its other requests.
+
+    The sequences of one stream go in order of arrival, as do those of a session's other requests together.
+    """
 
     def __init__(self) -> None:
-        self._addresses: OrderedDict[str, OrderedDict[str, deque[Sequence[Any]]]] = OrderedDict()
+        self._addresses: Lines = OrderedDict()
 
     def __len__(self) -> int:
-        return sum(len(own) for sessions in self._addresses.values() for own in sessions.values())
+        return sum(1 for _ in self)
 
     def __iter__(self) -> Iterator[Sequence[Any]]:
         """In the order of their turns: one of each address, then another of each, and so on."""
-        return in_turn(in_turn(sessions.values()) for sessions in self._addresses.values())
+        return in_order(self._addresses)
 
     def add(self, sequence: Sequence[Any]) -> None:
-        """Adds a sequence behind those of its session that arrived before it."""
-        address, session = sequence.permit.client
-        own = self._addresses.setdefault(address, OrderedDict()).setdefault(session, deque())
+        """Adds a sequence behind those of its line that arrived before it."""
+        *above, last = path(sequence)
+        lines = self._addresses
+        for name in above:
+            lines = lines.setdefault(name, OrderedDict())
+        own = lines.setdefault(last, deque())
         own.insert(next((at for at, other in enumerate(own) if other.arrived > sequence.arrived), len(own)), sequence)
 
     def remove(self, sequence: Sequence[Any]) -> bool:
         """Removes a sequence; says whether it was there."""
-        address, session = sequence.permit.client
-        own = self._addresses.get(address, OrderedDict()).get(session, deque())
+        own: Any = self._addresses
+        for name in path(sequence):
+            own = own.get(name, {})
         if sequence not in own:
             return False
         own.remove(sequence)
@@ -42,24 +52,34 @@ class TurnQueue:
     def take(self, batch_size: int) -> list[Sequence[Any]]:
         """Removes the candidates for the next step. Their addresses go behind the others, as do their sessions in each.
 
-        Both keep that turn until the next step even if nothing of theirs waits: unfinished sequences are back by then.
+        They keep that turn until the next step even if nothing of theirs waits: unfinished sequences are back by then.
         """
-        self._drop_empty()
+        drop_empty(self._addresses)
         batch = candidates(self, batch_size)
         for sequence in batch:
             self.remove(sequence)
-        clients = [sequence.permit.client for sequence in batch]
-        go_behind(self._addresses, [address for address, _ in clients])
-        for address in {address for address, _ in clients}:
-            go_behind(self._addresses[address], [client.session for client in clients if client.address == address])
+        go_behind(self._addresses, [path(sequence) for sequence in batch])
         return batch
 
-    def _drop_empty(self) -> None:
-        for address, sessions in list(self._addresses.items()):
-            for session in [session for session, own in sessions.items() if not own]:
-                del sessions[session]
-            if not sessions:
-                del self._addresses[address]
+
+def path(sequence: Sequence[Any]) -> tuple[str, str, int]:
+    """Where a sequence waits: its address, its session, and there its stream; 0 for what is no stream."""
+    permit = sequence.permit
+    return (*permit.client, id(permit) if permit.stream else 0)
+
+
+def in_order(lines: Any) -> Iterator[Sequence[Any]]:
+    """The sequences of a line, or of several that take turns."""
+    return in_turn(map(in_order, lines.values())) if isinstance(lines, OrderedDict) else iter(lines)
+
+
+def drop_empty(lines: Any) -> None:
+    """Forgets lines in which nothing waits."""
+    if isinstance(lines, OrderedDict):
+        for name, line in list(lines.items()):
+            drop_empty(line)
+            if not line:
+                del lines[name]
 
 
 def in_turn(lines: Iterable[Iterable[T]]) -> Iterator[T]:
@@ -68,11 +88,14 @@ def in_turn(lines: Iterable[Iterable[T]]) -> Iterator[T]:
     return (each for one_of_each in rounds for each in one_of_each if each is not None)
 
 
-def go_behind(order: OrderedDict[str, Any], served: Iterable[str]) -> None:
-    """Moves the ones served behind the others; if all were served, only the first, so that another leads next."""
-    names = list(dict.fromkeys(served))
-    for name in names if len(names) < len(order) else names[:1]:
-        order.move_to_end(name)
+def go_behind(lines: Any, served: Items[Items[Any]]) -> None:
+    """Moves the lines served behind the others; if all were served, only the first, so that another leads next."""
+    names = list(dict.fromkeys(name for name, *_ in served))
+    for name in names if len(names) < len(lines) else names[:1]:
+        lines.move_to_end(name)
+    for name in names:
+        if below := [rest for first, *rest in served if first == name and rest]:
+            go_behind(lines[name], below)
 
 
 class Queue:

@@ -36,15 +36,28 @@ def schedule(matched: list[Sequence[Any]], limits: Limits) -> Batch:
     if first.single_pass:
         return [(first, first.remaining)]
     if first.alone:
-        return [(first, min(first.remaining, limits.background_tokens if first.background else limits.score_tokens))]
+        step = background_step([first], limits.score_tokens, limits) if first.background else limits.score_tokens
+        return [(first, min(first.remaining, step))]
     parts = [each for each in matched if not each.single_pass]
     if clicks := [(each, 1) for each in parts if each.remaining == 1]:
         return clicks
-    step = limits.background_tokens if all(each.background for each in parts) else limits.prefill_tokens
+    step = limits.prefill_tokens
+    if all(each.background for each in parts):
+        step = background_step(parts, step, limits)
     counts = [min(first.remaining, -(-step // 2)), *[0] * (len(parts) - 1)]
     for at in sorted(range(len(parts)), key=lambda at: parts[at].remaining > step):
         counts[at] += min(parts[at].remaining - counts[at], step - sum(counts))
     return [(each, count) for each, count in zip(parts, counts, strict=True) if count]
+
+
+def background_step(sequences: Iterable[Sequence[Any]], full: int, limits: Limits) -> int:
+    """Tokens of a step in the background, of which one in the foreground has `full`.
+
+    As many where others can end it; but once they did, few, and then twice as many each time, so that neither they nor
+    what they end is much.
+    """
+    calm = min(each.calm for each in sequences) if limits.interruptible else 1
+    return int(max(limits.background_tokens, min(full, limits.background_tokens * calm)))
 
 
 def allow(interruption: Interruption, sequences: list[Sequence[Any]]) -> bool:
@@ -54,6 +67,7 @@ def allow(interruption: Interruption, sequences: list[Sequence[Any]]) -> bool:
         interruption.clear()
     for sequence in sequences:
         sequence.interruption = interruption if allowed else None
+        sequence.calm = 1 if sequence.interrupted else 2 * sequence.calm
         sequence.interrupted = False
     return allowed
 

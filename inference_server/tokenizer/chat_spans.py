@@ -1,9 +1,10 @@
 """Which characters of a rendered conversation belong to which message, and which of them are its content.
 
 A template may trim contents, merge them, drop them or add texts of its own. So the conversation is rendered once more
-with marks around each content, characters that occur nowhere in it; what is between the marks is content. What stands
-around it is told apart by rendering parts of the conversation: a message's end is what follows its content when it is
-the last one, and the first message's beginning is what precedes the same message later on.
+with marks around each content, characters that occur nowhere in it; what is between the marks is content. Where a
+template drops one of the marks, as with the thoughts of an answer, it is as much of it as is next to the other.
+What is around it is told apart by rendering parts of the conversation: a message's end is what follows its content when
+it is the last one, and the first message's beginning is what precedes the same message later on.
 """
 
 import re
@@ -16,7 +17,7 @@ Texts = Callable[[list[dict[str, object]]], list[str | None]]
 
 PLANES = (0x100000, 0xF0000)  # private use: characters that mean nothing
 UNFINISHED = re.compile(r"[<\[][^<>\[\]\s]*$")
-MAX_MARKED = 60_000  # messages, one character of a plane each
+MAX_MARKED = 30_000  # messages, two characters of a plane each: where one begins and, so much later, where it ends
 
 
 class Message(NamedTuple):
@@ -39,20 +40,34 @@ class Span:
 class Marked:
     """A rendering with marks: the text without them, and where each message's content is in it."""
 
-    def __init__(self, rendered: str, plane: int) -> None:
+    def __init__(self, rendered: str, plane: int, messages: Sequence[Message]) -> None:
         self.contents: list[tuple[int, int, int]] = []  # start, end, message
-        parts, length, opened = [], 0, dict[int, int]()
+        parts, length, opened, lone = [], 0, dict[int, int](), list[tuple[int, int]]()
         for character in rendered:
-            message = ord(character) - plane
-            if not 0 <= message < MAX_MARKED:
+            mark = ord(character) - plane
+            if not 0 <= mark < 2 * MAX_MARKED:
                 parts.append(character)
                 length += 1
-            elif message in opened:
+            elif mark < MAX_MARKED:
+                opened[mark] = length
+            elif (message := mark - MAX_MARKED) in opened:
                 self.contents.append((opened.pop(message), length, message))
             else:
-                opened[message] = length
+                lone.append((length, message))
         self.text = "".join(parts)
+        for end, message in lone:
+            begin = end - _shared(self.text[:end][::-1], messages[message].content.strip()[::-1])
+            self._add(begin + _blanks(self.text[begin:end]), end, message)
+        for message, start in opened.items():
+            end = start + _shared(self.text[start:], messages[message].content.strip())
+            self._add(start, end - _blanks(self.text[start:end][::-1]), message)
         self.contents.sort()
+
+    def _add(self, start: int, end: int, message: int) -> None:
+        """A content of which only one mark was found, if there is something of it between the others."""
+        start = max([start, *(stop for _, stop, _ in self.contents if stop <= end)])
+        if start < end and all(stop <= start or end <= begin for begin, stop, _ in self.contents):
+            self.contents.append((start, end, message))
 
     def end_of(self, message: int) -> int | None:
         """Where a message's content ends, if it is there."""
@@ -104,8 +119,11 @@ def _render_marked(
     first = messages[0]
     other = Message("user" if first.role == "assistant" else "assistant", "x")
     asked = _conversation(messages, plane) | {"add_generation_prompt": add_generation_prompt}
-    rendered = texts([asked, _conversation([first, other, first], plane), _conversation(messages, plane)])
-    whole, repeated, bare = (None if each is None else Marked(each, plane) for each in rendered)
+    given = [messages, [first, other, first], messages]
+    rendered = texts([asked, *(_conversation(each, plane) for each in given[1:])])
+    whole, repeated, bare = (
+        None if each is None else Marked(each, plane, of) for each, of in zip(rendered, given, strict=True)
+    )
     return whole, repeated, bare.text if bare else ""
 
 
@@ -117,7 +135,7 @@ def _closings(messages: Sequence[Message], texts: Texts, plane: int, whole: Mark
     rendered = texts([_conversation(messages[: at + 1], plane) for at in first_of.values()])
     closings = {}
     for (role, at), text in zip(first_of.items(), rendered, strict=True):
-        marked = None if text is None else Marked(text, plane)
+        marked = None if text is None else Marked(text, plane, messages)
         if marked is not None and (end := marked.end_of(at)) is not None:
             closings[role] = marked.text[end:]
     return closings
@@ -135,9 +153,19 @@ def _opening(messages: Sequence[Message], repeated: Marked | None, closings: dic
     return gap.removeprefix(closing)
 
 
+def _shared(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _blanks(text: str) -> int:
+    """How many blanks it begins with."""
+    return len(text) - len(text.lstrip())
+
+
 def _common(one: str, other: str) -> str:
     """What both begin with, without a special token's name of which they share only a part."""
-    at = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    at = _shared(one, other)
     return one if at == len(one) else UNFINISHED.sub("", one[:at])
 
 
@@ -147,8 +175,8 @@ def _conversation(messages: Sequence[Message], plane: int) -> dict[str, object]:
     for at, (role, content) in enumerate(messages):
         bare = content.strip()
         begins = content.index(bare) if bare else 0
-        mark = chr(plane + at) if bare else ""
-        inside = f"{content[:begins]}{mark}{bare}{mark}{content[begins + len(bare) :]}"
+        begin, end = (chr(plane + at), chr(plane + MAX_MARKED + at)) if bare else ("", "")
+        inside = f"{content[:begins]}{begin}{bare}{end}{content[begins + len(bare) :]}"
         marked.append({"role": role, "content": inside})
     return {"messages": marked, "add_generation_prompt": False}
 
@@ -158,4 +186,4 @@ def _contents(messages: Sequence[Message]) -> list[str]:
 
 
 def _occurs(plane: int, text: str) -> bool:
-    return any(plane <= ord(character) < plane + MAX_MARKED for character in text)
+    return any(plane <= ord(character) < plane + 2 * MAX_MARKED for character in text)

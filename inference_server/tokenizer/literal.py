@@ -1,5 +1,7 @@
 """Tokenizes text in which the names of special tokens are plain characters."""
 
+import itertools
+
 from tokenizers import Tokenizer
 
 from inference_server.tokenizer.continuation import copy_parts
@@ -12,7 +14,8 @@ def of(backend: Tokenizer) -> Tokenizer:
     """
     literal = Tokenizer(backend.model)
     copy_parts(backend, literal)
-    for _, token in sorted(backend.get_added_tokens_decoder().items()):
-        (literal.add_special_tokens if token.special else literal.add_tokens)([token])
+    added = [token for _, token in sorted(backend.get_added_tokens_decoder().items())]
+    for special, tokens in itertools.groupby(added, lambda token: token.special):  # each call compiles the matcher anew
+        (literal.add_special_tokens if special else literal.add_tokens)(list(tokens))
     literal.encode_special_tokens = True
     return literal

@@ -40,10 +40,18 @@ class ByteDecoder:
     strip: int = 0
     strip_character: str = " "
     end_of_word: str = ""  # becomes a space in front of the next token
+    first_differs: bool = False  # whether a step depends on the token being the first
 
     @property
     def start(self) -> TextPosition:
         return TextPosition(first=True, strip=self.strip, owed="")
+
+    @property
+    def elsewhere(self) -> list[TextPosition]:
+        """The positions at which tokens are spelled differently than INSIDE a text."""
+        found = [self.start] if self.first_differs or self.strip else []
+        found += [TextPosition(first=False, strip=left, owed="") for left in range(1, self.strip)]
+        return found + ([TextPosition(first=False, strip=0, owed=" ")] if self.end_of_word else [])
 
     def spell(self, name: str, position: TextPosition, *, added: bool) -> tuple[str, TextPosition]:
         """A token's text, and the next position. `added`: the name is plain text, not byte-level encoded."""
@@ -62,14 +70,16 @@ class ByteDecoder:
 def of_decoder(config: Mapping[str, Any] | None) -> ByteDecoder:
     """A decoder in tokenizer.json's format; None joins names with spaces. Raises UnknownDecoder."""
     if config is None:
-        return ByteDecoder(steps=(spaced,))
+        return ByteDecoder(steps=(spaced,), first_differs=True)
     steps: list[Step] = []
     whole = False
     strip = 0
     strip_character = " "
     end_of_word = ""
+    first_differs = False
     for part in flat(config):
         kind = part["type"]
+        first_differs = first_differs or kind == "WordPiece" or part.get("prepend_scheme", "never") != "never"
         if strip and kind != "Fuse":
             raise UnknownDecoder(f"{kind} after Strip on the whole text")
         if end_of_word and kind != "Fuse":
@@ -87,12 +97,13 @@ def of_decoder(config: Mapping[str, Any] | None) -> ByteDecoder:
             whole = whole or kind == "ByteLevel"  # it joins the names
         else:
             raise UnknownDecoder(f"{kind} on the whole text" if whole else kind)
-    return ByteDecoder(tuple(steps), strip, strip_character, end_of_word)
+    return ByteDecoder(tuple(steps), strip, strip_character, end_of_word, first_differs)
 
 
 def of_sentencepiece(*, prepends_space: bool) -> ByteDecoder:
     """SentencePiece's own decoding."""
-    return ByteDecoder(steps=(without_leading_space, replaced("▁", " "), byte_name)[0 if prepends_space else 1 :])
+    steps = (without_leading_space, replaced("▁", " "), byte_name)[0 if prepends_space else 1 :]
+    return ByteDecoder(steps=steps, first_differs=prepends_space)
 
 
 def flat(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:

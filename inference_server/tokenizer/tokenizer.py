@@ -136,7 +136,7 @@ class ModelTokenizer:
         position = self._decoder.start
         tokens = []
         for token_id in token_ids:
-            token, position = self._spell(token_id, position)
+            token, position = self.spell_at(token_id, position)
             tokens.append(token)
         return tokens
 
@@ -149,7 +149,7 @@ class ModelTokenizer:
         position = self.position_after(preceding)
         if position == INSIDE:
             return self._inside
-        return lambda token_id: self._spell(token_id, position)[0]
+        return lambda token_id: self.spell_at(token_id, position)[0]
 
     def position_after(self, preceding: Sequence[int]) -> TextPosition:
         """Where the next token stands, as far as its bytes depend on it."""
@@ -157,20 +157,26 @@ class ModelTokenizer:
         for token_id in preceding:
             if not (position.first or position.strip):
                 break
-            _, position = self._spell(token_id, position)
+            _, position = self.spell_at(token_id, position)
         if self._decoder.end_of_word:
             last = next((token_id for token_id in reversed(preceding) if not self._inside(token_id).is_special), None)
-            position = position if last is None else self._spell(last, position)[1]
+            position = position if last is None else self.spell_at(last, position)[1]
         return position
+
+    @property
+    def elsewhere(self) -> list[TextPosition]:
+        """The positions at which tokens are spelled differently than INSIDE a text."""
+        return self._decoder.elsewhere
 
     def vocabulary(self, position: TextPosition = INSIDE) -> Iterator[tuple[bytes, bool]]:
         """Of each id, as its token at a position has them: the bytes, and whether it is special. Caches nothing."""
+        special, added, spell = self._backend.special, self._backend.added, self._decoder.spell
         for token_id in range(self.size):
             name = self._backend.name(token_id)
-            if name is None or token_id in self._backend.special:
+            if name is None or token_id in special:
                 yield (name or "").encode(), True
             else:
-                yield self._text(token_id, name, position)[0].bytes, False
+                yield spell(name, position, added=token_id in added)[0].encode(errors="surrogateescape"), False
 
     @cached_property
     def fingerprint(self) -> bytes:
@@ -184,7 +190,7 @@ class ModelTokenizer:
         """The text of any ids; invalid UTF-8 becomes U+FFFD."""
         return b"".join(token.bytes for token in self.spell(token_ids) if not token.is_special).decode(errors="replace")
 
-    def _spell(self, token_id: int, position: TextPosition) -> tuple[Token, TextPosition]:
+    def spell_at(self, token_id: int, position: TextPosition) -> tuple[Token, TextPosition]:
         """A token at a position, and the next position; special tokens don't move it."""
         token = self._inside(token_id)
         if token.is_special or (position == INSIDE and not self._decoder.end_of_word):

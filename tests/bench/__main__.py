@@ -18,6 +18,7 @@ from bench import (
     overhead,
     overload,
     page,
+    plan,
     real,
     resident,
     score,
@@ -45,6 +46,7 @@ async def main() -> None:
         overload,
         soak,
         page,
+        plan,
     ):
         figures |= await each.measure()
     figures |= await asyncio.to_thread(failures.measure)

@@ -1,7 +1,8 @@
 """Which parts of a prompt push a token: what it costs, over HTTP.
 
 On a random model in SmolLM2-360M's shape, of 512 tokens: hide on 25 sentences over a click, and on every token over a
-prefill of as many. A user's clicks beside take_out: their 95th percentile over the usual one. On the published
+prefill of as many. A user's clicks beside each method: their 95th percentile over the usual one, and the worst of the
+three. On the published
 SmolLM2-135M-Instruct, where `make real` has brought it, over 30 passages: of the tokens computed to take out all words,
 the share until the strongest one is known, hide's rows and sentences included, the first and the last word left aside.
 And the time of taking out every token of a passage over a loop of plain transformers.
@@ -29,7 +30,9 @@ from bench.stack import percentile, running
 PROMPT, SENTENCES = 512, 25
 REPEATS = 5
 CLICKS = 40
+METHODS = ("hide", "take_out", "gradient")
 IN_PROGRESS = 3  # edited prompts that may be computed beside the one that is told
+ALL = 3  # passages of which every token is taken out, by us and by the loop
 PASSAGES = Path(__file__).with_name("passages.txt")
 
 Event = tuple[str, dict[str, Any]]
@@ -93,25 +96,29 @@ async def hiding(session: aiohttp.ClientSession, url: str) -> dict[str, float]:
     }
 
 
-async def beside(session: aiohttp.ClientSession, url: str) -> float:
-    """A user's clicks while another takes out words, over the usual ones; both wait a little between clicks."""
+async def beside(session: aiohttp.ClientSession, url: str) -> dict[str, float]:
+    """A user's clicks while another measures tokens, over the usual ones; both wait a little between clicks."""
     question = over_http(session, f"{url}/api/next-token")
     usual, _ = await click(question, PROMPT, CLICKS, 0.05, seed=13)
-    ids = sentences(random.Random(14))
+    figures = dict[str, float]()
+    for seed, method in enumerate(METHODS, 14):
+        begun = asyncio.Event()
+        work = asyncio.create_task(endless(session, url, method, sentences(random.Random(seed)), begun))
+        await begun.wait()
+        among, _ = await click(question, PROMPT, CLICKS, 0.05, seed=-seed)
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+        figures[f"clicks_beside_{method}"] = percentile(among, 0.95) / percentile(usual, 0.95)
+    return {**figures, "clicks_beside_influence": max(figures.values())}
 
-    async def endless() -> None:
-        while True:
-            asked = {"token_ids": ids, "target": 5, "unit": "token", "method": "take_out"}
-            async for _ in stream(session, url, **asked):
-                pass
 
-    work = asyncio.create_task(endless())
-    await asyncio.sleep(2.0)
-    among, _ = await click(question, PROMPT, CLICKS, 0.05, seed=15)
-    work.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await work
-    return percentile(among, 0.95) / percentile(usual, 0.95)
+async def endless(session: aiohttp.ClientSession, url: str, method: str, ids: list[int], begun: asyncio.Event) -> None:
+    """Measures the tokens of a text again and again, once the text itself is computed."""
+    while True:
+        async for name, event in stream(session, url, token_ids=ids, target=5, unit="token", method=method):
+            assert name != "error", event
+            begun.set()
 
 
 def share(events: list[Event]) -> float:
@@ -152,13 +159,14 @@ async def taking_out(folder: Path) -> dict[str, float]:
             answer = await ask(session, f"{stack.url}/api/next-token", ids)
             asked = {"token_ids": ids, "target": answer["candidates"][0]["token_id"], "method": "take_out"}
             shares.append(share((await timed(session, stack.url, **asked))[1]))
-        fresh = passages[0][::-1]
-        whole, _ = await timed(session, stack.url, token_ids=fresh, target=5, unit="token", method="take_out")
-    plain = await asyncio.to_thread(naive, folder, fresh)
+        ratios = list[float]()
+        for fresh in [ids[::-1] for ids in passages[:ALL]]:
+            whole, _ = await timed(session, stack.url, token_ids=fresh, target=5, unit="token", method="take_out")
+            ratios.append(whole / await asyncio.to_thread(naive, folder, fresh))
     return {
         "take_out_strongest": percentile(shares, 0.9),
         "take_out_strongest_median": percentile(shares, 0.5),
-        "take_out_all": whole / plain,
+        "take_out_all": percentile(ratios, 0.5),
     }
 
 
@@ -169,7 +177,7 @@ async def measure() -> dict[str, float]:
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session,
     ):
         figures = await hiding(session, stack.url)
-        figures["clicks_beside_influence"] = await beside(session, stack.url)
+        figures |= await beside(session, stack.url)
     if (folder := published.find(published.MODEL)) is not None:
         figures |= await taking_out(folder)
     print(f"influence: {SENTENCES} sentences and {PROMPT} tokens hidden, words and tokens taken out")

@@ -4,7 +4,7 @@ The same random model in SmolLM2-360M's shape, two threads each, in one process 
 the rounds, since a shared machine's speed drifts. Ours holds the weights in bfloat16 and computes in float32. llama.cpp
 reads them from GGUF files in bfloat16, float16 and float32, with its defaults, which store keys and values in float16.
 A Q4_1 file is read by both; ours computes it in float32 too, llama.cpp rounds activations to 8 bits. Prefills of 512
-tokens are compared one side at a time, each after an untimed one.
+tokens are compared one side at a time, each after an untimed one. Generating is compared in llamacpp_generate.
 Its prompt stays stored as ours does: each step drops the token of the step before and evaluates another one, through
 the C interface, until the logits lie there. Where the extra `llamacpp` is not installed (it compiles for ten minutes),
 there is nothing to compare with, and no figure.
@@ -79,6 +79,19 @@ class LlamaCpp:
         self._api.llama_memory_clear(self._api.llama_get_memory(self._context), True)
         self._evaluate(prompt)
 
+    def generate(self, prompt: Sequence[int], count: int, seed: int) -> list[float]:
+        """When each of that many tokens was there, in seconds: drawn at temperature 1, with nothing stored before."""
+        api = self._api
+        sampler = api.llama_sampler_init_dist(seed)
+        times, following = list[float](), prompt
+        api.llama_memory_clear(api.llama_get_memory(self._context), True)
+        for _ in range(count):
+            self._evaluate(following)
+            following = [api.llama_sampler_sample(sampler, self._context, -1)]
+            times.append(time.perf_counter())
+        api.llama_sampler_free(sampler)
+        return times
+
     def close(self) -> None:
         self._api.llama_free(self._context)
         self._api.llama_model_free(self._model)
@@ -135,7 +148,7 @@ def measure() -> dict[str, float]:
     if absent:
         print(f"no comparison with llama.cpp: {', '.join(absent)} not installed; make bench-llamacpp does it")
         return {}
-    from bench import gguf_file, gguf_step
+    from bench import gguf_file, gguf_step, llamacpp_generate
 
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
@@ -156,6 +169,7 @@ def measure() -> dict[str, float]:
         "prefill_llamacpp_ratio": prefilled(runners["ours"], others["bf16"]),
         "gguf_prefill_llamacpp_ratio": prefilled(runners[f"ours {PACKED}"], others[PACKED]),
     }
+    generated = llamacpp_generate.measure([others["bf16"], others["f16"]], THREADS)
     for other in others.values():
         other.close()
     torch.set_num_threads(before)
@@ -169,7 +183,7 @@ def measure() -> dict[str, float]:
         over[kind] = median(one / other for one, other in zip(mine, found[kind], strict=True))
         print(f"  {'llama.cpp ' + kind:24} {median(found[kind]):10.1f} {value:10.1e} {over[kind]:10.2f}")
     ratios = {"llamacpp_step_ratio": max(over["bf16"], over["f16"]), "llamacpp_f32_step_ratio": over["f32"]}
-    ratios |= {"gguf_llamacpp_step_ratio": over[PACKED], **prefills}
+    ratios |= {"gguf_llamacpp_step_ratio": over[PACKED], **prefills, **generated}
     return {name: round(value, 3) for name, value in ratios.items()}
 
 

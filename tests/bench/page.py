@@ -1,22 +1,22 @@
-"""The page in headless Chromium, with the bundled model behind it: clicks, drags, weight, round trips and growth."""
+"""The page in headless Chromium, with the bundled model behind it: clicks, drags, a tree, weight, trips, growth."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import chromium
 from playwright.async_api import Browser, CDPSession, Page, Request, Response, Route, async_playwright
 
 from bench.stack import percentile, running
 
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--js-flags=--expose-gc"]
 CLICKS = 60
 GROWTH_CLICKS = 500  # beside the four tokens of the first text, within the model's 512
 STEPS_BACK = 150
 REST_S = 1.0  # rows on their way out are held by their animation, and what is kept is written a moment later
 THOUGHT_MS = 300  # between two clicks
 QUIET_S = 0.7  # without another request, a round is whole
-DRAG_MS = 3000
+DRAG_MS = TREE_MS = 3000
+GROWN_MS = 180_000
 
 SETTLED = "#chart[aria-busy=false]:not([data-stale], [data-empty])"
 
@@ -58,6 +58,32 @@ DRAG = """(length) => new Promise((done) => {
   requestAnimationFrame(step);
 })"""
 
+# Frames a second of the tree, moved or zoomed in every frame, a little around where all of it is in view.
+TREE = """([length, zooms]) => new Promise((done) => {
+  const stage = document.querySelector(".tree-stage");
+  const { left, top, width, height } = stage.getBoundingClientRect();
+  const how = { bubbles: true, cancelable: true, pointerId: 1, button: 0 };
+  const place = (x, y) => ({ clientX: left + x, clientY: top + y, ...how });
+  stage.setPointerCapture = () => {};
+  const press = (kind, at) => stage.dispatchEvent(new PointerEvent(kind, place(width / 2 + at, height / 2 + at)));
+  if (!zooms) press("pointerdown", 0);
+  let at = 0;
+  let begun = 0;
+  const step = (now) => {
+    begun ||= now;
+    if (now - begun > length) {
+      if (!zooms) press("pointerup", 20);
+      return done((at * 1000) / (now - begun));
+    }
+    const back = Math.floor(at++ / 15) % 2;
+    const wheel = { ...place(width / 2, height / 2), deltaY: back ? -4 : 4 };
+    if (zooms) stage.dispatchEvent(new WheelEvent("wheel", wheel));
+    else press("pointermove", 4 * (back ? 15 - (at % 15) : at % 15));
+    requestAnimationFrame(step);
+  };
+  requestAnimationFrame(step);
+})"""
+
 
 async def settled(page: Page) -> None:
     await page.wait_for_selector(SETTLED)
@@ -90,6 +116,21 @@ async def drag(browser: Browser, url: str) -> dict[str, float]:
     fps = float(await page.evaluate(DRAG, DRAG_MS))
     await page.context.close()
     return {"drag_fps": fps, "drag_requests": sum(request.url.endswith("next-token") for request in asked[:-1])}
+
+
+async def tree(browser: Browser, url: str) -> dict[str, float]:
+    """Frames a second while a tree of 2,000 nodes, all of it in view, is moved or zoomed, whichever has fewer."""
+    page = await opened(browser, url)
+    await page.get_by_role("tab", name="Tree").click()
+    await page.get_by_label("Branches").select_option("2000")
+    await page.get_by_label("Tokens deep").select_option("8")
+    await page.get_by_role("button", name="Grow", exact=True).click()
+    await page.get_by_text("2,000 branches:").wait_for(timeout=GROWN_MS)
+    await page.get_by_role("button", name="Stop").wait_for(state="hidden")
+    await page.get_by_role("button", name="Show all").click()
+    fps = [float(await page.evaluate(TREE, [TREE_MS, zooms])) for zooms in (False, True)]
+    await page.context.close()
+    return {"tree_fps": min(fps)}
 
 
 async def first_visit(browser: Browser, url: str) -> dict[str, float]:
@@ -181,14 +222,16 @@ async def growth(browser: Browser, url: str) -> dict[str, float]:
     }
 
 
-MEASURES: list[Callable[[Browser, str], Awaitable[dict[str, Any]]]] = [clicks, drag, first_visit, growth]
+MEASURES: list[Callable[[Browser, str], Awaitable[dict[str, Any]]]] = [clicks, drag, tree, first_visit, growth]
 
 
 async def measure() -> dict[str, float]:
     """All figures of the page; prints them as a table."""
     figures: dict[str, float] = {}
     async with running() as stack, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = await playwright.chromium.launch(
+            executable_path=chromium.EXECUTABLE, args=[*chromium.ARGUMENTS, "--js-flags=--expose-gc"]
+        )
         for each in MEASURES:
             figures |= await each(browser, stack.url)
         await browser.close()

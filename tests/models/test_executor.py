@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from inference_server.interruption import Interruption
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.runtime.executor import Executor
 from inference_server.runtime.model import Model
+from inference_server.runtime.prefill_chunk import FEWEST
+from inference_server.scheduler.schedule import allow
 from inference_server.scheduler.worker import step
 from inference_server.sequence import Sequence
 from models import architectures
@@ -54,6 +57,20 @@ def test_a_prompt_longer_than_the_store_is_answered_in_its_turn(model: MakeModel
     assert (other.num_computed_tokens, long.num_computed_tokens) == (STEP, len(long.token_ids))
     assert long.done
     assert not other.done
+
+
+def test_the_first_step_in_the_background_that_nobody_can_end_is_as_short_as_can_be(model: MakeModel) -> None:
+    reader = reader_of(model(8))
+    asked, other = asking(reader, prompt(1, 40)), asking(reader, prompt(2, 40))
+    asked.background = other.background = True
+    step([asked])
+    assert asked.num_computed_tokens == STEP, "others could have ended it"
+    other.interrupted = True
+    assert not allow(Interruption(), [other])
+    step([other])
+    assert other.num_computed_tokens == FEWEST
+    step([other])
+    assert other.num_computed_tokens > 2 * FEWEST
 
 
 def test_a_score_has_room_where_all_is_held_for_guesses(model: MakeModel) -> None:

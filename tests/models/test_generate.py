@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from inference_server.attention.batch import Segment
 from inference_server.errors import ComputeFailed, DeadlineExpired, InvalidField
 from inference_server.generate_messages import (
     FinishReason,
@@ -164,22 +165,56 @@ async def test_why_a_continuation_ends(cell: MakeCell) -> None:
 
 
 async def test_end_of_text_ends_unless_told_otherwise(cell: MakeCell) -> None:
+    """After a prompt behind which it is the likeliest token: greedy and drawn texts end, unless nothing stops them."""
     at = cell("llama", "tiktoken")
-    end = at.engine.facts.end_of_text_ids[0]
-    weights = at.engine.executor.model.network.lm_head.weight
-    kept = weights[end].clone()
+    (end,) = at.engine.facts.end_of_text_ids
+    head = at.engine.executor.model.network.lm_head.weight
+    hidden: list[torch.Tensor] = []
+    hook = at.network.lm_head.register_forward_pre_hook(lambda _, inputs: hidden.append(inputs[0][0, -1]))
+    at.plain(PROMPT)
+    hook.remove()
+    kept = head[end].clone()
+    at.forget()
     try:
-        weights.data[end] = 50 * torch.ones_like(kept) * torch.sign(kept)
+        head.data[end] = 10 * hidden[0] / hidden[0].norm()  # a logit that no other token's comes near
         likely = await at.engine.top_k(TopKQuery(token_ids=PROMPT, watch_token_ids=(end,)), None)
-        draw_end = {"temperature": 100.0, "n": 16, "seed": 1, "max_tokens": 30} if likely.watched[0].rank > 1 else {}
-        _, ends, _ = await written(at, **{"temperature": 0, **draw_end, "stop_token_ids": None})
+        assert likely.watched[0].rank == 1
+        assert likely.watched[0].probability > 0.5
+        _, ends, _ = await written(at, temperature=0, stop_token_ids=None)
+        assert (ends[0].finish_reason, ends[0].stop_token_id) == (FinishReason.STOP_TOKEN, end)
+        assert ends[0].token_count == 1
+        _, ends, _ = await written(at, n=16, seed=1, temperature=2.0, max_tokens=4, stop_token_ids=None)
         stopped = [each for each in ends.values() if each.finish_reason is FinishReason.STOP_TOKEN]
-        assert all(each.stop_token_id in at.engine.facts.end_of_text_ids for each in stopped)
-        _, ends, _ = await written(at, temperature=0, stop_token_ids=())
-        assert ends[0].finish_reason is FinishReason.LENGTH
+        assert stopped
+        assert all(each.stop_token_id == end for each in stopped)
+        ids, ends, _ = await written(at, temperature=0, stop_token_ids=())
+        assert ids[0][0] == end
+        assert (ends[0].finish_reason, ends[0].token_count) == (FinishReason.LENGTH, 8)
     finally:
-        weights.data[end] = kept
+        head.data[end] = kept
         at.forget()
+
+
+async def test_many_continuations_are_one_batch(cell: MakeCell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their prompt is computed once, and each step is one pass with one token of each."""
+    at = cell("gpt2", "byte_bpe")
+    at.forget()
+    runner, passes = at.engine.executor.model.runner, list[list[int]]()
+    assert runner is not None
+    compute = runner.run
+
+    def counting(segments: list[Segment], *more: Any) -> Any:
+        passes.append([len(segment.token_ids) for segment in segments])
+        return compute(segments, *more)
+
+    monkeypatch.setattr(at.engine, "_lookahead", 0)
+    monkeypatch.setattr(runner, "run", counting)
+    ids, _, _ = await written(at, n=16, seed=1, temperature=50.0, max_tokens=6)
+    seconds = {own[0] for own in ids.values()}
+    assert len(seconds) > 8  # or it would be no test
+    assert passes[0] == [len(PROMPT)]
+    assert passes[1] == [1] * len(seconds)
+    assert passes[2:] == [[1] * len({tuple(own[:count]) for own in ids.values()}) for count in range(2, 6)]
 
 
 async def test_the_context_window_ends_a_text(cell: MakeCell) -> None:

@@ -110,6 +110,27 @@ def test_one_pass_at_a_time_and_an_abandoned_one_ends() -> None:
     assert "stepwise" not in {thread.name for thread in threading.enumerate() if thread.is_alive()}
 
 
+def test_no_slice_computes_more_than_a_block_even_the_first_time() -> None:
+    """The first pass also tries gradients out, by thirteen passes without any."""
+    network: Any = build("llama")
+    computed = 0
+
+    def count(*_: Any) -> None:
+        nonlocal computed
+        computed += 1
+
+    for block in network.model.layers:
+        block.register_forward_pre_hook(count)
+    work, most, slices = of(network).begin(IDS, 4, None), 0, 0
+    found = None
+    while found is None:
+        before, slices = computed, slices + 1
+        found = work.step(0.0)
+        most = max(most, computed - before)
+    assert most == 1
+    assert slices > 13 * len(network.model.layers)
+
+
 def test_other_passes_go_between(cell: Callable[[str, str], Cell]) -> None:
     at = cell("qwen2", "byte_bpe")
     model = at.engine.executor.model

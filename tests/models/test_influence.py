@@ -10,6 +10,7 @@ import pytest
 import torch
 from captum.attr import FeatureAblation
 
+from inference_server.engine import influence
 from inference_server.errors import DeadlineExpired, InvalidField
 from inference_server.influence_messages import InfluenceChange, InfluenceEnd, InfluenceQuery, InfluenceStart
 from models.architectures import ARCHITECTURES
@@ -77,6 +78,20 @@ async def test_hide_is_a_mask(cell: Callable[[str, str], Cell], architecture: st
     measured = [unit for unit in start.units if unit.start < len(IDS) - 1]
     assert [change.unit for change in changes] == list(range(len(measured)))
     assert (end.measured, end.complete, end.rank_correlation) == (len(measured), True, None)
+
+
+async def test_parts_beyond_one_group_are_hidden_alike(
+    cell: Callable[[str, str], Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = cell("llama", KIND)
+    target = top(at)[0]
+    _, together, _ = await told(at, target=target, unit="token")
+    monkeypatch.setattr(influence, "GROUP", 5)
+    _, apart, _ = await told(at, target=target, unit="token")
+    assert [each.unit for each in apart] == [each.unit for each in together]
+    assert len(apart) > 2 * 5
+    found, expected = ([each.log_odds_change for each in changes] for changes in (apart, together))
+    assert found == pytest.approx(expected, abs=ODDS)
 
 
 @pytest.mark.parametrize("architecture", sorted(UNFIT))
@@ -158,6 +173,8 @@ async def test_a_budget_is_kept(cell: Callable[[str, str], Cell]) -> None:
     assert not end.complete
     assert end.measured < whole[2].measured
     assert end.computed_tokens < whole[2].computed_tokens
+    assert start.planned_tokens == 30
+    assert whole[0].planned_tokens == sum(len(IDS) - unit.end for unit in whole[0].units)
 
 
 async def test_who_stops_leaves_nothing_behind(cell: Callable[[str, str], Cell]) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers
 
+from inference_server.cpu.weight_only_linear import replace_linears
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.runtime.executor import Executor
 from inference_server.runtime.lens import Lens, build_lens, padded
@@ -23,6 +24,7 @@ VOCABULARY = 300
 IDS = [(7 + 11 * at * at) % VOCABULARY for at in range(21)]  # longer than the sliding windows and two blocks' worth
 CONTRAST = (17, 203)
 LENS_ERROR = 1e-4
+FUSED = ["llama", "mistral_sliding", "qwen2", "qwen3"]
 
 
 class Small(NamedTuple):
@@ -49,10 +51,20 @@ class Small(NamedTuple):
         return self.executor.model
 
 
-def serve(folder: Path, cache_bytes: int = 2**22, *, compiled: bool = False, step_tokens: int = 512) -> Executor:
+def serve(folder: Path, cache_bytes: int = 2**22, *, weight_only: bool = False, step_tokens: int = 512) -> Executor:
     network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
-    model = Model.build(network, torch.device("cpu"), 64, cache_bytes, compiled=compiled)
+    if weight_only:
+        replace_linears(network)
+    model = Model.build(network, torch.device("cpu"), 64, cache_bytes, compiled=weight_only)
     return Executor(folder.name, model, LogitsCache(2**20), step_tokens, 60.0)
+
+
+def fused(folder: Path) -> Executor:
+    """As a server on a CPU has it, with the fused decoder."""
+    executor = serve(folder, weight_only=True)
+    assert executor.model.runner is not None
+    assert executor.model.runner.fused
+    return executor
 
 
 @pytest.fixture(scope="module")
@@ -150,15 +162,31 @@ def test_every_way_to_compute_a_prompt_gives_the_same(small: Any, name: str) -> 
     again, rows, steps = chunked.trace(IDS, **asked)
     assert steps == 2
     assert_all(again, rows)
-    if name == "llama":  # with the fused decoder, which a trace goes around
-        fast = Small(serve(at.folder, compiled=True), at.network, at.folder)
-        assert_all(*fast.trace(IDS, **asked)[:2])
+    if name == "llama":  # attention weights go around the fused decoder
+        assert_all(*Small(fused(at.folder), at.network, at.folder).trace(IDS, **asked)[:2])
     tiny = serve(at.folder, cache_bytes=at.model.runner.store.block_bytes)
     assert tiny.model.runner is not None
     assert len(IDS) > tiny.model.runner.capacity
     trace, rows, steps = Small(tiny, at.network, at.folder).trace(IDS, **asked)
     assert steps == 2
     assert_all(trace, rows)
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_the_fused_decoder_tells_what_it_goes_through(small: Any, name: str) -> None:
+    at = small(name)
+    inside = Inside(name, at.network, IDS)
+    fast = Small(fused(at.folder), at.network, at.folder)
+    fast.trace(IDS)
+    called = list[int]()
+    fast.model.network.model.layers[0].self_attn.register_forward_hook(lambda *_: called.append(1))
+    trace, rows, _ = fast.trace(IDS, contrast=CONTRAST)
+    assert not called
+    assert_layers(rows, inside.logits())
+    difference, shares = inside.contributions(CONTRAST)
+    found = [share for _, _, share in trace.contributions]
+    assert found == pytest.approx(shares[: len(found)], abs=LENS_ERROR)
+    assert trace.difference == pytest.approx(difference, abs=LENS_ERROR)
 
 
 def test_a_trace_leaves_the_cache_and_the_model_as_a_click_would(small: Any) -> None:

@@ -134,7 +134,7 @@ def test_a_model_larger_than_the_memory_left_is_not_begun(
     folder: Path, monkeypatch: pytest.MonkeyPatch, kernels: bool, needed: str
 ) -> None:
     """As much is needed as the network takes: in 16 bits where compiled kernels widen them, else in float32."""
-    monkeypatch.setattr(dtype_module, "kernels_run", lambda: kernels)
+    monkeypatch.setattr(dtype_module, "kernels_run", lambda kind: kernels)
     monkeypatch.setattr(memory, "available", lambda: 50_000_000)
     reads: list[Path] = []
     monkeypatch.setattr(weight_loader, "read", lambda folder, *_: reads.append(folder))
@@ -160,7 +160,7 @@ def write_sparse(folder: Path, vocab_size: int) -> None:
 
 
 def test_an_allocation_that_fails_is_told_as_such(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(folder: Path, config: Any, dtype: torch.dtype, place: Any) -> Any:
+    def read(folder: Path, config: Any, dtype: torch.dtype, *_: Any) -> Any:
         return torch.empty(2**60, dtype=dtype)  # what the allocator says of more than there can be
 
     monkeypatch.setattr(weight_loader, "read", read)

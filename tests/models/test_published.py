@@ -16,7 +16,7 @@ from calls import until
 from gateways import sample
 from nexttoken.v1 import next_token_pb2 as pb
 from published import MODEL, folder
-from servers import COMPILING_S, PATIENCE_S, ServerProcess, connect
+from servers import COMPILING_S, PATIENCE_S, ROOT, ServerProcess, connect
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -200,3 +200,19 @@ async def test_its_facts(stub: Any, truth: Truth) -> None:
     assert (facts.parameters, facts.vocab_size, facts.context_limit) == (134_515_008, 49_152, 8192)
     assert re.fullmatch("LlamaForCausalLM", facts.architecture)
     assert list(facts.end_of_text_ids) == truth.ids("<|im_end|>")
+
+
+def test_the_lesson_about_chats_has_this_models_numbers(truth: Truth) -> None:
+    lesson = " ".join((ROOT / "docs" / "lessons" / "chat.md").read_text(encoding="utf-8").split())
+    question = "What is the capital of France?"
+    after = truth.after(truth.ids(question))
+    assert truth.tokenizer.id_to_token(int(after.argmax())) == "<|im_end|>"
+    assert f"`<|im_end|>` with {after.max():.1%}".replace("%", " %") in lesson
+    words = transformers.AutoTokenizer.from_pretrained(truth.files)
+    turn = [{"role": "user", "content": question}]
+    ids = truth.ids(str(words.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)))
+    after = truth.after(ids)
+    assert truth.tokenizer.decode([int(after.argmax())]) == "The"
+    assert f"`The` leads, with {after.max():.1%}".replace("%", " %") in lesson
+    assert f"question of {len(truth.ids(question))}".replace("7", "seven") in lesson
+    assert f"**Answer:** {len(ids)}." in lesson

@@ -114,6 +114,22 @@ def test_a_conversation_in_its_own_template() -> None:
     chat.close()
 
 
+def test_the_thoughts_of_qwen3_are_content() -> None:
+    """Its published template writes those of the last answer and drops those before."""
+    files = folder("tokenizers/qwen3")
+    ours = ModelTokenizer.load(files)
+    chat = Chat(ChatRenderer(ours.template), ours)
+    thoughtful = Message("assistant", "<think>\nhm\n</think>\n\nDone")
+    rendered = chat.render([Message("user", "Hi"), thoughtful, Message("user", "So?"), thoughtful])
+    tokens = list(zip(ours.spell(rendered.token_ids), rendered.spans, strict=True))
+    contents = [
+        b"".join(token.bytes for token, span in tokens if span.is_content and span.message == at).decode()
+        for at in range(4)
+    ]
+    assert contents == ["Hi", "Done", "So?", thoughtful.content]
+    chat.close()
+
+
 def test_a_gguf_file_has_the_same_template() -> None:
     files = folder(MODEL)
     source = files.with_name(f"{MODEL}.Q4_1.gguf")

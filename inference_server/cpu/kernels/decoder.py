@@ -23,11 +23,12 @@ def _fields(names: str) -> np.dtype[Any]:
 PASS = _fields("""
     rows tiles answers layers hidden heads groups width inner vocabulary block_step row_table tile_table answer_list
     block_list cosines sines states queries keys values mixed gate up normed normed_step scratch scratch_step logits
-    floats final_norm output_weight output_product layer_table interruption
+    floats final_norm output_weight output_product layer_table interruption trail
 """)
 """Counts and addresses of one pass; steps are in bytes. `…_product` is the product_function of a matrix's kind.
 
-`interruption` is that of the class of this name, or 0.
+`interruption` is that of the class of this name, or 0. `trail`, or 0, gets of the last row, layer by layer, what its
+attention adds and the state after it.
 """
 
 LAYER = _fields("""
@@ -68,6 +69,17 @@ def _add(source: int, bias: int, rows: int, count: int, first: int, last: int, t
             x, y = floats(source + m * count * 4, count), floats(target + m * count * 4, count)
             for i in range(first, last):
                 y[i] += x[i]
+
+
+@njit(nogil=True)
+def _leave(table: Any, source: int, at: int, first: int, last: int) -> None:
+    """Copies columns first…last of the last row of (rows, hidden) to the trail's row `at`."""
+    if table.trail:
+        hidden = table.hidden
+        x = floats(source + (table.rows - 1) * hidden * 4, hidden)
+        y = floats(table.trail + at * hidden * 4, hidden)
+        for i in range(first, last):
+            y[i] = x[i]
 
 
 @njit(nogil=True)
@@ -189,6 +201,7 @@ def _pass(pointer: Any) -> None:
         meet()
         invoke(layer.output_product, mixed, rows, layer.output, heads * width, own[0], own[1], up, hidden)
         _add(up, layer.output_bias, rows, hidden, own[0], own[1], states)
+        _leave(table, up, 2 * index, own[0], own[1])
         meet()
         _norm_rows(states, layer.second_norm, rows, hidden, epsilon, normed)
         first, last = bounds(inner)
@@ -198,6 +211,7 @@ def _pass(pointer: Any) -> None:
         meet()
         invoke(layer.down_product, gate, rows, layer.down, inner, own[0], own[1], queries, hidden)
         _add(queries, 0, rows, hidden, own[0], own[1], states)
+        _leave(table, states, 2 * index + 1, own[0], own[1])
         if _ends_early(table):
             return
     answers = integers(table.answer_list, table.answers)

@@ -20,12 +20,18 @@ def _code(tag: Any) -> int:
     return int(tag.count) - 1
 
 
+def _outputs(code: int) -> int:
+    """Outputs whose sums fit in registers with those of four rows; taking blocks apart needs some too."""
+    return 4 if LANES == 16 else 2 if code in blocks.LAYOUTS else 3
+
+
 @cache
-def block(rows: int, outputs: int, depth: int = 1, ahead: bool = False) -> Callable[..., None]:
+def block(rows: int, depth: int = 1) -> Callable[..., None]:
     """A numba-callable (tag, x, w, width, y, y_stride, sums, following, pace): y[m, r] = x[m] · w[r], rows × outputs.
 
-    x, w, y, sums and following are addresses; y_stride is in floats, pace in bytes. `sums` is read for a single row of
-    a kind whose layout has a share: the sums of so many neighbouring numbers of x.
+    There are as many outputs as layout_of says, but one for a single row. x, w, y, sums and following are addresses;
+    y_stride is in floats, pace in bytes. `sums` is read for a single row of a kind whose layout has a share: the sums
+    of so many neighbouring numbers of x.
     """
 
     @intrinsic
@@ -33,13 +39,14 @@ def block(rows: int, outputs: int, depth: int = 1, ahead: bool = False) -> Calla
         typing: Any, tag: Any, x: Any, w: Any, width: Any, y: Any, y_stride: Any, sums: Any, following: Any, pace: Any
     ) -> Any:
         code = _code(tag)
+        outputs = 1 if rows == 1 else _outputs(code)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             _, x, w, width, y, y_stride, sums, following, pace = arguments
             if code in blocks.LAYOUTS:
-                packed.packed_tile(builder, x, w, width, y, y_stride, sums, following, pace, rows, outputs, code, ahead)
+                packed.packed_tile(builder, x, w, width, y, y_stride, sums, following, pace, rows, outputs, code)
             else:
-                plain_tile(builder, x, w, width, y, y_stride, following, pace, rows, outputs, code, depth, ahead)
+                plain_tile(builder, x, w, width, y, y_stride, following, pace, rows, outputs, code, depth)
             return context.get_dummy_value()
 
         return types.void(tag, *[types.intp] * 8), generate
@@ -49,23 +56,24 @@ def block(rows: int, outputs: int, depth: int = 1, ahead: bool = False) -> Calla
 
 @intrinsic
 def _layout_of(typing: Any, tag: Any) -> Any:
-    """(weights, bytes) of a block, and its share; plain weights are blocks of one."""
+    """(weights, bytes) of a block, its share, and the outputs of a tile; plain weights are blocks of one."""
     code = _code(tag)
-    layout = (*blocks.LAYOUTS.get(code, (1, BYTES.get(code, 0))), blocks.SHARES.get(code, 0))
+    layout = (*blocks.LAYOUTS.get(code, (1, BYTES.get(code, 0))), blocks.SHARES.get(code, 0), _outputs(code))
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.make_tuple(builder, signature.return_type, [_number(each) for each in layout])
 
-    return types.UniTuple(types.intp, 3)(tag), generate
+    return types.UniTuple(types.intp, 4)(tag), generate
 
 
 @intrinsic
 def _widen(typing: Any, tag: Any, w: Any, width: Any, y: Any) -> Any:
-    """y = a row of packed weights in float32; w and y are addresses."""
+    """y = a row of packed weights in float32, of others nothing; w and y are addresses."""
     code = _code(tag)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        packed.widen_row(builder, code, *arguments[1:])
+        if code in blocks.LAYOUTS:
+            packed.widen_row(builder, code, *arguments[1:])
         return context.get_dummy_value()
 
     return types.void(tag, *[types.intp] * 3), generate

@@ -35,7 +35,6 @@ def packed_tile(
     rows: int,
     outputs: int,
     kind: int,
-    ahead: bool,
 ) -> None:
     """As tiles.plain_tile, for weights in blocks; a step is a block of each output.
 
@@ -74,11 +73,10 @@ def packed_tile(
         return use
 
     with cgutils.for_range_slice(builder, _number(0), blocks, _number(1)) as (at, _):
-        if ahead:
-            address = builder.load(target)
-            for line in range(max(1, outputs * size // _LINE)):
-                prefetch(builder, builder.add(address, _number(line * _LINE)))
-            builder.store(builder.add(address, pace), target)
+        address = builder.load(target)
+        for line in range(max(1, outputs * size // _LINE)):
+            prefetch(builder, builder.add(address, _number(line * _LINE)))
+        builder.store(builder.add(address, pace), target)
         start = builder.mul(at, _number(numbers))
         for r in range(outputs):
             block = _at(builder, w_rows[r], at, size)

@@ -6,70 +6,89 @@ from typing import Any
 import numpy as np
 from numba import carray, njit
 
-from inference_server.cpu.kernels.kinds import KIND_TAGS, block, layout_of, widen
+from inference_server.cpu.kernels.kinds import FLOAT32, KIND_TAGS, block, layout_of, widen
 from inference_server.cpu.kernels.team import SOURCES, Body, address_of, here, invoke, size
 from inference_server.cpu.kernels.tiles import LANES
 from inference_server.cpu.kernels.vectors import floats
 
 SHARE = 8  # outputs are divided among threads in multiples of this
-MOST = 4  # rows per pass
-NEAR = 256 * 1024  # bytes of rows, and of weights, that fit in a core's cache together
-_WIDE = 4 if LANES == 16 else 2  # outputs whose sums fit in registers with MOST rows
-
+MOST = 4  # rows that pass over the weights together
+NEAR = 48 * 1024  # bytes of weights that stay in a core's cache while all rows pass over them
 _DEEP = 4  # registers per sum for a single row
 _AHEAD = 4096  # prefetch distance in bytes for a single row
 
-# a single row streams the weights; several rows take blocks of outputs; both prefetch
-_one = block(1, 1, depth=_DEEP, ahead=True)
-_two, _three, _four = (block(rows, _WIDE, ahead=True) for rows in (2, 3, 4))
+# a single row streams the weights; several rows take tiles of outputs; both prefetch
+_one = block(1, depth=_DEEP)
+_two, _three, _four = (block(rows) for rows in (2, 3, 4))
+_WIDENED = KIND_TAGS[FLOAT32]
 
 
 @njit(nogil=True)
 def product(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
     """Outputs first…last of every row. x (rows, width), w (outputs, width), y (rows, y_stride) are addresses.
 
-    Tiled so that the rows and weights of a tile stay in cache.
+    Rows pass over a piece of the weights, MOST at a time: they stay in a core's first cache, the weights in its second.
+    Packed weights are widened there if several passes read them. From two rows on, a row's numbers do not depend on how
+    many there are.
     """
-    row_bytes = _row_bytes(kind, width)
-    panel = max(MOST, NEAR // (width * 4) // MOST * MOST)
-    piece = max(SHARE, last - first if rows <= panel else NEAR // row_bytes // SHARE * SHARE)
+    row_bytes, widened = _row_bytes(kind, width), rows > MOST and layout_of(kind)[0] > 1
+    most_outputs = layout_of(_WIDENED)[3]
+    if rows == 1 or last - first < most_outputs:
+        _single(kind, x, rows, w, width, first, last, y, y_stride)
+        return
+    tile = most_outputs if widened else layout_of(kind)[3]
+    piece = NEAR // (width * 4 if widened else row_bytes) if rows > MOST else 0
+    piece = max(tile, piece // tile * tile)
+    wide = np.empty(piece * width if widened else 1, dtype=np.float32)
     for o in range(first, last, piece):
-        for m in range(0, rows, panel):
-            source, target = x + m * width * 4, y + m * y_stride * 4
-            _panel(kind, source, min(panel, rows - m), w, width, o, min(last, o + piece), target, y_stride)
+        start = min(o, last - tile)
+        count, at, target = min(last, o + piece) - start, w + start * row_bytes, y + start * 4
+        following = at + count * row_bytes
+        if widened:
+            for i in range(count):
+                widen(kind, at + i * row_bytes, width, wide.ctypes.data + i * width * 4)
+            _passes(_WIDENED, x, rows, wide.ctypes.data, width, count, target, y_stride, following, row_bytes)
+        else:
+            _passes(kind, x, rows, at, width, count, target, y_stride, following, row_bytes)
 
 
 @njit(nogil=True)
-def _panel(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
-    """One tile: all rows pass over a block of outputs while its weights are in cache, prefetching the next block."""
-    row_bytes = _row_bytes(kind, width)
-    numbers, size_, share = layout_of(kind)
-    sums = np.empty(width // share if share else 1, dtype=np.float32)
-    whole = first if rows == 1 else last - (last - first) % _WIDE
-    passes = (rows + MOST - 1) // MOST
-    steps = width // (LANES if numbers == 1 else numbers)
-    single = _DEEP * LANES * size_ if numbers == 1 else size_  # bytes that one step of a single row reads
-    pace = row_bytes * _WIDE // max(1, steps * passes)
-    for o in range(first, whole, _WIDE):
-        at = w + o * row_bytes
-        following = at + row_bytes * _WIDE
-        m = 0
-        for left in range(passes, 0, -1):
-            count = (rows - m + left - 1) // left
-            source, target = x + m * width * 4, y + (m * y_stride + o) * 4
+def _passes(
+    kind: Any, x: int, rows: int, w: int, width: int, outputs: int, y: int, y_stride: int, following: int, ahead: int
+) -> None:
+    """All rows over a piece of the weights; prefetches `ahead` bytes per output from `following` on."""
+    row_bytes, (numbers, _, _, wide) = _row_bytes(kind, width), layout_of(kind)
+    passes, tiles = (rows + MOST - 1) // MOST, (outputs + wide - 1) // wide
+    share = outputs * ahead // (passes * tiles)  # bytes to prefetch per tile
+    pace = share // max(1, width // (LANES if numbers == 1 else numbers)) + 1
+    m = 0
+    for left in range(passes, 0, -1):
+        count = (rows - m + left - 1) // left
+        for tile in range(tiles):
+            o = min(tile * wide, outputs - wide)  # the last one may overlap
+            source, at, target = x + m * width * 4, w + o * row_bytes, y + (m * y_stride + o) * 4
             if count == 2:
                 _two(kind, source, at, width, target, y_stride, 0, following, pace)
             elif count == 3:
                 _three(kind, source, at, width, target, y_stride, 0, following, pace)
             else:
                 _four(kind, source, at, width, target, y_stride, 0, following, pace)
-            following += steps * pace
-            m += count
-    for m in range(rows if whole < last else 0):
+            following += share
+        m += count
+
+
+@njit(nogil=True)
+def _single(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
+    """Row by row, for a single row or few outputs."""
+    row_bytes = _row_bytes(kind, width)
+    numbers, size_, share, _ = layout_of(kind)
+    sums = np.empty(width // share if share else 1, dtype=np.float32)
+    single = _DEEP * LANES * size_ if numbers == 1 else size_  # bytes that one step of a single row reads
+    for m in range(rows):
         source = x + m * width * 4
         if share:
             _sum_groups(source, share, sums)
-        for o in range(whole, last):
+        for o in range(first, last):
             at, target = w + o * row_bytes, y + (m * y_stride + o) * 4
             _one(kind, source, at, width, target, y_stride, sums.ctypes.data, at + _AHEAD, single)
 
@@ -96,7 +115,7 @@ def bounds(outputs: int) -> tuple[int, int]:
 
 @njit(nogil=True)
 def _row_bytes(kind: Any, width: int) -> Any:
-    numbers, size_, _share = layout_of(kind)
+    numbers, size_, _, _ = layout_of(kind)
     return width // numbers * size_
 
 

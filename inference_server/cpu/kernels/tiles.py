@@ -87,11 +87,10 @@ def plain_tile(
     outputs: int,
     kind: int,
     depth: int,
-    ahead: bool,
 ) -> None:
     """y[m, r] = x[m] · w[r] for rows × outputs, with x and w row-major and `depth` registers per sum.
 
-    `ahead` prefetches from `following` on, `pace` bytes per step, at most as many as the step reads.
+    Prefetches from `following` on, `pace` bytes per step, at most as many as the step reads.
     """
     weight_bytes = BYTES[kind]
     x_rows = [_at(builder, x, builder.mul(width, _number(m)), 4) for m in range(rows)]
@@ -106,9 +105,9 @@ def plain_tile(
         ]
         target = cgutils.alloca_once_value(builder, following)
         with cgutils.for_range_slice(builder, start, stop, _number(lanes * depth)) as (at, _):
-            if ahead and lanes > 1:
+            if lanes > 1:
                 address = builder.load(target)
-                for line in range(max(1, depth * outputs * weight_bytes * lanes // _LINE)):
+                for line in range(-(-depth * outputs * weight_bytes * lanes // _LINE)):
                     prefetch(builder, builder.add(address, _number(line * _LINE)))
                 builder.store(builder.add(address, pace), target)
             for d in range(depth):

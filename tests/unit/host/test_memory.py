@@ -110,3 +110,40 @@ def test_what_was_freed_is_handed_back() -> None:
     memory.give_back()
     assert process.memory_info().rss < before - 100_000_000
     assert len(last) == 60_000
+
+
+SMAPS = """\
+7f0000000000-7f0000003000 r--p 00000000 fe:00 1    /opt/libllvmlite.so
+Rss:                  12 kB
+Anonymous:             0 kB
+VmFlags: rd mr mw me
+7f0000003000-7f0000009000 r-xp 00003000 fe:00 1    /opt/libllvmlite.so
+Anonymous:             0 kB
+7f0000009000-7f000000a000 r--p 00009000 fe:00 1    /opt/libllvmlite.so
+Anonymous:             4 kB
+7f000000a000-7f000000b000 rw-p 0000a000 fe:00 1    /opt/libllvmlite.so
+Anonymous:             0 kB
+7f000000b000-7f000000c000 r-xp 0000a000 fe:00 2    /opt/libtorch_cpu.so
+Anonymous:             0 kB
+7f000000c000-7f000000d000 rw-p 00000000 00:00 0
+Anonymous:             4 kB
+"""
+
+
+def test_what_a_library_has_changed_or_may_change_stays_in_memory() -> None:
+    found = list(memory.untouched("libllvmlite", SMAPS.splitlines()))
+    assert found == [(0x7F0000000000, 0x3000), (0x7F0000003000, 0x6000)]
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="other systems don't tell of a library's pages")
+def test_numbas_compiler_goes_and_comes_back() -> None:
+    import numba
+
+    def twice(x: int) -> int:
+        return 2 * x
+
+    assert numba.njit(twice)(3) == 6
+    before = psutil.Process().memory_info().rss
+    memory.give_back()
+    assert before - psutil.Process().memory_info().rss > 20 * MIB
+    assert numba.njit(twice)(4) == 8

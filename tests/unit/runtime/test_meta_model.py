@@ -9,7 +9,7 @@ from transformers import LlamaConfig
 from inference_server.errors import LoadFailed
 from inference_server.models.checkpoint import Weights
 from inference_server.models.safetensors_header import Tensor
-from inference_server.runtime import meta_model
+from inference_server.runtime import meta_model, network_class
 
 SMALL = LlamaConfig(
     vocab_size=97, hidden_size=64, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, head_dim=16
@@ -51,3 +51,28 @@ def test_no_more_parts_are_built_than_allowed() -> None:
     with pytest.raises(LoadFailed, match="more than 3 parts"), meta_model.at_most(3):
         nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
     nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+
+
+def test_numbers_that_rotations_are_computed_from_are_on_the_cpu_and_weights_are_not() -> None:
+    with meta_model.counting(), torch.device("meta"):
+        few, cut, many = torch.arange(8), torch.arange(1.0, 8, 2), torch.arange(10**12)
+        assert nn.Linear(2, 2).weight.is_meta
+    assert (few.tolist(), cut.tolist()) == (list(range(8)), [1.0, 3.0, 5.0, 7.0])
+    assert many.is_meta, "as large as a configuration says"
+    with meta_model.counting():
+        assert bool(nn.Embedding(2, 2).weight.all()), "elsewhere they are drawn"
+    assert meta_model.draw(SMALL, weights({})).counts
+
+
+class Mixing(nn.Module):
+    """A network that computes with such numbers and with others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slopes = nn.Parameter(torch.arange(4) * torch.ones(4), requires_grad=False)
+
+
+def test_a_network_that_computes_on_both_is_built_without_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network_class, "create", lambda config: Mixing())
+    plan = meta_model.draw(SMALL, weights({}))
+    assert (plan.counts, plan.elements, plan.parameters["slopes"].is_meta) == (False, 4, True)

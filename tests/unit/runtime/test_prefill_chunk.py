@@ -39,6 +39,16 @@ def test_steps_shrink_as_what_stands_before_them_grows() -> None:
     assert max(sizes) > 1.5 * sizes[-1]
 
 
+def test_a_first_chunk_that_must_be_short_is_and_chunks_grow_from_there() -> None:
+    pace, sizes = PrefillChunk(512, 0.1, least=4, first=4), list[int]()
+    for _ in range(20):
+        sizes.append(pace.tokens)
+        pace.took(pace.tokens, 0.02 + 0.002 * pace.tokens)
+    assert sizes[0] == 4
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == pytest.approx(30, rel=0.1)
+
+
 def test_one_disturbed_step_counts_for_little() -> None:
     pace = PrefillChunk(512, 0.3)
     for _ in range(20):

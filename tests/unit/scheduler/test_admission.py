@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 from workers import PATIENCE_S, Bench, answers, settled, until
@@ -96,6 +97,62 @@ async def test_one_session_fills_its_part_and_others_of_its_address_still_come_i
     bench.permit()
     await asyncio.gather(*tasks)
     assert scheduler.stats.clients == scheduler.in_flight == 0
+    assert await scheduler.close(grace_s=PATIENCE_S)
+
+
+def opened(scheduler: Scheduler, client: Client, stack: ExitStack) -> None:
+    """A stream of a client."""
+    stack.enter_context(scheduler.admit(client, stream=True))
+
+
+@pytest.mark.parametrize(
+    ("limits", "clients", "last", "words"),
+    [
+        (
+            (8, 8, 8),
+            [Client("a"), Client("b"), Client("c"), Client("d")],
+            Client("e"),
+            "this server is at its limit of 4",
+        ),
+        ((20, 8, 8), [Client("a", f"{i}") for i in range(4)], Client("a", "4"), "this address is at its limit of 4"),
+        ((20, 16, 4), [Client("a", "x")] * 2, Client("a", "x"), "this session is at its limit of 2"),
+        ((20, 3, 3), [Client("a", "x")], Client("a", "x"), "this address is at its limit of 1"),  # one at least
+        ((20, 8, 2), [Client("a")] * 4, Client("a"), "this address is at its limit of 4"),  # without a session
+    ],
+)
+async def test_streams_fill_half_of_each_limit_and_leave_the_rest_to_clicks(
+    limits: tuple[int, int, int], clients: list[Client], last: Client, words: str
+) -> None:
+    in_all, of_address, of_session = limits
+    scheduler = Scheduler(in_all, 4, of_address, of_session)
+    with ExitStack() as stack:
+        for client in clients:
+            opened(scheduler, client, stack)
+        with pytest.raises(Overloaded, match=f"{words} open streams?; wait until one ends") as refused:
+            opened(scheduler, last, stack)
+        assert 0 < refused.value.retry_after_s <= 60
+        assert (scheduler.stats.refused, scheduler.in_flight) == (1, len(clients))
+        stack.enter_context(scheduler.admit(last))  # a click of the same client
+        if in_all == 20:
+            opened(scheduler, Client("elsewhere"), stack)
+    assert scheduler.in_flight == 0
+    with ExitStack() as stack:
+        for client in (*clients[1:], last):
+            opened(scheduler, client, stack)  # the places of those that ended are free
+    assert await scheduler.close(grace_s=PATIENCE_S)
+
+
+async def test_a_stream_counts_as_a_request_of_its_client() -> None:
+    scheduler = Scheduler(queue_limit=8, batch_size=4, address_limit=2, session_limit=2)
+    with ExitStack() as stack:
+        opened(scheduler, Client("a"), stack)
+        stack.enter_context(scheduler.admit(Client("a")))
+        with (
+            pytest.raises(Overloaded, match=r"this address is at its limit \(2 requests"),
+            scheduler.admit(Client("a")),
+        ):
+            pass
+    assert scheduler.in_flight == 0
     assert await scheduler.close(grace_s=PATIENCE_S)
 
 

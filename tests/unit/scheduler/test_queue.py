@@ -130,6 +130,27 @@ async def test_addresses_take_turns_and_the_sessions_of_each(clients: str, size:
     assert not len(queue)
 
 
+@pytest.mark.parametrize(
+    ("asked", "size", "order"),
+    [
+        ("s s s s r", 2, [[0, 4], [1, 2], [3]]),  # a request beside a stream of its session
+        ("s s s s r r r", 1, [[0], [4], [1], [5], [2], [6], [3]]),  # neither waits for all of the other
+        ("r r s", 1, [[0], [2], [1]]),
+        ("s s t t r", 3, [[0, 2, 4], [3, 1]]),  # s led, so t does now
+    ],
+)
+async def test_within_a_session_its_streams_and_its_other_requests_take_turns(
+    asked: str, size: int, order: list[list[int]]
+) -> None:
+    """Streams s and t, each with several sequences at a time, and requests r of one sequence each."""
+    queue, me = Queue(), Client("a", "1")
+    streams = {name: Permit(client=me, stream=True) for name in "st"}
+    for at, name in enumerate(asked.split()):
+        queue.add(EXECUTORS["a"].sequence(at, streams.get(name) or Permit(client=me)))
+    assert [places(queue.take(size)) for _ in order] == order
+    assert not len(queue)
+
+
 @given(st.lists(st.sampled_from(["a1", "a2", "a3", "b1", "b2", "c1"]), min_size=1, max_size=30), st.integers(1, 5))
 async def test_an_address_of_many_sessions_is_served_no_more_than_one_of_few(clients: list[str], size: int) -> None:
     queue, served = Queue(), list[str]()

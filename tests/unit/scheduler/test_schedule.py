@@ -1,5 +1,6 @@
 """What a step computes of the sequences that wait, as a table."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -70,6 +71,27 @@ def test_steps_in_the_background_are_shorter_unless_others_share_them() -> None:
     scored = score(90, 0, 0)
     scored.background = True
     assert schedule([scored], LIMITS) == [(scored, 33)]
+
+
+def test_steps_in_the_background_that_others_end_are_as_long_as_any_until_they_did() -> None:
+    limits = dataclasses.replace(LIMITS, background_tokens=10, interruptible=True)
+    behind, scored = prompt(500), score(90, 0, 0)
+    for each in (behind, scored):
+        each.background = True
+        allow(Interruption(), [each])
+    assert schedule([behind], limits) == [(behind, 100)]
+    assert schedule([scored], limits) == [(scored, 40)]
+    sizes = []
+    behind.interrupted = True
+    for _ in range(6):
+        allow(Interruption(), [behind])
+        sizes += [count for _, count in schedule([behind], limits)]
+    assert sizes == [10, 20, 40, 80, 100, 100]
+    other = prompt(500)
+    other.background = True
+    behind.interrupted = True
+    allow(Interruption(), [other, behind])
+    assert sum(count for _, count in schedule([other, behind], limits)) == 10, "the one that was ended decides"
 
 
 def test_what_was_interrupted_is_not_so_again_at_once() -> None:
