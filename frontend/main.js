@@ -16,8 +16,6 @@ import * as play from "./features/dice/model.js";
 import { createPlayer } from "./features/dice/player.js";
 import { mountDice } from "./features/dice/view.js";
 import { mountDisplay } from "./features/display/view.js";
-import { start } from "./features/examples/model.js";
-import { mountExamples } from "./features/examples/view.js";
 import { mountFrame } from "./features/frame/view.js";
 import { mountKeys } from "./features/keys/view.js";
 import { mountLookback } from "./features/lookback/view.js";
@@ -58,6 +56,9 @@ const SCORE_MS = 250;
 const shelf = createShelf(() => sessionStorage, () => localStorage);
 let state = load(shelf);
 let drawing = 0;
+/** The frame in which a question is drawn that has no answer yet. Most have one before it, which drawing would delay. */
+const PATIENCE = 3;
+let patience = 0; // frames left until then
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let saving;
 
@@ -103,7 +104,6 @@ const views = [
   mountLinkNote(element("link-note")),
   mountModels(element("models"), actions),
   mountStatus(element("status"), actions),
-  mountExamples(element("examples"), actions),
   mountPresentation(document, actions),
   mountStage(element("room-line"), actions),
   mountTour(element("tour"), element("tour-offer"), actions),
@@ -117,27 +117,38 @@ function act(transition) {
   if (next === state) return;
   const deeper = next.answers === state.answers ? next : pins.deepen(next);
   state = next.tree === state.tree ? deeper : paths.trim(deeper);
-  asker.consider();
+  if (asker.consider() && !drawing) patience = PATIENCE;
   scorer.consider();
   pinner.consider();
   player.consider();
   generation?.consider();
   for (const consider of considering) consider();
-  drawing ||= requestAnimationFrame(draw);
+  if (patience > 0 && !asker.asking()) draw();
+  else drawing ||= requestAnimationFrame(onFrame);
   clearTimeout(saving);
   saving = setTimeout(keep, SAVE_MS);
 }
 
 /** @type {typeof nextToken} */
 async function ask(question, signal) {
+  if (question.settings.chain) (await import("./features/samplers/follow.js")).follow(page);
   if (state.play?.kind !== "write") return nextToken(question, signal);
   const { createStream } = await import("./features/dice/stream.js");
   generation ??= createStream({ read: () => state });
   return generation.ask(question, signal);
 }
 
-function draw() {
+function onFrame() {
   drawing = 0;
+  patience -= 1;
+  if (patience > 0) drawing = requestAnimationFrame(onFrame);
+  else draw();
+}
+
+function draw() {
+  cancelAnimationFrame(drawing);
+  drawing = 0;
+  patience = 0;
   for (const update of views) update(state);
   settle();
 }
@@ -187,7 +198,6 @@ function verbs() {
     stop: () => act(play.stop),
     setDice: (/** @type {Partial<settings.Dice>} */ changes) => act((now) => setDice(now, changes)),
     retry: () => act(retry),
-    start: (/** @type {string} */ text) => act((now) => start(now, text)),
     present: (/** @type {boolean} */ on) => act((now) => presentation.present(now, on)),
     guess: (/** @type {boolean} */ on) => act((now) => presentation.guess(now, on)),
     reveal: () => act(presentation.reveal),

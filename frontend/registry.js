@@ -10,18 +10,20 @@ import { ROOMS } from "./core/words.js";
 export const VIEWS = [
   { name: "bars", label: ROOMS.bars, id: "chart" },
   { name: "tree", label: ROOMS.tree, styles: ["features/tree/style.css"], load: () => import("./features/tree/view.js") },
-  { name: "compare", label: ROOMS.compare, styles: ["features/compare/style.css"], load: () => import("./features/compare/view.js") },
+  { name: "compare", label: ROOMS.compare, styles: ["features/compare/style.css", "features/compare/differences.css"], load: () => import("./features/compare/view.js") },
 ];
 
 /** @type {readonly Entry[]} how the text is written */
 export const SURFACES = [
-  { name: "text", label: ROOMS.text, id: "prompt" },
-  { name: "chat", label: ROOMS.chat, styles: ["features/chat/style.css"], load: () => import("./features/chat/view.js") },
+  { name: "text", label: ROOMS.text, id: "prompt", field: "#text" },
+  { name: "chat", label: ROOMS.chat, field: ".turn textarea", styles: ["features/chat/style.css"], load: () => import("./features/chat/view.js") },
 ];
 
-/** @type {readonly Entry[]} over the page, with the openers `[data-verb=<name>]` or `[popovertarget=<id>]` */
+/** @type {readonly Entry[]} over the page or folded in it, with the openers `[data-verb=<name>]` or `[popovertarget=<id>]` */
 export const PANELS = [
+  { name: "examples", id: "examples", load: () => import("./features/examples/view.js") },
   { name: "share", id: "share-panel", load: () => import("./features/share/view.js") },
+  { name: "samplers", id: "samplers", styles: ["features/samplers/style.css"], load: () => import("./features/samplers/view.js") },
   { name: "explain", id: "explain", load: () => import("./features/explain/view.js") },
 ];
 

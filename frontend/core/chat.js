@@ -6,6 +6,7 @@
  * @typedef {import("./slices_later.js").Chat} Chat
  * @typedef {import("./tokens.js").Token} Token
  */
+import { freezeToken, thawToken } from "./base64.js";
 import { FIRST_CHAT } from "./slices.js";
 
 const ROLES = ["system", "user", "assistant"];
@@ -31,7 +32,7 @@ export function freezeChat(state, nodes) {
   const known = new Set(nodes.map(({ id }) => id));
   const kept = [...talks].filter(([id]) => known.has(id)).map(([id, { turns, parts, open }]) => ({ id, turns: turns.map(frozen), parts, open }));
   if (!kept.length && !asked) return undefined;
-  const waiting = asked && talking(state) ? { turns: asked.turns.map(frozen), open: asked.open, text: asked.text } : null;
+  const waiting = asked && talking(state) ? { turns: asked.turns.map(frozen), open: asked.open, tail: asked.tail.map(freezeToken), text: asked.text } : null;
   return { talks: kept, asked: waiting, left, text, marks };
 }
 
@@ -48,23 +49,33 @@ export function readChat(saved, nodes) {
   return {
     ...FIRST_CHAT,
     talks,
-    asked: turns && typeof saved.asked.text === "string" ? { turns, open: saved.asked.open === true, tail: [], text: saved.asked.text, typed: false } : null,
+    asked: turns && typeof saved.asked.text === "string" ? { turns, open: saved.asked.open === true, tail: readTokens(saved.asked.tail) ?? [], text: saved.asked.text, typed: false } : null,
     left: nodes.has(saved?.left) ? saved.left : null,
     text,
     marks: saved?.marks === true,
   };
 }
 
-/** @param {Turn} turn without its picked tokens: after a reload they are its text */
-function frozen({ role, content }) {
-  return { role, content };
+/** @param {Turn} turn */
+function frozen({ role, content, tokens }) {
+  return { role, content, ...(tokens?.length && { tokens: tokens.map(freezeToken) }) };
+}
+
+/** @param {any} saved @returns {Token[] | null} null if any is invalid */
+function readTokens(saved) {
+  if (!Array.isArray(saved) || !saved.every((token) => Number.isInteger(token?.id) && token.id >= 0 && typeof token.bytes === "string")) return null;
+  try {
+    return saved.map(thawToken);
+  } catch {
+    return null;
+  }
 }
 
 /** @param {any} saved @returns {Turn[] | null} null if any is invalid */
 function readTurns(saved) {
   if (!Array.isArray(saved) || !saved.length) return null;
   if (!saved.every((turn) => ROLES.includes(turn?.role) && typeof turn.content === "string")) return null;
-  return saved.map(({ role, content }) => ({ role, content, tokens: null }));
+  return saved.map(({ role, content, tokens }) => ({ role, content, tokens: readTokens(tokens) }));
 }
 
 /** @param {any} part */

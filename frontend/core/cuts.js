@@ -7,7 +7,7 @@
  * @typedef {import("./distribution.js").Row} Row
  * @typedef {import("./state.js").Settings} Settings
  *
- * @typedef {"top-p" | "min-p"} Reason  the filter that removed the token
+ * @typedef {string} Reason  the filter that removed the token
  *
  * @typedef {object} Kept
  * @property {number} count  tokens; a lower bound unless `known`
@@ -25,16 +25,19 @@
  * @property {boolean} cutting  a filter is on
  * @property {Kept} kept
  * @property {number} otherShare
+ * @property {import("./slices_later.js").Sampling} [sampling]  what sampler steps did, if there are any
  */
+import { asked } from "./chain.js";
 import { redraw } from "./distribution.js";
+import * as format from "./format.js";
 import { CHART } from "./words.js";
 
 const ROUNDING = 1e-12;
 const VISIBLE = 5e-4;
 
 /** @param {Settings} settings @returns {boolean} */
-export function cuts({ topP, minP }) {
-  return topP < 1 || minP > 0;
+export function cuts(settings) {
+  return settings.topP < 1 || settings.minP > 0 || asked(settings) !== null;
 }
 
 /**
@@ -43,6 +46,7 @@ export function cuts({ topP, minP }) {
  * @returns {CutDrawing}
  */
 export function cut(answer, drawing, temperature, settings) {
+  if (answer.sampling && asked(settings)) return cutBySteps(answer.sampling, drawing);
   if (!cuts(settings)) {
     const rows = drawing.rows.map((row) => ({ ...row, share: row.probability, fell: null }));
     const kept = { count: answer.vocabSize, probability: 1, known: true };
@@ -63,6 +67,15 @@ export function cut(answer, drawing, temperature, settings) {
   return { ...drawing, rows, cutting: true, kept, otherShare: beyond };
 }
 
+/** @param {import("./slices_later.js").Sampling} sampling @param {Drawing} drawing @returns {CutDrawing} its tokens that may come next are in their order after all steps, on the places that they had */
+function cutBySteps(sampling, drawing) {
+  const all = drawing.rows.map((row) => ({ ...row, probability: row.candidate.probability, raw: row.candidate.probability, share: 0, fell: null, ...row.candidate.sampled }));
+  const left = all.filter(({ fell }) => !fell).sort((a, b) => b.share - a.share);
+  const otherShare = sampling.kept.count > left.length ? Math.max(0, 1 - left.reduce((total, { share }) => total + share, 0)) : 0;
+  const rows = all.map((row) => (row.fell ? row : /** @type {CutRow} */ (left.shift())));
+  return { ...drawing, rows, cutting: true, kept: { ...sampling.kept, known: true }, otherShare, sampling };
+}
+
 /** @param {Pick<CutRow, "share" | "probability" | "raw">} row @param {boolean} cutting @returns {number} the length of the pale bar: the unfiltered probability */
 export function paleOf(row, cutting) {
   const said = cutting ? row.probability : row.raw;
@@ -75,8 +88,16 @@ export function moved(row, cutting) {
 }
 
 /** @param {CutDrawing} drawing @returns {string} the legend for the pale bars; empty if there are none */
-export function paleWords({ rows, cutting }) {
-  return !rows.some((row) => moved(row, cutting)) ? "" : cutting ? CHART.unfiltered : CHART.untempered;
+export function paleWords({ rows, cutting, sampling }) {
+  return !rows.some((row) => moved(row, cutting)) ? "" : sampling ? CHART.unsampled : cutting ? CHART.unfiltered : CHART.untempered;
+}
+
+/** @param {Kept} kept @param {number} vocabulary @returns {string} */
+export function keptWords({ count, probability, known }, vocabulary) {
+  const all = `${format.count(vocabulary)} tokens`;
+  if (count >= vocabulary) return `All ${all} can be drawn.`;
+  const number = known ? format.count(count) : `More than ${format.count(count - 1)}`;
+  return `${number} of ${all} kept, holding ${known ? "" : "about "}${format.percent(probability)} of the probability.`;
 }
 
 /** @param {CutDrawing} drawing @returns {number | null} how many tokens without a bar the filters keep; null if unknown or no filter is on */
@@ -92,8 +113,8 @@ export function othersWords(drawing) {
 }
 
 /** @param {CutDrawing} drawing @param {Settings} settings @returns {number} the probability below which min-p removes tokens; 0 if off */
-export function leastOf({ rows, cutting }, { minP }) {
-  return cutting ? minP * (rows[0]?.probability ?? 0) : 0;
+export function leastOf({ rows, cutting, sampling }, { minP }) {
+  return cutting && !sampling ? minP * (rows[0]?.probability ?? 0) : 0;
 }
 
 /**

@@ -12,6 +12,7 @@
  * @property {number} rank  1 for the highest logit
  * @property {number} logit  before temperature; -Infinity for a masked token
  * @property {number} probability  at the answer's temperature, over the whole vocabulary
+ * @property {{share: number, fell: string | null}} [sampled]  after the answer’s sampler steps, and the one that removed it
  *
  * @typedef {object} Point
  * @property {number} b  inverse temperature
@@ -37,6 +38,7 @@
  * @property {number} otherProbability
  * @property {number} entropyBits
  * @property {number} vocabSize
+ * @property {import("./slices_later.js").Sampling | null} [sampling]  what its sampler steps did, if it has any; then it is at temperature 1
  *
  * @typedef {object} Row
  * @property {Candidate} candidate

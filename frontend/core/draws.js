@@ -15,10 +15,11 @@ let latest = { of: "", numbers: [] };
 /**
  * The number that draws the token at a position of a generated continuation, as the server's contract defines it, so that
  * rolling and generating with one seed give the same text: Philox4x64-10.
- * @param {number} seed @param {number} index of the continuation @param {number} position @returns {number} in [0, 1), with 53 bits
+ * @param {number} seed @param {number} index of the continuation @param {number} position @param {bigint} [purpose] 1n: XTC’s coin
+ * @returns {number} in [0, 1), with 53 bits
  */
-export function uniform(seed, index, position) {
-  let [a, b, c, d] = [BigInt(position) + 1n, BigInt(index), 0n, 0n];
+export function uniform(seed, index, position, purpose = 0n) {
+  let [a, b, c, d] = [BigInt(position) + 1n, BigInt(index), purpose, 0n];
   let [one, other] = [BigInt(seed), 0n];
   for (let round = 0; round < 10; round++) {
     const [left, right] = [a * 0xd2e7470ee14c6c93n, c * 0xca5a826395121157n];
@@ -36,6 +37,13 @@ export function draws({ play, dice, tree: all, current, draft }) {
   const of = `${dice.seed} ${depth} ${count}`;
   if (latest.of !== of) latest = { of, numbers: Array.from({ length: count }, (_, index) => uniform(dice.seed, index, depth)) };
   return latest.numbers;
+}
+
+/** @param {State} state @returns {number | undefined} what decides whether XTC acts on the token drawn now; undefined: nothing is drawn, or many are, or without XTC */
+export function coin({ play, dice, tree: all, current, draft, settings }) {
+  if (!play || play.kind === "tally" || current === null || draft !== null) return undefined;
+  const tossed = settings.chain?.some(({ name, on }) => name === "xtc" && on);
+  return tossed ? uniform(dice.seed, 0, tree.path(all, current).length, 1n) : undefined;
 }
 
 /** @param {State} state @param {Partial<Dice>} changes @returns {State} */

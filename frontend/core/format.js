@@ -88,9 +88,9 @@ export function bits(bits) {
   return `${Math.max(0, bits).toFixed(bits < 0.095 && bits > 1e-9 ? 2 : 1)} bits`;
 }
 
-/** @param {number} entropy in bits @param {boolean} cutting whether filters, which it ignores, are on @returns {string} */
-export function openness(entropy, cutting) {
-  return `${bits(entropy)}${cutting ? " before top-p/min-p" : ""}: ${sureness(entropy)}`;
+/** @param {number} entropy in bits @param {boolean} cutting whether filters, which it ignores, are on @param {boolean} [steps] they are sampler steps @returns {string} */
+export function openness(entropy, cutting, steps = false) {
+  return `${bits(entropy)}${steps ? " before all steps" : cutting ? " before top-p/min-p" : ""}: ${sureness(entropy)}`;
 }
 
 /**

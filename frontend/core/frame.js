@@ -8,6 +8,7 @@
  * @property {string} tab  of the inspector
  * @property {boolean} wide  there is room for the inspector, with the docked tab below or beside the chosen one
  * @property {number | null} bar  token id of the bar that had the focus last; null: the first one
+ * @property {boolean | null} staged  the inspector was opened while presenting; null: not presenting
  * @property {{selector: string} | null} aim  what to focus once the tab is there
  *
  * @typedef {{frame: Frame}} Framed  the part of the state that matters here
@@ -17,16 +18,21 @@
 export const DOCKED = "numbers";
 
 /** @type {Frame} */
-export const FIRST_FRAME = { view: "bars", surface: "text", inspector: null, tab: "paths", wide: false, bar: null, aim: null };
+export const FIRST_FRAME = { view: "bars", surface: "text", inspector: null, tab: "paths", wide: false, bar: null, staged: null, aim: null };
 
 /** @param {Framed} state @returns {boolean} the inspector is open */
 export function inspecting({ frame }) {
-  return frame.inspector ?? frame.wide;
+  return frame.staged ?? frame.inspector ?? frame.wide;
+}
+
+/** @param {Framed} state @returns {boolean} the docked tab has its place beside the chosen one */
+export function docking({ frame }) {
+  return frame.wide && frame.staged === null;
 }
 
 /** @param {Framed} state @param {string} tab @returns {boolean} the inspector shows that tab */
 export function showing(state, tab) {
-  return inspecting(state) && (state.frame.tab === tab || (state.frame.wide && tab === DOCKED));
+  return inspecting(state) && (state.frame.tab === tab || (docking(state) && tab === DOCKED));
 }
 
 /**
@@ -35,13 +41,25 @@ export function showing(state, tab) {
  */
 export function openTab(state, tab, selector = null) {
   const { frame } = state;
-  const chosen = frame.wide && tab === DOCKED ? frame.tab : tab;
-  return { ...state, frame: { ...frame, inspector: true, tab: chosen, aim: selector === null ? null : { selector } } };
+  const chosen = docking(state) && tab === DOCKED ? frame.tab : tab;
+  return { ...state, frame: { ...frame, ...opened(frame, true), tab: chosen, aim: selector === null ? null : { selector } } };
 }
 
 /** @template {Framed} S @param {S} state @param {boolean} open @returns {S} */
 export function setInspector(state, open) {
-  return inspecting(state) === open ? state : { ...state, frame: { ...state.frame, inspector: open, aim: null } };
+  return inspecting(state) === open ? state : { ...state, frame: { ...state.frame, ...opened(state.frame, open), aim: null } };
+}
+
+/** @param {Frame} frame @param {boolean} open @returns {Partial<Frame>} while presenting it is opened for the stage only */
+function opened({ staged }, open) {
+  return staged === null ? { inspector: open } : { staged: open };
+}
+
+/** @template {Framed} S @param {S} state @param {boolean} presenting @returns {S} with the inspector closed for the stage, or as it was before */
+export function stage(state, presenting) {
+  const next = { ...state, frame: { ...state.frame, staged: presenting ? false : null } };
+  const tab = docking(next) && next.frame.tab === DOCKED ? FIRST_FRAME.tab : next.frame.tab;
+  return { ...next, frame: { ...next.frame, tab } };
 }
 
 /** @template {Framed} S @param {S} state @param {string} view @returns {S} */

@@ -22,6 +22,7 @@
  * @property {boolean} literal  names of special tokens in typed text are plain characters
  * @property {number | null} base  the node whose text was edited last, until the next step; null if the text is a new one
  * @property {"typing" | "typed" | null} session  typing: since the last step; typed: and an answer has arrived since
+ * @property {string | null} told  an earlier text of this session that had its answer: what its edit removed has been said
  * @property {readonly UndoStep[]} past
  * @property {readonly UndoStep[]} future
  * @property {Settings} settings
@@ -79,6 +80,7 @@ export function initial() {
     literal: false,
     base: null,
     session: null,
+    told: null,
     past: [],
     future: [],
     settings: FIRST_SETTINGS,

@@ -3,11 +3,12 @@
  *
  * @typedef {import("./state.js").State} State
  *
- * @typedef {object} Settings
+ * @typedef {object} Amounts
  * @property {number} topK
  * @property {number} temperature
  * @property {number} topP  1: off
  * @property {number} minP  0: off
+ * @typedef {Amounts & {chain?: import("./slices_later.js").Chain}} Settings  `chain`: more sampler steps, or another order
  *
  * @typedef {object} Dice  how tokens are sampled
  * @property {number} seed  of the last roll; the same seed and text give the same token
@@ -25,11 +26,11 @@ export const LIMITS = {
   topP: { least: 0.001, most: 1 },
   minP: { least: 0, most: 1 },
 };
-export const SETTINGS = /** @type {(keyof Settings)[]} */ (Object.keys(LIMITS));
+export const SETTINGS = /** @type {(keyof Amounts)[]} */ (Object.keys(LIMITS));
 export const MOST_TYPED = 200; // characters to look up
 export const DICE_LIMITS = { seed: { least: 0, most: 2 ** 32 - 1 }, pace: { least: 0.5, most: 20 } };
 
-/** @param {keyof Settings} name @param {unknown} value @returns {boolean} whether it is in range */
+/** @param {keyof Amounts} name @param {unknown} value @returns {boolean} whether it is in range */
 export function fits(name, value) {
   const { least, most } = LIMITS[name];
   return typeof value === "number" && value >= least && value <= most && (name !== "topK" || Number.isInteger(value));

@@ -109,7 +109,7 @@
 export const FIRST_SHADING = { by: "none", curious: false, trouble: null };
 
 /** @type {import("./slices_later.js").Comparison} */
-export const FIRST_COMPARISON = { model: null, temperature: null, prompt: null, answer: null, trouble: null };
+export const FIRST_COMPARISON = { model: null, temperature: null, prompt: null, answer: null, trouble: null, scores: null, scoreTrouble: null, twins: null };
 
 /** @type {import("./slices_later.js").Grown} */
 export const FIRST_GROWN = { growths: new Map(), running: null, trouble: null };

@@ -9,7 +9,7 @@
  * @typedef {object} OtherText  the second column's own text
  * @property {string} text
  * @property {number | null} at  the node at which the first column stood; null: not known yet. What is picked after it is added here too
- * @property {{model: string, ids: readonly number[]} | null} read  how a model tokenized it
+ * @property {{model: string, ids: readonly number[], literal?: boolean} | null} read  how a model tokenized it
  *
  * @typedef {object} Comparison  the second column of the view Compare
  * @property {string | null} model  null: the first column's
@@ -17,6 +17,19 @@
  * @property {OtherText | null} prompt  null: the first column's
  * @property {Compared | null} answer  the newest
  * @property {Trouble | null} trouble
+ * @property {{key: string, tokens: readonly ScoredToken[]} | null} scores  of the text under the second column's model, the newest
+ * @property {Trouble | null} scoreTrouble
+ * @property {string | null} twins  the two models found last to have the same tokens
+ *
+ * @typedef {object} ScoredToken
+ * @property {Token} token
+ * @property {number | null} logprob  in nats, at temperature 1; -Infinity if impossible; null: nothing comes before it
+ *
+ * @typedef {object} LinkedOther  what the second column asks, in a link; null: as the first one
+ * @property {string | null} model
+ * @property {number | null} temperature
+ * @property {string | null} text
+ * @property {readonly number[] | null} ids  of that text, by the link's model
  *
  * @typedef {object} ComparedPlace  of a token in one of two distributions, cut as the settings say
  * @property {number} id
@@ -39,7 +52,7 @@
  * @property {readonly number[]} overlap  of the first n of both, from n = 1
  * @property {{a: number, b: number}} unmatched  probability of tokens that the other model doesn't have
  * @property {boolean} byBytes  the tokenizers differ
- * @property {{a: readonly number[], b: readonly number[]}} ids  both prompts' tokens
+ * @property {{a: readonly Token[], b: readonly Token[]}} prompts  their tokens
  *
  * @typedef {object} GrownNode  a continuation that the server found
  * @property {number} id  from 1
@@ -140,6 +153,8 @@
  * @property {number} logOdds  after the whole prompt, in nats
  * @property {Readonly<Record<Method, ReadonlyMap<number, number>>>} changes  of the log-odds, by unit: below 0, it speaks for the target
  * @property {{complete: boolean, correlation: number | null, disagree: boolean} | null} end
+ * @property {number} planned  tokens that taking out computes; 0 for other methods
+ * @property {number | null} left  seconds until all is measured, as far as can be told
  *
  * @typedef {object} Influencing  of the tab Why; does not outlive a reload
  * @property {ReadonlyMap<string, Influenced>} results  by question, newest last
@@ -148,5 +163,26 @@
  * @property {number | null} contrast  token id; null: all others
  * @property {UnitKind} unit
  * @property {Method} method
+ *
+ * @typedef {"mask" | "logit_bias" | "ban" | "repetition_penalty" | "frequency_penalty" | "presence_penalty" | "temperature" | "top_h" | "top_k" | "top_p" | "min_p" | "typical_p" | "top_n_sigma" | "epsilon" | "eta" | "xtc"} StepName
+ *
+ * @typedef {object} Step  of sampling
+ * @property {StepName} name
+ * @property {boolean} on
+ * @property {any} wire  as the server reads it; null if it would do nothing; the settings say it for temperature, top-p and min-p
+ * @property {Readonly<Record<string, number>>} values  from which `wire` is made
+ * @property {readonly {id: number, text: string}[]} tokens  that it is about, if it is about some; `text` as the page marks it
+ * @property {{kind: string} & Readonly<Record<string, string>>} [form]  of a mask: which, and what was written for each
+ * @property {number | null} [from]  the first token that a mask holds for; null: the next one
+ * @property {boolean} [lost]  a mask was switched off because its first token is gone
+ * @typedef {readonly Step[]} Chain
+ *
+ * @typedef {object} Sampling  what the steps of an answer did
+ * @property {string} key  of the steps, but for `coin`
+ * @property {number | undefined} coin  what decided whether XTC acts, if not the server’s default
+ * @property {readonly string[]} names  within a sentence
+ * @property {readonly {count: number, probability: number}[]} left  by each
+ * @property {{count: number, probability: number}} kept  after all of them
+ * @property {readonly import("./distribution.js").Candidate[]} likeliest  after all of them
  */
 export {};

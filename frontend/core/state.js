@@ -33,7 +33,8 @@ export function edit(state, text) {
   if (text === (state.draft ?? textHere(state))) return state;
   const current = ending(state);
   const base = state.session ? state.base : state.draft === null ? current : null;
-  return { ...state, current, end: null, draft: text, base, linked: null, linkTrouble: null, session: state.session ?? "typing", trouble: null, play: null, said: null };
+  const told = state.session === null ? null : state.session === "typed" && state.draft === null ? textHere(state) : state.told;
+  return { ...state, current, end: null, draft: text, base, told, linked: null, linkTrouble: null, session: state.session ?? "typing", trouble: null, play: null, said: null };
 }
 
 /** @param {State} state @returns {State} typing ended: the next edit is a separate undo step */

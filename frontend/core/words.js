@@ -34,6 +34,7 @@ export const CHART = {
   layer: "What this layer would say",
   removed: (/** @type {string} */ filter) => `removed by ${filter}`,
   unfiltered: "before top-p/min-p",
+  unsampled: "before all steps",
   untempered: "before temperature",
   others: (/** @type {number} */ number, /** @type {boolean} */ kept) => `${count(number)} ${number === 1 ? "other" : "others"}${kept ? " kept" : ""}`,
 };
@@ -130,6 +131,7 @@ export const PINS = {
   loading: "loading…",
   elsewhere: "its model is not on this server",
   failed: "its model could not be loaded",
+  twice: (/** @type {string} */ name) => `Already pinned as ${name}.`,
   unpinned: (/** @type {string} */ name) => `${name} unpinned.`,
   unpin: (/** @type {string} */ name) => `Unpin ${name}`,
   same: (/** @type {string} */ name) => `Same as ${name}.`,

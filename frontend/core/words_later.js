@@ -18,6 +18,8 @@ export const NUMBERS = {
   long: (/** @type {number} */ number, /** @type {number} */ most) => `That is ${format.tokens(number)}; at most ${count(most)} can be looked up.`,
   altered: "This model’s tokenizer changes it slightly:",
   removed: "Removed by the sampling filters: it can’t be drawn.",
+  fell: (/** @type {string} */ step) => `Removed by ${step}: it can’t be drawn.`,
+  unsampled: (/** @type {string} */ percent) => `Before all sampler steps ${percent}.`,
   one: "one token",
   rank: (/** @type {number} */ rank) => `rank ${count(rank)}`,
   rankOf: (/** @type {number} */ rank, /** @type {number} */ vocabulary) => `rank ${count(rank)} of ${count(vocabulary)}`,
@@ -40,8 +42,36 @@ export const COMPARE = {
   none: "not in its vocabulary",
   unequal: "A and B ask the same. Choose another model, temperature or text for B.",
   waiting: "Comparing…",
+  absent: (/** @type {string} */ model, /** @type {boolean} */ coming) => (coming ? `${model}, the model of B, is not ready yet.` : `${model}, the model of B, is not on this server. Choose another one.`),
   draft: "Compares once the text has an answer.",
+  mask: "The mask of B begins at the end of its text: what the mask of A holds for isn’t in it.",
   infinite: "infinite",
+  kin: { base: "Base", instruct: "Instruct", adapter: "Adapter" },
+  relatives: "Models related to A’s",
+};
+
+/** Of one text under two models. */
+export const SCORED = {
+  title: "The text, token by token",
+  waiting: "Scoring the text with both models…",
+  legend: "In bits, at temperature 1: + more likely under B, − more likely under A.",
+  joined: "Where the tokenizers differ, tokens that spell the same are taken together.",
+  equal: "The text is equally likely under both models.",
+  slightly: (/** @type {boolean} */ less, /** @type {string} */ bits) => `The text is slightly ${less ? "less" : "more"} likely under B than under A: ${bits} bits.`,
+  times: (/** @type {string} */ factor, /** @type {boolean} */ less, /** @type {string} */ bits) => `The text is ${factor} times ${less ? "less" : "more"} likely under B than under A: ${bits} bits.`,
+  impossible: (/** @type {boolean} */ less) => `The text is impossible under ${less ? "B" : "A"}.`,
+  none: "No token can be compared.",
+  left: {
+    first: (/** @type {number} */ number) => `${format.tokens(number)} with nothing before ${number === 1 ? "it" : "them"}`,
+    special: (/** @type {number} */ number) => `${format.tokens(number)} where only one model has a special token`,
+    text: (/** @type {number} */ number) => `${format.tokens(number)} that B’s tokenizer changes`,
+  },
+  uncounted: (/** @type {string} */ list) => `Not compared: ${list}.`,
+  why: { first: "not compared: nothing comes before it", special: "not compared: only one model has a special token here", text: "not compared: B’s tokenizer changes it" },
+  more: (/** @type {string} */ bits, /** @type {boolean} */ less) => `${bits} bits ${less ? "less" : "more"} likely under B`,
+  same: "equally likely under both",
+  pair: (/** @type {string} */ words, /** @type {string} */ difference, /** @type {string} */ a, /** @type {string} */ b) => `${words}: ${difference}; A ${a}, B ${b}`,
+  earlier: (/** @type {number} */ number) => `… ${format.tokens(number)} before`,
 };
 
 export const PATHS = {
@@ -65,7 +95,7 @@ export const SHARE = {
   noPicture: "This browser can’t create the picture; save it as SVG.",
   long: "This text is too long for a link. Copy it as JSON.",
   copied: "Copied.",
-  unpinned: "The pins are left out: with them the link would be too long.",
+  shorter: (/** @type {boolean} */ pins, /** @type {boolean} */ other) => `${[pins && "The pins", other && "B"].filter(Boolean).join(" and ")} ${pins ? "are" : "is"} left out: with ${pins ? "them" : "it"} the link would be too long.`,
   noCopy: "This browser doesn’t allow copying. Select the text below.",
   saved: "Saved.",
 };
@@ -73,6 +103,8 @@ export const SHARE = {
 export const TREE = {
   label: "Tree of continuations",
   grow: "Grow",
+  offer: "Nothing branches yet. Growing adds the most likely continuations as branches, each as thick as it is likely.",
+  growHere: "Grow this text",
   stop: "Stop",
   clear: "Remove grown",
   larger: "Zoom in",
@@ -104,7 +136,8 @@ export const WHY = {
   empty: "Once the text has an answer, this shows which words push a candidate.",
   hidden: GUESSING,
   waiting: "Measuring…",
-  progress: (/** @type {number} */ done, /** @type {number} */ total) => `${count(done)} of ${count(total)} parts measured.`,
+  progress: (/** @type {number} */ done, /** @type {number} */ total, /** @type {string} */ left) => `${count(done)} of ${count(total)} parts measured${left && `, ${left}`}.`,
+  quicker: "Hide instead: answers at once",
   stopped: (/** @type {number} */ done, /** @type {number} */ total) => `Stopped: ${count(done)} of ${count(total)} parts measured.`,
   partly: (/** @type {number} */ done, /** @type {number} */ total) => `The server’s limit was reached: ${count(done)} of ${count(total)} parts measured, the strongest first as far as can be told.`,
   done: (/** @type {number} */ total) => `All ${count(total)} parts measured.`,

@@ -5,6 +5,7 @@
  * @typedef {import("../core/distribution.js").Answer} Answer
  * @typedef {import("../core/slices.js").Model} Model
  */
+import { samplingOf } from "../core/chain.js";
 import { NET } from "../core/words.js";
 import { createSession } from "./session.js";
 import { BadAnswer, inWords, readAnswer, readModels, readScores } from "./wire.js";
@@ -29,21 +30,23 @@ export class CallFailed extends Error {
 
 /** @param {Question} question @param {AbortSignal} signal @returns {Promise<Answer>} @throws {CallFailed} */
 export async function nextToken(question, signal) {
-  const { model, text, tokenIds, parts, settings, draws, watch, whole, literal } = question;
+  const { model, text, tokenIds, parts, settings, draws, coin, watch, whole, literal } = question;
   const body = {
     ...(parts ? { parts } : text !== null ? { text } : { token_ids: tokenIds }),
     ...(whole && { include_prompt_tokens: true }),
     ...(literal && { special: "text" }),
     model,
     top_k: settings.topK,
-    temperature: settings.temperature,
-    ...(settings.topP < 1 && { top_p: settings.topP }),
-    ...(settings.minP > 0 && { min_p: settings.minP }),
+    ...samplingOf(settings, coin),
     ...(draws.length && { draws }),
     ...(watch.length && { watch_token_ids: watch }),
     include_partition: true,
   };
-  return read(await call("api/next-token", body, signal), (json) => readAnswer(json, { ...question, ...settings }));
+  const json = await call("api/next-token", body, signal);
+  const answer = read(json, () => readAnswer(json, { ...question, ...settings }));
+  if (!("samplers" in body)) return answer;
+  const { withSampling } = await import("./sampled.js");
+  return read(json, () => withSampling(json, answer, settings, coin));
 }
 
 /**

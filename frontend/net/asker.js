@@ -25,7 +25,8 @@ const THINKING_MS = [400, 8_000];
  * @param {(state: State) => State} [parts.retry]
  * @param {(state: State, key: string, long: boolean) => State} [parts.think]  the answer is slow, or very slow
  * @param {(state: State, question: any) => number} [parts.delay]  milliseconds to debounce
- * @returns {{consider: () => void, asking: () => boolean}} `consider` must be called after every state change
+ * @returns {{consider: () => boolean, asking: () => boolean}} `consider` must be called after every state change; it says
+ *   whether it has sent a request
  */
 export function createAsker({
   read,
@@ -46,16 +47,17 @@ export function createAsker({
 
   function consider() {
     const question = wanted(read());
-    if (question?.key === flight?.key) return;
+    if (question?.key === flight?.key) return false;
     clearTimeout(flight?.timer);
     flight?.controller.abort();
     flight = null;
-    if (!question) return;
+    if (!question) return false;
     const mine = { key: question.key, controller: new AbortController(), timer: undefined };
     flight = mine;
     const delay = delayOf(read(), question);
     if (delay) flight.timer = setTimeout(() => void send(question, mine), delay);
     else void send(question, mine);
+    return !delay;
   }
 
   /** @param {{key: string}} question @param {{controller: AbortController}} mine */

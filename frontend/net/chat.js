@@ -6,6 +6,7 @@
  * @property {string} model
  * @property {readonly {role: import("../core/slices_later.js").Role, content: string}[]} turns
  * @property {boolean} open  the last turn goes on; else the assistant's next one begins
+ * @property {boolean} literal  names of special tokens in what the turns say are plain characters
  *
  * @typedef {object} ChatToken
  * @property {import("../core/tokens.js").Token} token
@@ -16,8 +17,8 @@ import { call, read } from "./api.js";
 import { BadAnswer, list, number, readToken } from "./wire.js";
 
 /** @param {ChatQuestion} question @param {AbortSignal} signal @returns {Promise<ChatToken[]>} @throws {import("./api.js").CallFailed} */
-export async function renderChat({ model, turns, open }, signal) {
-  const body = { model, messages: turns, ...(open ? { continue_final_message: true } : { add_generation_prompt: true }) };
+export async function renderChat({ model, turns, open, literal }, signal) {
+  const body = { model, messages: turns, ...(open ? { continue_final_message: true } : { add_generation_prompt: true }), ...(literal && { special: "text" }) };
   const json = await call("api/chat/render", body, signal);
   return read(json, () => readChat(json, { model, turns }));
 }

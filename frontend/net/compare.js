@@ -1,20 +1,24 @@
 /**
- * Asks how two distributions differ.
+ * Asks how two distributions differ, and how likely a text is to a model.
  *
  * @typedef {import("../core/slices_later.js").Compared} Compared
  * @typedef {import("../core/slices_later.js").ComparedPlace} Place
  * @typedef {import("../core/slices_later.js").ComparedRow} Row
+ * @typedef {import("../core/slices_later.js").ScoredToken} ScoredToken
  *
  * @typedef {object} Side
  * @property {string} model
  * @property {string | null} text  or
  * @property {readonly number[] | null} tokenIds
+ * @property {boolean} [literal]  names of special tokens in `text` are plain characters
  * @property {number} temperature
  * @property {number} topP
  * @property {number} minP
+ * @property {import("../core/slices_later.js").Chain} [chain]
  */
+import { samplingOf } from "../core/chain.js";
 import { call, read } from "./api.js";
-import { BadAnswer, list, number, object, probability, readToken } from "./wire.js";
+import { BadAnswer, list, number, object, probability, readScores, readToken } from "./wire.js";
 
 /**
  * @param {{key: string, a: Side, b: Side, topK: number}} question @param {AbortSignal} signal
@@ -26,14 +30,29 @@ export async function compare({ key, a, b, topK }, signal) {
 }
 
 /** @param {Side} side */
-function body({ model, text, tokenIds, temperature, topP, minP }) {
-  return {
-    ...(text !== null ? { text } : { token_ids: tokenIds }),
-    model,
-    temperature,
-    ...(topP < 1 && { top_p: topP }),
-    ...(minP > 0 && { min_p: minP }),
-  };
+function body({ model, text, tokenIds, literal, ...settings }) {
+  return { ...(text !== null ? reading(text, literal) : { token_ids: tokenIds }), model, ...samplingOf(settings) };
+}
+
+/** @param {string} text @param {boolean} [literal] */
+function reading(text, literal) {
+  return { text, ...(literal && { special: "text" }) };
+}
+
+/**
+ * @param {{model: string, text: string, literal: boolean}} asked @param {AbortSignal} signal
+ * @returns {Promise<readonly ScoredToken[]>} @throws {import("./api.js").CallFailed}
+ */
+export async function scoreText({ model, text, literal }, signal) {
+  const json = await call("api/score", { model, ...reading(text, literal) }, signal);
+  return read(json, () => readScored(json, model));
+}
+
+/** @param {any} json @param {string} model that was asked @returns {ScoredToken[]} @throws {BadAnswer} */
+export function readScored(json, model) {
+  const tokens = list(json?.tokens, "tokens").map((each, at) => readToken(each, `tokens[${at}]`));
+  const scores = readScores(json, { model, tokenIds: tokens.map(({ id }) => id) });
+  return tokens.map((token, at) => ({ token, logprob: scores[at].logprob }));
 }
 
 /** @param {any} json @param {{key: string, a: {model: string}, b: {model: string}}} asked @returns {Compared} @throws {BadAnswer} */
@@ -54,7 +73,7 @@ export function readComparison(json, asked) {
     overlap: list(json.overlap, "overlap").map((both, at) => number(both, `overlap[${at}]`, 0)),
     unmatched: { a: probability(json.unmatched?.a, "unmatched.a"), b: probability(json.unmatched?.b, "unmatched.b") },
     byBytes: Boolean(json.matched_by_bytes),
-    ids: { a: readIds(json.a, "a"), b: readIds(json.b, "b") },
+    prompts: { a: readPrompt(json.a, "a"), b: readPrompt(json.b, "b") },
   };
 }
 
@@ -73,10 +92,10 @@ function readPlace(json, field) {
   };
 }
 
-/** @param {any} side @param {string} field @returns {number[]} */
-function readIds(side, field) {
+/** @param {any} side @param {string} field @returns {import("../core/tokens.js").Token[]} */
+function readPrompt(side, field) {
   const prompt = object(side.prompt, `${field}.prompt`);
-  return list(prompt.tokens, `${field}.prompt.tokens`).map((token, at) => readToken(token, `${field}.prompt.tokens[${at}]`).id);
+  return list(prompt.tokens, `${field}.prompt.tokens`).map((token, at) => readToken(token, `${field}.prompt.tokens[${at}]`));
 }
 
 /** @param {unknown} value @param {string} field @returns {number} JSON has no infinity: it is null */

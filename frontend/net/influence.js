@@ -16,8 +16,8 @@
  * @property {Method} method
  *
  * @typedef {{unit: number, method: Method, change: number}} Change
- * @typedef {{kind: "start", units: Unit[], logOdds: number}} Start
- * @typedef {Start | {kind: "changes", changes: Change[]} | {kind: "end", end: NonNullable<Influenced["end"]>}} Part
+ * @typedef {{kind: "start", units: Unit[], logOdds: number, planned: number}} Start
+ * @typedef {Start | {kind: "changes", changes: Change[], left: number | null} | {kind: "end", end: NonNullable<Influenced["end"]>}} Part
  */
 import { CallFailed } from "./api.js";
 import { stream } from "./events.js";
@@ -25,28 +25,36 @@ import { BadAnswer, list, number } from "./wire.js";
 
 const METHODS = new Set(["take_out", "hide", "gradient"]);
 const TOGETHER = 64; // changes per step of the page
+const FEW = 6; // answers that tell the pace
 
-/** @param {Question} question @param {AbortSignal} signal @returns {AsyncGenerator<Part>} @throws {CallFailed} */
-export async function* influence({ model, tokenIds, target, contrast, unit, method }, signal) {
+/** @param {Question} question @param {AbortSignal} signal @param {() => number} [clock] in milliseconds @returns {AsyncGenerator<Part>} @throws {CallFailed} */
+export async function* influence({ model, tokenIds, target, contrast, unit, method }, signal, clock = () => performance.now()) {
   const body = { model, token_ids: tokenIds, target, ...(contrast !== null && { contrast }), unit, method };
   /** @type {Change[]} */
   let changes = [];
   let units = 0;
+  /** @type {number[]} tokens to compute without a part */
+  let costs = [];
+  let pace = createPace(0, clock);
   try {
     for await (const { name, data } of stream("api/influence", body, signal)) {
       if (name === "start") {
         const start = readStart(data, tokenIds.length);
         units = start.units.length;
+        costs = data.units.map((/** @type {any} */ each) => tokenIds.length - each.end);
+        pace = createPace(start.planned, clock);
         yield start;
       } else if (name === "change") {
         const change = readChange(data);
-        if (change.unit >= units) continue; // of a sentence around the parts
-        changes.push(change);
+        if (change.method === "take_out") pace.add(costs[change.unit] ?? 0);
+        else pace.begin();
+        if (change.unit < units) changes.push(change);
+        else if (change.method === "hide" || pace.left() === null) continue; // of a sentence around the parts
         if (change.method === "hide" && method === "take_out" && changes.length < Math.min(TOGETHER, units - 1)) continue; // hide has none for the last token
-        yield { kind: "changes", changes };
+        yield { kind: "changes", changes, left: pace.left() };
         changes = [];
       } else if (name === "done") {
-        if (changes.length) yield { kind: "changes", changes };
+        if (changes.length) yield { kind: "changes", changes, left: null };
         yield { kind: "end", end: readEnd(data) };
         return;
       }
@@ -62,7 +70,24 @@ export async function* influence({ model, tokenIds, target, contrast, unit, meth
 export function readStart(json, count) {
   const all = list(json?.units, "units").map((unit, at) => readUnit(unit, `units[${at}]`, count));
   const rest = all.findIndex((unit, at) => at > 0 && unit.start < all[at - 1].end);
-  return { kind: "start", units: rest < 0 ? all : all.slice(0, rest), logOdds: number(json.log_odds, "log_odds") };
+  return { kind: "start", units: rest < 0 ? all : all.slice(0, rest), logOdds: number(json.log_odds, "log_odds"), planned: number(json.planned_tokens ?? 0, "planned_tokens", 0) };
+}
+
+/**
+ * How long taking out parts goes on, by how long the first of them took.
+ * @param {number} planned tokens to compute @param {() => number} clock
+ */
+function createPace(planned, clock) {
+  let [begun, done, count] = [clock(), 0, 0];
+  return {
+    begin: () => void (begun = clock()),
+    add(/** @type {number} */ tokens) {
+      done += tokens;
+      count++;
+    },
+    /** @returns {number | null} seconds; null: not known yet */
+    left: () => (count < FEW || !done ? null : (Math.max(0, planned - done) / done) * ((clock() - begun) / 1000)),
+  };
 }
 
 /** @param {any} json @param {string} field @param {number} count @returns {Unit} */

@@ -7,21 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import chats
+import chromium
 import pytest
 from pages import OpenPage, Stack, running, settled
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from servers import PATIENCE_S, ROOT
 
 BUNDLED = ROOT / "inference_server" / "bundled"
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 expect.set_options(timeout=PATIENCE_S * 1000)
 
 
@@ -45,7 +37,7 @@ def stack(second_model: Path) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium.EXECUTABLE, args=chromium.ARGUMENTS)
         yield browser
         browser.close()
 

@@ -3,8 +3,8 @@
 import io
 from collections.abc import Iterator
 
+import chromium
 import published
-from e2e.conftest import ARGUMENTS, CHROMIUM
 from pages import click_bar, running, settled, write
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize, sync_playwright
@@ -25,7 +25,7 @@ def main() -> None:
         raise SystemExit(f"no {published.MODEL} in {published.FOLDER} to take a picture of: `make real` fetches it")
     with running(NEXTTOKEN_MODEL=str(model)) as stack, sync_playwright() as playwright:
         stack.server.wait_for("model ready", COMPILING_S, model=str(model))
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium.EXECUTABLE, args=chromium.ARGUMENTS)
         page = browser.new_page(viewport=PICTURE)
         begin(page, stack.url)
         write(page, PROMPT)

@@ -2,7 +2,7 @@
 
 import pytest
 from axe import assert_clean
-from pages import OpenPage, Stack, branch_at, click_bar, look_at, open_tab, rows, settled, shoot, write
+from pages import OpenPage, Stack, branch_at, click_bar, look_at, open_tab, rows, settled, shoot, stay_in_window, write
 from playwright.sync_api import Page, expect
 
 
@@ -26,6 +26,19 @@ def test_with_bars_and_each_tab_of_the_inspector(still: Page) -> None:
     still.locator("#temperature-number").fill("0.6")
     settled(still)
     assert_clean(still, "settings, bars cut")
+    still.locator("#samplers summary").click()
+    still.get_by_label("Top-k", exact=True).check()
+    still.get_by_label("Logit bias", exact=True).check()
+    still.locator("[data-step=logit_bias]").get_by_role("button", name="Add").click()
+    still.get_by_label("Top-k: k").fill("3")
+    settled(still)
+    still.get_by_label("Mask", exact=True).check()
+    still.get_by_label("Mask: Choices").fill(", a\n, there")
+    still.get_by_label("Mask: Choices").blur()
+    expect(still.locator("[data-step=mask] .sampler-left")).to_contain_text("left")
+    settled(still)
+    assert_clean(still, "sampler steps, a mask, bars fallen")
+    still.get_by_role("button", name="Reset").click()
     open_tab(still, "Paths")
     assert_clean(still, "two branches")
     still.locator("#paths .path-remove:not([data-none])").last.click()
@@ -101,6 +114,7 @@ def test_the_numbers_of_a_token(still: Page) -> None:
 
 
 def test_before_a_room(still: Page) -> None:
+    stay_in_window(still)
     still.keyboard.press("g")
     expect(still.locator("#guess")).to_be_visible()
     assert_clean(still, "guess first")
@@ -114,6 +128,7 @@ def test_before_a_room(still: Page) -> None:
 
 @pytest.mark.noted("net::ERR_INTERNET_DISCONNECTED", "the server responded with a status of 400")
 def test_without_an_answer(still: Page) -> None:
+    stay_in_window(still)
     still.locator("#text").fill("")
     settled(still)
     assert_clean(still, "no text")

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe import violations
-from pages import OpenPage, Stack, open_tab, rows, settled, shoot, write
+from pages import OpenPage, Stack, asked, open_tab, rows, settled, shoot, write
 from playwright.sync_api import Locator, Page, expect
 
 PHONE = {"width": 360, "height": 740}
@@ -18,6 +18,9 @@ def chat(page: Page) -> Page:
     write(page, "Once upon a time")
     page.get_by_role("tab", name="Chat").click()
     ready(page)
+    expect(page.locator(".turn textarea:visible").last).to_be_focused()  # what is typed now is no shortcut
+    page.keyboard.press("Escape")
+    expect(rows(page).first).to_be_focused()
     return page
 
 
@@ -95,6 +98,7 @@ def test_switching_loses_nothing_and_undo_goes_back(chat: Page) -> None:
     ready(chat)
     said = words(chat)
     chat.get_by_role("tab", name="Text").click()
+    expect(chat.locator("#text")).to_be_focused()
     settled(chat)
     expect(chat.locator("#text")).to_have_value("Once upon a time")
     chat.get_by_role("tab", name="Chat").click()
@@ -127,6 +131,31 @@ def test_messages_are_added_removed_and_refused_in_the_templates_words(chat: Pag
     chat.get_by_role("button", name="Remove message 1, System").click()
     ready(chat)
     assert words(chat) == [("user", "Once upon a time"), ("assistant", "")]
+
+
+def test_a_special_token_that_a_message_names_is_pointed_out_and_read_as_plain_characters(chat: Page) -> None:
+    sent = asked(chat, "/api/chat/render")
+    note = chat.locator(".surface .special-note:visible")
+    chat.locator(".turn textarea:visible").first.fill("Say <|endoftext|> now")
+    expect(note).to_contain_text("“⁨<|endoftext|>⁩” is a special token here, not text.")
+    ready(chat)
+    chat.get_by_label("Show template").check()
+    user = turns(chat).nth(1)
+    expect(user.locator(".token.special:not(.ghost)")).to_have_count(1)
+    note.get_by_role("button", name="Read it as plain characters").click()
+    expect(note).to_contain_text("Names of special tokens are plain characters in this text.")
+    expect(user.locator(".token.special:not(.ghost)")).to_have_count(0)
+    ready(chat)
+    assert spelled(user).strip() == "Say <|endoftext|> now"
+    assert [request.get("special") for request in sent] == [None, "text"]
+    compared = asked(chat, "/api/compare")
+    chat.get_by_role("tab", name="Compare").click()
+    chat.get_by_label("Model of B").select_option(label="Demo model")
+    expect(chat.locator(".compare-row:visible").first).to_be_visible()
+    assert compared[0]["b"]["special"] == "text"
+    assert "<|endoftext|>" in compared[0]["b"]["text"]
+    # Both models have the same tokens: B is asked A's own, the template's with them.
+    assert compared[-1]["a"]["token_ids"] == compared[-1]["b"]["token_ids"]
 
 
 def test_a_conversation_among_the_examples_and_a_model_without_a_template(page: Page) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from axe import assert_clean
-from pages import OpenPage, Stack, number, settled, shoot, write
-from playwright.sync_api import Locator, Page, expect
+from pages import OpenPage, Stack, asked, number, settled, shoot, write
+from playwright.sync_api import Locator, Page, Route, expect
+from sharing import copied
 
 TEXT = "It rained all day. The little girl was very"
 
@@ -41,6 +42,11 @@ def test_two_temperatures_of_one_text(page: Page) -> None:
     assert b[0] > a[0]  # colder is surer
     expect(page.locator(".compare-sums")).to_contain_text(re.compile(r"Jensen–Shannon .* bits"))
     expect(page.locator(".compare-sums")).to_contain_text("10 of the first 10 tokens are the same")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    sums, dock = page.locator(".compare-sums").bounding_box(), page.locator("#controls").bounding_box()
+    assert sums
+    assert dock
+    assert sums["y"] + sums["height"] <= dock["y"]
     page.get_by_role("tab", name="Bars").click()
     settled(page)
     printed = [number(words.partition("\n")[0]) for words in page.locator("#chart .percent:visible").all_inner_texts()]
@@ -94,12 +100,65 @@ def test_another_model_and_a_text_of_its_own(page: Page, second_model: Path) -> 
     expect(page.locator("#pins")).to_contain_text("A")
 
 
-def test_a_phone_has_two_bars_per_row_and_axe_finds_nothing(open_page: OpenPage, stack: Stack) -> None:
+def test_one_text_under_two_models_token_by_token(page: Page, second_model: Path) -> None:
+    scored = asked(page, "/api/score")
+    begin(page)
+    warm(page)
+    expect(page.locator(".compare-scores")).to_be_hidden()
+    assert scored == [], "one model says the same of it at any temperature"
+    page.get_by_label("Model of B").select_option(label=second_model.name)
+    chips = page.locator(".difference")
+    expect(chips.first).to_be_visible()
+    tokens = page.locator("#prompt .token:not(.special)").all_text_contents()
+    assert chips.locator(".pieces").all_text_contents()[-len(tokens) :] == tokens
+    assert set(page.locator(".difference-bits").all_text_contents()) <= {"±0", "—"}  # the same weights
+    expect(page.locator(".differences-sum")).to_contain_text("The text is equally likely under both models.")
+    expect(chips.last).to_have_attribute("aria-label", re.compile(r"^space very: equally likely under both; A .*%, B "))
+    assert [request["model"] for request in scored] == ["bundled", str(second_model)]
+    assert scored[0]["token_ids"] == scored[1]["token_ids"]  # both have the same tokens
+    chips.last.focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(page.locator("#prompt .token[aria-current]")).to_have_text(tokens[-2])
+    expect(page.locator(".difference[aria-current] .pieces")).to_have_text(tokens[-2])
+    assert len(scored) == 2, "another place of the same text needs nothing new"
+    expect(compared(page).first).to_be_visible()
+    page.get_by_label("Text of B").fill("Once upon a")
+    expect(page.locator(".compare-scores")).to_be_hidden()
+
+
+def test_scores_that_come_late_are_not_shown_for_another_text(page: Page, second_model: Path) -> None:
+    held: list[Route] = []
+    begin(page)
+    page.route("**/api/score", lambda route: held.append(route))
+    page.get_by_label("Model of B").select_option(label=second_model.name)
+    expect(page.locator(".differences-said")).to_have_text("Scoring the text with both models…")
+    while not held:
+        page.wait_for_timeout(20)
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/api/score")):
+        page.locator("#text").fill("Tom and his dog")
+    page.unroute_all()
+    chips = page.locator(".difference .pieces")
+    expect(chips.last).to_have_text("dog")
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/api/score")):
+        page.route("**/api/score", lambda route: held.append(route))
+        count = len(held)
+        page.locator("#text").fill("Tom and his cat")
+        while len(held) == count:
+            page.wait_for_timeout(20)
+        page.get_by_role("tab", name="Bars").click()
+
+
+def test_a_phone_has_two_bars_per_row_and_axe_finds_nothing(
+    open_page: OpenPage, stack: Stack, second_model: Path
+) -> None:
     page = open_page(stack.url, viewport={"width": 360, "height": 740}, reduced_motion="reduce")
     settled(page)
     begin(page)
     assert_clean(page, "compare, the same")
     warm(page)
+    page.get_by_label("Model of B").select_option(label=second_model.name)
+    expect(page.locator(".difference").first).to_be_visible()
     assert_clean(page, "compare")
     row = compared(page).first
     boxes = [row.locator(f".compare-track[data-side={side}]").bounding_box() for side in "ab"]
@@ -112,11 +171,32 @@ def test_a_phone_has_two_bars_per_row_and_axe_finds_nothing(open_page: OpenPage,
     shoot(page, "compare-360")
 
 
-def test_b_survives_a_reload_and_a_temperature_out_of_range_is_refused_in_words(page: Page) -> None:
+@pytest.mark.parametrize(("width", "height", "scheme"), [(360, 640, "light"), (390, 800, "dark")])
+def test_a_phone_shows_five_rows_above_the_controls(
+    open_page: OpenPage, stack: Stack, width: int, height: int, scheme: str
+) -> None:
+    page = open_page(stack.url, viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=True)
+    settled(page)
     begin(page)
-    page.get_by_label("Temperature of B").fill("0.5")
+    warm(page)
+    page.mouse.wheel(0, -2000)
+    fifth, dock = compared(page).nth(4).bounding_box(), page.locator("#controls").bounding_box()
+    assert fifth
+    assert dock
+    assert fifth["y"] + fifth["height"] <= dock["y"]
+    shoot(page, f"compare-{width}-{height}")
+
+
+def test_b_survives_a_reload_and_a_link_and_a_temperature_out_of_range_is_refused_in_words(
+    page: Page, open_page: OpenPage
+) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    begin(page)
+    warm(page)
+    sums = page.locator(".compare-sums")
+    warmer = sums.inner_text()
     page.get_by_label("Text of B").fill("Tom and his dog")
-    expect(compared(page).first).to_be_visible()
+    expect(sums).not_to_have_text(warmer, use_inner_text=True)
     before = values(page, "b")
     page.get_by_label("Temperature of B").fill("500")
     expect(page.locator("#compare-trouble")).to_have_text("Temperature of B must be a number from 0 to 100.")
@@ -125,3 +205,8 @@ def test_b_survives_a_reload_and_a_temperature_out_of_range_is_refused_in_words(
     expect(page.get_by_label("Text of B")).to_have_value("Tom and his dog")
     expect(compared(page).first).to_be_visible()
     assert values(page, "b") == before
+    there = open_page(copied(page, "Copy link"))
+    expect(there.get_by_label("Text of B")).to_have_value("Tom and his dog")
+    expect(there.get_by_label("Temperature of B")).to_have_value("0.5")
+    expect(compared(there).first).to_be_visible()
+    assert values(there, "b") == before

@@ -90,7 +90,7 @@ def test_a_hundred_rolls_lie_over_the_bars_and_repeat_with_their_seed(page: Page
     expect(page.locator("#text")).to_have_value(TEXT)
 
 
-def test_writing_on_goes_step_by_step_until_any_key_and_each_step_is_undone(page: Page) -> None:
+def test_writing_on_goes_step_by_step_until_any_key_but_shift_and_is_undone_as_one(page: Page) -> None:
     button(page, "More settings").click()
     page.locator("#pace").fill("20")
     page.locator("#pace").blur()
@@ -100,15 +100,20 @@ def test_writing_on_goes_step_by_step_until_any_key_and_each_step_is_undone(page
     page.wait_for_function("count => document.querySelectorAll('#prompt .token').length >= count + 4", arg=count)
     shoot(page, "writing-1440")
     page.keyboard.press("Shift")
+    expect(button(page, "Stop")).to_be_visible()
+    page.wait_for_function("count => document.querySelectorAll('#prompt .token').length >= count", arg=tokens(page) + 1)
+    page.keyboard.press("Escape")
     expect(page.locator(".said")).to_have_text(re.compile(r"^Stopped after \d+ tokens\.$"))
     expect(page.locator("#announcer")).to_contain_text("Stopped after")
     settled(page)
     written = tokens(page)
     page.wait_for_timeout(300)
     assert tokens(page) == written
-    for _ in range(written - count):
-        page.keyboard.press("Control+Z")
+    text = page.locator("#text").input_value()
+    page.keyboard.press("Control+Z")
     expect(page.locator("#text")).to_have_value(TEXT)
+    page.keyboard.press("Control+Shift+Z")
+    expect(page.locator("#text")).to_have_value(text)
 
 
 def test_the_button_and_w_stop_what_they_began(page: Page) -> None:

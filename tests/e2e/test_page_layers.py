@@ -11,6 +11,18 @@ from playwright.sync_api import Locator, Page, expect
 
 TEXT = "The little girl was very"
 
+LATE = """() => {
+  const real = window.fetch;
+  window.fetch = async (path, { signal, ...options } = {}) => {
+    if (!String(path).endsWith("api/layers")) return real(path, { ...options, signal });
+    window.fetch = real;
+    const answer = await real(path, options);
+    await new Promise((go) => { window.letGo = go; });
+    window.late = answer.clone().text();
+    return answer;
+  };
+}"""  # the next answer comes when it is let go, even to a page that has stopped waiting
+
 
 def said(page: Page) -> Locator:
     """When the model settled on its answer."""
@@ -55,6 +67,21 @@ def test_the_scrubber_moves_the_bars_to_what_a_layer_says_and_back(page: Page, s
     expect(rows(page).first).to_have_attribute("aria-label", str(final))
 
 
+def test_an_answer_that_comes_late_is_not_shown_for_another_text(page: Page) -> None:
+    begin(page)
+    page.evaluate(LATE)
+    click_bar(page, 0)
+    page.wait_for_function("Boolean(window.letGo)")
+    click_bar(page, 1)
+    expect(page.locator(".layers-body:not([data-stale])")).to_be_visible()
+    shown = [said(page).inner_text(), page.locator(".layers-top").inner_text()]
+    page.evaluate("() => window.letGo()")
+    assert json.loads(page.evaluate("window.late"))["layers"]
+    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    assert [said(page).inner_text(), page.locator(".layers-top").inner_text()] == shown
+    expect(page.locator(".layers-body:not([data-stale])")).to_be_visible()
+
+
 def test_a_click_on_a_layer_s_bar_goes_on_and_the_open_tab_follows(page: Page) -> None:
     begin(page)
     sent = asked(page, "/api/layers")
@@ -95,11 +122,12 @@ def test_attention_on_demand_exports_and_axe_on_a_phone(open_page: OpenPage, sta
     expect(page.locator(".layers-attention")).to_contain_text("Attention is not influence")
     weights = [number(words) for words in page.locator(".layers-weight").all_inner_texts()]
     assert abs(sum(weights) - 100) < 1
-    for kind, check in {"csv": "layer,rank,token", "json": '"kl_to_final_bits"', "svg": "<svg"}.items():
+    kinds = {"csv": b"layer,rank,token", "json": b'"kl_to_final_bits"', "svg": b"<svg", "png": b"\x89PNG"}
+    for kind, check in kinds.items():
         with page.expect_download() as download:
             page.locator("#panel-layers").get_by_role("button", name=kind.upper(), exact=True).tap()
         download.value.save_as(tmp_path / kind)
-        assert check in (tmp_path / kind).read_text(encoding="utf-8")
+        assert check in (tmp_path / kind).read_bytes()
     assert len(json.loads((tmp_path / "json").read_text())["attention"]) > 0
     page.locator(".layers-meaning summary").tap()
     assert page.evaluate("document.documentElement.scrollWidth") == 360

@@ -195,3 +195,22 @@ def test_it_fits(open_page: OpenPage, stack: Stack, width: int, height: int, sch
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     shoot(page, f"likely-{width}-{scheme}")
     assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_sampler_steps_count_and_say_what_they_remove(page: Page) -> None:
+    open_tab(page, "Settings")
+    page.locator("#samplers summary").click()
+    page.get_by_label("Top-k", exact=True).check()
+    page.get_by_label("Top-k: k").fill("2")
+    settled(page)
+    kept = number(page.locator("#chart .percent:visible").first.inner_text())
+    first = page.locator("#chart .row .pieces").first.text_content() or ""
+    open_tab(page, "Numbers")
+    top = look_up(page, first, 2).first
+    assert percent(top) == pytest.approx(kept, rel=0.01)
+    expect(top.locator(".chance-words")).to_contain_text(re.compile(r"rank 1 of .* Before all sampler steps .+\d.%"))
+    gone = look_up(page, " purple", 2).first
+    assert percent(gone) == 0
+    expect(gone.locator(".chance-words")).to_contain_text(
+        "Removed by top-k: it can’t be drawn. Before all sampler steps"
+    )

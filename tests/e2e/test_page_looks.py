@@ -1,14 +1,19 @@
 """How it looks: every width, light and dark, without a horizontal scroll; and what keeps it readable."""
 
+import re
+from typing import Literal
+
 import pytest
 from pages import OpenPage, Stack, click_bar, rows, settled, shoot, write
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 MOST_TOUCHED = "#text, .row, .actions button, input[type=range], .models-open, .menus > button"
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+LATER_SIZES = {360: 740, 768: 1024, 1440: 900, 1920: 1080}
 SIZES = {320: 640, 360: 740, 768: 1024, 1440: 900, 2560: 1440}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", SIZES)
 def test_at_every_width(open_page: OpenPage, stack: Stack, width: int, scheme: str) -> None:
     page = open_page(stack.url, viewport={"width": width, "height": SIZES[width]}, color_scheme=scheme)
@@ -22,6 +27,47 @@ def test_at_every_width(open_page: OpenPage, stack: Stack, width: int, scheme: s
     expect(page.locator(".models-list")).to_be_in_viewport(ratio=1)
     shoot(page, f"models-{width}-{scheme}")
     assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def show_tree(page: Page) -> None:
+    page.get_by_role("tab", name="Tree").click()
+    page.get_by_role("button", name="Grow this text").click()
+    expect(page.locator(".tree-said")).to_contain_text("is not shown")
+
+
+def show_chat(page: Page) -> None:
+    page.locator(".models-open").click()
+    page.locator("#models-list").get_by_role("button", name=re.compile("second-model")).first.click()
+    page.get_by_role("tab", name="Chat").click()
+    expect(page.locator(".chat-line .prompt-count")).to_have_text(re.compile(r"\d+ tokens"))
+    settled(page)
+    rows(page).first.click()
+    expect(page.locator(".turn[data-open] .token:not(.ghost)")).to_have_count(1)
+    page.get_by_label("Show template").check()
+    settled(page)
+
+
+def show_compare(page: Page) -> None:
+    write(page, "It rained all day. The little girl was very")
+    page.get_by_role("tab", name="Compare").click()
+    page.get_by_label("Model of B").select_option(label="second-model")
+    expect(page.locator(".difference").first).to_be_visible()
+
+
+def test_what_loads_later_at_every_width(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url, reduced_motion="reduce")
+    settled(page)
+    for name, show in {"tree": show_tree, "compare": show_compare, "chat": show_chat}.items():
+        show(page)
+        for width, height in LATER_SIZES.items():
+            page.set_viewport_size({"width": width, "height": height})
+            for scheme in SCHEMES:
+                page.emulate_media(color_scheme=scheme)
+                page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+                shoot(page, f"{name}-{width}-{scheme}")
+                assert page.evaluate("document.documentElement.scrollWidth") == width, f"{name}, {scheme}"
+        page.set_viewport_size({"width": 1440, "height": 900})
+        page.get_by_role("tab", name="Bars").click()
 
 
 @pytest.mark.parametrize("width", [320, 360])

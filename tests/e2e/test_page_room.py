@@ -4,7 +4,7 @@ import itertools
 import re
 
 import pytest
-from pages import OpenPage, Stack, click_bar, focused, open_tab, rows, settled, shoot, write
+from pages import OpenPage, Stack, click_bar, focused, open_tab, rows, settled, shoot, stay_in_window, write
 from playwright.sync_api import Page, Route, expect
 
 EXAMPLES = 12
@@ -68,6 +68,7 @@ def test_presenting_shows_text_and_ten_bars_to_the_back_row(open_page: OpenPage,
 @pytest.mark.noted("net::ERR_")
 def test_presenting_a_long_text_shows_its_end_all_bars_and_what_is_wrong(open_page: OpenPage, stack: Stack) -> None:
     page = open_page(stack.url, viewport={"width": 1280, "height": 720})
+    stay_in_window(page)
     write(page, "Once upon a time there was a little girl who liked to play in the park with her dog. " * 15)
     page.locator("#text").blur()
     page.keyboard.press("p")

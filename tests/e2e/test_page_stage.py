@@ -4,7 +4,7 @@ import re
 
 import pytest
 from axe import assert_clean
-from pages import OpenPage, Stack, rows, settled, shoot, write
+from pages import OpenPage, Stack, rows, settled, shoot, stay_in_window, write
 from playwright.sync_api import Page, expect
 
 
@@ -13,6 +13,7 @@ def stage(open_page: OpenPage, stack: Stack) -> Page:
     """Presenting, to a room."""
     page = open_page(stack.url, viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
     settled(page)
+    stay_in_window(page)
     page.locator("#extras-open").click()
     page.locator("#extras [data-verb=present]").click()
     expect(page.locator("#stage")).to_be_visible()
@@ -27,6 +28,18 @@ def test_temperature_dice_guess_and_highlight_are_within_reach_and_hide_themselv
     for control in page.locator("#stage :is(input, button, select)").all():
         expect(control).to_be_in_viewport(ratio=1)
     assert_clean(page, "the stage bar")
+    bar, text = page.locator("#stage").bounding_box(), page.locator("#text").bounding_box()
+    assert bar
+    assert text
+    assert bar["y"] + bar["height"] <= text["y"] + 1
+    expect(page.locator("#inspector")).to_be_hidden()
+    page.mouse.move(420, 410)  # the bar may have hidden itself while axe looked
+    page.locator("#stage [data-verb=inspect]").click()
+    page.get_by_role("tab", name="Why").click()
+    expect(page.locator(".why-strongest li").first).to_be_visible()
+    assert_clean(page, "the inspector on the stage")
+    page.keyboard.press("i")
+    expect(page.locator("#inspector")).to_be_hidden()
     page.locator("#stage input").fill("0.5")
     settled(page)
     expect(page.locator("#stage output")).to_have_text("0.5")

@@ -66,6 +66,15 @@ def test_leaving_it_and_declining_it_are_for_good(open_page: OpenPage, stack: St
 
 
 def test_who_plays_at_once_is_not_asked_any_more(page: Page) -> None:
+    page.set_viewport_size({"width": 1300, "height": 800})
+    expect(page.locator("#tour-offer")).to_be_visible()
+    name = page.locator(".models-name")
+    name.evaluate("name => { name.style.letterSpacing = '1.3em'; }")  # as a longer one
+    page.set_viewport_size({"width": 1280, "height": 800})
+    expect(page.locator("#tour-offer")).to_be_hidden()
+    assert name.evaluate("name => name.scrollWidth <= name.clientWidth"), "the name comes first"
+    name.evaluate("name => { name.style.letterSpacing = ''; }")
+    page.set_viewport_size({"width": 1440, "height": 900})
     expect(page.locator("#tour-offer")).to_be_visible()
     for _ in range(3):
         click_bar(page, 0)

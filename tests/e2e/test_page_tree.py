@@ -11,7 +11,7 @@ TEXT = "The little girl was very"
 
 def item(page: Page) -> Locator:
     """What the keyboard is at, as screen readers are told."""
-    return page.locator("#tree-item")
+    return page.get_by_role("treeitem")
 
 
 def begin(page: Page) -> None:
@@ -31,11 +31,40 @@ def grow(page: Page, branches: str = "50") -> None:
     expect(page.locator(".tree-said")).to_have_text(re.compile(r"^\d[\d,]* branches: .* is not shown\.$"))
 
 
+def drawn(page: Page) -> str:
+    """The picture as it is now."""
+    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    return str(page.locator(".tree-stage canvas").evaluate("(canvas) => canvas.toDataURL()"))
+
+
+def pinch(page: Page, start: int, end: int) -> None:
+    """Two fingers on the tree that move from `start` to `end` pixels apart."""
+    box = page.locator(".tree-stage").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    touch = page.context.new_cdp_session(page)
+
+    def fingers(kind: str, apart: float | None) -> None:
+        points = [] if apart is None else [{"x": x + by * apart / 2, "y": y, "id": at} for at, by in enumerate((-1, 1))]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    fingers("touchStart", start)
+    for step in range(1, 6):
+        fingers("touchMove", start + (end - start) * step / 5)
+    fingers("touchEnd", None)
+    touch.detach()
+
+
 def test_arrow_keys_walk_and_enter_makes_a_branch_the_text(page: Page) -> None:
     begin(page)
     second = page.locator("#text").input_value()
-    page.locator(".tree-stage").focus()
+    expect(page.get_by_role("button", name="Grow this text")).to_be_hidden()  # something branches
+    stage = page.locator(".tree-stage")
+    stage.focus()
+    announced = [stage.get_attribute("aria-activedescendant")]
     page.keyboard.press("ArrowUp")
+    announced.append(stage.get_attribute("aria-activedescendant"))
+    assert announced[0] != announced[1] == item(page).get_attribute("id")
     expect(item(page)).to_contain_text("tried")
     expect(item(page)).not_to_contain_text("the text ends here")
     page.keyboard.press("Enter")
@@ -85,7 +114,8 @@ def test_a_click_takes_what_it_hits_and_a_drag_moves(page: Page) -> None:
     assert moved.startswith(TEXT)
     assert moved != TEXT
     page.get_by_role("button", name="Show all").click()
-    page.mouse.click(box["x"] + 60, middle)  # the mark before all texts, where the tree begins
+    half_a_row = 13  # the tree begins in the line of the first of its two branches
+    page.mouse.click(box["x"] + 60, middle - half_a_row)  # the mark before all texts
     expect(page.locator("#text")).to_have_value("")
     expect(item(page)).to_contain_text("<|endoftext|>, tried, the text ends here")
 
@@ -109,7 +139,20 @@ def test_a_phone_pinches_and_axe_finds_nothing(open_page: OpenPage, stack: Stack
     settled(page)
     page.get_by_role("tab", name="Tree").click()
     expect(item(page)).to_be_visible()
-    grow(page)
+    offer = page.get_by_role("button", name="Grow this text")
+    expect(offer).to_be_in_viewport()
+    assert_clean(page, "tree, nothing grown")
+    offer.click()
+    expect(page.locator(".tree-said")).to_contain_text("is not shown")
+    expect(offer).to_be_hidden()
     assert_clean(page, "tree")
+    text, before = page.locator("#text").input_value(), drawn(page)
+    pinch(page, 60, 160)  # around a point that stays: only zooming changes the picture
+    closer = drawn(page)
+    assert closer != before
+    assert page.evaluate("visualViewport.scale") == 1, "the tree is zoomed, not the page"
+    pinch(page, 160, 60)
+    assert drawn(page) != closer
+    expect(page.locator("#text")).to_have_value(text)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     shoot(page, "tree-360")

@@ -31,8 +31,14 @@ def test_plus_and_minus_say_the_temperature_and_the_bar_in_focus(page: Page) -> 
 
 
 def test_a_pin_that_cannot_be_set_says_why(page: Page) -> None:
+    expect(page.locator("#announcer")).to_contain_text("most likely")  # of the first answer, after a moment
     pin = page.locator("#pin")
-    for _ in "ABC":
+    pin.click()
+    expect(page.locator("#announcer")).to_have_text("Pinned as A.")
+    pin.click()
+    expect(page.locator("#announcer")).to_have_text("Already pinned as A.")
+    for temperature in ("0.5", "2"):
+        page.locator("#temperature").fill(temperature)
         pin.click()
     expect(page.locator("#pins li")).to_have_count(3)
     expect(pin).to_have_attribute("aria-disabled", "true")

@@ -3,11 +3,12 @@
 import re
 from urllib.parse import urlsplit
 
-from pages import OpenPage, Stack, settled
-from playwright.sync_api import Page, Response, Route
+from pages import OpenPage, Stack, open_tab, settled
+from playwright.sync_api import Page, Response, Route, expect
 from servers import PATIENCE_S, ROOT
 
 HEAVIEST_KB = 150
+HEAVIEST_EXPLAINED_KB = 190  # with Why and Layers
 POLL_MS = 20
 
 
@@ -53,3 +54,24 @@ def test_the_first_bars_take_three_round_trips_and_a_bounded_weight(open_page: O
     settled(page)
     assert len(sizes) > len(named())
     assert sum(sizes) < HEAVIEST_KB * 1000
+
+
+def test_why_and_layers_come_when_they_are_opened_and_weigh_little(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page("about:blank")
+    sizes: dict[str, int] = {}
+
+    def weigh(response: Response) -> None:
+        sizes[urlsplit(response.url).path] = int(response.headers.get("content-length", 0))
+
+    page.on("response", weigh)
+    page.goto(stack.url)
+    settled(page)
+    tabs = ("/features/why/", "/features/layers/")
+    assert not [path for path in sizes if path.startswith(tabs)]
+    open_tab(page, "Why")
+    expect(page.locator(".why-strongest li").first).to_be_visible()
+    open_tab(page, "Layers")
+    expect(page.locator("#panel-layers svg").first).to_be_visible()
+    assert all(any(path.startswith(tab) for path in sizes) for tab in tabs)
+    files = {path: size for path, size in sizes.items() if not path.startswith("/api/")}
+    assert sum(files.values()) < HEAVIEST_EXPLAINED_KB * 1000, sorted(files.items(), key=lambda item: -item[1])[:20]

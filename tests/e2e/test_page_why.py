@@ -13,6 +13,22 @@ from playwright.sync_api import Locator, Page, expect
 
 TEXT = "Lily had a red ball. She liked to play with her"
 HIDDEN = re.compile(r"parts measured(: the last position always sees itself)?\.$")
+HELD = """() => {
+  const real = window.fetch;
+  window.fetch = async (path, options) => {
+    if (!String(path).endsWith("api/influence")) return real(path, options);
+    window.fetch = real;
+    const answer = await real(path, options);
+    const reader = answer.body.getReader();
+    const body = new ReadableStream({
+      async start(controller) {
+        controller.enqueue((await reader.read()).value);
+        options.signal.addEventListener("abort", () => controller.error(options.signal.reason));
+      },
+    });
+    return new Response(body, answer);
+  };
+}"""  # the next answer does not go on after its first event
 DONE = re.compile(r"^All \d+ parts measured\.$")
 
 
@@ -93,19 +109,32 @@ def test_it_follows_the_bar_in_focus_and_the_click_and_asks_nothing_once_closed(
 
 @pytest.mark.noted("the server responded with a status of 400")
 def test_methods_a_stop_and_what_the_server_refuses(page: Page, stack: Stack, tmp_path: Path) -> None:
-    write(page, "One day, " + "the little girl and her dog went to the park to play. " * 8)
+    write(page, "One day, " + "the little girl and her dog went to the park to play. " * 10)
     page.keyboard.press("Escape")
+    page.evaluate(HELD)
     open_tab(page, "Why")
+    page.get_by_role("button", name="Hide instead").click()
+    expect(page.get_by_label("Method")).to_have_value("hide")
+    expect(page.get_by_label("Method")).to_be_focused()
+    expect(said(page)).to_have_text(HIDDEN)
+    expect(page.get_by_role("button", name="Hide instead")).to_be_hidden()
+    page.get_by_label("Method").select_option("take_out")
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(said(page)).to_have_text(re.compile(r"^Stopped: \d+ of \d+ parts measured\.$|^Measuring"))
     expect(page.get_by_role("button", name="Measure again")).to_be_visible()
     page.get_by_label("Method").select_option("hide")
-    expect(said(page)).to_have_text(HIDDEN)
     expect(page.locator(".why-strongest li").first).to_contain_text("from the last position")
-    with page.expect_download() as download:
-        page.locator("#panel-why").get_by_role("button", name="CSV").click()
-    download.value.save_as(tmp_path / "csv")
-    assert (tmp_path / "csv").read_bytes().startswith(b"start,end,text,has_first_token,method,log_odds_change\r\n0,")
+    starts = {
+        "csv": b"start,end,text,has_first_token,method,log_odds_change\r\n0,",
+        "json": b'{\n "model": "bundled"',
+        "svg": b"<svg",
+        "png": b"\x89PNG",
+    }
+    for kind, start in starts.items():
+        with page.expect_download() as download:
+            page.locator("#panel-why").get_by_role("button", name=kind.upper()).click()
+        download.value.save_as(tmp_path / kind)
+        assert (tmp_path / kind).read_bytes().startswith(start)
     page.route(
         "**/api/influence",
         lambda route: route.fulfill(

@@ -77,7 +77,7 @@ export function createRow(first) {
     }
     drawRolls({ count, countWords, dart, item }, rolled, dartAt, row.share, display.scale, shown(row.candidate.token));
     hinted = () => {
-      const other = changed ? `${cutting ? CHART.unfiltered : "at temperature 1"}, ${format.percent(pale)}\n` : "";
+      const other = changed ? `${row.candidate.sampled ? CHART.unsampled : cutting ? CHART.unfiltered : "at temperature 1"}, ${format.percent(pale)}\n` : "";
       const why = none ? `\n${NONE.hint}` : "";
       return `${format.percent(row.share)}\n${other}${numbers(row)}, id ${row.candidate.token.id}${why}`;
     };

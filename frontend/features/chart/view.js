@@ -126,7 +126,7 @@ export function mountChart(root, verbs) {
     cutting = drawing.cutting;
     drawRows(state);
     if (focused && (document.activeElement !== bars.children[selected]?.firstChild)) focus(selected);
-    const [bits, ...choices] = format.openness(drawing.entropyBits, cutting).split(/(?=:)/);
+    const [bits, ...choices] = format.openness(drawing.entropyBits, cutting, Boolean(drawing.sampling)).split(/(?=:)/);
     setText(entropyBits, bits);
     setText(entropyChoices, choices.join(""));
     const pale = paleWords(drawing);

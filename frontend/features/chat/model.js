@@ -147,8 +147,9 @@ export function wanted(state) {
   const { model } = state;
   if (!asked || !talking(state) || model === null || state.lost !== null || refusal(state)) return null;
   const turns = asked.turns.map(({ role, content }) => ({ role, content }));
-  const key = JSON.stringify([model, turns, asked.open]);
-  return find(state, model)?.state === "ready" && trouble?.key !== key ? { key, model, turns, open: asked.open } : null;
+  const { literal } = state;
+  const key = JSON.stringify([model, turns, asked.open, literal]);
+  return find(state, model)?.state === "ready" && trouble?.key !== key ? { key, model, turns, open: asked.open, literal } : null;
 }
 
 /** @param {State} state @param {ChatQuestion} question @param {readonly ChatToken[]} rendered @returns {State} with the conversation's tokens as the text */
@@ -198,7 +199,7 @@ export function splice(rendered, turns) {
 }
 
 /** @param {State} state @param {readonly Turn[]} turns @param {boolean} [typing] @returns {State} with these turns and the open one as it is */
-function again(state, turns, typing = false) {
+export function again(state, turns, typing = false) {
   return converse(state, turns, { open: opened(state), tail: tailOf(state), typing });
 }
 

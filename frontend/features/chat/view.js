@@ -17,6 +17,7 @@ import { drawIcon } from "../../ui/token.js";
 import { find } from "../models/model.js";
 import { createBlock } from "./block.js";
 import * as models from "./model.js";
+import { readOther, specialWords } from "./reading.js";
 import { follow } from "./surface.js";
 import { CHAT } from "./words.js";
 
@@ -33,6 +34,9 @@ export function mount(root, { act, read, consider, verbs }) {
   const list = build("ol", { class: "turns", "aria-label": CHAT.label });
   const trouble = build("p", { class: "trouble", role: "status" });
   const again = button(CHAT.again, () => act(models.retry));
+  const other = button("", () => act(readOther));
+  const reading = build("span");
+  const special = build("p", { class: "special-note", role: "status" }, reading, " ", other);
   const reply = button(CHAT.reply, () => aim(models.reply));
   const instruct = button(CHAT.instruct, () => aim(models.instruct, 0));
   const marks = build("input", { type: "checkbox" });
@@ -45,9 +49,12 @@ export function mount(root, { act, read, consider, verbs }) {
   const undo = step(CHAT.undo, verbs.undo, "M6.5 3.5 3 7l3.5 3.5M3 7h6.5a3.5 3.5 0 0 1 0 7H8");
   const redo = step(CHAT.redo, verbs.redo, "M9.5 3.5 13 7l-3.5 3.5M13 7H6.5a3.5 3.5 0 0 0 0 7H8");
   const line = build("div", { class: "chat-line" }, reply, instruct, build("label", { class: "check" }, marks, " ", CHAT.marks), count, build("div", { class: "prompt-moves" }, undo, redo));
-  root.append(none, list, trouble, again, line);
+  root.append(none, list, special, trouble, again, line);
 
-  marks.addEventListener("change", () => act((now) => models.showMarks(now, marks.checked)));
+  marks.addEventListener("change", () => {
+    act((now) => models.showMarks(now, marks.checked));
+    if (atEnd) afterwards(toEnd);
+  });
   /** @type {Map<string, ReturnType<typeof createBlock>>} */
   let rows = new Map();
   /** @type {number | null} index of the turn whose words get the focus; -1: the last */
@@ -55,6 +62,12 @@ export function mount(root, { act, read, consider, verbs }) {
   let eager = false;
   /** @type {number | null} */
   let scrolled = null;
+  let atEnd = true;
+  list.addEventListener("scroll", () => (atEnd = list.scrollHeight - list.clientHeight - list.scrollTop <= 2));
+  const toEnd = () => (list.scrollTop = list.scrollHeight);
+  new ResizeObserver(() => {
+    if (atEnd && !list.matches(":focus-within")) toEnd();
+  }).observe(list);
 
   const acts = {
     change: (/** @type {number} */ at, /** @type {Parameters<typeof models.change>[2]} */ changes) => act((now) => models.change(now, at, changes, changes.content !== undefined)),
@@ -120,13 +133,17 @@ export function mount(root, { act, read, consider, verbs }) {
     reply.hidden = turns.at(-1)?.role === "user" && !shown.at(-1)?.nodes.some(({ content }) => content);
     instruct.hidden = turns[0]?.role === "system";
     marks.checked = state.chat.marks;
+    const read = list.hidden ? null : specialWords(state);
+    special.hidden = !read;
+    setText(reading, read?.words ?? "");
+    setText(other, read?.offer ?? "");
     const found = state.chat.trouble;
     trouble.hidden = !found;
     again.hidden = !found;
     setText(trouble, found ? format.beside(found.message, found.field) : "");
     const end = ending(state);
     // The open turn stays in view while it grows.
-    if (end !== scrolled && state.draft === null && !list.matches(":focus-within")) afterwards(() => (list.scrollTop = list.scrollHeight));
+    if (end !== scrolled && state.draft === null && !list.matches(":focus-within")) afterwards(toEnd);
     scrolled = state.draft === null ? end : scrolled;
     const limit = find(state, state.model)?.facts?.contextLimit;
     if (end !== null && state.draft === null) setText(count, `${format.tokens(tree.path(state.tree, end).length)}${limit ? ` of ${format.count(limit)}` : ""}`);

@@ -19,11 +19,13 @@
 import * as format from "../../core/format.js";
 import { fits, set } from "../../core/settings.js";
 import { append, edit, goTo } from "../../core/state.js";
-import { answerHere } from "../../core/questions.js";
+import { answerHere, settingsHere } from "../../core/questions.js";
 import { noToken, shown, spoken, textOf } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
 import { COMPARE } from "../../core/words_later.js";
-import { choose } from "../models/model.js";
+import { choose, find } from "../models/model.js";
+import { literally, namedIn, readingWords, readOther as readFirst, specialWords } from "../prompt/model.js";
+import { otherChain } from "./masks.js";
 
 const MOST_ROWS = 100; // of each side
 const SENTENCE = /^[\s\S]*?[.!?…。！？]["”’)]*\s*(?=\S)/u;
@@ -49,6 +51,22 @@ export function otherText(state) {
   return prompt === null ? firstText(state) : prompt.text + textOf(tree.tokens(picked(state, prompt)));
 }
 
+/** @param {State} state @returns {import("../../core/slices_later.js").LinkedOther | null} what B asks, for a link; null while the view is not shown */
+export function toLink(state) {
+  const { model, temperature, prompt } = state.comparison;
+  if (state.frame.view !== "compare") return null;
+  const whole = { ...state, current: state.end ?? state.current, end: null }; // a link has the text to its end
+  return { model, temperature, text: prompt && otherText(whole), ids: prompt && (question(whole, true)?.b.tokenIds ?? null) };
+}
+
+/** @param {State} state @returns {string} why B can't answer; empty if it can */
+export function absentWords(state) {
+  const name = otherModel(state);
+  const found = state.models?.find((each) => each.name === name);
+  if (name === "" || !state.models || found?.state === "ready") return "";
+  return COMPARE.absent(format.shortName(name), found !== undefined && found.state !== "failed");
+}
+
 /** @param {State} state @returns {boolean} both columns ask the same */
 export function alike(state) {
   return otherModel(state) === state.model && otherTemperature(state) === state.settings.temperature && otherText(state) === firstText(state);
@@ -60,9 +78,10 @@ export function question(state, even = false) {
   if (model === null || current === null || state.draft !== null || state.dragging) return null;
   const tokenIds = tree.tokenIds(state.tree, current);
   if (tree.node(state.tree, current).model !== model) return null;
-  const { topP, minP, temperature } = settings;
-  const a = { model, text: null, tokenIds, temperature, topP, minP };
-  const b = { model: otherModel(state), ...otherPrompt(state, tokenIds), temperature: otherTemperature(state), topP, minP };
+  const { topP, minP, temperature, chain } = settingsHere(state);
+  const a = { model, text: null, tokenIds, temperature, topP, minP, ...(chain && { chain }) };
+  const other = otherPrompt(state, tokenIds);
+  const b = { ...a, model: otherModel(state), ...other, temperature: otherTemperature(state), ...(chain && { chain: otherChain(chain, tokenIds, other.tokenIds) }) };
   const ready = [a, b].map((side) => state.models?.find((each) => each.name === side.model));
   const sizes = ready.map((each) => each?.facts?.vocabSize || MOST_ROWS);
   const topK = Math.min(settings.topK, MOST_ROWS, ...sizes);
@@ -88,11 +107,15 @@ export function here(state) {
 /** @param {State} state @param {Question} asked @param {Compared} answer @returns {State} */
 export function receive(state, asked, answer) {
   const { prompt } = state.comparison;
-  const read = asked.own && asked.b.text !== null && prompt?.text === asked.b.text ? { model: asked.b.model, ids: answer.ids.b } : prompt?.read;
+  const read = asked.own && asked.b.text !== null && prompt?.text === asked.b.text ? { model: asked.b.model, ids: answer.prompts.b.map(({ id }) => id), literal: asked.b.literal } : prompt?.read;
   const known = prompt && { ...prompt, at: prompt.at ?? state.current, read: read ?? null };
-  const next = change(state, { answer, trouble: null, prompt: known });
-  // From now on the same text is asked by its ids.
-  return change(next, { answer: { ...answer, key: question(next, true)?.key ?? answer.key } });
+  const [one, other] = [asked.a.model, asked.b.model];
+  const twins = one === other || answer.byBytes ? state.comparison.twins : JSON.stringify([one, other]);
+  const next = change(state, { answer, trouble: null, prompt: known, twins });
+  const now = question(next, true);
+  // From now on the same text is asked by its ids; those of A may be others than those that B's text got.
+  const same = asked.b.text === null || now?.b.text !== null || String(now?.b.tokenIds) === String(answer.prompts.b.map(({ id }) => id));
+  return same ? change(next, { answer: { ...answer, key: now?.key ?? answer.key } }) : next;
 }
 
 /** @param {State} state @param {Trouble} trouble @returns {State} */
@@ -103,6 +126,21 @@ export function fail(state, trouble) {
 /** @param {State} state @returns {State} */
 export function retry(state) {
   return state.comparison.trouble ? change(state, { trouble: null }) : state;
+}
+
+/** @param {State} state @returns {{words: string, offer: string} | null} how names of special tokens in B's text are read, unless A's text says it */
+export function otherReading(state) {
+  const own = state.comparison.prompt !== null;
+  const answer = here(state);
+  if (!answer || (!own && question(state, true)?.b.text === null)) return null;
+  const front = find(state, otherModel(state))?.facts?.prefixTokenIds?.length ?? 0;
+  const named = namedIn(answer.prompts.b.slice(front), otherText(state));
+  return own || specialWords(state) === null ? readingWords(named, literally(state)) : null;
+}
+
+/** @param {State} state @returns {State} with B's text read the other way, and A's if that was typed */
+export function readOther(state) {
+  return specialWords(state) ? readFirst(state) : change({ ...state, literal: !state.literal }, { trouble: null });
 }
 
 /** @param {State} state @param {string} name @returns {State} with that model in B */
@@ -177,13 +215,21 @@ function picked(state, { at }) {
   return tree.path(state.tree, state.current).slice(tree.path(state.tree, at).length);
 }
 
-/** @param {State} state @param {readonly number[]} first ids of A @returns {Pick<Side, "text" | "tokenIds">} B's prompt: as ids wherever those of its model are known */
+/** @param {State} state @param {readonly number[]} first ids of A @returns {Pick<Side, "text" | "tokenIds" | "literal">} B's prompt: as ids wherever those of its model are known */
 function otherPrompt(state, first) {
   const { prompt } = state.comparison;
   const same = otherModel(state) === state.model;
-  if (prompt === null) return same ? { text: null, tokenIds: first } : { text: otherText(state), tokenIds: null };
-  if (!same || prompt.read?.model !== state.model) return { text: otherText(state), tokenIds: null };
+  const literal = literally(state);
+  const anew = { text: otherText(state), tokenIds: null, literal };
+  if (prompt === null) return same || twins(state, first) ? { text: null, tokenIds: first } : anew;
+  if (!same || prompt.read?.model !== state.model || (prompt.read.literal ?? literal) !== literal) return anew;
   return { text: null, tokenIds: [...prompt.read.ids, ...tree.tokens(picked(state, prompt)).map((token) => token.id)] };
+}
+
+/** @param {State} state @param {readonly number[]} ids of A @returns {boolean} B's model is known to have the same tokens */
+export function twins(state, ids) {
+  const size = find(state, otherModel(state))?.facts?.vocabSize ?? 0;
+  return state.comparison.twins === JSON.stringify([state.model, otherModel(state)]) && ids.every((id) => id < size);
 }
 
 /** @param {State} state @param {Partial<Comparison>} changes @returns {State} */

@@ -14,6 +14,9 @@ import { createAsker } from "../../net/asker.js";
 import { build } from "../../ui/build.js";
 import { afterwards, setAttribute, setText } from "../../ui/dom.js";
 import * as models from "./model.js";
+import { mountDifferences } from "./differences.js";
+import { maskWords } from "./masks.js";
+import { label, pressed, relatives } from "./relatives.js";
 import { createRow } from "./row.js";
 
 const WRITING_MS = 300;
@@ -32,14 +35,21 @@ export function mount(root, { verbs, act, read, consider }) {
     return made;
   };
   const same = button(COMPARE.sameText, () => act((now) => models.writeOther(now, null)));
+  const kin = build("div", { class: "compare-kin", role: "group", "aria-label": COMPARE.relatives });
+  const reading = build("span");
+  const other = button("", () => act(models.readOther));
+  const special = build("p", { class: "special-note", role: "status" }, reading, " ", other);
+  other.className = "quiet";
   const shorter = button(COMPARE.shorter, () => act((now) => models.writeOther(now, models.withoutSentence(textHere(now)))));
   const swap = button(COMPARE.swap, () => act(models.swap));
   const pin = button(COMPARE.pin, () => verbs.pin());
   const close = button(COMPARE.close, () => verbs.chooseView("bars"));
+  close.className = "compare-back";
   const again = button(COMPARE.again, () => act(models.retry));
   const sums = build("ul", { class: "compare-sums" });
   const said = build("p", { class: "compare-said", role: "status" });
   const list = build("ol", { class: "compare-rows", "aria-label": COMPARE.rows });
+  const differences = mountDifferences({ verbs, act, read, consider });
   const side = (/** @type {"a" | "b"} */ name, /** @type {(Node | string)[]} */ ...parts) =>
     build("section", { class: "compare-side", "data-side": name, "aria-label": COMPARE.sides[name] }, build("h2", {}, COMPARE.sides[name]), ...parts);
   root.append(
@@ -49,13 +59,13 @@ export function mount(root, { verbs, act, read, consider }) {
       build(
         "div",
         { class: "compare-sides" },
-        side("a", build("div", { class: "compare-asked" }, first.model, first.temperature), first.text),
-        side("b", build("div", { class: "compare-asked" }, model, build("label", {}, COMPARE.degrees, " ", temperature)), wrong, text, build("div", { class: "compare-texts" }, same, shorter)),
+        side("a", build("div", { class: "compare-asked" }, first.model, first.temperature), first.text, build("div", { class: "compare-acts" }, swap, pin, close, again)),
+        side("b", kin, build("div", { class: "compare-asked" }, model, build("label", {}, COMPARE.degrees, " ", temperature)), wrong, text, special, build("div", { class: "compare-texts" }, same, shorter)),
       ),
-      build("div", { class: "compare-acts" }, swap, pin, close, again),
       said,
-      list,
       sums,
+      differences.root,
+      list,
     ),
   );
   /** @type {ReturnType<typeof createRow>[]} */
@@ -64,6 +74,10 @@ export function mount(root, { verbs, act, read, consider }) {
   let drawn = null;
 
   model.addEventListener("change", () => act((now) => models.chooseOther(now, model.value)));
+  kin.addEventListener("click", (event) => {
+    const name = /** @type {HTMLElement} */ (event.target).closest("button")?.dataset.model;
+    if (name) act((now) => models.chooseOther(now, pressed(now, name)));
+  });
   temperature.addEventListener("input", () => {
     const chosen = temperature.value === "" && !temperature.validity.badInput ? null : temperature.valueAsNumber;
     const good = chosen === null || fits("temperature", chosen);
@@ -111,7 +125,10 @@ export function mount(root, { verbs, act, read, consider }) {
     const degrees = String(models.otherTemperature(state));
     if (document.activeElement !== temperature && wrong.hidden && temperature.value !== degrees) temperature.value = degrees;
     const words = models.otherText(state);
-    if (text.value !== words && !(document.activeElement === text && comparison.prompt !== null && text.value === comparison.prompt.text)) text.value = words;
+    if (text.value !== words && !(document.activeElement === text && comparison.prompt !== null && text.value === comparison.prompt.text)) {
+      text.value = words;
+      if (document.activeElement !== text) afterwards(() => (text.scrollTop = text.scrollHeight));
+    }
     setText(first.model, state.model === null ? "" : format.shortName(state.model));
     setText(first.temperature, `${COMPARE.degrees} ${settings.temperature}`);
     const shown = models.firstText(state);
@@ -120,18 +137,39 @@ export function mount(root, { verbs, act, read, consider }) {
       setText(first.text, end);
       afterwards(() => (first.text.scrollTop = first.text.scrollHeight));
     }
+    const read = models.otherReading(state);
+    special.hidden = !read;
+    setText(reading, read?.words ?? "");
+    setText(other, read?.offer ?? "");
+    family(state);
     same.disabled = comparison.prompt === null;
     shorter.disabled = models.withoutSentence(shown) === null;
   }
 
+  /** @param {State} state */
+  function family(state) {
+    const all = relatives(state);
+    kin.hidden = !all.length;
+    if ([...kin.children].map((each) => /** @type {HTMLElement} */ (each).dataset.model).join("\n") !== all.map(({ name }) => name).join("\n")) {
+      kin.replaceChildren(
+        ...all.map((each) => {
+          const { short, long } = label(each, all);
+          return build("button", { type: "button", "data-model": each.name, "aria-label": long, title: each.name }, short);
+        }),
+      );
+    }
+    for (const each of kin.children) setAttribute(each, "aria-pressed", String(/** @type {HTMLElement} */ (each).dataset.model === models.otherModel(state)));
+  }
+
   return (state) => {
     heads(state);
+    differences.update(state);
     const { answer, trouble } = state.comparison;
     const compared = models.here(state);
     const equal = models.alike(state);
     const failed = trouble !== null && models.question(state, true)?.key === trouble.key;
     again.hidden = !failed || trouble.again;
-    const words = state.draft !== null ? COMPARE.draft : equal ? COMPARE.unequal : failed ? trouble.message : compared ? "" : COMPARE.waiting;
+    const words = state.draft !== null ? COMPARE.draft : equal ? COMPARE.unequal : failed ? trouble.message : compared ? maskWords(models.question(state, true)) : models.absentWords(state) || COMPARE.waiting;
     setText(said, words);
     said.toggleAttribute("data-failed", failed);
     const known = equal ? null : (compared ?? answer);

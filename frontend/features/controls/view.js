@@ -4,13 +4,13 @@
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
  */
-import { cuts } from "../../core/cuts.js";
+import { stepsWords } from "../../core/chain.js";
+import { cuts, keptWords } from "../../core/cuts.js";
 import * as format from "../../core/format.js";
 import { hidden, scene } from "../../core/questions.js";
 import { LIMITS, fits } from "../../core/settings.js";
 import { CONTROLS } from "../../core/words.js";
 import { setText, setVariable } from "../../ui/dom.js";
-import { keptWords } from "../steps/model.js";
 
 const ALL = /** @type {const} */ ([
   { name: "temperature", id: "temperature", field: "temperature", kind: "number" },
@@ -23,7 +23,7 @@ const ALL = /** @type {const} */ ([
 export function mountControls(page, verbs) {
   const updates = ALL.map((control) => mountControl(page, verbs, control));
   const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (page.querySelector(selector));
-  const [more, kept, line, sheet, bars] = [".more-open", ".kept", "#controls", "#settings", "#bars-shown"].map(part);
+  const [more, kept, line, sheet, bars, steps] = [".more-open", ".kept", "#controls", "#settings", "#bars-shown", ".samplers-on"].map(part);
   const narrow = matchMedia("(max-width: 46rem)");
   narrow.addEventListener("change", settle);
   settle();
@@ -37,6 +37,8 @@ export function mountControls(page, verbs) {
   return (state) => {
     for (const update of updates) update(state);
     more.toggleAttribute("data-on", cuts(state.settings));
+    const words = stepsWords(state.settings);
+    setText(steps, words && `(${words})`);
     const drawing = scene(state)?.drawing;
     if (!drawing && hidden(state)) setText(kept, "");
     if (drawing) setText(kept, keptWords(drawing.kept, drawing.rows.length + drawing.otherCount));

@@ -18,7 +18,7 @@ import { find } from "../models/model.js";
 export function mostLikely(state) {
   const now = scene(state);
   const rows = now && !now.stale ? now.drawing.rows : [];
-  const first = rows.find(({ candidate }) => !noToken(candidate.token)) ?? rows[0];
+  const first = rows.find(({ candidate, fell }) => !fell && !noToken(candidate.token)) ?? rows[0];
   return first ? append(state, first.candidate, Number.isNaN(first.raw) ? null : first.raw) : state;
 }
 
@@ -61,8 +61,10 @@ export function land(state) {
   if (!fell || !answer || !state.play) return state;
   if (noToken(fell.candidate.token)) return miss(state, fell.candidate.token);
   const raw = atOne(answer)(fell.candidate);
-  const next = append(state, fell.candidate, Number.isNaN(raw) ? null : raw);
-  if (next === state || state.play.kind === "roll") return next;
+  const grown = append(state, fell.candidate, Number.isNaN(raw) ? null : raw);
+  if (grown === state || state.play.kind === "roll") return grown;
+  // All that is generated in one go is one undo step.
+  const next = state.play.wrote ? { ...grown, past: state.past } : grown;
   const wrote = state.play.wrote + 1;
   const end = endOf(state, fell.candidate, answer);
   return end ? { ...next, said: `${end} ${DICE.generated(wrote)}` } : { ...next, play: { kind: "write", wrote } };

@@ -16,10 +16,8 @@
  * @typedef {ReturnType<typeof createStream>} Stream
  */
 import { CallFailed, nextToken } from "../../net/api.js";
-import { generate } from "../../net/generate.js";
+import { generate, heldFrom } from "../../net/generate.js";
 import { find } from "../models/model.js";
-
-export const MOST_BARS = 100;
 
 /** @param {{read: () => State}} page */
 export function createStream({ read }) {
@@ -43,14 +41,15 @@ export function createStream({ read }) {
   /** @param {Question} question @param {AbortSignal} signal @returns {Promise<Answer>} @throws {CallFailed} */
   async function ask(question, signal) {
     const facts = find(read(), question.model)?.facts;
-    const { tokenIds, settings, draws, watch } = question;
-    if (read().play?.kind !== "write" || broken || !facts || !tokenIds?.length || watch.length || settings.topK > MOST_BARS) return nextToken(question, signal);
+    const { tokenIds, draws, coin, watch } = question;
+    if (read().play?.kind !== "write" || broken || !facts || !tokenIds?.length || watch.length) return nextToken(question, signal);
     const { seed } = read().dice;
+    const settings = heldFrom(question.settings, tokenIds.length);
     const of = JSON.stringify([question.model, settings, seed]);
     if (flight?.of !== of || String(flight.ids) !== String(tokenIds)) {
       end();
       const controller = new AbortController();
-      const answers = generate(question, { seed, vocabSize: facts.vocabSize, contextLimit: facts.contextLimit }, controller.signal);
+      const answers = generate({ ...question, settings }, { seed, vocabSize: facts.vocabSize, contextLimit: facts.contextLimit }, controller.signal);
       flight = { of, answers, ids: [...tokenIds], next: answers.next(), controller };
     }
     const mine = flight;
@@ -69,7 +68,7 @@ export function createStream({ read }) {
       mine.next = mine.answers.next(); // a step ahead
       mine.next.catch(() => {});
     }
-    return { ...value, draws };
+    return { ...value, draws, sampling: value.sampling && { ...value.sampling, coin } };
   }
 
   return { ask, consider };

@@ -11,6 +11,7 @@ import { playWords } from "./model.js";
 
 const PRESSES = /^(Enter| )$/;
 const SLIDES = /^(Arrow|Page|Home|End)/;
+const MODIFIES = /^(Shift|Control|Alt|AltGraph|Meta|CapsLock|NumLock|ScrollLock|Fn|FnLock)$/;
 
 /** @param {HTMLElement} root @param {HTMLElement} dice @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountDice(root, dice, verbs) {
@@ -36,12 +37,12 @@ export function mountDice(root, dice, verbs) {
     if (good) verbs.setDice({ seed: seed.valueAsNumber, fresh: false });
   });
 
-  // Any action stops generating, except its own buttons and the speed.
+  // Any action stops generating, except its own buttons and the speed; a modifier key alone is none yet.
   const onHand = (/** @type {Event} */ event) => {
     const target = /** @type {Element | null} */ (event.target instanceof Element ? event.target : null);
     const [onWrite, onPace] = [target?.closest("[data-verb=write]"), target === pace];
     const key = event instanceof KeyboardEvent ? event.key : null;
-    const own = key === null ? Boolean(onWrite) || onPace : key === "w" || (onWrite && PRESSES.test(key)) || (onPace && SLIDES.test(key));
+    const own = key === null ? Boolean(onWrite) || onPace : key === "w" || MODIFIES.test(key) || (onWrite && PRESSES.test(key)) || (onPace && SLIDES.test(key));
     if (writing && !own) verbs.stop();
   };
   for (const name of ["pointerdown", "keydown"]) document.addEventListener(name, onHand, { capture: true });

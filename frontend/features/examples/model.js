@@ -9,8 +9,7 @@
  *
  * @typedef {import("../../core/state.js").State} State
  */
-import { converse } from "../../core/chat.js";
-import { edit, pastWithDraft, rest, undoStep } from "../../core/state.js";
+import { begin } from "./begin.js";
 
 /** @type {readonly Starter[]} */
 export const STARTERS = [
@@ -94,14 +93,7 @@ export const STARTERS = [
   },
 ];
 
-/** @param {State} state @param {string} text of a starter, or any other @returns {State} with it as a separate undo step */
-export function start(state, text) {
-  const turns = STARTERS.find((starter) => starter.text === text)?.turns;
-  if (turns) {
-    const chat = { ...state.chat, text: state.chat.entered ? state.chat.text : undoStep(state) };
-    const conversation = turns.map(([role, content]) => ({ role, content, tokens: null }));
-    return { ...converse({ ...rest(state), chat }, conversation), past: pastWithDraft(state) };
-  }
-  const next = edit(rest(state), text);
-  return next === state ? state : { ...next, past: pastWithDraft(state), base: null, session: null };
+/** @param {State} state @param {Starter} starter @returns {State} with it as a separate undo step */
+export function start(state, { text, turns }) {
+  return begin(state, text, turns);
 }

@@ -1,13 +1,13 @@
 /**
  * The examples menu.
  *
- * @typedef {import("../../main.js").Verbs} Verbs
+ * @typedef {import("../frame/room.js").Page} Page
  */
 import { textHere } from "../../core/state.js";
-import { STARTERS } from "./model.js";
+import { STARTERS, start } from "./model.js";
 
-/** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: import("../../core/state.js").State) => void} */
-export function mountExamples(root, verbs) {
+/** @param {HTMLElement} root @param {Page} page @returns {(state: import("../../core/state.js").State) => void} */
+export function mount(root, { act }) {
   const entries = STARTERS.map(({ name, text, shows }, index) => {
     const item = document.createElement("li");
     const button = document.createElement("button");
@@ -24,7 +24,7 @@ export function mountExamples(root, verbs) {
     const button = /** @type {HTMLElement} */ (event.target).closest("button");
     if (!button) return;
     root.hidePopover();
-    verbs.start(STARTERS[Number(button.dataset.index)].text);
+    act((now) => start(now, STARTERS[Number(button.dataset.index)]));
   });
 
   return (state) => {

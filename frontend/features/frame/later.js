@@ -1,5 +1,5 @@
 /**
- * A menu or panel over the page whose script loads when it is first opened, or about to be.
+ * A menu or panel over the page, or a part of it that is folded, whose script loads when it is first opened, or about to be.
  *
  * @typedef {import("../../core/initial.js").State} State
  * @typedef {import("./room.js").Entry} Entry
@@ -7,16 +7,17 @@
  */
 import { FRAME } from "../../core/words.js";
 import { build } from "../../ui/build.js";
+import { loadStyle } from "../../ui/load.js";
 
 /** @param {Document} document @param {Entry} entry @param {Page} page @returns {(state: State) => void} */
-export function mountLater(document, { name, id, load }, page) {
+export function mountLater(document, { name, id, styles = [], load }, page) {
   const root = /** @type {HTMLElement} */ (document.getElementById(/** @type {string} */ (id)));
   const failed = build("p", { class: "trouble", role: "status" }, FRAME.broken);
   /** @type {((state: State) => void) | null} */
   let update = null;
   let begun = false;
   /** @param {boolean} on  nothing answers yet, but its title takes the focus */
-  const hold = (on) => [...root.children].forEach((part) => void (/** @type {HTMLElement} */ (part).inert = on && !part.hasAttribute("autofocus")));
+  const hold = (on) => [...root.children].forEach((part) => void (/** @type {HTMLElement} */ (part).inert = on && !part.hasAttribute("autofocus") && part.localName !== "summary"));
 
   async function begin() {
     if (begun) return;
@@ -24,7 +25,7 @@ export function mountLater(document, { name, id, load }, page) {
     failed.remove();
     hold(true);
     try {
-      const { mount } = await /** @type {NonNullable<typeof load>} */ (load)();
+      const [{ mount }] = await Promise.all([/** @type {NonNullable<typeof load>} */ (load)(), ...styles.map(loadStyle)]);
       update = mount(root, page);
       update(page.read());
     } catch {
@@ -34,9 +35,11 @@ export function mountLater(document, { name, id, load }, page) {
     hold(false);
   }
 
-  root.addEventListener("beforetoggle", (event) => {
-    if (/** @type {ToggleEvent} */ (event).newState === "open") void begin();
-  });
+  for (const toggled of ["beforetoggle", "toggle"]) {
+    root.addEventListener(toggled, (event) => {
+      if (event.target === root && /** @type {ToggleEvent} */ (event).newState === "open") void begin();
+    });
+  }
   for (const opener of document.querySelectorAll(`[popovertarget="${id}"]`)) opener.addEventListener("pointerenter", begin);
   for (const opener of document.querySelectorAll(`[data-verb="${name}"]`)) {
     opener.addEventListener("pointerenter", begin);

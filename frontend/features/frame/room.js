@@ -14,6 +14,7 @@
  * @property {string} name
  * @property {string} [label]
  * @property {string} [id]  of its element, if the page has it from the start
+ * @property {string} [field]  where what is typed goes: the last such field gets the focus after a click on its tab
  * @property {readonly string[]} [styles]
  * @property {() => Promise<{mount: (root: HTMLElement, page: Page) => (state: State) => void}>} [load]
  */

@@ -7,7 +7,7 @@
  */
 import { hidden } from "../../core/questions.js";
 import { build } from "../../ui/build.js";
-import { setAttribute } from "../../ui/dom.js";
+import { afterwards, setAttribute } from "../../ui/dom.js";
 import { createRoom } from "./room.js";
 
 const STEPS = new Map([["ArrowRight", 1], ["ArrowDown", 1], ["ArrowLeft", -1], ["ArrowUp", -1]]);
@@ -19,18 +19,25 @@ const STEPS = new Map([["ArrowRight", 1], ["ArrowDown", 1], ["ArrowLeft", -1], [
  *   `kind`: begins the ids; `place`: puts an element made here into the page
  */
 export function createSwitch(list, entries, { kind, page, choose, place }) {
+  /** @type {string | null} whose field gets the focus once it is there: what is typed after a click goes there */
+  let wanted = null;
   const rooms = entries.map((entry) => {
     const id = entry.id ?? `${kind}-${entry.name}`;
     const root = document.getElementById(id) ?? build("section", { id, class: kind });
     if (!root.isConnected) place(root);
     const tab = build("button", { type: "button", role: "tab", id: `${kind}-tab-${entry.name}`, "aria-controls": id }, entry.label ?? entry.name);
-    tab.addEventListener("click", () => choose(entry.name));
+    tab.addEventListener("click", (event) => {
+      choose(entry.name);
+      const { pointerType } = /** @type {PointerEvent} */ (event);
+      wanted = entry.field && pointerType && pointerType !== "touch" ? entry.name : null;
+      if (wanted !== null) lead();
+    });
     if (entries.length > 1) {
       root.role = "tabpanel";
       root.setAttribute("aria-labelledby", tab.id);
     }
     list.append(tab);
-    return { name: entry.name, root, tab, draw: createRoom(entry, root, page) };
+    return { name: entry.name, field: entry.field, root, tab, draw: createRoom(entry, root, page) };
   });
   list.role = "tablist";
   list.hidden = entries.length < 2;
@@ -61,6 +68,21 @@ export function createSwitch(list, entries, { kind, page, choose, place }) {
       setAttribute(tab, "tabindex", name === now ? "0" : "-1");
       if (shown || guessing) draw(state, shown);
     }
+    if (wanted !== null) afterwards(lead);
+  }
+
+  /** Moves the focus to where typing goes, as soon as that is there. */
+  function lead() {
+    const { root, tab, field } = rooms.find(({ name }) => name === wanted) ?? {};
+    const free = document.activeElement === tab || document.activeElement === document.body;
+    if (!root || !field || !free) wanted = null;
+    if (!root || !field || !free || root.hidden) return;
+    const fields = /** @type {HTMLTextAreaElement[]} */ ([...root.querySelectorAll(field)]);
+    const target = fields.filter((each) => each.checkVisibility()).at(-1);
+    if (!target) return;
+    wanted = null;
+    target.focus();
+    if (!target.selectionEnd) target.setSelectionRange(target.value.length, target.value.length);
   }
 
   return { update };

@@ -5,7 +5,7 @@
  * @typedef {import("./room.js").Entry} Entry
  * @typedef {import("./room.js").Page} Page
  */
-import { DOCKED, inspecting } from "../../core/frame.js";
+import { DOCKED, docking, inspecting } from "../../core/frame.js";
 import { hidden } from "../../core/questions.js";
 import { setAttribute } from "../../ui/dom.js";
 import { mountLater } from "./later.js";
@@ -52,7 +52,7 @@ export function mountFrame(document, { views, surfaces, tabs, panels }, page) {
 
   function close() {
     verbs.setInspector(false);
-    (toggle.checkVisibility() ? toggle : more).focus();
+    [toggle, more, part("#stage [data-verb=inspect]")].find((each) => each.checkVisibility())?.focus();
   }
 
   /** Moves the focus to where it was asked for, as soon as that is there. */
@@ -68,7 +68,7 @@ export function mountFrame(document, { views, surfaces, tabs, panels }, page) {
   return (now) => {
     state = now;
     const { frame } = now;
-    const open = inspecting(now) && !now.room.presenting;
+    const open = inspecting(now);
     inspector.hidden = !open;
     setAttribute(toggle, "aria-expanded", String(open));
     setAttribute(more, "aria-expanded", String(open && (frame.tab === "settings" || !beside.matches)));
@@ -78,7 +78,7 @@ export function mountFrame(document, { views, surfaces, tabs, panels }, page) {
     if (document.documentElement.dataset.view !== shown) document.documentElement.dataset.view = shown;
     view.update(now, shown);
     surface.update(now, frame.surface);
-    tab.update(now, frame.tab, { open, beside: frame.wide ? DOCKED : null });
+    tab.update(now, frame.tab, { open, beside: docking(now) ? DOCKED : null });
     aim();
     for (const update of later) update(now);
   };

@@ -71,7 +71,7 @@ export function mountKeys(page, verbs) {
       step();
       return;
     }
-    if (event.key === "Escape" && target === editor) return bar("[tabindex='0']")?.focus();
+    if (event.key === "Escape" && target.matches("#text, .turn textarea")) return bar("[tabindex='0']")?.focus();
     if (event.key === "Escape" && !page.querySelector(":popover-open:not(#tour)")) {
       if (state.room.tour.at !== null) return verbs.endTour();
       if (state.room.presenting) return verbs.present(false);

@@ -58,7 +58,7 @@ export function question(state) {
 
 /** @param {State} state @returns {Question | null} while the tab is in view and its answer is not there */
 export function wanted(state) {
-  if (!showing(state, "layers") || state.room.presenting || state.lost !== null || refusals(state).layers) return null;
+  if (!showing(state, "layers") || state.lost !== null || refusals(state).layers) return null;
   const asked = question(state);
   if (asked === null || state.models?.find((each) => each.name === asked.model)?.state !== "ready") return null;
   const { answer, trouble } = state.layering;

@@ -18,13 +18,10 @@ import { build } from "../../ui/build.js";
 import { setAttribute, setText } from "../../ui/dom.js";
 import { createPicker } from "../../ui/picker.js";
 import { drawPieces } from "../../ui/token.js";
-import { palettes } from "../share/colours.js";
 import { createSaves } from "../share/saves.js";
 import { createAttention } from "./attention.js";
-import { toCsv, toJson } from "./exports.js";
 import { createFigures } from "./figures.js";
 import * as models from "./model.js";
-import { svg } from "./picture.js";
 
 const MOVING_MS = 120; // along the bars
 const TOP = 5;
@@ -48,14 +45,15 @@ export function mount(root, { verbs, act, read, consider }) {
   const sum = build("p", { class: "layers-sum" });
   const adds = build("section", { class: "layers-adds" }, figures.bars, build("p", { class: "layers-key" }, build("span", { "data-part": "attention" }, LAYERS.parts.attention), build("span", { "data-part": "mlp" }, LAYERS.parts.mlp)), sum);
   const attention = createAttention({ act, read });
-  const picture = () => {
+  const picture = async () => {
+    const [{ svg }, { palette }] = await Promise.all([import("./picture.js"), import("../share/colours.js")]);
     const answer = models.here(read());
-    const scheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-    return answer && svg(answer, shownNow(read(), answer), palettes()[scheme]);
+    return answer && svg(answer, shownNow(read(), answer), palette());
   };
-  const save = (/** @type {(answer: LayersAnswer) => string} */ make) => () => {
+  const save = (/** @type {"toCsv" | "toJson"} */ form) => async () => {
+    const exports = await import("./exports.js");
     const answer = models.here(read());
-    return answer && make(answer);
+    return answer && exports[form](answer);
   };
   const body = build(
     "div",
@@ -67,7 +65,7 @@ export function mount(root, { verbs, act, read, consider }) {
     adds,
     attention.root,
     build("details", { class: "layers-meaning" }, build("summary", {}, LAYERS.meaning), build("p", {}, LAYERS.lens), build("p", {}, LAYERS.direct)),
-    createSaves("next-token-layers", { csv: save(toCsv), json: save(toJson), svg: picture }),
+    createSaves("next-token-layers", { csv: save("toCsv"), json: save("toJson"), svg: picture }),
   );
   root.append(said, again, body);
   scale.update(Object.entries(LAYERS.scales).map(([value, words]) => ({ value, words })), "log");

@@ -13,8 +13,10 @@
  *
  * @typedef {object} Step
  * @property {Token} token
- * @property {number | null} probability  at the current temperature, before filters; null while awaited
+ * @property {number | null} probability  at the current temperature, before filters; with sampler steps, after all of them; null while awaited
  * @property {number | null} rank
+ * @property {number | null} raw  before all sampler steps; null without them
+ * @property {string | null} fell  the step that removed it
  *
  * @typedef {object} Chance
  * @property {string} text  as it is looked up
@@ -22,7 +24,10 @@
  * @property {number | null} logprob  of all its tokens in sequence; null while one is awaited
  * @property {string} note  a remark, or empty
  * @property {boolean} cut  its first token is removed by a filter
+ * @property {number | null} raw  its log-probability before all sampler steps, as far as they leave it; null without them
+ * @property {string | null} fell  the sampler step that removes one of its tokens
  */
+import { asked, keyOf, settingsAt } from "../../core/chain.js";
 import { pointAt, shareAt } from "../../core/distribution.js";
 import { showing } from "../../core/frame.js";
 import { scene, wanted } from "../../core/questions.js";
@@ -71,7 +76,9 @@ export function nextProbe(state) {
   for (const tokens of spelled.filter(({ length }) => length <= MOST_TOKENS)) {
     for (let at = 0; at < tokens.length; at++) {
       const before = [...ids, ...tokens.slice(0, at).map((token) => token.id)];
-      if (probabilityOf(state, model, before, tokens[at]) !== null) continue;
+      const known = stepOf(state, model, before, tokens[at]);
+      if (known.fell !== null) break; // nothing comes after it
+      if (known.probability !== null) continue;
       const watch = at ? [tokens[at].id] : [...new Set(spelled.map(([first]) => first.id))];
       return probe(state, { model, text: null, tokenIds: before, watch });
     }
@@ -89,7 +96,7 @@ export function tell(state, question, answer) {
   }
   const { temperature, partition } = answer;
   const lookups = answer.watched.map((candidate) => /** @type {[string, Lookup]} */ ([
-    lookupKey(question.model, question.tokenIds ?? [], candidate.token.id),
+    lookupKey(question.model, question.tokenIds ?? [], candidate.token.id, question.settings),
     { candidate, temperature, partition },
   ]));
   return { ...state, lookups: latest(state.lookups, lookups), probeTrouble: null };
@@ -109,37 +116,55 @@ function placeOf(state) {
 /** @param {State} state @param {{model: string, ids: number[]}} place @param {string} text @returns {Chance} */
 function chance(state, { model, ids }, text) {
   const tokens = state.spellings.get(spellingKey(model, text));
-  const blank = { text, steps: null, logprob: null, note: "", cut: false };
+  const blank = { text, steps: null, logprob: null, note: "", cut: false, raw: null, fell: null };
   if (tokens === undefined || typeof tokens === "number") return blank;
   if (tokens === null) return { ...blank, note: NUMBERS.unreadable };
   if (tokens.length > MOST_TOKENS) return { ...blank, note: NUMBERS.long(tokens.length, MOST_TOKENS) };
   const steps = tokens.map((token, at) => {
     const before = [...ids, ...tokens.slice(0, at).map((each) => each.id)];
-    const rank = state.lookups.get(lookupKey(model, before, token.id))?.candidate.rank ?? null;
-    return { token, rank, probability: probabilityOf(state, model, before, token) };
+    return stepOf(state, model, before, token);
   });
-  const logprob = steps.reduce((sum, { probability }) => (sum === null || probability === null ? null : sum + Math.log(probability)), /** @type {number | null} */ (0));
+  const end = steps.findIndex(({ fell }) => fell !== null) + 1 || steps.length;
+  const told = steps.slice(0, end);
+  const logprob = sumOf(told.map(({ probability }) => probability));
   const read = tokens.some((token) => token.special) ? text : textOf(tokens);
-  const keeps = scene(state)?.drawing.kept;
+  const { kept: keeps, sampling } = scene(state)?.drawing ?? {};
   const [first] = steps;
-  const cut = keeps !== undefined && keeps.known && first.rank !== null && first.rank > keeps.count;
-  return { text, steps, logprob, cut, note: read === text ? "" : NUMBERS.altered };
+  // Sampler steps don't keep the first ranks alone.
+  const cut = keeps !== undefined && !sampling && keeps.known && first.rank !== null && first.rank > keeps.count;
+  return { text, steps, logprob, cut, raw: sumOf(told.map(({ raw }) => raw)), fell: told[end - 1].fell, note: read === text ? "" : NUMBERS.altered };
+}
+
+/** @param {(number | null)[]} probabilities @returns {number | null} of all in sequence, as a logarithm */
+function sumOf(probabilities) {
+  return probabilities.reduce((sum, each) => (sum === null || each === null ? null : sum + Math.log(each)), /** @type {number | null} */ (0));
+}
+
+/** @param {State} state @param {string} model @param {readonly number[]} before @param {Token} token @returns {Step} as far as it is known */
+function stepOf(state, model, before, token) {
+  const candidate = state.lookups.get(lookupKey(model, before, token.id, state.settings))?.candidate;
+  const { sampled } = candidate ?? {};
+  const probability = sampled ? sampled.share : probabilityOf(state, model, before, token);
+  return { token, rank: candidate?.rank ?? null, probability, raw: sampled ? (candidate?.probability ?? null) : null, fell: sampled?.fell ?? null };
 }
 
 /** @param {State} state @param {string} model @param {readonly number[]} before @param {Token} token @returns {number | null} */
-function probabilityOf({ lookups, settings: { temperature } }, model, before, token) {
-  const found = lookups.get(lookupKey(model, before, token.id));
+function probabilityOf({ lookups, settings }, model, before, token) {
+  const { temperature } = settings;
+  const found = lookups.get(lookupKey(model, before, token.id, settings));
   if (!found) return null;
   if (found.temperature === temperature) return found.candidate.probability;
   const point = temperature > 0 ? pointAt(found.partition, 1 / temperature) : null;
   return point && shareAt(found.candidate.logit, point);
 }
 
-/** @param {State} state @param {Pick<Question, "model" | "text" | "tokenIds" | "watch">} asked @returns {Question | null} */
-function probe(state, asked) {
-  const settings = { ...LOOK, temperature: asked.text === null ? state.settings.temperature : 1 };
-  const key = JSON.stringify([asked, settings.temperature]);
-  return state.probeTrouble?.key === key ? null : { ...asked, parts: null, runs: [], key, settings, whole: asked.text !== null, draws: [] };
+/** @param {State} state @param {Pick<Question, "model" | "text" | "tokenIds" | "watch">} about @returns {Question | null} */
+function probe(state, about) {
+  const here = settingsAt(state.settings, about.tokenIds?.length ?? NaN);
+  const stepped = about.text === null && asked(here) !== null;
+  const settings = stepped ? { ...here, topK: 1 } : { ...LOOK, temperature: about.text === null ? here.temperature : 1 };
+  const key = JSON.stringify([about, settings]);
+  return state.probeTrouble?.key === key ? null : { ...about, parts: null, runs: [], key, settings, whole: about.text !== null, draws: [] };
 }
 
 /**
@@ -159,9 +184,9 @@ function spellingKey(model, text) {
   return JSON.stringify([model, text]);
 }
 
-/** @param {string} model @param {readonly number[]} before @param {number} id */
-function lookupKey(model, before, id) {
-  return `${id} ${answerKey(model, before)}`;
+/** @param {string} model @param {readonly number[]} before @param {number} id @param {import("../../core/settings.js").Settings} settings */
+function lookupKey(model, before, id, settings) {
+  return `${id} ${answerKey(model, before)}${keyOf(settingsAt(settings, before.length))}`;
 }
 
 /** @template T @param {ReadonlyMap<string, T>} map @param {readonly (readonly [string, T])[]} news @returns {ReadonlyMap<string, T>} newest last, limited in size */

@@ -99,7 +99,7 @@ function createLine(text) {
   let spelled = null;
 
   /** @param {Chance} chance @param {number} vocabulary */
-  function update({ steps, logprob, note, cut }, vocabulary) {
+  function update({ steps, logprob, note, cut, raw, fell }, vocabulary) {
     const read = steps?.map(({ token }) => `${token.id}`).join(" ") ?? null;
     if (read !== spelled) {
       spelled = read;
@@ -108,7 +108,10 @@ function createLine(text) {
     item.toggleAttribute("data-waiting", logprob === null && !note);
     setLength(bar, Math.exp(logprob ?? -Infinity), "linear");
     setText(percent, logprob === null ? (note && !steps ? "" : "…") : format.percentOf(logprob));
-    setText(words, [note, steps ? `${wordsOf(steps, vocabulary)}${cut ? `. ${NUMBERS.removed}` : ""}` : ""].filter(Boolean).join(" "));
+    const filtered = fell !== null ? NUMBERS.fell(fell) : cut ? NUMBERS.removed : "";
+    const before = raw === null ? "" : NUMBERS.unsampled(format.percentOf(raw));
+    const last = [filtered, before].filter(Boolean).join(" ");
+    setText(words, [note, steps ? `${wordsOf(steps, vocabulary)}${last && `. ${last}`}` : ""].filter(Boolean).join(" "));
   }
 
   return { item, update };
@@ -127,8 +130,9 @@ function tokenOf(token, at) {
   return made;
 }
 
-/** @param {readonly import("./model.js").Step[]} steps @param {number} vocabulary @returns {string} */
-function wordsOf(steps, vocabulary) {
+/** @param {readonly import("./model.js").Step[]} all @param {number} vocabulary @returns {string} up to the one that is removed */
+function wordsOf(all, vocabulary) {
+  const steps = all.slice(0, all.findIndex(({ fell }) => fell !== null) + 1 || all.length);
   if (steps.length === 1) {
     const [{ rank }] = steps;
     return rank === null ? NUMBERS.one : vocabulary ? NUMBERS.rankOf(rank, vocabulary) : NUMBERS.rank(rank);

@@ -2,7 +2,7 @@
  * One branch in the list: opens it, and can fold, rename and delete it.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
- * @typedef {import("./model.js").Branch} Branch
+ * @typedef {import("./outline.js").Branch} Branch
  */
 import * as format from "../../core/format.js";
 import { PATHS } from "../../core/words_later.js";

@@ -8,7 +8,8 @@ import { PATHS } from "../../core/words_later.js";
 import { build } from "../../ui/build.js";
 import { setText } from "../../ui/dom.js";
 import { createBranch } from "./branch.js";
-import { MOST_BRANCHES, outline } from "./model.js";
+import { MOST_BRANCHES } from "./model.js";
+import { outline } from "./outline.js";
 
 /** @param {HTMLElement} root @param {import("../frame/room.js").Page} page @returns {(state: State) => void} */
 export function mount(root, { verbs }) {

@@ -26,11 +26,12 @@
  * @property {Change | null} fell  the biggest drop
  * @property {number} bits  entropy, current minus pinned
  */
+import { answersSteps, asked } from "../../core/chain.js";
 import { cut } from "../../core/cuts.js";
 import { redraw } from "../../core/distribution.js";
 import * as format from "../../core/format.js";
 import { oneLine } from "../../core/marks.js";
-import { BREADTH, answerHere, hidden, scene } from "../../core/questions.js";
+import { BREADTH, answerHere, hidden, scene, settingsHere } from "../../core/questions.js";
 import { answerKey } from "../../core/state.js";
 import { hex, noToken } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
@@ -42,7 +43,7 @@ const LONGEST_TEXT = 28;
 /** @param {State} state @returns {Spread | null} the current distribution, as far as known; null while stale */
 export function present(state) {
   const answer = answerHere(state);
-  return answer && spread(answer, state.settings);
+  return answer && spread(answer, settingsHere(state));
 }
 
 /** @param {State} state @returns {string} why nothing can be pinned now; empty if it can */
@@ -52,14 +53,18 @@ export function unpinnable(state) {
   return present(state) === null ? PINS.stale : "";
 }
 
-/** @param {State} state @returns {State} with the current distribution pinned */
+/** @param {State} state @returns {State} with the current distribution pinned; if it is already, that pin is compared with */
 export function pin(state) {
-  const now = unpinnable(state) ? null : present(state);
-  const name = NAMES.find((each) => state.pins.every((pin) => pin.name !== each));
-  if (!now || !name || state.current === null) return state;
+  const now = hidden(state) ? null : present(state);
+  if (!now || state.current === null) return state;
   const key = answerKey(now.model, tree.tokenIds(state.tree, state.current));
+  const same = (/** @type {Settings} */ { temperature, topP, minP }) => [temperature, topP, minP].join();
+  const twin = state.pins.find((each) => each.key === key && same(each.settings) === same(state.settings));
+  if (twin) return { ...state, versus: twin.name, said: PINS.twice(twin.name) };
+  const name = NAMES.find((each) => state.pins.every((pin) => pin.name !== each));
+  if (!name) return state;
   const prompt = tree.text(state.tree, state.current);
-  const made = { ...now, name, key, prompt, text: ending(prompt), settings: state.settings, trouble: null };
+  const made = { ...now, name, key, prompt, text: ending(prompt), settings: settingsHere(state), trouble: null };
   return { ...state, pins: [...state.pins, made], versus: name, unpinned: null };
 }
 
@@ -202,9 +207,12 @@ function changesUp(was, is) {
 /** @param {import("../../core/distribution.js").Answer} answer @param {Settings} settings @returns {Spread | null} null if only the server can compute it */
 function spread(answer, settings) {
   const count = Math.min(answer.candidates.length, Math.max(BREADTH, settings.topK));
-  const drawing = redraw(answer, settings.temperature, count);
+  const steps = asked(settings) !== null;
+  if (steps && !answersSteps(answer, settings)) return null;
+  const temperature = steps ? answer.temperature : settings.temperature;
+  const drawing = redraw(answer, temperature, count);
   if (!drawing) return null;
-  const { rows, otherCount, otherShare, entropyBits } = cut(answer, drawing, settings.temperature, settings);
+  const { rows, otherCount, otherShare, entropyBits } = cut(answer, drawing, temperature, settings);
   const cells = rows.map((row) => ({ token: row.candidate.token, share: row.share }));
   return { model: answer.model, cells, whole: otherCount === 0 || otherShare === 0, entropyBits };
 }

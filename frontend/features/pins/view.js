@@ -6,6 +6,7 @@
  * @typedef {import("../../core/slices.js").Pin} Pin
  * @typedef {import("./model.js").Strip} Strip
  */
+import { stepsWords } from "../../core/chain.js";
 import { cuts } from "../../core/cuts.js";
 import * as format from "../../core/format.js";
 import { hidden } from "../../core/questions.js";
@@ -130,7 +131,7 @@ function createChip(name) {
   function update(pin, chosen, foreign, missing) {
     const { temperature, topP, minP } = pin.settings;
     setText(text, missing || pin.text || "∅");
-    setText(how, [foreign ? format.shortName(pin.model) : "", `T ${temperature}`, topP < 1 ? `top-p ${topP}` : "", minP > 0 ? `min-p ${minP}` : ""].filter(Boolean).join(", "));
+    setText(how, [foreign ? format.shortName(pin.model) : "", `T ${temperature}`, topP < 1 ? `top-p ${topP}` : "", minP > 0 ? `min-p ${minP}` : "", stepsWords(pin.settings)].filter(Boolean).join(", "));
     choose.setAttribute("aria-pressed", String(chosen));
   }
 

@@ -3,11 +3,12 @@
  *
  * @typedef {import("../../core/state.js").State} State
  */
+import { stage } from "../../core/frame.js";
 import { hidden } from "../../core/questions.js";
 
 /** @param {State} state @param {boolean} on @returns {State} */
 export function present(state, on) {
-  return state.room.presenting === on ? state : { ...state, room: { ...state.room, presenting: on } };
+  return state.room.presenting === on ? state : stage({ ...state, room: { ...state.room, presenting: on } }, on);
 }
 
 /** @param {State} state @param {boolean} keys @returns {State} */

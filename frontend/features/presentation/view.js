@@ -4,6 +4,7 @@
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
  */
+import { stepsWords } from "../../core/chain.js";
 import { shortName } from "../../core/format.js";
 import { hidden } from "../../core/questions.js";
 import { afterwards, setText } from "../../ui/dom.js";
@@ -49,7 +50,7 @@ export function mountPresentation(page, verbs) {
       });
     }
     line.hidden = !presenting;
-    const cut = [settings.topP < 1 ? `top-p ${settings.topP}` : "", settings.minP > 0 ? `min-p ${settings.minP}` : ""].filter(Boolean);
+    const cut = [settings.topP < 1 ? `top-p ${settings.topP}` : "", settings.minP > 0 ? `min-p ${settings.minP}` : "", stepsWords(settings)].filter(Boolean);
     const { tone, words: busy } = statusLine(state);
     setText(words, [tone === "busy" ? busy : model === null ? "" : shortName(model), `temperature ${settings.temperature}`, ...cut].filter(Boolean).join(" · "));
     guess.ariaPressed = String(room.guessing);

@@ -51,16 +51,38 @@ export function doubled(state) {
 export function specialWords(state) {
   const end = ending(state);
   if (state.draft !== null || end === null || tree.node(state.tree, end).typed === null) return null;
-  const front = find(state, state.model)?.facts?.prefixTokenIds?.length ?? 0;
-  const named = tree.tokens(tree.path(state.tree, end)).slice(front).find(({ special, bytes }) => special && bytes.length);
-  const [words, offer] = READ[state.literal ? "text" : "token"];
-  if (state.literal) return { words, offer };
-  return named && textHere(state).includes(new TextDecoder().decode(named.bytes)) ? { words: `${shown(named)} ${words}`, offer } : null;
+  return readingWords(namedHere(state), state.literal);
+}
+
+/** @param {Token | null} named  a special token that a text names @param {boolean} literal @returns {{words: string, offer: string} | null} */
+export function readingWords(named, literal) {
+  const [words, offer] = READ[named ? "token" : "text"];
+  if (named) return { words: `${shown(named)} ${words}`, offer };
+  return literal ? { words, offer } : null;
+}
+
+/** @param {readonly Token[]} tokens @param {string} text @returns {Token | null} the first special one whose name is in the text */
+export function namedIn(tokens, text) {
+  return tokens.find(({ special, bytes }) => special && bytes.length > 0 && text.includes(new TextDecoder().decode(bytes))) ?? null;
+}
+
+/** @param {State} state @returns {boolean} names of special tokens are plain characters in the text; one from before that reading still has its tokens */
+export function literally(state) {
+  return state.literal && namedHere(state) === null;
 }
 
 /** @param {State} state @returns {State} with the typed text read the other way */
 export function readOther(state) {
-  return { ...state, literal: !state.literal, draft: state.draft ?? textHere(state), end: null, current: ending(state), base: null, session: null, linked: null, trouble: null, play: null, said: null };
+  return { ...state, literal: !literally(state), draft: state.draft ?? textHere(state), end: null, current: ending(state), base: null, session: null, linked: null, trouble: null, play: null, said: null };
+}
+
+/** @param {State} state @returns {Token | null} a special token that typed text names */
+function namedHere(state) {
+  const end = ending(state);
+  if (state.draft !== null || end === null) return null;
+  const front = find(state, state.model)?.facts?.prefixTokenIds?.length ?? 0;
+  const found = tree.runs(state.tree, end).map(({ nodes, text }, at) => (text === null ? null : namedIn(tree.tokens(nodes).slice(at ? 0 : front), text)));
+  return found.find((each) => each !== null) ?? null;
 }
 
 /** @param {State} state */
@@ -70,10 +92,11 @@ function doubledWords(state) {
   return `${shown(again)} is at the beginning twice: the tokenizer already adds it in front of every text. Delete yours, or the numbers will be off.`;
 }
 
-/** @param {State} state @returns {string} what was removed that the editor does not show */
+/** @param {State} state @returns {string} what the last edit removed that the editor does not show */
 function lostWords(state) {
   const made = edited(state);
-  const lost = made?.lost ?? lostToModel(state);
+  const told = made && state.told !== null ? edited({ ...state, draft: state.told })?.lost : null;
+  const lost = made ? made.lost.filter((token) => !told?.includes(token)) : lostToModel(state);
   const names = lost.filter((token) => token.special).map(shown);
   if (!lost.length) return "";
   const what = PROMPT.more(names.slice(0, MOST_NAMED).join(", "), Math.max(0, names.length - MOST_NAMED)) || PROMPT.character;

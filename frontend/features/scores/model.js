@@ -126,5 +126,5 @@ export function totalsWords({ count, logprob, perplexity, bitsPerByte }) {
 export function levelWords(by) {
   const steps = STEPS[by];
   const between = steps.slice(1).map((step, at) => `${steps[at]}–${step}`);
-  return [`under ${steps[0]}`, ...between, `${steps[steps.length - 1]}${THIN}+ bits`];
+  return [`under ${steps[0]}`, ...between, `${steps[steps.length - 1]}+ bits`];
 }

@@ -3,6 +3,8 @@
  *
  * @typedef {import("./snapshot.js").Snapshot} Snapshot
  */
+import { asked, samplingOf } from "../../core/chain.js";
+
 
 // Characters that could make code look different from what it does. Escaped, JSON and Python read the same.
 const UNSEEN = /[\u007f-\u00a0\u00ad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
@@ -14,9 +16,7 @@ export function curl(now, origin) {
     ...(now.typed === null ? { token_ids: ids(now) } : { text: now.typed }),
     model: now.model,
     top_k: ranked(now),
-    temperature: settings.temperature,
-    ...(settings.topP < 1 && { top_p: settings.topP }),
-    ...(settings.minP > 0 && { min_p: settings.minP }),
+    ...samplingOf(settings),
     ...(beyond(now).length && { watch_token_ids: beyond(now) }),
   };
   return [
@@ -35,9 +35,7 @@ export function python(now) {
     `model=${literal(now.model)}`,
     prompt,
     `top_k=${ranked(now)}`,
-    `temperature=${settings.temperature}`,
-    ...(settings.topP < 1 ? [`top_p=${settings.topP}`] : []),
-    ...(settings.minP > 0 ? [`min_p=${settings.minP}`] : []),
+    ...Object.entries(samplingOf(settings)).map(([name, value]) => `${name}=${name === "samplers" ? steps(value) : value}`),
     ...(beyond(now).length ? [`watch_token_ids=[${beyond(now).join(", ")}]`] : []),
   ];
   return `import grpc
@@ -55,10 +53,31 @@ ${fields.map((field) => `        ${field},\n`).join("")}    )
     answer = stub.TopK(request, timeout=30)
 
 for candidate in [*answer.candidates, *answer.watched]:
-    kept = candidate.rank <= answer.kept.count
-    share = candidate.probability / answer.kept.probability if kept else 0.0
+${asked(settings) ? SAMPLED : CUT}
     print(f"{candidate.rank:4} {candidate.token.token_id:6} {share:12.6%} {candidate.token.bytes!r}")
 `;
+}
+
+const CUT = `    kept = candidate.rank <= answer.kept.count
+    share = candidate.probability / answer.kept.probability if kept else 0.0`;
+const SAMPLED = "    share = candidate.sampled.probability";
+
+/** @param {readonly object[]} samplers as the server reads them @returns {string} as Python has them */
+function steps(samplers) {
+  return `[${samplers.map((step) => Object.entries(step).map(([name, value]) => `pb.Sampler(${name}=${wrapped(name, value)})`)).join(", ")}]`;
+}
+
+/** @param {string} name @param {any} value */
+function wrapped(name, value) {
+  if (name === "mask") return `pb.Mask(${Object.entries(value).map(([form, said]) => `${form}=${formOf(form, said)}`)})`;
+  if (name === "ban") return `pb.TokenIds(ids=${literal(value)})`;
+  return name === "logit_bias" ? `pb.LogitBias(biases=${literal(value)})` : literal(value);
+}
+
+/** @param {string} form of a mask @param {any} said */
+function formOf(form, said) {
+  if (form === "choices") return `pb.Choices(texts=${literal(said)})`;
+  return literal(form === "json_schema" ? JSON.stringify(said) : said);
 }
 
 /** @param {Snapshot} now @returns {number} number of leading bars in order of rank */

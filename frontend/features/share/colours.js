@@ -18,8 +18,8 @@ export function palettes() {
   return { light: palette("light"), dark: palette("dark") };
 }
 
-/** @param {"light" | "dark"} scheme @returns {import("./picture.js").Palette} */
-function palette(scheme) {
+/** @param {"light" | "dark"} [scheme] the viewer's, if left out @returns {import("./picture.js").Palette} */
+export function palette(scheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light") {
   const probe = document.createElement("span");
   probe.hidden = true;
   probe.style.colorScheme = scheme;

@@ -1,20 +1,24 @@
 /**
- * Links that restore text, token ids, settings and model. They use the URL fragment, which browsers don't send to the server,
- * and are validated as untrusted input. Pure.
+ * Links that restore text, token ids, settings, model, pins and what is compared; `making.js` makes them. They use the URL
+ * fragment, which browsers don't send to the server, and are validated as untrusted input. Pure.
  *
  * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("../../core/slices_later.js").LinkedOther} LinkedOther
+ * @typedef {import("./making.js").Link} Link
  */
-import { fromBase64, toBase64 } from "../../core/base64.js";
+import { fromBase64 } from "../../core/base64.js";
+import { readChain } from "../../core/chain.js";
 import { shortName } from "../../core/format.js";
+import { chooseView } from "../../core/frame.js";
 import { SETTINGS, LIMITS, fits } from "../../core/settings.js";
-import { ending, pastWithDraft, textHere } from "../../core/state.js";
-import * as tree from "../../core/tree.js";
+import { FIRST_COMPARISON } from "../../core/slices.js";
+import { ending, pastWithDraft } from "../../core/state.js";
 import { find } from "../models/model.js";
-import { fromLink, toLink } from "../pins/linked.js";
+import { fromLink } from "../pins/linked.js";
 import { NAMES } from "../pins/model.js";
 
-const VERSION = 1;
-const START = "#ntv=";
+export const VERSION = 1;
+export const START = "#ntv=";
 export const LONGEST_LINK = 32_000; // characters; mail and chat break longer ones
 const MOST_ID = 2 ** 31 - 1;
 const LONGEST_NAME = 1000;
@@ -27,21 +31,9 @@ export function isLink(fragment) {
   return fragment.startsWith(START);
 }
 
-/** @param {State} state @returns {string | null} the fragment; null if too long */
-export function linkOf(state) {
-  const { model, draft, settings } = state;
-  const end = draft === null ? ending(state) : null;
-  const ids = end === null ? null : tree.tokenIds(state.tree, end);
-  const pins = state.pins.length ? { pins: toLink(state.pins), versus: state.versus } : {};
-  const said = { version: VERSION, model: end === null ? model : tree.node(state.tree, end).model, text: draft ?? textHere(state), ids, settings, ...pins };
-  const fragment = START + pack(JSON.stringify(said));
-  return fragment.length <= LONGEST_LINK ? fragment : null;
-}
-
 /**
  * @param {string} fragment of an address
- * @returns {{model: string | null, text: string, ids: number[] | null, settings: import("../../core/settings.js").Settings, pins: import("../pins/linked.js").LinkedPin[], versus: string | null} | null}
- *   null if it is not a link of this page
+ * @returns {Link | null} null if it is not a link of this page
  * @throws {BadLink}
  */
 export function readLink(fragment) {
@@ -52,15 +44,30 @@ export function readLink(fragment) {
   if (said.version !== VERSION) throw new BadLink("it was made by another version of this page");
   const { model, text, ids } = said;
   if (typeof text !== "string" || !text.isWellFormed()) throw new BadLink("its text is invalid");
-  if (model !== null && (typeof model !== "string" || !model || model.length > LONGEST_NAME)) throw new BadLink("its model has no name");
+  if (model !== null && !isName(model)) throw new BadLink("its model has no name");
   if (!(ids === null || goodIds(ids)) || (ids && model === null)) throw new BadLink("its tokens are no token ids");
   const pins = readPins(said.pins ?? []);
-  return { model, text, ids, settings: readSettings(said.settings), pins, versus: pins.find(({ name }) => name === said.versus)?.name ?? pins.at(-1)?.name ?? null };
+  const other = said.other === undefined ? null : readOther(said.other);
+  return { model, text, ids, settings: readSettings(said.settings), pins, other, versus: pins.find(({ name }) => name === said.versus)?.name ?? pins.at(-1)?.name ?? null };
 }
 
 /** @param {any} ids @returns {boolean} */
 function goodIds(ids) {
   return Array.isArray(ids) && ids.every((id) => Number.isInteger(id) && id >= 0 && id <= MOST_ID);
+}
+
+/** @param {any} name of a model @returns {boolean} */
+function isName(name) {
+  return typeof name === "string" && name !== "" && name.length <= LONGEST_NAME;
+}
+
+/** @param {any} said @returns {LinkedOther} @throws {BadLink} */
+function readOther(said) {
+  const { model = null, temperature = null, text = null, ids = null } = said ?? {};
+  const asked = (model === null || isName(model)) && (temperature === null || fits("temperature", temperature));
+  const written = text === null ? ids === null : typeof text === "string" && text.isWellFormed() && (ids === null || goodIds(ids));
+  if (!asked || !written) throw new BadLink("what it compares is invalid");
+  return { model, temperature, text, ids };
 }
 
 /** @param {any} said @returns {import("../pins/linked.js").LinkedPin[]} @throws {BadLink} */
@@ -69,7 +76,7 @@ function readPins(said) {
   return said.map((pin, at) => {
     const { name, model, ids, settings } = pin ?? {};
     const named = NAMES.includes(name) && said.findIndex((each) => each?.name === name) === at;
-    if (!named || typeof model !== "string" || !model || model.length > LONGEST_NAME || !goodIds(ids)) throw new BadLink("its pins are invalid");
+    if (!named || !isName(model) || !goodIds(ids)) throw new BadLink("its pins are invalid");
     return { name, model, ids, settings: readSettings(settings) };
   });
 }
@@ -84,11 +91,18 @@ export function follow(state, fragment) {
     const wish = link.model ?? state.wish;
     const speaks = wish !== null && find(state, wish)?.state === "ready" ? wish : state.model;
     const pins = link.pins.length ? { pins: fromLink(link.pins), versus: link.versus, unpinned: null } : {};
-    return { ...fresh, ...pins, settings: link.settings, wish, model: speaks };
+    const there = { ...fresh, ...pins, settings: link.settings, wish, model: speaks };
+    return link.other ? chooseView({ ...there, comparison: comparisonOf(link.other, link.model) }, "compare") : there;
   } catch (error) {
     if (!(error instanceof BadLink)) throw error;
     return { ...state, linkTrouble: `This link can’t be opened: ${error.message}. Nothing here changed.` };
   }
+}
+
+/** @param {LinkedOther} other @param {string | null} reader whose tokens its ids are @returns {State["comparison"]} */
+function comparisonOf({ model, temperature, text, ids }, reader) {
+  const read = ids && reader !== null ? { model: reader, ids } : null;
+  return { ...FIRST_COMPARISON, model, temperature, prompt: text === null ? null : { text, at: null, read } };
 }
 
 /** @param {State} state @returns {string} a note about the link that was opened */
@@ -108,12 +122,9 @@ function readSettings(said) {
   for (const name of SETTINGS) {
     if (!fits(name, said?.[name])) throw new BadLink(`its ${name} is not a number from ${LIMITS[name].least} to ${LIMITS[name].most}`);
   }
-  return /** @type {any} */ (Object.fromEntries(SETTINGS.map((name) => [name, said[name]])));
-}
-
-/** @param {string} text @returns {string} in URL-safe base64 */
-function pack(text) {
-  return toBase64(new TextEncoder().encode(text)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+  const chain = readChain(said.chain);
+  if (said.chain !== undefined && !chain) throw new BadLink("its sampler steps are invalid");
+  return /** @type {any} */ ({ ...Object.fromEntries(SETTINGS.map((name) => [name, said[name]])), ...(chain && { chain }) });
 }
 
 /** @param {string} packed @returns {any} @throws {BadLink} */

@@ -6,6 +6,7 @@
  * @typedef {Record<"surface" | "ink" | "quiet" | "track" | "bar" | "pale" | "other" | "pinA" | "pinB" | "pinC", string>} Palette
  * @typedef {{light: Palette, dark: Palette}} Palettes
  */
+import { stepsWords } from "../../core/chain.js";
 import { leastOf, moved, othersWords, paleOf, paleWords } from "../../core/cuts.js";
 import { figure, lengthOf, ticks } from "../../core/display.js";
 import { ROLLS } from "../../core/draws.js";
@@ -80,12 +81,14 @@ export function svg(now, display, palettes, scheme = "both") {
 
 /** @param {Snapshot} now @returns {string} */
 function subtitle({ model, settings, drawing }) {
-  return `${howWords(model, settings)} · ${format.openness(drawing.entropyBits, drawing.cutting)}`;
+  return `${howWords(model, settings)} · ${format.openness(drawing.entropyBits, drawing.cutting, Boolean(drawing.sampling))}`;
 }
 
 /** @param {string} model @param {Snapshot["settings"]} settings */
-function howWords(model, { temperature, topP, minP }) {
-  const cuts = `${topP < 1 ? `, top-p ${topP}` : ""}${minP > 0 ? `, min-p ${minP}` : ""}`;
+function howWords(model, settings) {
+  const { temperature, topP, minP } = settings;
+  const steps = stepsWords(settings);
+  const cuts = `${topP < 1 ? `, top-p ${topP}` : ""}${minP > 0 ? `, min-p ${minP}` : ""}${steps && `, ${steps}`}`;
   return `${shorten(oneLine(format.shortName(model)), 40)}, temperature ${temperature}${cuts}`;
 }
 

@@ -9,7 +9,7 @@
  * @typedef {object} Snapshot
  * @property {string} model
  * @property {string} text
- * @property {string | null} typed  the text if it was typed; otherwise only the ids are exact
+ * @property {string | null} typed  the text if it was typed and names of special tokens in it are those; otherwise only the ids are exact
  * @property {readonly Token[]} tokens  the prompt
  * @property {import("../../core/settings.js").Settings} settings
  * @property {Drawing} drawing
@@ -20,9 +20,10 @@
  * @property {string} rolls  describes the rolls
  */
 import { toBase64 } from "../../core/base64.js";
+import { samplingOf, stepsWords } from "../../core/chain.js";
 import { othersWords } from "../../core/cuts.js";
 import * as format from "../../core/format.js";
-import { scene } from "../../core/questions.js";
+import { scene, settingsHere } from "../../core/questions.js";
 import { decode, hex, noToken, spell, spoken } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
 import { CHART } from "../../core/words.js";
@@ -36,11 +37,12 @@ export function snapshot(state) {
   const { model, typed } = tree.node(state.tree, state.current);
   const { drawing } = now;
   const tokens = tree.tokens(tree.path(state.tree, state.current));
-  const { settings, versus } = state;
+  const settings = settingsHere(state);
+  const { versus } = state;
   const pins = state.pins.filter(known);
   const rolled = tally(state);
   const shown = { drawing, vocabulary: drawing.rows.length + drawing.otherCount, pins, versus, rolled, rolls: rolled ? playWords(state) : "" };
-  return { model, text: tree.text(state.tree, state.current), typed, tokens, settings, ...shown };
+  return { model, text: tree.text(state.tree, state.current), typed: state.literal ? null : typed, tokens, settings, ...shown };
 }
 
 /** @param {Snapshot} now @returns {string} with the field names of the HTTP API */
@@ -53,6 +55,7 @@ export function toJson({ model, text, tokens, settings, drawing, vocabulary, pin
     temperature: settings.temperature,
     top_p: settings.topP,
     min_p: settings.minP,
+    ...(drawing.sampling && { ...samplingOf(settings), steps: drawing.sampling.left }),
     candidates: drawing.rows.map(({ candidate, probability, share, fell }) => ({
       token_id: candidate.token.id,
       text: decode(candidate.token.bytes),
@@ -131,8 +134,9 @@ export function toCsv({ model, text, settings, drawing, pins }) {
 }
 
 /** @param {Snapshot["settings"]} settings @returns {string} such as "top-p 0.9, min-p 0.05"; empty if none is on */
-function filtersOf({ topP, minP }) {
-  return [topP < 1 ? `top-p ${topP}` : "", minP > 0 ? `min-p ${minP}` : ""].filter(Boolean).join(", ");
+function filtersOf(settings) {
+  const { topP, minP } = settings;
+  return [topP < 1 ? `top-p ${topP}` : "", minP > 0 ? `min-p ${minP}` : "", stepsWords(settings)].filter(Boolean).join(", ");
 }
 
 /** @param {Snapshot} now @returns {string} as an aligned table */
@@ -150,7 +154,7 @@ export function toText(now) {
     `${pad(rank, ranks)}${rank}  ${name}${pad(name, names)}  ${pad(share, shares)}${share}${note && `  ${note}`}`.trimEnd());
   const how = (/** @type {string} */ name, /** @type {Snapshot["settings"]} */ set) => [format.shortName(name), `temperature ${set.temperature}`, filtersOf(set)].filter(Boolean).join(", ");
   const sides = pins.map((pin) => `${pin.name}: ${pin.text || "(no text)"}, ${how(pin.model, pin.settings)}`);
-  const head = [text, "", how(model, settings), format.openness(drawing.entropyBits, drawing.cutting), ...sides];
+  const head = [text, "", how(model, settings), format.openness(drawing.entropyBits, drawing.cutting, Boolean(drawing.sampling)), ...sides];
   return `${[...head, "", ...lines].join("\n")}\n`;
 }
 

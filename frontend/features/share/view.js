@@ -5,10 +5,11 @@
  */
 import { SHARE } from "../../core/words_later.js";
 import { setText } from "../../ui/dom.js";
+import { toLink } from "../compare/model.js";
 import { copy, download, png } from "./clipboard.js";
 import { curl, python } from "./code.js";
 import { palettes } from "./colours.js";
-import { linkOf } from "./link.js";
+import { linkOf } from "./making.js";
 import { svg } from "./picture.js";
 import { snapshot, toCsv, toJson, toText } from "./snapshot.js";
 
@@ -45,11 +46,18 @@ export function mount(root) {
   }
 
   async function shareLink() {
-    const whole = linkOf(state);
-    const fragment = whole ?? linkOf({ ...state, pins: [] });
-    if (fragment === null) return say(SHARE.long);
-    await copied(location.origin + location.pathname + fragment, false);
-    if (whole === null) setText(said, `${said.textContent} ${SHARE.unpinned}`);
+    const bare = { ...state, pins: [] };
+    const other = toLink(state);
+    const [pins, both] = [state.pins.length > 0, other !== null];
+    const tries = [{ of: state, to: other, less: "" }, { of: bare, to: other, less: SHARE.shorter(pins, false) }, { of: state, to: null, less: SHARE.shorter(false, both) }, { of: bare, to: null, less: SHARE.shorter(pins, both) }];
+    for (const { of, to, less } of tries) {
+      const fragment = linkOf(of, to);
+      if (fragment === null) continue;
+      await copied(location.origin + location.pathname + fragment, false);
+      if (less) setText(said, `${said.textContent} ${less}`);
+      return;
+    }
+    say(SHARE.long);
   }
 
   /** @param {string} text @param {boolean} show whether to show it too */

@@ -4,6 +4,7 @@
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/initial.js").State} State
  */
+import { inspecting } from "../../core/frame.js";
 import { DICE } from "../../core/words.js";
 import { setText, setVariable } from "../../ui/dom.js";
 import { SHADES } from "../scores/model.js";
@@ -13,7 +14,8 @@ const IDLE_MS = 3000;
 /** @param {HTMLElement} line of the presentation @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountStage(line, verbs) {
   const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (line.querySelector(selector));
-  const [roll, write, guess, leave, output] = ["[data-verb=roll]", "[data-verb=write]", "[data-verb=guess]", "[data-verb=leave]", "output"].map(part);
+  const [roll, write, guess, inspect, leave] = ["roll", "write", "guess", "inspect", "leave"].map((verb) => part(`[data-verb=${verb}]`));
+  const output = part("output");
   const slider = /** @type {HTMLInputElement} */ (part("input"));
   const choice = /** @type {HTMLSelectElement} */ (part("select"));
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -24,6 +26,7 @@ export function mountStage(line, verbs) {
   roll.addEventListener("click", () => verbs.play("roll"));
   write.addEventListener("click", () => (state?.play?.kind === "write" ? verbs.stop() : verbs.play("write")));
   guess.addEventListener("click", () => verbs.guess(!state?.room.guessing));
+  inspect.addEventListener("click", () => state && verbs.setInspector(!inspecting(state)));
   leave.addEventListener("click", () => verbs.present(false));
   choice.addEventListener("change", () => verbs.shade(SHADES.find((each) => each === choice.value) ?? "none"));
   slider.addEventListener("input", () => verbs.set({ temperature: slider.valueAsNumber }, true));
@@ -55,6 +58,7 @@ export function mountStage(line, verbs) {
     const writing = now.play?.kind === "write";
     setText(write, writing ? DICE.stop : DICE.generate);
     guess.ariaPressed = String(now.room.guessing);
+    inspect.ariaExpanded = String(inspecting(now));
     if (choice.value !== now.shading.by) choice.value = now.shading.by;
   };
 }

@@ -4,13 +4,15 @@
  * @typedef {import("../../core/cuts.js").CutDrawing} Drawing
  * @typedef {import("../../core/state.js").Settings} Settings
  */
+import { keptWords } from "../../core/cuts.js";
 import * as format from "../../core/format.js";
 import { shown } from "../../core/tokens.js";
 
 const EXAMPLES = 2;
 
 /** @param {Drawing} drawing @param {Settings} settings @returns {string[]} one or two sentences per step */
-export function steps(drawing, { temperature, topP, minP }) {
+export function steps(drawing, settings) {
+  const { temperature, topP, minP } = settings;
   const rows = drawing.rows.slice(0, EXAMPLES);
   const vocabulary = drawing.rows.length + drawing.otherCount;
   const each = (/** @type {(row: Drawing["rows"][number]) => string} */ words) =>
@@ -18,6 +20,15 @@ export function steps(drawing, { temperature, topP, minP }) {
   const logits = each((row) => format.signed(row.candidate.logit));
   const divided = each((row) => format.signed(row.candidate.logit / temperature));
   const said = each((row) => format.percent(row.probability));
+  const { sampling } = drawing;
+  if (sampling) {
+    const did = sampling.names.map((name, at) => `${capital(name)}: ${format.tokens(sampling.left[at].count)}, ${format.percent(sampling.left[at].probability)} left.`);
+    const first = [
+      `The model gives each of ${format.count(vocabulary)} tokens a score, its logit: ${logits}.`,
+      `Softmax turns these into probabilities that sum to 100\u202f%: ${said}. Then come the sampler steps.`,
+    ];
+    return [...first, ...did, "What is left is scaled to 100\u202f%."];
+  }
   return [
     `The model gives each of ${format.count(vocabulary)} tokens a score, its logit: ${logits}.`,
     temperature === 0
@@ -35,12 +46,9 @@ export function steps(drawing, { temperature, topP, minP }) {
   ];
 }
 
-/** @param {import("../../core/cuts.js").Kept} kept @param {number} vocabulary @returns {string} */
-export function keptWords({ count, probability, known }, vocabulary) {
-  const all = `${format.count(vocabulary)} tokens`;
-  if (count >= vocabulary) return `All ${all} can be drawn.`;
-  const number = known ? format.count(count) : `More than ${format.count(count - 1)}`;
-  return `${number} of ${all} kept, holding ${known ? "" : "about "}${format.percent(probability)} of the probability.`;
+/** @param {string} words @returns {string} */
+function capital(words) {
+  return words[0].toUpperCase() + words.slice(1);
 }
 
 /** @param {number} topP @param {number} minP @returns {string} */

@@ -18,8 +18,10 @@ export function mountSteps(root) {
     const drawing = scene(state)?.drawing;
     if (hidden(state)) list.replaceChildren();
     if (!drawing) return;
-    steps(drawing, state.settings).forEach((words, index) => {
+    const all = steps(drawing, state.settings);
+    all.forEach((words, index) => {
       setText(/** @type {HTMLElement} */ (list.children[index] ?? list.appendChild(build("li"))), words);
     });
+    while (list.children.length > all.length) list.lastElementChild?.remove();
   };
 }

@@ -5,7 +5,8 @@
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/tree.js").Node} Node
  */
-import { fromBase64, toBase64 } from "../../core/base64.js";
+import { freezeToken, thawToken } from "../../core/base64.js";
+import { readChain } from "../../core/chain.js";
 import { freezeChat, readChat } from "../../core/chat.js";
 import { readDisplay } from "../../core/display.js";
 import { readFrame } from "../../core/frame.js";
@@ -73,6 +74,8 @@ export function unpack(packed) {
   const known = (/** @type {any} */ place) => (typeof place?.text === "string" && (place.at === null || nodes.has(place.at))) || nodes.has(place);
   const settings = { ...state.settings };
   for (const name of SETTINGS) if (fits(name, saved.settings?.[name])) settings[name] = saved.settings[name];
+  const chain = readChain(saved.settings?.chain);
+  if (chain) settings.chain = chain;
   const pins = thawedPins(saved.pins);
   const removed = Array.isArray(saved.removed) ? saved.removed.map(readRemoved) : [];
   const current = nodes.has(saved.current) ? saved.current : null;
@@ -120,7 +123,7 @@ function record(state, nodes) {
   const { guessing, seen, keys, tour } = state.room;
   const removed = state.removed.map((each) => ({ ...each, nodes: each.nodes.map(frozen) }));
   const room = { guessing, seen, keys, offered: tour.offered };
-  const pins = state.pins.map((pin) => ({ ...pin, cells: pin.cells.map(({ token, share }) => ({ ...frozenToken(token), share })) }));
+  const pins = state.pins.map((pin) => ({ ...pin, cells: pin.cells.map(({ token, share }) => ({ ...freezeToken(token), share })) }));
   const chat = freezeChat(state, nodes);
   const { model: otherModel, temperature, prompt } = state.comparison;
   const comparison = { model: otherModel, temperature, prompt: prompt && { text: prompt.text, at: prompt.at } };
@@ -139,26 +142,16 @@ function wayTo(state) {
 
 /** @param {Node} node */
 function frozen({ children: _, token, name, folded, added, written, ...rest }) {
-  return { ...rest, ...(added !== null && { added }), ...(written && { written }), ...(name && { name }), ...(folded && { folded }), token: token && frozenToken(token) };
+  return { ...rest, ...(added !== null && { added }), ...(written && { written }), ...(name && { name }), ...(folded && { folded }), token: token && freezeToken(token) };
 }
 
 /** @param {any} saved @returns {any} */
 function thawed(saved) {
   const { id, parent, model, token, probability, rank, score, typed, latest } = saved;
-  const read = token && thawedToken(token);
+  const read = token && thawToken(token);
   const added = typeof saved.added === "string" ? saved.added : null;
   const written = Number.isInteger(saved.written) ? Math.max(0, saved.written) : 0;
   return { id, parent, model, token: read, probability, rank, score: readScore(score), typed, added, written, latest, name: readName(saved.name), folded: saved.folded === true, children: [] };
-}
-
-/** @param {import("../../core/tokens.js").Token} token */
-function frozenToken({ id, bytes, special }) {
-  return { id, bytes: toBase64(bytes), special };
-}
-
-/** @param {any} saved @returns {import("../../core/tokens.js").Token} */
-function thawedToken({ id, bytes, special }) {
-  return { id, bytes: fromBase64(bytes), special: Boolean(special) };
 }
 
 /** @param {any} saved @returns {import("../../core/slices.js").Pin[]} the valid ones, each name once */
@@ -168,9 +161,9 @@ function thawedPins(saved) {
   for (const pin of Array.isArray(saved) ? saved : []) {
     const { name, key, text, model, settings, whole, entropyBits, cells } = pin ?? {};
     const words = [key, text, model].every((each) => typeof each === "string") && NAMES.includes(name) && Array.isArray(cells);
-    const good = words && Number.isFinite(entropyBits) && SETTINGS.every((each) => fits(each, settings?.[each]));
+    const good = words && Number.isFinite(entropyBits) && SETTINGS.every((each) => fits(each, settings?.[each])) && (settings.chain === undefined || readChain(settings.chain));
     if (!good || pins.some((each) => each.name === name) || !cells.every(({ share }) => share >= 0 && share <= 1)) continue;
-    const read = cells.map((/** @type {any} */ cell) => ({ token: thawedToken(cell), share: cell.share }));
+    const read = cells.map((/** @type {any} */ cell) => ({ token: thawToken(cell), share: cell.share }));
     const prompt = typeof pin.prompt === "string" ? pin.prompt : text;
     pins.push({ name, key, text, prompt, trouble: null, model, settings, whole: whole === true, entropyBits, cells: read });
   }

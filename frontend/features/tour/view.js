@@ -4,8 +4,8 @@
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
  */
-import { setText } from "../../ui/dom.js";
-import { LENGTH, offer, stop } from "./model.js";
+import { afterwards, setText } from "../../ui/dom.js";
+import { LENGTH, offer } from "./model.js";
 
 /** @param {HTMLElement} root @param {HTMLElement} invitation @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountTour(root, invitation, verbs) {
@@ -32,9 +32,50 @@ export function mountTour(root, invitation, verbs) {
     verbs.walk(1);
   });
 
+  const name = /** @type {HTMLElement} */ (document.querySelector(".models-name"));
+  let offered = false;
+  /** @type {unknown[]} */
+  let fitted = [];
+
+  /** The model's name comes first: no offer where it would cut it. */
+  function yieldToName() {
+    const now = [offered, name.textContent, innerWidth, invitation.parentElement?.hasAttribute("data-silent")];
+    if (now.every((each, index) => each === fitted[index])) return;
+    fitted = now;
+    invitation.hidden = !offered;
+    const width = name.clientWidth;
+    if (!offered || name.scrollWidth <= width) return;
+    invitation.hidden = true;
+    invitation.hidden = name.clientWidth > width;
+  }
+
+  addEventListener("resize", yieldToName);
+
+  /** @type {typeof import("./stops.js") | null} */
+  let stops = null;
+  let loading = false;
+
+  async function load() {
+    if (loading) return;
+    loading = true;
+    try {
+      stops = await import("./stops.js");
+      verbs.walk(0); // draws it
+    } catch {
+      // The next change tries again.
+    } finally {
+      loading = false;
+    }
+  }
+
   return (state) => {
-    invitation.hidden = !offer(state);
-    const here = stop(state);
+    const now = offer(state);
+    if (now || offered) {
+      offered = now;
+      afterwards(yieldToName);
+    } else invitation.hidden = true;
+    if (state.room.tour.at !== null && !stops) void load();
+    const here = stops?.stop(state) ?? null;
     const target = here && document.getElementById(here.target);
     if (target !== pointed) {
       pointed?.removeAttribute("data-tour");

@@ -5,7 +5,7 @@
  * @typedef {{width: number, height: number}} Size
  */
 
-export const [LEAST, MOST] = [0.02, 3];
+export const [LEAST, MOST] = [0.004, 3]; // the least shows 2,000 branches on a phone
 const MARGIN = 24;
 const READABLE = 0.8;
 
@@ -33,7 +33,7 @@ export function whole(tree, view) {
 export function readable(tree, view, place) {
   const all = whole(tree, view);
   if (all.scale >= READABLE) return all;
-  return { x: place.x - view.width / 5 / READABLE, y: place.y - view.height / 2 / READABLE, scale: READABLE };
+  return { x: place.x - view.width / 5 / READABLE, y: place.y - view.height / 5 / READABLE, scale: READABLE };
 }
 
 /** @param {Camera} camera @param {{x: number, y: number, width: number}} place @param {number} height @param {Size} view @returns {Camera} moved as little as puts the place in view */

@@ -1,6 +1,8 @@
 /**
  * Where every branch lies: left to right, one row per end, thickness by probability. Pure.
  *
+ * The first continuation goes straight on, so that the likeliest text reads as a line; the others lie below it.
+ *
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/slices_later.js").Growth} Growth
  * @typedef {import("../../core/slices_later.js").GrownNode} GrownNode
@@ -32,7 +34,7 @@ import * as tree from "../../core/tree.js";
 
 export const ROW = 26;
 export const HEIGHT = 20;
-const GAP = 40;
+export const GAP = 40;
 const CHARACTER = 7.4;
 const PADDING = 14;
 const LONGEST = 30; // characters of a run
@@ -84,9 +86,7 @@ export function places(state) {
   }
   let row = 0;
   for (const place of found) if (!place.children.length) place.y = ROW * row++;
-  for (const place of [...found].reverse()) {
-    if (place.children.length) place.y = (found[place.children[0]].y + found[place.children[place.children.length - 1]].y) / 2;
-  }
+  for (const place of [...found].reverse()) if (place.children.length) place.y = found[place.children[0]].y;
   return found;
 }
 

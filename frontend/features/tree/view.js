@@ -44,8 +44,12 @@ export function mount(root, { act, read, consider }) {
   for (const each of [larger, smaller]) each.className = "tree-zoom";
   const said = build("p", { class: "tree-said", role: "status" });
   const canvas = build("canvas", { "aria-hidden": "true" });
-  const item = build("div", { role: "treeitem", id: "tree-item", class: "tree-item" });
-  const stage = build("div", { class: "tree-stage", role: "tree", tabindex: "0", "aria-label": TREE.label, "aria-activedescendant": "tree-item" }, canvas, item);
+  let item = build("div", { role: "treeitem", class: "tree-item", hidden: true });
+  const stage = build("div", { class: "tree-stage", role: "tree", tabindex: "0", "aria-label": TREE.label }, canvas, item);
+  const offer = build("p", { class: "tree-offer", hidden: true }, TREE.offer, " ", button(TREE.growHere, () => {
+    stage.focus();
+    grow();
+  }));
   const probes = COLOURS.map((name) => build("i", { class: `tree-colour tree-${name}`, hidden: true }));
   root.append(
     build(
@@ -53,7 +57,7 @@ export function mount(root, { act, read, consider }) {
       { class: "tree" },
       build("div", { class: "tree-acts" }, begin, stop, depth.label, size.label, clear, larger, smaller, all),
       said,
-      stage,
+      build("div", { class: "tree-frame" }, stage, offer),
       build("p", { class: "tree-hint" }, TREE.hint),
       ...probes,
     ),
@@ -164,6 +168,15 @@ export function mount(root, { act, read, consider }) {
 
   function describe() {
     const place = drawn[at()];
+    // An element of its own for each place: only another active descendant is announced.
+    const id = !place ? "" : place.grown ? `tree-${place.grown.root}-${place.grown.id}` : `tree-${place.own}`;
+    if (id !== item.id) {
+      const next = build("div", { role: "treeitem", class: "tree-item", id });
+      item.replaceWith(next);
+      item = next;
+      if (id) setAttribute(stage, "aria-activedescendant", id);
+      else stage.removeAttribute("aria-activedescendant");
+    }
     item.hidden = !place;
     if (!place) return;
     const siblings = place.parent === null ? drawn.filter(({ parent }) => parent === null).map(({ index }) => index) : drawn[place.parent].children;
@@ -184,10 +197,17 @@ export function mount(root, { act, read, consider }) {
     setText(said, state.current === null ? TREE.empty : models.told(state) || (growing ? TREE.growing : ""));
     said.toggleAttribute("data-failed", grown.trouble !== null);
     const end = ending(state);
+    offer.hidden = begin.disabled || grown.growths.size > 0 || forked(tree, model);
     if (laid[0] === tree && laid[1] === grown.growths && laid[2] === end && laid[3] === model) return;
     laid = [tree, grown.growths, end, model];
     drawn = places(state);
     describe();
     afterwards(follows);
   };
+}
+
+/** @param {State["tree"]} all @param {string | null} model @returns {boolean} more than one way on was tried somewhere */
+function forked({ nodes }, model) {
+  for (const { children, parent, model: of } of nodes.values()) if (of === model && parent !== null && children.length > 1) return true;
+  return false;
 }

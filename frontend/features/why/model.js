@@ -30,6 +30,8 @@ import { agreement } from "./agreement.js";
 const MOST_RESULTS = 30;
 const STRONGEST = 3;
 const AGREED = 0.5; // rank correlation
+const SOON = 5; // seconds
+const MANY = 5000; // tokens to compute, which takes some seconds on a CPU
 const [SLIGHT, LEAST] = [1.1, 1.01]; // factors
 
 /** @param {State} state @returns {Candidate | null} the second token of the log-odds; null: all others */
@@ -48,7 +50,7 @@ export function question(state, method = state.influencing.method) {
 
 /** @param {State} state @returns {Question | null} while the tab is in view and not everything has been measured */
 export function wanted(state) {
-  if (!showing(state, "why") || state.room.presenting || state.lost !== null) return null;
+  if (!showing(state, "why") || state.lost !== null) return null;
   const asked = question(state);
   if (asked === null || state.models?.find((each) => each.name === asked.model)?.state !== "ready") return null;
   const { results, trouble, stopped } = state.influencing;
@@ -61,7 +63,7 @@ export function add(state, key, part) {
   const known = results.get(key);
   results.delete(key);
   if (part.kind === "start") {
-    results.set(key, { units: part.units, logOdds: part.logOdds, changes: { take_out: new Map(), hide: new Map(), gradient: new Map() }, end: null });
+    results.set(key, { units: part.units, logOdds: part.logOdds, changes: { take_out: new Map(), hide: new Map(), gradient: new Map() }, end: null, planned: part.planned, left: null });
     for (const oldest of results.keys()) {
       if (results.size <= MOST_RESULTS) break;
       results.delete(oldest);
@@ -74,7 +76,7 @@ export function add(state, key, part) {
       if (changes[method] === known.changes[method]) changes[method] = new Map(changes[method]);
       /** @type {Map<number, number>} */ (changes[method]).set(unit, by);
     }
-    results.set(key, { ...known, changes });
+    results.set(key, { ...known, changes, left: part.left });
   }
   return change(state, { results });
 }
@@ -184,7 +186,13 @@ export function progressWords(state) {
     if (total < 2) return WHY.one;
     return !known.end.complete ? WHY.partly(done, total) : done < total ? WHY.itself(done, total) : WHY.done(total);
   }
-  return state.influencing.stopped === asked.key ? WHY.stopped(done, total) : WHY.progress(done, total);
+  return state.influencing.stopped === asked.key ? WHY.stopped(done, total) : WHY.progress(done, total, known.left !== null && known.left > SOON ? format.timeLeft(known.left) : "");
+}
+
+/** @param {State} state @returns {boolean} taking out goes on for long: hide would answer at once */
+export function slow(state) {
+  const known = wanted(state)?.method === "take_out" ? here(state) : null;
+  return known !== null && (known.left === null ? known.planned > MANY : known.left > SOON);
 }
 
 /** @param {State} state @returns {string} if the method shown and another one known tell different stories; else empty */
@@ -206,7 +214,7 @@ export function disagreement(state) {
 export function tints(state) {
   /** @type {Map<number, {push: number, strength: number, first: boolean}>} */
   const found = new Map();
-  const known = showing(state, "why") && !state.room.presenting ? here(state) : null;
+  const known = showing(state, "why") ? here(state) : null;
   if (known === null || state.current === null) return found;
   const nodes = tree.path(state.tree, state.current);
   for (const row of rows(known, state.influencing.method)) {

@@ -18,7 +18,6 @@ import { afterwards, setText, setVariable } from "../../ui/dom.js";
 import { createPicker } from "../../ui/picker.js";
 import { drawPieces } from "../../ui/token.js";
 import { createSaves } from "../share/saves.js";
-import { toCsv, toJson } from "./exports.js";
 import * as models from "./model.js";
 import { createTint } from "./tint.js";
 
@@ -39,6 +38,10 @@ export function mount(root, { verbs, act, read, consider }) {
   const unit = createPicker(WHY.unit, (value) => act((now) => models.adjust(now, { unit: /** @type {any} */ (value) })));
   const method = createPicker(WHY.method, (value) => act((now) => models.adjust(now, { method: /** @type {any} */ (value) })));
   const stop = button(WHY.stop, () => act(models.stop));
+  const quicker = button(WHY.quicker, () => {
+    act((now) => models.adjust(now, { method: "hide" }));
+    method.select.focus();
+  });
   const again = button(WHY.again, () => act(models.resume));
   const said = build("p", { class: "why-said" });
   const spoken = build("p", { class: "visually-hidden", role: "status" });
@@ -52,11 +55,18 @@ export function mount(root, { verbs, act, read, consider }) {
   root.append(
     pair,
     build("div", { class: "why-how" }, unit.root, method.root),
-    build("div", { class: "why-line" }, said, stop, again),
+    build("div", { class: "why-line" }, said, stop, again, quicker),
     spoken,
     body,
     limits,
-    createSaves("next-token-influence", { csv: () => toCsv(read()), json: () => toJson(read()) }),
+    createSaves("next-token-influence", {
+      csv: async () => (await import("./exports.js")).toCsv(read()),
+      json: async () => (await import("./exports.js")).toJson(read()),
+      svg: async () => {
+        const [{ svg }, { palette }] = await Promise.all([import("./picture.js"), import("../share/colours.js")]);
+        return svg(read(), palette());
+      },
+    }),
   );
   unit.update(options(WHY.units), "word");
   method.update(options(WHY.methods), "take_out");
@@ -131,6 +141,7 @@ export function mount(root, { verbs, act, read, consider }) {
     setText(said, now);
     said.toggleAttribute("data-failed", failed);
     stop.hidden = models.wanted(state) === null;
+    quicker.hidden = !models.slow(state);
     again.hidden = !(influencing.stopped !== null && influencing.stopped === asked?.key) && !(failed && !influencing.trouble?.again);
     body.toggleAttribute("data-stale", known === null);
     body.hidden = target === null;

@@ -192,6 +192,11 @@ test("the page names the special tokens that an edit removed, until the next ste
   assert.equal(noteWords(cut), "“\u2068<|end|>\u2069” was removed with the text around it. Undo brings it back.");
   assert.match(noteWords(states.rest(read(cut))), /^“\u2068<\|end\|>\u2069” was removed/);
   assert.equal(noteWords(states.undo(cut)), "");
+  assert.match(noteWords(states.edit(cut, "Hello wan")), /was removed/, "while its answer is awaited");
+  const after = states.edit(read(cut), "Hello wan");
+  assert.equal(noteWords(after), "", "the next edit");
+  assert.equal(noteWords(read(after)), "");
+  assert.match(noteWords(states.edit(after, "")), /<\|role/, "what that one removes is said");
 });
 
 test("another model gets the text alone, and the page says what it does not get", () => {

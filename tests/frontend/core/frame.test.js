@@ -18,7 +18,7 @@ test("the inspector is closed until it is opened, and opens by itself only where
 
 test("a reload remembers the tab and whether it was opened, not what was to be focused", () => {
   const again = unpack(pack(frame.openTab(frame.chooseView(initial(), "tree"), "settings", "#seed")));
-  assert.deepEqual(again.frame, { view: "tree", surface: "text", inspector: true, tab: "settings", wide: false, bar: null, aim: null });
+  assert.deepEqual(again.frame, { view: "tree", surface: "text", inspector: true, tab: "settings", wide: false, bar: null, staged: null, aim: null });
   assert.equal(unpack(pack(initial())).frame.inspector, null);
   assert.equal(unpack(pack(frame.setInspector(frame.fit(initial(), true), false))).frame.inspector, false);
   const { frame: _, ...former } = JSON.parse(pack(initial()));

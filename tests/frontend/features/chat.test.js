@@ -8,6 +8,7 @@ import * as states from "../../../frontend/core/state.js";
 import { textOf } from "../../../frontend/core/tokens.js";
 import * as tree from "../../../frontend/core/tree.js";
 import * as chat from "../../../frontend/features/chat/model.js";
+import { readOther, specialWords } from "../../../frontend/features/chat/reading.js";
 import { follow } from "../../../frontend/features/chat/surface.js";
 import { STARTERS, start } from "../../../frontend/features/examples/model.js";
 import { setModels } from "../../../frontend/features/models/model.js";
@@ -154,11 +155,11 @@ test("undo and examples lead from a conversation to a text, and the surface foll
   const state = open("Hi");
   const back = follow(states.undo(state));
   assert.deepEqual([back.frame.surface, states.textHere(back)], ["text", "Hi"]);
-  const other = follow(start(state, STARTERS[1].text));
+  const other = follow(start(state, STARTERS[1]));
   assert.deepEqual([other.frame.surface, other.draft], ["text", STARTERS[1].text]);
   const talk = STARTERS.find(({ turns }) => turns?.length === 3);
-  assert.equal(follow(chooseSurface(follow(start(begun("x"), /** @type {any} */ (talk).text)), "text")).draft, null, "the text waits");
-  const begunTalk = rendered(follow(start(begun("x"), /** @type {any} */ (talk).text)));
+  assert.equal(follow(chooseSurface(follow(start(begun("x"), /** @type {any} */ (talk))), "text")).draft, null, "the text waits");
+  const begunTalk = rendered(follow(start(begun("x"), /** @type {any} */ (talk))));
   assert.deepEqual(said(begunTalk).map(([role]) => role), [null, "user", "assistant", "user", "assistant"]);
 });
 
@@ -197,6 +198,24 @@ test("a reload keeps conversations, and ignores what is none", () => {
   }
 });
 
+test("the tokens picked in a closed turn survive a reload, and what is awaited with them", () => {
+  const state = pick(pick(open(), 0), 1);
+  const picked = ids(state).slice(-2);
+  const reload = (/** @type {states.State} */ left) => follow(setModels(unpack(pack(left)), news(model("tiny", "ready", { facts: factsOf(), is_default: true })), 0));
+  const replied = reload(chat.change(chat.reply(state), 2, { content: "Why" }));
+  const kept = (/** @type {states.State} */ now) => ids(now).slice(ids(now).indexOf(picked[0])).slice(0, 2);
+  assert.deepEqual(kept(rendered(replied)), picked);
+  const later = reload(rendered(replied));
+  assert.deepEqual(kept(rendered(chat.change(later, 2, { content: "Why though" }))), picked);
+  const waiting = reload(chat.change(state, 0, { content: "Hello" }));
+  assert.deepEqual(ids(rendered(waiting)).slice(-2), picked, "the open turn's, while the template is awaited");
+  const saved = JSON.parse(pack(replied));
+  for (const bad of [7, [{ id: -1, bytes: "" }], [{ id: 1, bytes: "%" }]]) {
+    saved.chat.asked.turns[1].tokens = bad;
+    assert.equal(unpack(JSON.stringify(saved)).chat.asked?.turns[1].tokens, null);
+  }
+});
+
 test("a refusal is told, and asked again once the conversation changes", () => {
   const state = follow(chooseSurface(begun("Hi"), "chat"));
   const asked = chat.wanted(state);
@@ -213,4 +232,19 @@ test("an answer that breaks the contract is refused", () => {
   for (const bad of [undefined, { ...good, model: "other" }, { ...good, tokens: [] }, { ...good, tokens: [{ ...good.tokens[0], message: 2 }] }, { ...good, tokens: [{ ...good.tokens[0], bytes: "%" }] }]) {
     assert.throws(() => readChat(bad, asked), BadAnswer);
   }
+});
+
+test("a special token that a message names is pointed out, and the conversation can be read as plain characters and back", () => {
+  let state = pick(open("Say <end>"), 0);
+  const asking = chat.change(state, 0, { content: "Say <end> now" });
+  const asked = /** @type {chat.ChatQuestion} */ (chat.wanted(asking));
+  const tokens = wire(asked).tokens.map((/** @type {any} */ each) => (each.text === " <end>" ? { ...wireToken(END, "<end>", true), message: 0, role: "", is_content: true } : each));
+  state = answer(chat.receive(asking, asked, readChat({ model: asked.model, tokens }, asked)));
+  assert.deepEqual(specialWords(state), { words: "“\u2068<end>\u2069” is a special token here, not text.", offer: "Read it as plain characters" });
+  const plain = readOther(state);
+  assert.deepEqual([asked.literal, chat.wanted(plain)?.literal, chat.wanted(plain)?.turns], [false, true, asked.turns]);
+  const read = rendered(plain);
+  assert.equal(ids(read).at(-1), ids(state).at(-1), "what was picked stays");
+  assert.deepEqual([read, states.undo(read)].map((each) => specialWords(each)?.offer), ["Read them as special tokens", "Read it as plain characters"]);
+  assert.deepEqual([readOther(read).literal, readOther(states.undo(read)).literal], [false, true]);
 });

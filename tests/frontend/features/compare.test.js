@@ -5,7 +5,8 @@ import * as settings from "../../../frontend/core/settings.js";
 import * as states from "../../../frontend/core/state.js";
 import * as compare from "../../../frontend/features/compare/model.js";
 import { setModels } from "../../../frontend/features/models/model.js";
-import { readComparison } from "../../../frontend/net/compare.js";
+import { renderChat } from "../../../frontend/net/chat.js";
+import { compare as compareThem, readComparison, scoreText } from "../../../frontend/net/compare.js";
 import { BadAnswer } from "../../../frontend/net/wire.js";
 import { wireToken } from "../helpers/answers.js";
 import { answer, begun, factsOf, model, news, pick } from "../helpers/reader.js";
@@ -136,4 +137,52 @@ test("an answer that breaks the contract is refused", () => {
   for (const wrong of [{ js_bits: 2 }, { total_variation: "x" }, { candidates: [{}] }, { overlap: 5 }, { unmatched: {} }, { kl_b_a_bits: -1 }, { a: { model: "other" } }]) {
     assert.throws(() => readComparison(wire(asked, wrong), asked), BadAnswer);
   }
+});
+
+test("B's text is read as A's: names of special tokens are tokens or plain characters in both, told and offered", () => {
+  const both = setModels(open(), news(model("tiny", "ready", { is_default: true, facts: factsOf() }), model("huge", "ready", { facts: factsOf() })), 1);
+  const other = compare.chooseOther(both, "huge");
+  assert.equal(compare.wanted(other)?.b.literal, false);
+  const asked = /** @type {compare.Question} */ (compare.wanted(compare.writeOther(other, "a <|user|>")));
+  const named = { b: { model: "huge", prompt: { tokens: [wireToken(7, "a "), wireToken(8, "<|user|>", true)] } } };
+  const state = compare.receive(compare.writeOther(other, "a <|user|>"), asked, readComparison(wire(asked, named), asked));
+  assert.deepEqual(compare.otherReading(state), { words: "“\u2068<|user|>\u2069” is a special token here, not text.", offer: "Read it as plain characters" });
+  const plain = compare.readOther(state);
+  assert.equal(plain.current, state.current, "A's text has no such name and stays");
+  const again = /** @type {compare.Question} */ (compare.wanted(plain));
+  assert.deepEqual([again.b.text, again.b.literal, again.a.literal], ["a <|user|>", true, undefined]);
+  const read = compare.receive(plain, again, readComparison(wire(again), again));
+  assert.equal(compare.otherReading(read)?.offer, "Read them as special tokens");
+  assert.equal(compare.readOther(read).literal, false);
+});
+
+test("B's own text that was read one way is read anew once the reading changes", () => {
+  const known = compared(compare.writeOther(open(), "Then the sun"));
+  assert.deepEqual(compare.question(known, true)?.b.tokenIds, [7, 8]);
+  const { b } = /** @type {compare.Question} */ (compare.wanted({ ...known, literal: true }));
+  assert.deepEqual([b.text, b.tokenIds, b.literal], ["Then the sun", null, true]);
+  assert.equal(compare.otherReading(compare.heatOther(open(), 0.5)), null);
+});
+
+test("the reading goes with the text, not with ids", async () => {
+  /** @type {any[]} */
+  const sent = [];
+  const server = { fetch: globalThis.fetch, sessionStorage: globalThis.sessionStorage };
+  Object.assign(globalThis, {
+    sessionStorage: { getItem: () => null, setItem() {} },
+    fetch: async (/** @type {string} */ path, /** @type {any} */ { body }) => {
+      sent.push([path, JSON.parse(body)]);
+      return { ok: true, json: async () => ({}) };
+    },
+  });
+  try {
+    const side = { model: "m", temperature: 1, topP: 1, minP: 0 };
+    const [text, ids] = [{ ...side, text: "x", tokenIds: null, literal: true }, { ...side, text: null, tokenIds: [1], literal: true }];
+    const { signal } = new AbortController();
+    await Promise.allSettled([compareThem({ key: "", a: ids, b: text, topK: 1 }, signal), scoreText({ model: "m", text: "x", literal: true }, signal), renderChat({ key: "", model: "m", turns: [], open: true, literal: true }, signal), renderChat({ key: "", model: "m", turns: [], open: true, literal: false }, signal)]);
+  } finally {
+    Object.assign(globalThis, server);
+  }
+  const [[, both], [, scored], [, chat], [, plain]] = sent;
+  assert.deepEqual([both.a.special, both.b.special, scored.special, chat.special, plain.special], [undefined, "text", "text", "text", undefined]);
 });

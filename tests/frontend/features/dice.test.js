@@ -11,7 +11,7 @@ import * as play from "../../../frontend/features/dice/model.js";
 import { createPlayer } from "../../../frontend/features/dice/player.js";
 import { choose, lose, setModels } from "../../../frontend/features/models/model.js";
 import { pack, unpack } from "../../../frontend/features/storage/model.js";
-import { answer, begun, model, news } from "../helpers/reader.js";
+import { answer, begun, model, news, pick } from "../helpers/reader.js";
 
 /** @param {states.State} state @param {number} seed that stays */
 const seeded = (state, seed) => setDice(state, { seed, fresh: false });
@@ -124,7 +124,7 @@ test("a new seed for each roll, unless one is set to stay", () => {
   assert.deepEqual(unpack(JSON.stringify({ ...JSON.parse(pack(state)), dice: { seed: "x" } })).dice, states.initial().dice);
 });
 
-test("writing on appends step by step, each undoable, the same again with the same seed", () => {
+test("writing on appends step by step, one undo step in all, the same again with the same seed", () => {
   const start = seeded(begun(), 9);
   const write = () => {
     let state = play.begin(start, "write", 0);
@@ -137,8 +137,14 @@ test("writing on appends step by step, each undoable, the same again with the sa
   let back = play.stop(state);
   assert.equal(play.playWords(back), "Stopped after 5 tokens.");
   assert.equal(wanted(back).draws.length, 0);
-  for (let times = 0; times < 5; times++) back = states.undo(back);
+  const end = back.current;
+  back = states.undo(back);
   assert.equal(back.current, start.current);
+  back = states.redo(back);
+  assert.equal(back.current, end);
+  const more = play.land(answer(play.begin(answer(pick(answer(back), 2)), "write", 0)));
+  const steps = [states.undo(more), states.undo(states.undo(more)), states.undo(states.undo(states.undo(more)))];
+  assert.deepEqual(steps.map(({ current }) => tree.path(more.tree, current).length - tree.path(more.tree, start.current).length), [6, 5, 0], "a pick after it is a step of its own");
 });
 
 test("writing on stops where the user moves, types or sets something, at an error and when the server is lost", () => {

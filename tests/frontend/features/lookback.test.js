@@ -7,7 +7,7 @@ import * as states from "../../../frontend/core/state.js";
 import * as tree from "../../../frontend/core/tree.js";
 import * as play from "../../../frontend/features/dice/model.js";
 import { placeWords } from "../../../frontend/features/lookback/model.js";
-import { outline } from "../../../frontend/features/paths/model.js";
+import { outline } from "../../../frontend/features/paths/outline.js";
 import { pack, unpack } from "../../../frontend/features/storage/model.js";
 import { answer, begun, pick } from "../helpers/reader.js";
 

@@ -112,26 +112,40 @@ test("of a model with fewer tokens no more are asked for than it has", () => {
   assert.equal(wanted(pins.pin(small))?.settings.topK, 40);
 });
 
+/** Pins the text's bars at another temperature. @param {states.State} state @param {number} temperature */
+const warmed = (state, temperature) => pins.pin(settings.set(state, { temperature }));
+
+test("bars that are pinned already are not pinned twice: that pin is compared with, and named", () => {
+  const two = warmed(pins.pin(begun()), 2);
+  const again = warmed(two, 1);
+  assert.deepEqual([again.pins.map(({ name }) => name), again.versus, again.said], [["A", "B"], "A", "Already pinned as A."]);
+  assert.equal(warmed(two, 2).versus, "B");
+  const [cut] = [pins.pin(settings.set(two, { topP: 0.5 }))];
+  assert.deepEqual([cut.pins.length, cut.said], [3, null]);
+  assert.equal(pins.pin(settings.set(two, { topK: 5 })).pins.length, 2, "the number of bars is not theirs");
+  assert.equal(pins.pin(answer(pick(two, 0))).pins.length, 3);
+});
+
 test("three pins at most; the freed letter is used again; the next one is compared with", () => {
   let state = begun();
-  for (let round = 0; round < 4; round++) state = pins.pin(state);
+  for (let round = 0; round < 4; round++) state = warmed(state, 1 + round);
   assert.deepEqual(state.pins.map((pin) => pin.name), ["A", "B", "C"]);
   assert.equal(pins.unpinnable(state), "3 are pinned; unpin one first");
   state = pins.unpin(pins.versus(state, "B"), "B");
   assert.deepEqual([state.pins.map((pin) => pin.name), state.versus], [["A", "C"], "C"]);
-  assert.equal(pins.pin(state).pins.at(-1).name, "B");
+  assert.equal(pins.pin(state).pins.at(-1).name, "B", "at the temperature of the fourth");
   state = pins.unpin(pins.unpin(state, "A"), "C");
   assert.deepEqual([state.pins, state.versus], [[], null]);
 });
 
 test("a pin taken off is put back where it was, until the text moves on", () => {
-  const three = pins.versus(pins.pin(pins.pin(pins.pin(begun()))), "B");
+  const three = pins.versus(warmed(warmed(pins.pin(begun()), 2), 3), "B");
   const two = pins.unpin(three, "B");
   assert.equal(pins.unpinned(two).name, "B");
   const back = pins.repin(two);
   assert.deepEqual([back.pins, back.versus, pins.unpinned(back)], [three.pins, "B", null]);
   assert.equal(pins.repin(back), back);
-  assert.equal(pins.unpinned(pins.pin(two)), null);
+  assert.equal(pins.unpinned(warmed(two, 4)), null);
   const moved = pick(two, 0);
   assert.equal(pins.unpinned(moved), null);
   assert.equal(pins.repin(moved), moved);

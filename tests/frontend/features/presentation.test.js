@@ -50,17 +50,17 @@ test("a reload keeps the curtain, the choice about keys and the answer to the to
 
 test("a starter is a step of its own, undone in one", () => {
   const before = begun("My own text");
-  let state = answer(start(before, STARTERS[1].text));
+  let state = answer(start(before, STARTERS[1]));
   assert.equal(states.textHere(state), STARTERS[1].text);
   state = states.undo(state);
   assert.equal(states.textHere(state), "My own text");
-  assert.equal(start(state, "My own text"), state);
+  assert.equal(start(state, { ...STARTERS[1], text: "My own text" }), state);
 });
 
 test("a starter leaves an unanswered text where undo finds it, also before there is any answer", () => {
   const first = setModels(states.initial(), news(model("tiny", "loading", { is_default: true })), 0);
   for (const before of [begun("My own text"), first]) {
-    const state = start(states.rest(states.edit(before, "My own, longer text")), STARTERS[1].text);
+    const state = start(states.rest(states.edit(before, "My own, longer text")), STARTERS[1]);
     assert.equal(state.draft, STARTERS[1].text);
     let back = state;
     while (back.draft !== "My own, longer text" && states.undo(back) !== back) back = states.undo(back);

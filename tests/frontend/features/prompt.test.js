@@ -3,7 +3,7 @@ import test from "node:test";
 import * as outcomes from "../../../frontend/core/outcomes.js";
 import { wanted } from "../../../frontend/core/questions.js";
 import * as states from "../../../frontend/core/state.js";
-import { countWords, doubled, noteWords, readOther, specialWords, unread } from "../../../frontend/features/prompt/model.js";
+import { countWords, doubled, literally, noteWords, readOther, specialWords, unread } from "../../../frontend/features/prompt/model.js";
 import { readAnswer } from "../../../frontend/net/wire.js";
 import { wireAnswer, wireToken } from "../helpers/answers.js";
 import { VALUES, answer, begun, pick } from "../helpers/reader.js";
@@ -78,5 +78,8 @@ test("a special token that the text names is pointed out, and can be read as pla
   const plain = answer(other);
   assert.equal(specialWords(plain)?.offer, "Read them as special tokens");
   assert.equal(wanted(readOther(plain)).literal, false);
+  assert.equal(specialWords(states.undo(plain))?.offer, "Read it as plain characters", "its tokens are those from before");
+  assert.equal(readOther(states.undo(plain)).literal, true);
+  assert.deepEqual([literally(plain), literally(states.undo(plain))], [true, false]);
   assert.equal(specialWords(pick(plain, 0)), null, "a token was picked: the text is not read anew");
 });

@@ -117,7 +117,7 @@ test("levels go by the steps of the legend", () => {
   assert.deepEqual([0, 0.99, 1, 2.9, 3, 9.9, 10, Infinity].map((each) => scores.level(each, "surprise")), [0, 0, 1, 1, 2, 3, 4, 4]);
   assert.deepEqual([0.4, 0.5, 6].map((each) => scores.level(each, "entropy")), [0, 1, 4]);
   assert.equal(scores.level(null, "surprise"), null);
-  assert.deepEqual(scores.levelWords("surprise"), ["under 1", "1–3", "3–6", "6–10", "10\u202f+ bits"]);
+  assert.deepEqual(scores.levelWords("surprise"), ["under 1", "1–3", "3–6", "6–10", "10+ bits"]);
 });
 
 test("tokens read together have the surprise of both and the larger entropy", () => {

@@ -6,6 +6,7 @@ import * as states from "../../../frontend/core/state.js";
 import * as presentation from "../../../frontend/features/presentation/model.js";
 import { pack, unpack } from "../../../frontend/features/storage/model.js";
 import * as tour from "../../../frontend/features/tour/model.js";
+import * as stops from "../../../frontend/features/tour/stops.js";
 import { answer, begun, pick } from "../helpers/reader.js";
 
 /** @param {states.State} state @param {number} by */
@@ -28,36 +29,36 @@ test("who finds the way alone is not asked", () => {
 test("each stop tells of the text and the bars at hand, and of what was tried", () => {
   let state = go(tour.begin(begun()), 1);
   const { drawing } = scene(state);
-  assert.match(tour.stop(state).words, new RegExp(`leads with ${(drawing.rows[0].share * 100).toFixed(1)}`));
-  assert.equal(tour.stop(state).tried, false);
+  assert.match(stops.stop(state).words, new RegExp(`leads with ${(drawing.rows[0].share * 100).toFixed(1)}`));
+  assert.equal(stops.stop(state).tried, false);
   state = pick(state, 1);
-  assert.equal(tour.stop(state).tried, false, "its bars are not there yet");
+  assert.equal(stops.stop(state).tried, false, "its bars are not there yet");
   state = answer(state);
-  assert.ok(tour.stop(state).tried);
-  assert.match(tour.stop(state).words, new RegExp(`You picked .*had given ${(drawing.rows[1].raw * 100).toFixed(1)}`));
+  assert.ok(stops.stop(state).tried);
+  assert.match(stops.stop(state).words, new RegExp(`You picked .*had given ${(drawing.rows[1].raw * 100).toFixed(1)}`));
   state = tour.walk(state, 1);
-  assert.equal(tour.stop(state).tried, false);
+  assert.equal(stops.stop(state).tried, false);
   state = settings.set(state, { temperature: 0.5 });
-  assert.match(tour.stop(state).words, /^At 0\.5 the first bar has /);
+  assert.match(stops.stop(state).words, /^At 0\.5 the first bar has /);
   state = tour.walk(settings.set(state, { temperature: 1 }), 2);
-  assert.equal(tour.stop(state).tried, false);
+  assert.equal(stops.stop(state).tried, false);
   state = states.takeBack(state);
-  assert.ok(tour.stop(state).tried);
+  assert.ok(stops.stop(state).tried);
 });
 
 test("the tour offers a fresh text to a reader who has one, and gives theirs back", () => {
-  assert.ok(!tour.stop(tour.begin(begun())).fresh, "the page's first text is fresh");
+  assert.ok(!stops.stop(tour.begin(begun())).fresh, "the page's first text is fresh");
   const before = answer(pick(answer(states.edit(begun(), "My own words")), 0));
   const own = states.textHere(before);
   let state = tour.begin(before);
-  assert.ok(tour.stop(state).fresh);
+  assert.ok(stops.stop(state).fresh);
   state = answer(tour.refresh(state));
   assert.equal(states.textHere(state), states.FIRST_TEXT);
   assert.equal(state.room.tour.at, 0);
-  assert.ok(!tour.stop(state).fresh);
+  assert.ok(!stops.stop(state).fresh);
   assert.equal(tour.refresh(state), state);
   state = go(answer(pick(go(state, 1), 0)), tour.LENGTH - 1);
-  assert.equal(tour.stop(state), null);
+  assert.equal(stops.stop(state), null);
   assert.equal(state.current, before.current, "token by token");
   assert.equal(states.textHere(state), own);
 });
@@ -66,9 +67,9 @@ test("walking beyond the last stop ends it, before the first one stays", () => {
   let state = tour.walk(tour.begin(begun()), -1);
   assert.equal(state.room.tour.at, 0);
   state = go(state, tour.LENGTH - 1);
-  assert.ok(tour.stop(state));
+  assert.ok(stops.stop(state));
   state = tour.walk(state, 1);
-  assert.equal(tour.stop(state), null);
+  assert.equal(stops.stop(state), null);
   assert.equal(tour.walk(state, 1), state);
 });
 
@@ -81,7 +82,7 @@ test("the tour shows the bars even to a room that was guessing", () => {
 test("every stop stands without a text and without bars", () => {
   let state = tour.begin(states.edit(states.initial(), ""));
   for (let at = 0; at < tour.LENGTH; at++, state = tour.walk(state, 1)) {
-    assert.ok(tour.stop(state).words.length > 20);
-    assert.doesNotMatch(tour.stop(state).words, /undefined|NaN|null/);
+    assert.ok(stops.stop(state).words.length > 20);
+    assert.doesNotMatch(stops.stop(state).words, /undefined|NaN|null/);
   }
 });

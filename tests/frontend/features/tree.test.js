@@ -5,6 +5,7 @@ import * as trees from "../../../frontend/core/tree.js";
 import * as cameras from "../../../frontend/features/tree/camera.js";
 import { HEIGHT, extent, neighbour, placeAt, places } from "../../../frontend/features/tree/layout.js";
 import * as model from "../../../frontend/features/tree/model.js";
+import { paint } from "../../../frontend/features/tree/paint.js";
 import { CallFailed } from "../../../frontend/net/api.js";
 import { readEvent } from "../../../frontend/net/events.js";
 import { readMass, readNode } from "../../../frontend/net/grow.js";
@@ -131,11 +132,39 @@ test("zooming keeps what is under the pointer, and has limits", () => {
   assert.equal(cameras.whole({ width: 10, height: 10 }, view).scale, 1);
   assert.deepEqual(cameras.readable({ width: 100, height: 90 }, view, { x: 5, y: 5 }), cameras.whole({ width: 100, height: 90 }, view));
   const large = cameras.readable({ width: 9000, height: 9000 }, view, { x: 500, y: 800 });
-  assert.equal((800 - large.y) * large.scale, 150);
+  assert.equal((800 - large.y) * large.scale, 60); // a fifth of the view stands above it: what is likeliest goes straight on, the rest lies below
   assert.ok(large.scale > 0.5 && (500 - large.x) * large.scale < 200);
   const shown = cameras.reveal(camera, { x: 1000, y: 900, width: 50 }, HEIGHT, view);
   assert.ok(shown.x <= 1000 && shown.x + 400 >= 1050 && shown.y + 300 >= 920);
   assert.deepEqual(cameras.reveal(shown, { x: 1000, y: 900, width: 50 }, HEIGHT, view), shown);
+});
+
+/** @param {readonly any[]} all @param {import("../../../frontend/features/tree/camera.js").Camera} camera @returns {Record<string, number>} how often each of a canvas's methods is called */
+function painted(all, camera) {
+  /** @type {Record<string, number>} */
+  const calls = {};
+  const count = (/** @type {any} */ _, /** @type {string} */ name) => () => void (calls[name] = (calls[name] ?? 0) + 1);
+  const colours = { ink: "1", quiet: "2", accent: "3", grown: "4", surface: "5" };
+  paint(/** @type {any} */ (new Proxy({}, { get: count, set: () => true })), all, camera, { width: 400, height: 300, colours, focused: null, font: "" });
+  return calls;
+}
+
+test("a whole tree is a few strokes without boxes, and what is out of view is not drawn", () => {
+  const wide = Array.from({ length: model.MOST_GROWN }, (_, at) => node(at + 1, at && 1 + (at >> 1), at + 5, ` w${at}`));
+  const all = places(grown(forked(), wide));
+  const view = { width: 400, height: 300 };
+  const whole = cameras.whole(extent(all), view);
+  assert.ok(extent(all).height * whole.scale <= view.height);
+  const far = painted(all, whole);
+  assert.ok(far.stroke < 20, `${far.stroke} strokes`);
+  assert.equal(far.moveTo, all.length);
+  for (const name of ["strokeRect", "fillRect", "fillText", "setLineDash"]) assert.equal(far[name], undefined, name);
+  const near = painted(all, { x: 0, y: 0, scale: 1 });
+  const shown = all.filter(({ x, y, width }) => x <= 400 && x + width >= 0 && y <= 300 + HEIGHT);
+  assert.equal(near.fillText, shown.length);
+  assert.ok(shown.length > 3 && near.moveTo < 100, `${near.moveTo} connections`);
+  const away = painted(all, { x: 0, y: 1e6, scale: whole.scale });
+  assert.equal(away.stroke ?? 0, 0);
 });
 
 test("what a server streams is read or refused", () => {

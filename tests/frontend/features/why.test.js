@@ -8,6 +8,7 @@ import { guess, present } from "../../../frontend/features/presentation/model.js
 import { agreement } from "../../../frontend/features/why/agreement.js";
 import { toCsv, toJson } from "../../../frontend/features/why/exports.js";
 import * as why from "../../../frontend/features/why/model.js";
+import { svg } from "../../../frontend/features/why/picture.js";
 import { influence, readChange, readEnd, readStart } from "../../../frontend/net/influence.js";
 import { BadAnswer } from "../../../frontend/net/wire.js";
 import { answer, begun, pick } from "../helpers/reader.js";
@@ -146,6 +147,35 @@ test("exports hold each part and method measured", () => {
   assert.equal(toJson(open()), null);
 });
 
+test("how long it goes on is told from the pace of the first answers, and hide is offered meanwhile", async () => {
+  const words = Array.from({ length: 100 }, (_, at) => ({ ...unit(0), start: at, end: at + 1, text: " w", has_first_token: at === 0 }));
+  const events = [["start", { ...START, units: words, planned_tokens: 3000 }], ["change", { unit: 9, method: "hide", log_odds_change: 1 }]];
+  for (let at = 0; at < 10; at++) events.push(["change", { unit: at, method: "take_out", log_odds_change: 1 }]);
+  const body = [...events, ["done", { complete: true }]].map(([name, data]) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`).join("");
+  const before = [globalThis.fetch, globalThis.sessionStorage];
+  globalThis.fetch = /** @type {any} */ (async () => new Response(body));
+  try {
+    const state = open();
+    const asked = { ...why.question(state), tokenIds: Array(100).fill(1) };
+    let seconds = 0;
+    const parts = await Array.fromAsync(influence(/** @type {any} */ (asked), new AbortController().signal, () => 1000 * seconds++));
+    const lefts = parts.filter(({ kind }) => kind === "changes").map((/** @type {any} */ { left }) => left);
+    assert.deepEqual(lefts.slice(0, 5), [null, null, null, null, null]);
+    const [work, took] = [[1, 2, 3, 4, 5, 6].reduce((sum, end) => sum + 100 - end, 0), 1];
+    assert.ok(Math.abs(lefts[5] - (took * (3000 - work)) / work) < took, `${lefts}`);
+    const key = keyOf(state);
+    const known = (/** @type {number} */ count) => parts.slice(0, count).reduce((now, part) => why.add(now, key, part), state);
+    assert.equal(why.slow(known(1)), false);
+    assert.equal(why.slow(why.add(state, key, { .../** @type {any} */ (parts[0]), planned: 60_000 })), true, "before there is a pace");
+    const late = why.add(known(3), key, { .../** @type {any} */ (parts[7]), left: 130 });
+    assert.match(why.progressWords(late), /^\d+ of 100 parts measured, about 2 min left\.$/);
+    assert.equal(why.slow(late), true);
+    assert.equal(why.slow(why.adjust(late, { method: "hide" })), false);
+  } finally {
+    [globalThis.fetch, globalThis.sessionStorage] = before;
+  }
+});
+
 test("a stream is read part by part, without the sentences around the parts", async () => {
   const events = [["start", START], ["change", { unit: 1, method: "hide", log_odds_change: -1 }], ["change", { unit: 4, method: "take_out", log_odds_change: -7 }], ["change", { unit: 1, method: "take_out", log_odds_change: null }], ["done", { complete: true, methods_disagree: false }]];
   const body = events.map(([name, data]) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`).join("");
@@ -173,4 +203,19 @@ test("events that are none are refused by their field", () => {
   assert.throws(() => readStart({ units: [unit(0)], log_odds: null }, 4), BadAnswer);
   assert.throws(() => readChange({ unit: 0, method: "guess", log_odds_change: 0 }), BadAnswer);
   assert.deepEqual(readEnd({ complete: false, rank_correlation: null, methods_disagree: true }), { complete: false, correlation: null, disagree: true });
+});
+
+test("the picture has the strongest in words and a bar for each part, to the side it pushes to, and no markup from the text", () => {
+  const colours = /** @type {any} */ ({ bar: "#0000ff", pinA: "#ff8800", other: "#777777", ink: "#000000", quiet: "#333333", surface: "#ffffff", track: "#eeeeee" });
+  assert.equal(svg(open(), colours), null);
+  const key = keyOf(open());
+  const units = [unit(0), unit(1), unit(2, " <b>&"), unit(3)];
+  const measured = [readStart({ ...START, units }, 4), changes("take_out", { 0: -3, 1: -2, 2: 1, 3: Infinity }), end()].reduce((now, part) => why.add(now, key, part), open());
+  const drawn = /** @type {string} */ (svg(measured, colours));
+  const bars = [...drawn.matchAll(/class="push" x="([\d.]+)" y="\d+" width="([\d.]+)" height="16" fill="(.*?)"/g)].map(([, x, width, fill]) => [Number(x), Number(width), fill]);
+  assert.deepEqual(bars.slice(0, 3), [[580, 260, "#0000ff"], [450, 130, "#ff8800"], [580, 260, "#777777"]], "for, against, and the first token, which can't be compared");
+  assert.equal(bars.length, 4);
+  assert.match(drawn, /2\.6 times less likely: 75\.0\s% → 28\.9\s%/);
+  assert.match(drawn, /&lt;b&gt;&amp;/);
+  assert.doesNotMatch(drawn, /<b>|NaN|undefined/);
 });

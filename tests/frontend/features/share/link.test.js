@@ -6,10 +6,13 @@ import { wanted } from "../../../../frontend/core/questions.js";
 import * as settings from "../../../../frontend/core/settings.js";
 import * as states from "../../../../frontend/core/state.js";
 import * as tree from "../../../../frontend/core/tree.js";
+import { chooseView } from "../../../../frontend/core/frame.js";
+import * as compare from "../../../../frontend/features/compare/model.js";
 import { choose, setModels } from "../../../../frontend/features/models/model.js";
 import { failPin, missingWords, receivePin, retryPins, wantedPin } from "../../../../frontend/features/pins/linked.js";
 import * as pins from "../../../../frontend/features/pins/model.js";
-import { LONGEST_LINK, follow, isLink, linkOf, linkWords, readLink } from "../../../../frontend/features/share/link.js";
+import { LONGEST_LINK, follow, isLink, linkWords, readLink } from "../../../../frontend/features/share/link.js";
+import { linkOf } from "../../../../frontend/features/share/making.js";
 import { readAnswer } from "../../../../frontend/net/wire.js";
 import { wireAnswer, wireToken } from "../../helpers/answers.js";
 import { VALUES, answer, begun, model, news, pick } from "../../helpers/reader.js";
@@ -115,6 +118,11 @@ const BAD = [
   ["a temperature out of range", fragment({ ...good, settings: { ...good.settings, temperature: 1e9 } }), /temperature is not a number from 0 to 100/],
   ["no top-k", fragment({ ...good, settings: { ...good.settings, topK: undefined } }), /topK/],
   ["no settings", fragment({ ...good, settings: null }), /topK/],
+  ["a comparison that is a number", fragment({ ...good, other: 7, text: 7 }), /text is invalid/],
+  ["a comparison with a temperature out of range", fragment({ ...good, other: { temperature: 1e9 } }), /compares is invalid/],
+  ["a comparison with ids of no text", fragment({ ...good, other: { ids: [1] } }), /compares is invalid/],
+  ["a comparison with half a character", fragment('{"version":1,"text":"","ids":null,"model":null,"settings":{"topK":7,"temperature":0.4,"topP":0.9,"minP":0.02},"other":{"text":"\\ud83d"}}'), /compares is invalid/],
+  ["a comparison with a model that is an object", fragment({ ...good, other: { model: {} } }), /compares is invalid/],
   ["without end", fragment({ ...good, text: "x".repeat(LONGEST_LINK) }), /longer than any/],
 ];
 for (const [name, hash, words] of BAD) {
@@ -169,6 +177,25 @@ test("a link carries the pins, whose numbers are asked anew", () => {
     cells.forEach(({ share }, rank) => assert.ok(Math.abs(pin.cells[rank].share - share) < 1e-6));
     assert.match(pin.prompt, /^ word\d+/);
   });
+});
+
+test("a link made in Compare carries B, with the tokens it asks, and leads there", () => {
+  const fresh = setModels(states.initial(), news(model("tiny", "ready", { is_default: true })), 0);
+  let here = compare.heatOther(compare.writeOther(chooseView(begun("One day"), "compare"), "Then there"), 0.5);
+  here = { ...here, comparison: { ...here.comparison, prompt: { text: "Then there", at: here.current, read: { model: "tiny", ids: [7, 8] } } } };
+  here = answer(pick(here, 1));
+  assert.equal(readLink(linkOf(here, compare.toLink(chooseView(here, "bars")))).other, null);
+  let there = follow(fresh, linkOf(here, compare.toLink(here)));
+  assert.equal(there.frame.view, "compare");
+  there = readBack(there, ["One", " day", " w3"]);
+  assert.deepEqual([compare.otherModel(there), compare.otherTemperature(there), compare.otherText(there)], ["tiny", 0.5, compare.otherText(here)]);
+  const [asked, before] = [there, here].map((state) => compare.wanted(state));
+  assert.deepEqual(asked.b, before.b);
+  assert.equal(asked.b.tokenIds.length, 3);
+  const bare = follow(fresh, linkOf(here, compare.toLink(compare.writeOther(here, null))));
+  assert.deepEqual([bare.comparison.prompt, bare.comparison.temperature, bare.frame.view], [null, 0.5, "compare"]);
+  const gone = answer(follow(fresh, fragment({ ...good, other: { model: "acme/Huge" } })));
+  assert.match(compare.absentWords(gone), /Huge, the model of B, is not on this server/);
 });
 
 test("a pin that cannot be had says why, and nothing in a link makes it up", () => {

@@ -208,11 +208,11 @@ test("a hundred rolls stand in the picture, over the bars and in words", () => {
 });
 
 test("pins stand in the picture: a strip under each bar, and a line that names each", () => {
-  const pinned = pins.pin(pins.pin(begun("Tom & <b>")));
+  const pinned = set(pins.pin(set(pins.pin(begun("Tom & <b>")), { temperature: 1.5 })), { temperature: 1 });
   const picture = svg(snapshot(pinned), FIRST_DISPLAY, PALETTES);
   for (const name of ["A", "B"]) assert.equal(picture.match(new RegExp(`class="pin${name}"`, "g")).length, 1 + snapshot(pinned).drawing.rows.filter((row) => row.share > 0).length);
   assert.match(picture, /A: Tom &amp; &lt;b&gt; · /);
-  assert.equal(picture.match(/>\u2068±0\u2069</g).length, 10, "and how far each bar is from the one compared with");
+  assert.equal(svg(snapshot(pins.versus(pinned, "A")), FIRST_DISPLAY, PALETTES).match(/>\u2068±0\u2069</g).length, 10, "and how far each bar is from the one compared with");
   assert.doesNotMatch(svg(screen([]), FIRST_DISPLAY, PALETTES), /class="pin/);
 });
 
