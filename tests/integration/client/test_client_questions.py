@@ -76,6 +76,11 @@ UNARY: dict[str, tuple[Callable[[Any], Any], str, Any]] = {
         "Layers",
         pb.LayersRequest(text=TEXT, top_k=3, position=1, watch_token_ids=[5], contrast=[14, 3], include_attention=True),
     ),
+    "tokenize": (
+        lambda client: client.tokenize(TEXT, bare=True, include_tokenizer=True),
+        "Tokenize",
+        pb.TokenizeRequest(text=TEXT, bare=True, include_tokenizer=True),
+    ),
     "compare": (
         lambda client: client.compare(
             ntv.Question(TEXT, temperature=0.5, top_p=0.9), TEXT, top_k=3, include_prompt_tokens=True
