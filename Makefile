@@ -8,11 +8,14 @@ BIN := $(VENV)/bin
 PROTO := proto/nexttoken/v1/next_token.proto
 NODE_TOOLS := build/node
 NEXTTOKEN_REAL ?= build/real
+LM_EVAL := build/lm-eval
+RAY := build/ray
+SITE := build/mkdocs
 BRING_REAL := ../shared/tools/real-models
 BUF_VERSION := 1.75.0
 # Tests run side by side, one worker more than CI has cores: they also wait, for services and for time to pass.
 WORKERS ?= 3
-SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadfile
+SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help:  ## list these commands
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -21,7 +24,7 @@ run: $(VENV)/.run  ## install, start both services, print the page's address; Ct
 	@PYTHONUNBUFFERED=1 $(BIN)/honcho start --no-prefix
 
 test: $(VENV)/.dev  ## unit, integration and model tests, and the page's pure code: make test WORKERS=8
-	$(BIN)/pytest $(SIDE_BY_SIDE)
+	$(BIN)/pytest $(SIDE_BY_SIDE) --durations=30
 	$(BIN)/node --test 'tests/frontend/**/*.test.js'
 
 attack: $(VENV)/.dev  ## attacks on the running services that take longer than those in make test
@@ -35,11 +38,25 @@ lens: $(VENV)/.dev  ## check layers and contributions against TransformerLens, w
 	PYTHON=$(PYTHON) tools/install $(VENV) lens
 	$(BIN)/pytest tests/lens
 
+lm-eval: $(VENV)/.dev  ## compare the OpenAI-compatible API with lm-evaluation-harness's own backend, in an environment of its own: make lm-eval ITEMS=20
+	PYTHON=$(PYTHON) tools/install $(LM_EVAL) lm-eval $(VENV)
+	LM_EVAL=$(LM_EVAL)/bin/lm_eval ITEMS=$(or $(ITEMS),200) $(BIN)/pytest tests/harness
+
+site: $(SITE)/.installed  ## the documentation site, built into build/site and checked; MkDocs is installed first
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=.:proto:tools $(SITE)/bin/mkdocs build --clean --strict
+	$(BIN)/pytest -q tests/docs_site
+
+notebook: $(VENV)/.dev  ## run docs/notebook.ipynb on the demo model and keep what it shows
+	PYTHONPATH=tests/support $(BIN)/python -m notebook_run
+
 e2e: $(VENV)/.dev  ## the whole stack in headless Chromium; screenshots go to artifacts/
-	$(BIN)/pytest tests/e2e $(SIDE_BY_SIDE)
+	$(BIN)/pytest tests/e2e $(SIDE_BY_SIDE) --durations=30
 
 e2e-compose: $(VENV)/.dev  ## both images and the container stack, on a real Docker engine
 	$(BIN)/pytest tests/compose
+
+e2e-ray: $(RAY)/.installed  ## the inference server on a Ray cluster, with faults under load; Ray is installed first
+	$(BIN)/pytest $(or $(RAY_TESTS),tests/ray_serve)
 
 real: $(VENV)/.dev  ## fetch published model files for the tests, if the script for it is next to the checkout
 	@if [ -x $(BRING_REAL) ]; then $(BRING_REAL) $(NEXTTOKEN_REAL) $(BIN)/python; \
@@ -60,6 +77,9 @@ bench-gpu: $(VENV)/.dev  ## measure steps on a CUDA GPU; the last line is JSON
 bench-llamacpp: $(VENV)/.dev  ## compare a step with llama.cpp, which is compiled first (ten minutes, once)
 	PYTHON=$(PYTHON) tools/install $(VENV) llamacpp
 	PYTHONPATH=tests:tests/support $(BIN)/python -m bench.llamacpp
+
+plan: $(VENV)/.dev  ## replicas, waits and costs for a number of visitors, simulated: make plan VISITS=5000
+	PYTHONPATH=.:tools $(BIN)/python -m capacity $(foreach each,$(VISITS),--visits $(each)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(LOAD),--load $(LOAD))
 
 soak: $(VENV)/.dev  ## long lives and ten minutes of mixed load; checks that nothing grows: make soak MINUTES=60
 	$(BIN)/pytest tests/models -m soak $(SIDE_BY_SIDE)
@@ -107,8 +127,16 @@ $(VENV)/.dev: pyproject.toml constraints.txt tools/install tools/torch
 	PYTHON=$(PYTHON) tools/install $(VENV) gateway,inference,run,dev,bench
 	@touch $@ $(VENV)/.run
 
+$(RAY)/.installed: $(VENV)/.dev
+	PYTHON=$(PYTHON) tools/install $(RAY) ray $(VENV)
+	@touch $@
+
+$(SITE)/.installed: $(VENV)/.dev
+	PYTHON=$(PYTHON) tools/install $(SITE) site $(VENV)
+	@touch $@
+
 $(NODE_TOOLS)/node_modules/.bin/buf: $(VENV)/.dev
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/npm install --silent --no-save --no-audit --no-fund --prefix $(NODE_TOOLS) @bufbuild/buf@$(BUF_VERSION)
 	@touch $@
 
-.PHONY: help run test real attack fuzz e2e e2e-network e2e-compose picture bench bench-gpu bench-llamacpp soak check chart lint types audit format proto proto-check train clean
+.PHONY: help run test real attack fuzz lens lm-eval e2e e2e-network e2e-compose picture bench bench-gpu bench-llamacpp soak check chart lint types audit format proto proto-check train clean plan e2e-ray site notebook

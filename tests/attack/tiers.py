@@ -60,9 +60,9 @@ class Tiers:
 def running(inference: Mapping[str, str] | None = None, gateway: Mapping[str, str] | None = None) -> Iterator[Tiers]:
     """Both services with settings of their own (environment variables), once the bundled model answers."""
     port = free_port()
-    with server_process({"NEXTTOKEN_METRICS_PORT": str(port), **(inference or {})}) as server:
+    with server_process({"NEXTTOKEN_METRICS_PORT": str(port), **(inference or {})}, cold=True) as server:
         server.wait_for("model ready", model="bundled")
-        with gateway_process({"NEXTTOKEN_INFERENCE_TARGET": server.target, **(gateway or {})}) as front:
+        with gateway_process({"NEXTTOKEN_INFERENCE_TARGET": server.target, **(gateway or {})}, cold=True) as front:
             assert front.url, front.log()
             with httpx.Client(base_url=front.url, timeout=PATIENCE_S) as web:
                 yield Tiers(front.url, server.target, ("127.0.0.1", port), front, server, web)

@@ -1,6 +1,7 @@
 // What must hold for any fragment of an address: it is followed, or refused in words, and the page stays whole.
 import assert from "node:assert/strict";
-import { BadLink, follow, isLink, linkOf, linkWords, readLink } from "../../frontend/features/share/link.js";
+import { BadLink, follow, isLink, linkWords, readLink } from "../../frontend/features/share/link.js";
+import { linkOf } from "../../frontend/features/share/making.js";
 import { setModels } from "../../frontend/features/models/model.js";
 import { wanted } from "../../frontend/core/questions.js";
 import { LIMITS, SETTINGS } from "../../frontend/core/settings.js";

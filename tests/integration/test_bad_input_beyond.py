@@ -1,5 +1,5 @@
-"""The bad-input table of Compare and Grow over gRPC, on the bundled model: each row's code, field and words, then a
-right answer."""
+"""The bad-input table of Compare, Grow and Generate over gRPC, on the bundled model: each row's code, field and words,
+then a right answer."""
 
 import math
 import threading
@@ -55,6 +55,49 @@ GROW_ROWS: list[Row] = [
     ({"token_ids": {"ids": [1] * 513}}, "token_ids", "context window is 512"),
     ({"token_ids": {"ids": [1] * 511}, "depth": 3}, "depth", "must be from 1 to 2 after a prompt of 511 tokens"),
 ]
+IDS: dict[str, Any] = {"token_ids": {"ids": [5, 6]}}
+
+
+def resumed(*so_far: tuple[int, list[int]], **fields: Any) -> dict[str, Any]:
+    """A request to go on with continuations, each an index and its ids."""
+    return {**IDS, "seed": 1, "resume": [{"index": index, "token_ids": ids} for index, ids in so_far], **fields}
+
+
+GENERATE_ROWS: list[Row] = [
+    ({}, "text", "exactly one of text and token_ids must be given"),
+    ({"token_ids": {"ids": [-1]}}, "token_ids", "ids from 0 to"),
+    ({"token_ids": {"ids": [1] * 513}}, "token_ids", "context window is 512"),
+    ({"text": "a" * (MAX_TEXT_BYTES + 1)}, "text", "at most 20,000 bytes"),
+    ({"text": "one two three " * 1000}, "text", "context window is 512"),
+    *(({**FINE, "max_tokens": bad}, "max_tokens", "from 1 to 1,000,000") for bad in (0, -1, 1_000_001, HUGE)),
+    *(({**FINE, "temperature": bad}, "temperature", "from 0 to 100") for bad in (-0.1, 100.5, math.nan, math.inf)),
+    *(({**FINE, "top_p": bad}, "top_p", "above 0 and at most 1") for bad in (0.0, -1.0, 1.5, math.nan)),
+    *(({**FINE, "min_p": bad}, "min_p", "from 0 to 1") for bad in (-0.1, 1.5, math.nan)),
+    *(({**FINE, "seed": bad}, "seed", "from 0 to 9,007,199,254,740,991") for bad in (-1, 2**53, 2**63 - 1)),
+    *(({**FINE, "n": bad}, "n", "from 1 to 16") for bad in (0, -1, 17, HUGE)),
+    *(({**FINE, "top_k": bad}, "top_k", "from 0 to 1,000") for bad in (-1, 1001, HUGE)),
+    ({**FINE, "n": 2, "top_k": 101}, "top_k", "at most 100 with n = 2, got 101"),
+    ({**FINE, "stop": ["a"] * 17}, "stop", "at most 16 texts, got 17"),
+    ({**FINE, "stop": ["a", ""]}, "stop", "texts of 1 to 256 bytes, got 0 at index 1"),
+    ({**FINE, "stop": ["é" * 129]}, "stop", "texts of 1 to 256 bytes, got 258 at index 0"),
+    ({**FINE, "stop_token_ids": {"ids": [1] * 65}}, "stop_token_ids", "at most 64 ids, got 65"),
+    *(({**FINE, "stop_token_ids": {"ids": [5, bad]}}, "stop_token_ids", "ids from 0 to") for bad in (-1, 4096, HUGE)),
+    *((resumed((bad, [5])), "resume", "index must be from 0 to 0 (n = 1)") for bad in (-1, 1, HUGE)),
+    (resumed((1, []), (1, [5]), n=2), "resume", "continuation 1 is given twice"),
+    (resumed((0, [5, 6, 7]), max_tokens=2), "resume", "continuation 0 has 3 tokens; max_tokens is 2"),
+    *((resumed((0, [bad])), "resume", "ids from 0 to") for bad in (-1, 4096)),
+    ({**resumed((0, [5])), "seed": None}, "resume", "needs the seed of the stream that broke off"),
+    ({**resumed((0, [5])), "token_ids": None, **FINE}, "resume", "needs the prompt as token_ids"),
+    (resumed((0, [5] * 512), max_tokens=600), "resume", "513 tokens; this model's context window is 512"),
+    ({**FINE, "temperature": 0.5, "samplers": [{"top_k": 5}]}, "temperature", "can't be given with samplers"),
+    (
+        {**FINE, "samplers": [{"xtc": {"threshold": 0.1, "probability": 0.5, "coin": 0.5}}]},
+        "samplers",
+        "the seed decides",
+    ),
+    ({**FINE, "samplers": [{"top_k": 0}]}, "samplers", "step 0 (top_k) must be from 1 to"),
+    ({**FINE, "samplers": [{}]}, "samplers", "each step must be one of temperature, "),
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -108,6 +151,13 @@ async def test_a_bad_growth_is_refused(stub: Any, fields: dict[str, Any], field:
     assert words in (failed.details() or "")
 
 
+@pytest.mark.parametrize(("fields", "field", "words"), GENERATE_ROWS)
+async def test_a_bad_generation_is_refused(stub: Any, fields: dict[str, Any], field: str, words: str) -> None:
+    failed = await refused(stub, stub.Generate(pb.GenerateRequest(**fields)).read())
+    assert (failed.code(), bad_field(failed)) == (grpc.StatusCode.INVALID_ARGUMENT, field)
+    assert words in (failed.details() or "")
+
+
 @pytest.mark.parametrize(
     ("model", "code", "words"),
     [
@@ -124,6 +174,10 @@ async def test_a_model_that_can_not_answer_is_refused_by_side(
         failed = await refused(stub, stub.Compare(request))
         assert failed.code() is code
         assert (failed.details() or "").startswith(f"{side}: {words}")
-    failed = await refused(stub, stub.Grow(pb.GrowRequest(model=model, **FINE)).read())
-    assert failed.code() is code
-    assert (failed.details() or "").startswith(words)
+    for stream in (
+        stub.Grow(pb.GrowRequest(model=model, **FINE)),
+        stub.Generate(pb.GenerateRequest(model=model, **FINE)),
+    ):
+        failed = await refused(stub, stream.read())
+        assert failed.code() is code
+        assert (failed.details() or "").startswith(words)

@@ -79,6 +79,32 @@ def test_the_curl_example_answers(target: str) -> None:
     assert '"tokens":[' in done.stdout
 
 
+def test_the_tokenize_example_answers(target: str) -> None:
+    with run_gateway(target) as url:
+        code = example("bash", "/api/tokenize").replace("localhost:5005", url.removeprefix("http://"))
+        done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert '"eos":{' in done.stdout
+
+
+def test_the_examples_of_samplers_answer(target: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "samplers.md").read_text(encoding="utf-8")
+    commands, (code,) = (re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL) for language in ("bash", "python"))
+    command, masked = commands
+    with run_gateway(target) as url:
+        command = command.replace("localhost:5005", url.removeprefix("http://"))
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
+        masked = masked.replace("localhost:5005", url.removeprefix("http://"))
+        then = subprocess.run(["bash", "-c", masked], capture_output=True, text=True, timeout=60, check=True)
+    assert '"steps":[{"count":4096,' in done.stdout
+    assert '"fell_at":1' in done.stdout or '"fell_at":4' in done.stdout
+    assert '"likeliest":[{"token_id":' in then.stdout
+    assert '"text":"a"' in then.stdout.partition('"likeliest":')[2]
+    run = [sys.executable, "-c", code.replace("localhost:50051", target)]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert re.fullmatch(r"(\{'\w+': .*\} \d+ \d+\.\d%\n){4}", done.stdout)
+    assert done.stdout.startswith("{'top_k': 40} 40 ")
+
+
 def test_the_layers_example_answers(target: str) -> None:
     with run_gateway(target) as url:
         code = example("bash", "/api/layers").replace("localhost:5005", url.removeprefix("http://"))

@@ -39,7 +39,11 @@ async def test_who_asks(metadata: dict[str, str], client: Client) -> None:
         await stub.TopK(pb.TopKRequest(text="a"), metadata=given)
         await stub.Score(pb.ScoreRequest(text="a"), metadata=given)
         await stub.Layers(pb.LayersRequest(text="a"), metadata=given)
-    assert engine.clients == [client] * 3
+        async for _ in stub.Influence(pb.InfluenceRequest(text="ab", target=1), metadata=given):
+            pass
+        async for _ in stub.Generate(pb.GenerateRequest(text="a", max_tokens=1), metadata=given):
+            pass
+    assert engine.clients == [client] * 5
 
 
 @pytest.mark.parametrize(

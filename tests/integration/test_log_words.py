@@ -57,7 +57,7 @@ def test_the_log_joins_both_tiers_and_holds_the_text_only_where_asked(log_text: 
 
 
 def test_the_level_follows_signals() -> None:
-    with server_process() as server, gateway_process() as gateway:
+    with server_process(cold=True) as server, gateway_process(cold=True) as gateway:
         server.wait_for("model ready", model="bundled")
         server.process.send_signal(signal.SIGUSR1)
         assert server.wait_for("log level changed", now="debug")["before"] == "info"

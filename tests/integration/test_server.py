@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import grpc
 import pytest
@@ -15,6 +16,7 @@ from servers import PATIENCE_S, ServerProcess, server_process, stub_of
 
 from inference_server.host import openmp
 
+started = partial(server_process, cold=True)
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 PROMPTS = [[n, *range(1, 500)] for n in range(1, 25)]  # each takes a forward pass of its own
@@ -23,7 +25,7 @@ PROMPTS = [[n, *range(1, 500)] for n in range(1, 25)]  # each takes a forward pa
 @pytest.fixture
 def loaded() -> Iterator[ServerProcess]:
     """A server whose model is ready, that computes one request at a time and gives clients time to notice its end."""
-    with server_process({"NEXTTOKEN_BATCH_SIZE": "1", "NEXTTOKEN_GRACE_S": str(PATIENCE_S)}) as server:
+    with started({"NEXTTOKEN_BATCH_SIZE": "1", "NEXTTOKEN_GRACE_S": str(PATIENCE_S)}) as server:
         server.wait_for("model ready", model="bundled")
         yield server
 
@@ -50,7 +52,7 @@ async def test_a_request_in_flight_outlives_sigterm(loaded: ServerProcess) -> No
 
 
 async def test_a_draining_server_says_so_and_still_answers() -> None:
-    with server_process({"NEXTTOKEN_DRAIN_S": str(10 * PATIENCE_S)}) as server:
+    with started({"NEXTTOKEN_DRAIN_S": str(10 * PATIENCE_S)}) as server:
         server.wait_for("model ready", model="bundled")
         async with grpc.aio.insecure_channel(server.target) as channel:
             health = await until_health(channel, SERVING)
@@ -63,7 +65,7 @@ async def test_a_draining_server_says_so_and_still_answers() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_that_still_loads_ends_at_once(number: signal.Signals) -> None:
-    with server_process({"NEXTTOKEN_DRAIN_S": "0"}) as server:
+    with started({"NEXTTOKEN_DRAIN_S": "0"}) as server:
         server.wait_for("listening")
         server.process.send_signal(number)
         assert server.end() == 0
@@ -89,7 +91,7 @@ async def test_a_client_gets_over_a_server_that_was_killed_and_came_back(loaded:
 
 def test_threads_that_wait_do_so_briefly() -> None:
     """The runtime reads the setting when torch brings it, long after the server's start."""
-    with server_process({"OMP_DISPLAY_ENV": "verbose"}) as server:
+    with started({"OMP_DISPLAY_ENV": "verbose"}) as server:
         server.wait_for("model ready", model="bundled")
         assert f"GOMP_SPINCOUNT = '{openmp.SPINS}'" in "\n".join(server.log)
 
@@ -98,7 +100,7 @@ def test_a_port_that_is_taken_is_told_in_words() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with server_process({"NEXTTOKEN_GRPC_PORT": str(taken.getsockname()[1])}) as server:
+        with started({"NEXTTOKEN_GRPC_PORT": str(taken.getsockname()[1])}) as server:
             assert server.end() == 1
     assert server.log[-1].startswith("cannot start: can't listen on 127.0.0.1:")
     assert "the port is in use" in server.log[-1]
@@ -108,7 +110,7 @@ def test_a_port_that_is_taken_is_told_in_words() -> None:
 def test_two_servers_do_not_share_a_port() -> None:
     with server_process() as first:
         port = first.target.rpartition(":")[2]
-        with server_process({"NEXTTOKEN_GRPC_PORT": port}) as second:
+        with started({"NEXTTOKEN_GRPC_PORT": port}) as second:
             assert second.end() == 1
             assert f"can't listen on 127.0.0.1:{port}" in second.log[-1]
 
@@ -118,6 +120,6 @@ def test_two_servers_do_not_share_a_port() -> None:
     [("NEXTTOKEN_GRPC_PORT", "many"), ("NEXTTOKEN_QUEUE_LIMIT", "0"), ("NEXTTOKEN_DEVICE", "tpu")],
 )
 def test_a_setting_that_does_not_fit_is_named(variable: str, value: str) -> None:
-    with server_process({variable: value}) as server:
+    with started({variable: value}) as server:
         assert server.end() == 1
     assert server.log[-1].startswith(f"cannot start: {variable}='{value}': ")

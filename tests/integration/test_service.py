@@ -6,7 +6,9 @@ from typing import Any
 
 import fakes
 import grpc
+import pytest
 from calls import failure, until
+from google.protobuf.message import Message
 from nexttoken.v1 import next_token_pb2 as pb
 from servers import PATIENCE_S, server_here, stub_of
 
@@ -192,9 +194,15 @@ async def test_the_deadline_reaches_the_engine(setting: Any) -> None:
     assert None not in some
 
 
-async def test_a_client_that_leaves_cancels_its_call(setting: Any, logged: list[Any]) -> None:
+@pytest.mark.parametrize(
+    ("rpc", "request_"),
+    [("TopK", HELLO), ("Layers", pb.LayersRequest(text="a")), ("Score", pb.ScoreRequest(text="a"))],
+)
+async def test_a_client_that_leaves_cancels_its_call(
+    setting: Any, logged: list[Any], rpc: str, request_: Message
+) -> None:
     setting.engine.gate = asyncio.Event()
-    call = setting.stub.TopK(HELLO)
+    call = getattr(setting.stub, rpc)(request_)
     await until(lambda: bool(setting.engine.queries))
     call.cancel()
     await until(lambda: any(entry.get("code") == "CANCELLED" for entry in logged))

@@ -155,8 +155,9 @@ def running(*overrides: str, up: Sequence[str] = (), **variables: str) -> Iterat
 
 
 def build() -> None:
-    """Builds both images as docker-compose.yml says."""
+    """Builds both images as docker-compose.yml says, and that of the Space."""
     Stack().compose("build", "--quiet", timeout_s=1800)
+    docker("buildx", "bake", "--file", "docker-bake.hcl", "space", timeout_s=1800)
 
 
 def image_mb() -> dict[str, float]:

@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inference_server import chat_messages, compare_messages, grow_messages, layer_messages, messages
+from inference_server import (
+    chat_messages,
+    compare_messages,
+    grow_messages,
+    layer_messages,
+    messages,
+    tokenize_messages,
+)
 from inference_server.errors import InvalidField
 from inference_server.generate_messages import (
     FinishReason,
@@ -42,6 +49,7 @@ Query = (
     | compare_messages.ComparedQuestion
     | grow_messages.GrowQuery
     | InfluenceQuery
+    | tokenize_messages.TokenizeQuery
 )
 
 VOCAB_SIZE = 256
@@ -140,6 +148,20 @@ class FakeEngine:
             text, [*tokens, zero], CONTEXT_LIMIT, messages.Timings(0.1, 0.2, 0.0, 0.6)
         )
 
+    async def tokenize(
+        self, query: tokenize_messages.TokenizeQuery, deadline: float | None, client: Client = NOBODY
+    ) -> tokenize_messages.TokenizeAnswer:
+        """Puts a zero in front of a text, unless it is to stay bare."""
+        self.clients.append(client)
+        await self._admit(query, deadline)
+        ids = [*([] if query.bare else [0]), *query.text.encode()] if query.text is not None else query.token_ids or ()
+        zero = candidate(0, 1, 1.0).token
+        facts = tokenize_messages.TokenizerFacts(zero, None, "{{ messages }}") if query.include_tokenizer else None
+        timings = messages.Timings(0.1, 0.2, 0.0, 0.6)
+        return tokenize_messages.TokenizeAnswer(
+            [candidate(i, 1, 1.0).token for i in ids], CONTEXT_LIMIT, timings, facts
+        )
+
     async def layers(
         self, query: layer_messages.LayersQuery, deadline: float | None, client: Client = NOBODY
     ) -> layer_messages.LayersAnswer:
@@ -191,7 +213,7 @@ class FakeEngine:
                     text.append(following)
                     top = [candidate((following + step) % VOCAB_SIZE, step + 1, 0.5) for step in range(query.top_k)]
                     grid = [messages.PartitionPoint(1.0, 2.0, 3.0, 4.0)] if query.include_partition else []
-                    yield GeneratedToken(index, candidate(following, 1, 0.5), top, 2.0, 3, 0.75, 0.25, grid)
+                    yield GeneratedToken(index, candidate(following, 1, 0.5), top, 2.0, 3, 0.75, 0.25, grid, 0.5)
             timings = messages.Timings(0.1, 0.2, 0.3, 0.4)
             for index, text in texts.items():
                 words = bytes(text).decode(errors="replace")

@@ -16,9 +16,11 @@ from typing import Any
 
 import grpc
 import httpx
+import warm_python
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 from servers import PATIENCE_S
 from starlette.applications import Starlette
+from warm_python import WarmProcess
 
 from web_gateway.app import create_app
 from web_gateway.http.protocol import Clocks
@@ -106,18 +108,31 @@ async def scripted_server() -> AsyncIterator[Any]:
 class GatewayProcess:
     """`python -m web_gateway`; `url` is where it logged that it serves, empty where it ended instead."""
 
-    def __init__(self, env: Mapping[str, str], command: list[str] | None = None, through: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        command: list[str] | None = None,
+        through: Sequence[str] = (),
+        cold: bool = False,
+    ) -> None:
+        """`cold`: with imports of its own."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("NEXTTOKEN_")}
-        chosen = {"NEXTTOKEN_PORT": "0", "NEXTTOKEN_LOG_FORMAT": "json", "NEXTTOKEN_INFERENCE_TARGET": NOWHERE}
+        chosen = {
+            "OMP_NUM_THREADS": "1",
+            "NEXTTOKEN_PORT": "0",
+            "NEXTTOKEN_LOG_FORMAT": "json",
+            "NEXTTOKEN_INFERENCE_TARGET": NOWHERE,
+        }
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed in close()
-        self.process = subprocess.Popen(
-            [*through, *(command or [sys.executable, "-m", "web_gateway"])],
-            cwd=ROOT,
-            env={**inherited, **chosen, **env},
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-        )
+        whole = {**inherited, **chosen, **env}
+        self.process: subprocess.Popen[str] | WarmProcess
+        if cold or command or through or not warm_python.possible(env):
+            run = [*through, *(command or [sys.executable, "-m", "web_gateway"])]
+            self.process = subprocess.Popen(
+                run, cwd=ROOT, env=whole, stdout=subprocess.PIPE, stderr=self._log, text=True
+            )
+        else:
+            self.process = WarmProcess(("-m", "web_gateway"), whole, stdout=subprocess.PIPE, stderr=self._log)
         self.url = self._served()
 
     def _served(self) -> str:
@@ -149,9 +164,11 @@ class GatewayProcess:
 
 
 @contextlib.contextmanager
-def gateway_process(env: Mapping[str, str] | None = None, command: list[str] | None = None) -> Iterator[GatewayProcess]:
+def gateway_process(
+    env: Mapping[str, str] | None = None, command: list[str] | None = None, cold: bool = False
+) -> Iterator[GatewayProcess]:
     """A gateway in a process of its own, ended at exit."""
-    gateway = GatewayProcess(env or {}, command)
+    gateway = GatewayProcess(env or {}, command, cold=cold)
     try:
         yield gateway
     finally:

@@ -10,9 +10,12 @@ from typing import Any
 from gateways import gateway_process
 from playwright.sync_api import Locator, Page, Request, Response, Route, expect
 from servers import ROOT, ServerProcess
+from warm_python import OFFLINE
 
 ARTIFACTS = ROOT / "artifacts"
-OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"}
+
+# Whatever is asked: the page leaves two frames to its answer.
+DRAWN = "async () => { for (const frame of [1, 2, 3]) await new Promise(requestAnimationFrame); }"
 
 OpenPage = Callable[..., Page]
 
@@ -53,8 +56,13 @@ def running(**env: str) -> Iterator[Stack]:
 
 def settled(page: Page) -> None:
     """Waits until the bars belong to the text at hand and nothing is asked."""
-    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    page.evaluate(DRAWN)
     expect(page.locator("#chart[aria-busy=false]:not([data-stale], [data-empty])")).to_be_visible()
+
+
+def stay_in_window(page: Page) -> None:
+    """Refuses full screen: a window in full screen can't change its size."""
+    page.evaluate("() => { document.documentElement.requestFullscreen = () => Promise.reject(new Error('refused')); }")
 
 
 def focused(page: Page) -> str:

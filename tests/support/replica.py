@@ -11,6 +11,7 @@ import fakes
 
 from inference_server import messages
 from inference_server.generate_messages import GenerateEvent, GenerateQuery
+from inference_server.grow_messages import GrowEvent, GrowQuery
 from inference_server.messages import NOBODY, Client
 from inference_server.server import serve
 from inference_server.settings import Settings
@@ -18,6 +19,7 @@ from service_kit import logs
 from service_kit.settings import read_or_exit
 
 ANSWER_S = 0.01
+NODE_S = 0.03
 
 
 class SlowEngine(fakes.FakeEngine):
@@ -35,6 +37,13 @@ class SlowEngine(fakes.FakeEngine):
         async for event in super().generate(query, deadline, client):
             yield event
             await asyncio.sleep(ANSWER_S)
+
+    async def grow(
+        self, query: GrowQuery, deadline: float | None, client: Client = NOBODY
+    ) -> AsyncGenerator[GrowEvent, None]:
+        async for event in super().grow(query, deadline, client):
+            yield event
+            await asyncio.sleep(NODE_S)
 
 
 def main() -> None:

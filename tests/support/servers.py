@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import warm_python
 from nexttoken.v1 import next_token_pb2 as pb
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
+from warm_python import WarmProcess
 
 from inference_server.models.registry import Fetch, Load
 from inference_server.server import InferenceServer, assemble, fetch_model
@@ -32,20 +34,21 @@ class ServerProcess:
         env: Mapping[str, str],
         command: Sequence[str] = ("-m", "inference_server"),
         through: Sequence[str] = (),
+        cold: bool = False,
     ) -> None:
-        """`through`: a program that runs the command somewhere else."""
+        """`through`: a program that runs the command somewhere else; `cold`: with imports of its own."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("NEXTTOKEN_", "HF_"))}
         chosen = {"NEXTTOKEN_MODEL": "bundled", "NEXTTOKEN_GRPC_PORT": "0", "NEXTTOKEN_LOG_FORMAT": "json"}
         self.log: list[str] = []
         self._changed = threading.Condition()
         self._over = False
-        self.process = subprocess.Popen(
-            [*through, sys.executable, *command],
-            cwd=ROOT,
-            env={**inherited, "OMP_NUM_THREADS": "1", **chosen, **env},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        whole = {**inherited, "OMP_NUM_THREADS": "1", **chosen, **env}
+        self.process: subprocess.Popen[str] | WarmProcess
+        if cold or through or not warm_python.possible(env):
+            run = [*through, sys.executable, *command]
+            self.process = subprocess.Popen(run, cwd=ROOT, env=whole, stderr=subprocess.PIPE, text=True)
+        else:
+            self.process = WarmProcess(command, whole, stderr=subprocess.PIPE)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -93,9 +96,9 @@ class ServerProcess:
 
 
 @contextlib.contextmanager
-def server_process(env: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
+def server_process(env: Mapping[str, str] | None = None, cold: bool = False) -> Iterator[ServerProcess]:
     """A server in a process of its own, ended at exit; see ServerProcess.target."""
-    server = ServerProcess(env or {})
+    server = ServerProcess(env or {}, cold=cold)
     try:
         yield server
     finally:

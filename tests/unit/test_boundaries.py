@@ -16,6 +16,7 @@ TIERS = {
         ("api",),
         ("ops",),
         ("engine",),
+        ("masks",),
         ("scheduler", "tokenizer", "runtime"),
         ("sampling",),
         ("cpu", "gpu"),
@@ -31,8 +32,10 @@ TIERS = {
             "compare_messages",
             "grow_messages",
             "influence_messages",
+            "tokenize_messages",
         ),
         ("messages", "stats", "errors", "settings", "interruption"),
+        ("sampler_messages",),
     ),
     "web_gateway": (
         ("__main__",),
@@ -50,8 +53,11 @@ TIERS = {
             "grow_messages",
             "influence_messages",
             "model_messages",
+            "tokenize_messages",
+            "openai_errors",
         ),
         ("messages", "settings"),
+        ("sampler_messages",),
     ),
     "next_token_visualizer": (
         ("__main__",),
@@ -59,6 +65,7 @@ TIERS = {
         ("client", "async_client", "tables"),
         ("progress", "requests"),
         ("connection", "errors", "events", "options"),
+        ("samplers",),
     ),
 }
 GRPC = {"grpc", "grpc_health", "grpc_reflection"}
@@ -78,6 +85,7 @@ LIBRARIES = {
         "runtime": {"torch", "transformers", "numpy"},
         "runtime.gguf_tensors": {"gguf"},
         "runtime.lora": {"torch", "transformers", "safetensors"},
+        "masks": {"llguidance", "numpy"},
         "sampling": {"torch", "numpy"},
         "cpu": {"torch", "transformers", "numba", "numpy", "llvmlite"},
         "cpu.packed_linear": {"gguf"},
@@ -103,7 +111,10 @@ LIBRARIES = {
         "compare_messages": {"msgspec"},
         "grow_messages": {"msgspec"},
         "influence_messages": {"msgspec"},
+        "sampler_messages": {"msgspec"},
         "model_messages": {"msgspec"},
+        "tokenize_messages": {"msgspec"},
+        "openai_errors": {"msgspec"},
         "settings": {"msgspec"},
     },
     "next_token_visualizer": {

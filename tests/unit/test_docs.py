@@ -17,7 +17,7 @@ SERVICES: dict[str, type[msgspec.Struct]] = {
     "gateway": web_gateway.settings.Settings,
 }
 DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), ROOT / "inference_server" / "bundled" / "README.md", *(ROOT / "docs").glob("*.md")]
+    [*ROOT.glob("*.md"), ROOT / "inference_server" / "bundled" / "README.md", *(ROOT / "docs").rglob("*.md")]
 )
 
 
@@ -67,6 +67,17 @@ def test_the_file_tree_is_complete() -> None:
         names = {path.name for path in (ROOT / folder).glob(suffix)} - {"__init__.py", "__main__.py"}
         missing = {name for name in names if not re.search(rf"\b{re.escape(name.rsplit('.', 1)[0])}\b", tree)}
         assert missing == set(), folder
+
+
+@pytest.mark.parametrize("lesson", sorted((ROOT / "docs" / "lessons").glob("*.md")), ids=lambda path: path.stem)
+def test_lessons_name_only_what_the_page_has(lesson: Path) -> None:
+    """What is bold, but for a lesson's own headings, is on the page in these words."""
+    own = {"15 minutes.", "Goal.", "You need", "Ask:", "Answer:"}
+    words = " ".join(lesson.read_text(encoding="utf-8").split())
+    sources = [ROOT / "frontend" / "index.html", *(ROOT / "frontend").rglob("*.js")]
+    page = " ".join(re.sub(r"<[^<>]*>", "", path.read_text(encoding="utf-8")) for path in sources)
+    assert set(re.findall(r"\*\*(.+?)\*\*", words)) - own > set()
+    assert {name for name in re.findall(r"\*\*(.+?)\*\*", words) if name not in own and name not in page} == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

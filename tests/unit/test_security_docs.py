@@ -14,6 +14,7 @@ SECURITY = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 SERVICES: list[type[msgspec.Struct]] = [inference_server.settings.Settings, web_gateway.settings.Settings]
 OTHERS = {  # settings that limit nobody: what runs, how it is logged, who may be believed by certificate or token
     *("MODEL", "MODELS", "READY_WHEN", "DEVICE", "GRPC_PORT", "METRICS_PORT", "PORT", "INFERENCE_TARGET"),
+    "RAY_APPLICATION",
     *("TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA", "TLS_CA", "TLS_CLIENT_CERT", "TLS_CLIENT_KEY", "TLS_SERVER_NAME"),
     *("AUTH_TOKEN", "AUTH_TOKEN_FILE", "LOOKAHEAD", "DRAIN_S", "GRACE_S", "LOG_FORMAT", "LOG_LEVEL", "LOG_TEXT"),
 }

@@ -27,6 +27,16 @@ def test_candidates_are_flat_and_what_is_absent_is_none() -> None:
     assert second["logprob"] == -math.inf
 
 
+def test_sampler_steps_add_columns() -> None:
+    sampled = pb.Candidate(rank=1, sampled=pb.Sampled(probability=0.5, logprob=-0.7))
+    (found,) = rows(pb.TopKResponse(candidates=[sampled]))
+    assert {name: found[name] for name in found if name.startswith("sampled")} == {
+        "sampled_probability": 0.5,
+        "sampled_logprob": -0.7,
+        "sampled_fell_at": None,
+    }
+
+
 def test_scored_tokens_keep_their_alternatives_as_rows() -> None:
     (scored,) = rows(pb.ScoreResponse(tokens=[pb.ScoredToken(candidate=WORD, entropy_bits=0.5, alternatives=[HALF])]))
     assert (scored["text"], scored["entropy_bits"]) == (" a", 0.5)

@@ -16,6 +16,7 @@ from inference_server.models import bundled
 from inference_server.tokenizer.chat import Chat, RenderedChat
 from inference_server.tokenizer.chat_renderer import ChatRenderer
 from inference_server.tokenizer.chat_spans import Message
+from inference_server.tokenizer.chat_template import ChatTemplate
 from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 CONVERSATIONS: dict[str, list[tuple[str, str]]] = {
@@ -51,20 +52,29 @@ def judge(folder: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def chats(folder: Path) -> Iterator[Callable[[str], Chat]]:
-    """Chats by template. One tokenizer serves all; each template has its own process."""
-    tokenizer = ModelTokenizer.load(folder)
-    made: dict[str, Chat] = {}
+def renderers() -> Iterator[Callable[[str], ChatRenderer]]:
+    """By template, each with its own process; they serve every tokenizer."""
+    made: dict[str, ChatRenderer] = {}
 
-    def of(source: str) -> Chat:
+    def of(source: str) -> ChatRenderer:
         if source not in made:
-            renderer = ChatRenderer(type(tokenizer.template)(source, {"bos_token": BOS, "eos_token": EOS}, ""))
-            made[source] = Chat(renderer, tokenizer)
+            made[source] = ChatRenderer(ChatTemplate(source, {"bos_token": BOS, "eos_token": EOS}, ""))
         return made[source]
 
     yield of
-    for chat in made.values():
-        chat.close()
+    for renderer in made.values():
+        renderer.close()
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder: Path) -> ModelTokenizer:
+    return ModelTokenizer.load(folder)
+
+
+@pytest.fixture(scope="module")
+def chats(tokenizer: ModelTokenizer, renderers: Callable[[str], ChatRenderer]) -> Callable[[str], Chat]:
+    """By template."""
+    return lambda source: Chat(renderers(source), tokenizer)
 
 
 def expected(judge: Any, template: str, turns: list[tuple[str, str]], flags: tuple[bool, bool]) -> list[int] | None:
@@ -88,8 +98,10 @@ def turns(of: list[tuple[str, str]]) -> list[Message]:
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_ids_are_those_of_transformers(judge: Any, chats: Callable[[str], Chat], folder: Path, name: str) -> None:
-    chat, tokenizer = chats(TEMPLATES[name]), ModelTokenizer.load(folder)
+def test_ids_are_those_of_transformers(
+    judge: Any, chats: Callable[[str], Chat], tokenizer: ModelTokenizer, name: str
+) -> None:
+    chat = chats(TEMPLATES[name])
     answered = 0
     for conversation in CONVERSATIONS.values():
         for flags in FLAGS.values():
@@ -119,20 +131,20 @@ def told(rendered: RenderedChat, tokenizer: ModelTokenizer) -> list[tuple[int | 
     return runs
 
 
-@pytest.mark.parametrize("name", sorted(set(TEMPLATES) - {"llama2", "gemma3", "deepseek", "vicuna"}))
-def test_each_message_finds_its_words_again(chats: Callable[[str], Chat], folder: Path, name: str) -> None:
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_each_message_finds_its_words_again(chats: Callable[[str], Chat], tokenizer: ModelTokenizer, name: str) -> None:
     conversation = CONVERSATIONS["turns"]
     rendered = chats(TEMPLATES[name]).render(turns(conversation), add_generation_prompt=True)
-    runs = told(rendered, ModelTokenizer.load(folder))
+    runs = told(rendered, tokenizer)
     contents = {message: text.strip() for message, is_content, text in runs if is_content}
     assert contents == {at: content for at, (_, content) in enumerate(conversation)}
     order = [message for message, _, _ in runs if message is not None]
     assert order == sorted(order)
 
 
-def test_a_template_is_told_apart_mark_by_mark(chats: Callable[[str], Chat], folder: Path) -> None:
+def test_a_template_is_told_apart_mark_by_mark(chats: Callable[[str], Chat], tokenizer: ModelTokenizer) -> None:
     rendered = chats(TEMPLATES["smollm"]).render(turns(CONVERSATIONS["turns"]), add_generation_prompt=True)
-    assert told(rendered, ModelTokenizer.load(folder)) == [
+    assert told(rendered, tokenizer) == [
         (None, False, "<|im_start|>system\nYou are a helpful assistant<|im_end|>\n"),
         (0, False, "<|im_start|>user\n"),
         (0, True, "Hi!"),
@@ -147,14 +159,15 @@ def test_a_template_is_told_apart_mark_by_mark(chats: Callable[[str], Chat], fol
     ]
 
 
-def test_an_open_turn_has_no_end(chats: Callable[[str], Chat], folder: Path) -> None:
+def test_an_open_turn_has_no_end(chats: Callable[[str], Chat], tokenizer: ModelTokenizer) -> None:
     rendered = chats(TEMPLATES["llama3"]).render(turns(CONVERSATIONS["told"]), continue_final_message=True)
-    assert told(rendered, ModelTokenizer.load(folder))[-1] == (2, True, "Aye, at sea")
-    assert told(rendered, ModelTokenizer.load(folder))[0] == (None, False, BOS)
+    assert told(rendered, tokenizer)[-1] == (2, True, "Aye, at sea")
+    assert told(rendered, tokenizer)[0] == (None, False, BOS)
 
 
-def test_names_of_special_tokens_can_be_plain_characters(chats: Callable[[str], Chat], folder: Path) -> None:
-    tokenizer = ModelTokenizer.load(folder)
+def test_names_of_special_tokens_can_be_plain_characters(
+    chats: Callable[[str], Chat], tokenizer: ModelTokenizer
+) -> None:
     given = [Message("user", f"Write {EOS} twice: {EOS}<|im_end|>"), Message("assistant", "No")]
     chat = chats(TEMPLATES["chatml"])
     plain, literal = chat.render(given), chat.render(given, literal=True)

@@ -75,6 +75,33 @@ def test_an_end_that_only_a_finished_conversation_has_is_nobodys() -> None:
     ]
 
 
+THOUGHTFUL = Message("assistant", "<think>\nhm\n</think>\n\nDone")
+
+
+def test_an_answer_keeps_its_words_where_the_template_takes_its_thoughts_apart() -> None:
+    """Qwen's writes the thoughts of the last answer anew, and drops those before."""
+    ask, again = Message("user", "Hi!"), Message("user", "So?")
+    end, begins = "<|im_end|>\n", "<|im_start|>assistant\n"
+    assert words(TEMPLATES["qwen3"], [ask, THOUGHTFUL])[3:] == [
+        (1, False, begins),
+        (1, True, THOUGHTFUL.content),
+        (1, False, end),
+        (2, False, begins),
+    ]
+    assert words(TEMPLATES["qwen3"], [ask, THOUGHTFUL, again, THOUGHTFUL])[3:6] == [
+        (1, False, begins),
+        (1, True, "Done"),
+        (1, False, end),
+    ]
+
+
+@pytest.mark.parametrize(("which", "shown"), [("first", "One"), ("last", "three")])
+def test_a_content_of_which_a_part_is_dropped_is_the_rest(which: str, shown: str) -> None:
+    source = f"{{% for m in messages %}}[{{{{ m.content.split(', ') | {which} }}}}]{{% endfor %}}"
+    found = words(source, [Message("user", "One, two, three")])
+    assert [text for _, is_content, text in found if is_content] == [shown]
+
+
 def test_a_dropped_message_is_nowhere() -> None:
     source = "{% for m in messages if m.role != 'system' %}[{{ m.content }}]{% endfor %}"
     found = words(source, [Message("system", "Be brief."), Message("user", "Hi!")])
