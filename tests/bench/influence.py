@@ -34,6 +34,7 @@ METHODS = ("hide", "take_out", "gradient")
 IN_PROGRESS = 3  # edited prompts that may be computed beside the one that is told
 ALL = 3  # passages of which every token is taken out, by us and by the loop
 PASSAGES = Path(__file__).with_name("passages.txt")
+UNHURRIED: dict[str, Any] = {"NEXTTOKEN_LOOKAHEAD": "0", "NEXTTOKEN_TIMEOUT_S": "600"}
 
 Event = tuple[str, dict[str, Any]]
 
@@ -48,6 +49,11 @@ async def stream(session: aiohttp.ClientSession, url: str, **asked: Any) -> Asyn
             name = value if field == "event" else name
             if field == "data":
                 yield name, json.loads(value)
+
+
+def session_without_limit() -> aiohttp.ClientSession:
+    """For streams that take minutes on a slow machine."""
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
 
 
 async def timed(session: aiohttp.ClientSession, url: str, **asked: Any) -> tuple[float, list[Event]]:
@@ -153,7 +159,7 @@ async def taking_out(folder: Path) -> dict[str, float]:
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     passages = [tokenizer.encode(line).ids for line in PASSAGES.read_text(encoding="utf-8").splitlines()]
     shares = list[float]()
-    async with running(model=str(folder), NEXTTOKEN_LOOKAHEAD="0") as stack, aiohttp.ClientSession() as session:
+    async with running(model=str(folder), **UNHURRIED) as stack, session_without_limit() as session:
         for ids in passages:
             assert 40 <= len(ids) <= 120, len(ids)
             answer = await ask(session, f"{stack.url}/api/next-token", ids)
@@ -173,8 +179,8 @@ async def taking_out(folder: Path) -> dict[str, float]:
 async def measure() -> dict[str, float]:
     """All figures of this benchmark; prints them as a table."""
     async with (
-        running(model=str(shape.folder()), NEXTTOKEN_LOOKAHEAD="0", NEXTTOKEN_TIMEOUT_S="600") as stack,
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session,
+        running(model=str(shape.folder()), **UNHURRIED) as stack,
+        session_without_limit() as session,
     ):
         figures = await hiding(session, stack.url)
         figures |= await beside(session, stack.url)
