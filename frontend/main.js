@@ -8,6 +8,7 @@ import { retry, think } from "./core/outcomes.js";
 import { hidden } from "./core/questions.js";
 import * as settings from "./core/settings.js";
 import * as states from "./core/state.js";
+import { FRAME } from "./core/words.js";
 import { mountAnnouncer } from "./features/announcer/view.js";
 import { mountChart } from "./features/chart/view.js";
 import { mountControls } from "./features/controls/view.js";
@@ -21,27 +22,26 @@ import { mountKeys } from "./features/keys/view.js";
 import { mountLookback } from "./features/lookback/view.js";
 import * as models from "./features/models/model.js";
 import { mountModels } from "./features/models/view.js";
-import * as paths from "./features/paths/model.js";
+import { trim } from "./features/paths/trim.js";
 import * as linkedPins from "./features/pins/linked.js";
 import * as pins from "./features/pins/model.js";
 import { mountPins } from "./features/pins/view.js";
+import { mountGuess } from "./features/presentation/guess.js";
 import * as presentation from "./features/presentation/model.js";
-import { mountPresentation } from "./features/presentation/view.js";
 import { readOther } from "./features/prompt/model.js";
 import { mountPrompt } from "./features/prompt/view.js";
+import { mountChoice } from "./features/scores/choice.js";
 import * as scores from "./features/scores/model.js";
-import { mountScores } from "./features/scores/view.js";
 import * as link from "./features/share/link.js";
 import { mountLinkNote } from "./features/share/note.js";
-import { mountStage } from "./features/stage/view.js";
 import { mountStatus } from "./features/status/view.js";
 import { load, save } from "./features/storage/model.js";
 import { createShelf } from "./features/storage/shelf.js";
-import * as tour from "./features/tour/model.js";
-import { mountTour } from "./features/tour/view.js";
+import { leave as leaveTour } from "./features/tour/model.js";
+import { mountOffer } from "./features/tour/offer.js";
 import { loadModel, nextToken, scores as askScores, watchModels } from "./net/api.js";
 import { createAsker } from "./net/asker.js";
-import { PANELS, SURFACES, TABS, VIEWS } from "./registry.js";
+import { PANELS, PARTS, SURFACES, TABS, VIEWS } from "./registry.js";
 import { settle } from "./ui/dom.js";
 
 /**
@@ -91,9 +91,9 @@ const actions = verbs();
 const considering = [];
 const page = { verbs: actions, act, read: () => state, consider: (/** @type {() => void} */ consider) => void considering.push(consider) };
 const views = [
-  mountFrame(document, { views: VIEWS, surfaces: SURFACES, tabs: TABS, panels: PANELS }, page),
+  mountFrame(document, { views: VIEWS, surfaces: SURFACES, tabs: TABS, panels: PANELS, parts: PARTS }, page),
   mountPrompt(element("prompt"), actions),
-  mountScores(element("shade"), /** @type {HTMLSelectElement} */ (element("shade-choice")), actions),
+  mountChoice(/** @type {HTMLSelectElement} */ (element("shade-choice")), actions),
   mountDetail(element("detail"), element("tokens"), actions),
   mountChart(element("chart"), actions),
   mountLookback(element("chart"), actions),
@@ -104,9 +104,8 @@ const views = [
   mountLinkNote(element("link-note")),
   mountModels(element("models"), actions),
   mountStatus(element("status"), actions),
-  mountPresentation(document, actions),
-  mountStage(element("room-line"), actions),
-  mountTour(element("tour"), element("tour-offer"), actions),
+  mountGuess(document, actions),
+  mountOffer(element("tour-offer"), actions),
   mountKeys(document, actions),
   mountAnnouncer(element("announcer")),
 ];
@@ -116,7 +115,7 @@ function act(transition) {
   const next = transition(state);
   if (next === state) return;
   const deeper = next.answers === state.answers ? next : pins.deepen(next);
-  state = next.tree === state.tree ? deeper : paths.trim(deeper);
+  state = next.tree === state.tree ? deeper : trim(deeper);
   if (asker.consider() && !drawing) patience = PATIENCE;
   scorer.consider();
   pinner.consider();
@@ -172,10 +171,6 @@ function verbs() {
     shade: (/** @type {scores.Shade} */ by) => act((now) => scores.shade(now, { by })),
     inspect: (/** @type {boolean} */ curious) => act((now) => scores.inspect(now, curious)),
     retryScores: () => act(scores.retryScores),
-    remove: (/** @type {number} */ start) => act((now) => paths.remove(now, start)),
-    rename: (/** @type {number} */ start, /** @type {string} */ name) => act((now) => paths.rename(now, start, name)),
-    fold: (/** @type {number} */ start, /** @type {boolean} */ folded) => act((now) => paths.fold(now, start, folded)),
-    restore: () => act(paths.restore),
     takeBack: () => act(states.takeBack),
     undo: () => act(states.undo),
     redo: () => act(states.redo),
@@ -202,14 +197,23 @@ function verbs() {
     guess: (/** @type {boolean} */ on) => act((now) => presentation.guess(now, on)),
     reveal: () => act(presentation.reveal),
     setKeys: (/** @type {boolean} */ on) => act((now) => presentation.setKeys(now, on)),
-    beginTour: () => act(tour.begin),
-    walk: (/** @type {number} */ by) => act((now) => tour.walk(now, by)),
-    freshTour: () => act(tour.refresh),
-    endTour: () => act(tour.end),
+    declineTour: () => act(leaveTour),
+    beginTour: () => void tour().then(({ begin }) => act(begin), broken),
+    endTour: () => void tour().then(({ end }) => act(end), broken),
     choose: (/** @type {string} */ name) => act((now) => models.choose(now, name)),
     load: (/** @type {string} */ name) =>
       loadModel(name).catch((error) => act((now) => models.failLoad(now, name, error.message))),
   };
+}
+
+async function tour() {
+  const [walk] = await Promise.all([import("./features/tour/walk.js"), import("./features/tour/view.js")]);
+  return walk;
+}
+
+/** A part that was asked for could not be loaded. */
+function broken() {
+  act((now) => ({ ...now, said: FRAME.broken }));
 }
 
 /** @returns {number} short enough to read aloud and retype */

@@ -22,9 +22,23 @@ export const SURFACES = [
 /** @type {readonly Entry[]} over the page or folded in it, with the openers `[data-verb=<name>]` or `[popovertarget=<id>]` */
 export const PANELS = [
   { name: "examples", id: "examples", load: () => import("./features/examples/view.js") },
-  { name: "share", id: "share-panel", load: () => import("./features/share/view.js") },
+  { name: "share", id: "share-panel", styles: ["features/share/style.css"], load: () => import("./features/share/view.js") },
   { name: "samplers", id: "samplers", styles: ["features/samplers/style.css"], load: () => import("./features/samplers/view.js") },
-  { name: "explain", id: "explain", load: () => import("./features/explain/view.js") },
+  { name: "explain", id: "explain", styles: ["features/explain/style.css"], load: () => import("./features/explain/view.js") },
+  { name: "keys", id: "keys", styles: ["features/keys/style.css"], load: () => import("./features/keys/list.js") },
+];
+
+/** @type {readonly Entry[]} what appears once the state has it */
+export const PARTS = [
+  {
+    name: "presentation",
+    id: "room-line",
+    when: ({ room }) => room.presenting,
+    styles: ["features/presentation/style.css", "features/stage/style.css"],
+    load: () => import("./features/presentation/view.js"),
+  },
+  { name: "shade", id: "shade", when: ({ shading }) => shading.by !== "none", styles: ["features/scores/style.css"], load: () => import("./features/scores/view.js") },
+  { name: "tour", id: "tour", when: ({ room }) => room.tour.at !== null, styles: ["features/tour/style.css"], load: () => import("./features/tour/view.js") },
 ];
 
 /** @type {readonly Entry[]} of the inspector */

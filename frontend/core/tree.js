@@ -40,6 +40,7 @@
  */
 import { textOf } from "./tokens.js";
 
+export const LONGEST_NAME = 60; // of a branch
 /** Of a token that was picked. */
 export const PICKED = { typed: null, added: null, written: 0 };
 /** @type {Tree} */

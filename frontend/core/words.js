@@ -143,16 +143,6 @@ export const PINS = {
   differs: (/** @type {string} */ name, /** @type {string} */ points, /** @type {boolean} */ exact) => `Differs from ${name} by ${exact ? "" : "at least "}${points} points`,
 };
 
-export const SCORES = {
-  surprise: { what: "How unexpected each token was: −log₂ of its probability.", low: "expected", high: "surprising" },
-  entropy: { what: "How uncertain the model was at each position: the entropy before the token.", low: "sure", high: "open" },
-  waiting: "Reading the text…",
-  only: "The only token has nothing before it, so there is nothing to score.",
-  impossible: (/** @type {number} */ number) => `One of ${format.tokens(number)} was impossible for the model: its log-probability is −∞.`,
-  totals: (/** @type {number} */ number, /** @type {number} */ logprob, /** @type {string} */ choices, /** @type {string} */ perByte) =>
-    `${format.tokens(number)}: log-probability ${format.signed(logprob)}; perplexity ${choices}, as uncertain as choosing among ${choices} equally likely tokens${perByte && `; ${perByte} bits per byte`}.`,
-};
-
 export const DETAIL = {
   probability: "probability",
   surprise: "surprise",

@@ -91,6 +91,12 @@ export const PATHS = {
 };
 
 export const SHARE = {
+  link: ["Link", [["link", "Copy link"]]],
+  numbers: ["Numbers", [["text", "Copy as text"], ["json", "JSON"], ["csv", "CSV"]]],
+  picture: ["Picture", [["png", "Save as PNG"], ["svg", "SVG"]]],
+  code: ["As code", [["curl", "Copy for curl"], ["python", "Python, gRPC"]]],
+  hint: "The link holds the text, its tokens and the settings in the address itself; nothing is stored on a server.",
+  what: "What was copied",
   where: "Set TARGET to the address of your inference server.",
   noPicture: "This browser can’t create the picture; save it as SVG.",
   long: "This text is too long for a link. Copy it as JSON.",
@@ -215,6 +221,54 @@ export const LAYERS = {
   meaning: "What these numbers mean",
   lens: "Each layer’s state is read as if it were the last one (logit lens): through the model’s own final norm and head. It doesn’t mean that the model “thinks” these words there; blocks are trained to pass on what later blocks use.",
   direct: "What a block adds is its direct share, with the final norm’s scale frozen. Later blocks also read what earlier ones wrote; that isn’t counted.",
+};
+
+export const STAGE = { label: "Stage controls", temperature: "Temperature", roll: "Roll", guess: "Guess", inspector: "Inspector", leave: "Leave [Esc]" };
+
+export const TOUR = {
+  count: (/** @type {number} */ number, /** @type {number} */ all) => `${number} of ${all}`,
+  skip: "Skip the tour",
+  fresh: "Use a fresh text",
+  back: "Back",
+  next: "Next",
+  done: "Done",
+};
+
+export const SCORES = {
+  surprise: { what: "How unexpected each token was: −log₂ of its probability.", low: "expected", high: "surprising" },
+  entropy: { what: "How uncertain the model was at each position: the entropy before the token.", low: "sure", high: "open" },
+  waiting: "Reading the text…",
+  only: "The only token has nothing before it, so there is nothing to score.",
+  impossible: (/** @type {number} */ number) => `One of ${format.tokens(number)} was impossible for the model: its log-probability is −∞.`,
+  totals: (/** @type {number} */ number, /** @type {number} */ logprob, /** @type {string} */ choices, /** @type {string} */ perByte) =>
+    `${format.tokens(number)}: log-probability ${format.signed(logprob)}; perplexity ${choices}, as uncertain as choosing among ${choices} equally likely tokens${perByte && `; ${perByte} bits per byte`}.`,
+};
+
+/** What is in brackets is a key. */
+export const KEYS = {
+  title: "Keyboard shortcuts",
+  list: [
+    ["[1] … [9] [0]", "append the first to the tenth bar"],
+    ["[↑] [↓]", "move between bars"],
+    ["[→] or [Enter]", "append the bar in focus"],
+    ["[←] or [Backspace]", "remove the last token"],
+    ["[M]", "append the most likely token"],
+    ["[R]", "roll the dice"],
+    ["[W]", "generate; any key stops it"],
+    ["[Ctrl] [Z]", "undo; with [Shift], redo"],
+    ["[E]", "edit the text"],
+    ["[Esc]", "from the text to the bars; from an earlier token back to the end"],
+    ["[+] [−]", "temperature up and down"],
+    ["[K]", "pin these bars to compare"],
+    ["[L]", "how likely is …?"],
+    ["[P]", "present: only the text and the bars; [Esc] leaves"],
+    ["[I]", "open or close the inspector"],
+    ["[G]", "guess first: hide the bars; [V] shows them"],
+    ["[H]", "what am I looking at?"],
+    ["[?]", "this list"],
+  ],
+  single: "Single-key shortcuts, without [Ctrl]",
+  close: "Close",
 };
 
 export const EXPORTS = { label: "Save", csv: "CSV", json: "JSON", svg: "SVG", png: "PNG" };

@@ -7,7 +7,7 @@ from pages import OpenPage, Stack, open_tab, settled
 from playwright.sync_api import Page, Response, Route, expect
 from servers import PATIENCE_S, ROOT
 
-HEAVIEST_KB = 150
+HEAVIEST_KB = 140
 HEAVIEST_EXPLAINED_KB = 190  # with Why and Layers
 POLL_MS = 20
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { posix } from "node:path";
 import { readdirSync, readFileSync } from "node:fs";
 import test from "node:test";
-import { PANELS, SURFACES, TABS, VIEWS } from "../../frontend/registry.js";
+import { PANELS, PARTS, SURFACES, TABS, VIEWS } from "../../frontend/registry.js";
 
 const FRONTEND = new URL("../../frontend/", import.meta.url);
 const html = readFileSync(new URL("index.html", FRONTEND), "utf8");
@@ -22,7 +22,7 @@ function statically(name, found = new Set()) {
 test("what the first screen needs is named in the page, so that it loads in one round trip; the rest is not", () => {
   const modules = [...linked(/rel="modulepreload" href="([^"]+)"/g), ...linked(/<script type="module" src="([^"]+)"/g)];
   assert.deepEqual(modules.sort(), [...statically("main.js")].sort());
-  const later = [...VIEWS, ...SURFACES, ...TABS, ...PANELS].flatMap(({ styles = [] }) => styles);
+  const later = [...VIEWS, ...SURFACES, ...TABS, ...PANELS, ...PARTS].flatMap(({ styles = [] }) => styles);
   assert.deepEqual([...linked(/rel="stylesheet" href="([^"]+)"/g), ...later].sort(), files(".css").sort());
 });
 

@@ -15,13 +15,18 @@ export function mountLater(document, { name, id, styles = [], load }, page) {
   const failed = build("p", { class: "trouble", role: "status" }, FRAME.broken);
   /** @type {((state: State) => void) | null} */
   let update = null;
-  let begun = false;
+  /** @type {Promise<void> | null} */
+  let loading = null;
+  const dialog = root instanceof HTMLDialogElement ? root : null;
   /** @param {boolean} on  nothing answers yet, but its title takes the focus */
-  const hold = (on) => [...root.children].forEach((part) => void (/** @type {HTMLElement} */ (part).inert = on && !part.hasAttribute("autofocus") && part.localName !== "summary"));
+  function hold(on) {
+    root.toggleAttribute("data-coming", on);
+    for (const part of /** @type {HTMLElement[]} */ ([...root.children])) part.inert = on && !part.hasAttribute("autofocus") && part.localName !== "summary";
+  }
 
-  async function begin() {
-    if (begun) return;
-    begun = true;
+  const begin = () => (loading ??= start());
+
+  async function start() {
     failed.remove();
     hold(true);
     try {
@@ -29,7 +34,7 @@ export function mountLater(document, { name, id, styles = [], load }, page) {
       update = mount(root, page);
       update(page.read());
     } catch {
-      begun = false;
+      loading = null;
       root.append(failed);
     }
     hold(false);
@@ -43,7 +48,11 @@ export function mountLater(document, { name, id, styles = [], load }, page) {
   for (const opener of document.querySelectorAll(`[popovertarget="${id}"]`)) opener.addEventListener("pointerenter", begin);
   for (const opener of document.querySelectorAll(`[data-verb="${name}"]`)) {
     opener.addEventListener("pointerenter", begin);
-    opener.addEventListener("click", () => root.togglePopover());
+    opener.addEventListener("click", async () => {
+      await begin();
+      if (dialog) dialog.showModal();
+      else root.togglePopover();
+    });
   }
   return (state) => update?.(state);
 }

@@ -15,6 +15,7 @@
  * @property {string} [label]
  * @property {string} [id]  of its element, if the page has it from the start
  * @property {string} [field]  where what is typed goes: the last such field gets the focus after a click on its tab
+ * @property {(state: State) => boolean} [when]  it is shown, if no tab or opener says so
  * @property {readonly string[]} [styles]
  * @property {() => Promise<{mount: (root: HTMLElement, page: Page) => (state: State) => void}>} [load]
  */
@@ -52,6 +53,7 @@ export function createRoom({ styles = [], load }, root, page) {
     line.role = "status";
     line.append(words, " ");
     root.replaceChildren(line);
+    root.hidden = false;
     return line;
   }
 

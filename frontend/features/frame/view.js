@@ -9,16 +9,17 @@ import { DOCKED, docking, inspecting } from "../../core/frame.js";
 import { hidden } from "../../core/questions.js";
 import { setAttribute } from "../../ui/dom.js";
 import { mountLater } from "./later.js";
+import { createRoom } from "./room.js";
 import { createSwitch } from "./switch.js";
 
 const ROOMY = "(min-width: 100rem)"; // the inspector opens by itself
 const BESIDE = "(min-width: 80rem)"; // it stands beside the chart, not on the controls
 
 /**
- * @param {Document} document @param {Record<"views" | "surfaces" | "tabs" | "panels", readonly Entry[]>} entries @param {Page} page
+ * @param {Document} document @param {Record<"views" | "surfaces" | "tabs" | "panels" | "parts", readonly Entry[]>} entries @param {Page} page
  * @returns {(state: State) => void}
  */
-export function mountFrame(document, { views, surfaces, tabs, panels }, page) {
+export function mountFrame(document, { views, surfaces, tabs, panels, parts }, page) {
   const { verbs } = page;
   const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (document.querySelector(selector));
   const [chart, prompt, inspector, body, toggle, more] = ["#chart", "#prompt", "#inspector", ".inspector-body", "#inspector-open", ".more-open"].map(part);
@@ -26,6 +27,7 @@ export function mountFrame(document, { views, surfaces, tabs, panels }, page) {
   const surface = createSwitch(part("#surfaces"), surfaces, { kind: "surface", page, choose: verbs.chooseSurface, place: (root) => prompt.after(root) });
   const tab = createSwitch(part(".inspector .tabs"), tabs, { kind: "panel", page, choose: verbs.openTab, place: (root) => body.append(root) });
   const later = panels.map((entry) => mountLater(document, entry, page));
+  const rooms = parts.map((entry) => ({ ...entry, draw: createRoom(entry, part(`#${entry.id}`), page) }));
   const roomy = matchMedia(ROOMY);
   const beside = matchMedia(BESIDE);
   /** @type {unknown} */
@@ -52,7 +54,7 @@ export function mountFrame(document, { views, surfaces, tabs, panels }, page) {
 
   function close() {
     verbs.setInspector(false);
-    [toggle, more, part("#stage [data-verb=inspect]")].find((each) => each.checkVisibility())?.focus();
+    [toggle, more, part("#stage [data-verb=inspect]")].find((each) => each?.checkVisibility())?.focus();
   }
 
   /** Moves the focus to where it was asked for, as soon as that is there. */
@@ -81,5 +83,6 @@ export function mountFrame(document, { views, surfaces, tabs, panels }, page) {
     tab.update(now, frame.tab, { open, beside: docking(now) ? DOCKED : null });
     aim();
     for (const update of later) update(now);
+    for (const { when, draw } of rooms) draw(now, when?.(now) ?? false);
   };
 }

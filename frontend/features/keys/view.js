@@ -1,5 +1,5 @@
 /**
- * Keyboard shortcuts, and the list of them.
+ * Keyboard shortcuts; `list.js` has the list of them.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  */
@@ -20,14 +20,8 @@ export function mountKeys(page, verbs) {
   const bar = (selector) => page.querySelector(`.bars ${selector}`);
   /** @param {string} verb @returns {HTMLButtonElement | null} */
   const action = (verb) => page.querySelector(`.actions [data-verb='${verb}']`);
-  const single = /** @type {HTMLInputElement} */ (page.getElementById("single-keys"));
   /** @type {import("../../core/state.js").State} */
   let state;
-  page.getElementById("keys-open")?.addEventListener("click", () => {
-    page.getElementById("extras")?.hidePopover();
-    list.showModal();
-  });
-  single.addEventListener("change", () => verbs.setKeys(single.checked));
   list.addEventListener("click", (event) => event.target === list && list.close());
 
   const first = () => bar("[tabindex='0']");
@@ -84,7 +78,7 @@ export function mountKeys(page, verbs) {
     if (target.closest("input, select, textarea, dialog, [contenteditable]:not([contenteditable=false])") || !state.room.keys) return;
     if (/^\d$/.test(event.key)) bar(`[data-index='${(Number(event.key) + 9) % 10}']`)?.click();
     else if (actions[event.key.toLowerCase()]) action(actions[event.key.toLowerCase()])?.click();
-    else if (event.key === "?") list.showModal();
+    else if (event.key === "?") page.getElementById("keys-open")?.click();
     else if (VERBS[event.key.toLowerCase()]) VERBS[event.key.toLowerCase()]();
     else if (event.key === "e" || event.key === "E") editor.focus();
     else return;
@@ -93,6 +87,5 @@ export function mountKeys(page, verbs) {
 
   return (now) => {
     state = now;
-    single.checked = now.room.keys;
   };
 }

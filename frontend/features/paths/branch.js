@@ -1,22 +1,24 @@
 /**
  * One branch in the list: opens it, and can fold, rename and delete it.
  *
- * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("./outline.js").Branch} Branch
  */
 import * as format from "../../core/format.js";
+import { LONGEST_NAME } from "../../core/tree.js";
 import { PATHS } from "../../core/words_later.js";
 import { setText } from "../../ui/dom.js";
 import { drawIcon } from "../../ui/token.js";
-import { LONGEST_NAME } from "./model.js";
 
 const DEEPEST = 8; // maximum indentation
 const PEN = "M3 13.2 3.6 10 10.8 2.8a1.4 1.4 0 0 1 2 0l.4.4a1.4 1.4 0 0 1 0 2L6 12.4z";
 const CROSS = "m4 4 8 8M12 4l-8 8";
 const CHEVRON = "m4.5 6 3.5 4 3.5-4";
 
-/** @param {Verbs} verbs */
-export function createBranch(verbs) {
+/**
+ * @param {{goTo: (end: number) => void, remove: (start: number) => void, rename: (start: number, name: string) => void,
+ *   fold: (start: number, folded: boolean) => void}} acts
+ */
+export function createBranch(acts) {
   const item = document.createElement("li");
   const [fold, go, pen, remove] = ["quiet path-fold", "path", "quiet path-pen", "quiet path-remove"].map((name) => {
     const button = document.createElement("button");
@@ -43,9 +45,9 @@ export function createBranch(verbs) {
   /** @type {Branch} */
   let shown;
 
-  fold.addEventListener("click", () => verbs.fold(shown.start, shown.hidden === 0));
-  go.addEventListener("click", () => verbs.goTo(shown.end));
-  remove.addEventListener("click", () => verbs.remove(shown.start));
+  fold.addEventListener("click", () => acts.fold(shown.start, shown.hidden === 0));
+  go.addEventListener("click", () => acts.goTo(shown.end));
+  remove.addEventListener("click", () => acts.remove(shown.start));
   pen.addEventListener("click", () => {
     field.value = shown.name ?? "";
     write(true);
@@ -67,7 +69,7 @@ export function createBranch(verbs) {
     field.hidden = !on;
     go.hidden = on;
     if (on) field.focus();
-    else if (field.value.trim() !== (shown.name ?? "")) verbs.rename(shown.start, field.value);
+    else if (field.value.trim() !== (shown.name ?? "")) acts.rename(shown.start, field.value);
   }
 
   /** @param {Branch} branch */

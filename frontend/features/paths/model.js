@@ -9,15 +9,14 @@ import { leave } from "../../core/lookback.js";
 import { ending, goTo } from "../../core/state.js";
 import { groups } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { cleaned } from "./trim.js";
 
-export const MOST_BRANCHES = 200;
-export const LONGEST_NAME = 60;
 const MOST_REMOVED = 20;
 const [HEAD, TAIL] = [36, 20]; // characters shown of a long branch
 
 /** @param {State} state @param {number} start @param {string} name empty: none @returns {State} with the branch renamed */
 export function rename(state, start, name) {
-  const said = name.trim().slice(0, LONGEST_NAME).toWellFormed().trim() || null;
+  const said = name.trim().slice(0, tree.LONGEST_NAME).toWellFormed().trim() || null;
   return mark(state, start, "name", said, null);
 }
 
@@ -70,18 +69,6 @@ export function restore(state) {
   return at === undefined ? back : goTo(back, at);
 }
 
-/** @param {State} state @returns {State} with the oldest branches pruned to the limit, never the current text */
-export function trim(state) {
-  const end = ending(state);
-  const leaves = [...state.tree.nodes.values()].filter((node) => node.parent !== null && !node.children.length && node.id !== end);
-  const excess = leaves.length - MOST_BRANCHES;
-  if (excess <= 0) return state;
-  const kept = new Set(end === null ? [] : [end]);
-  let all = state.tree;
-  for (const leaf of leaves.sort((a, b) => a.id - b.id).slice(0, excess)) all = tree.prune(all, leaf.id, kept);
-  return cleaned({ ...state, tree: all });
-}
-
 /** @param {Tree} all @param {Node} start @param {number | null} before log-probability of the path to it */
 export function stretch(all, start, before) {
   const nodes = [start];
@@ -127,12 +114,6 @@ function without(state, gone) {
     nodes.set(id, { ...node, children: node.children.filter((child) => !gone.has(child)), latest });
   }
   return cleaned({ ...state, tree: { ...state.tree, nodes } });
-}
-
-/** @param {State} state @returns {State} with deleted nodes removed from the undo history */
-function cleaned(state) {
-  const there = (/** @type {import("../../core/state.js").UndoStep} */ place) => typeof place !== "number" || state.tree.nodes.has(place);
-  return { ...state, past: state.past.filter(there), future: state.future.filter(there) };
 }
 
 /** @param {string} words */

@@ -8,11 +8,18 @@ import { PATHS } from "../../core/words_later.js";
 import { build } from "../../ui/build.js";
 import { setText } from "../../ui/dom.js";
 import { createBranch } from "./branch.js";
-import { MOST_BRANCHES } from "./model.js";
+import * as model from "./model.js";
 import { outline } from "./outline.js";
+import { MOST_BRANCHES } from "./trim.js";
 
 /** @param {HTMLElement} root @param {import("../frame/room.js").Page} page @returns {(state: State) => void} */
-export function mount(root, { verbs }) {
+export function mount(root, { act, verbs }) {
+  const acts = {
+    goTo: verbs.goTo,
+    remove: (/** @type {number} */ start) => act((now) => model.remove(now, start)),
+    rename: (/** @type {number} */ start, /** @type {string} */ name) => act((now) => model.rename(now, start, name)),
+    fold: (/** @type {number} */ start, /** @type {boolean} */ folded) => act((now) => model.fold(now, start, folded)),
+  };
   const list = build("ul", { "aria-label": PATHS.all });
   const offered = build("span");
   const back = build("button", { type: "button" }, PATHS.restore);
@@ -27,7 +34,7 @@ export function mount(root, { verbs }) {
   let wanted = false; // focus the branch that came back
 
   back.addEventListener("click", () => {
-    verbs.restore();
+    act(model.restore);
     wanted = true;
   });
 
@@ -49,7 +56,7 @@ export function mount(root, { verbs }) {
       lines.delete(start);
     }
     branches.forEach((branch, index) => {
-      const line = lines.get(branch.start) ?? createBranch(verbs);
+      const line = lines.get(branch.start) ?? createBranch(acts);
       lines.set(branch.start, line);
       line.update(branch);
       if (list.children[index] !== line.item) list.insertBefore(line.item, list.children[index] ?? null);

@@ -1,20 +1,22 @@
 /**
- * The text's highlight: selection, legend and totals.
+ * The legend of the text's highlight, and its totals.
  *
- * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
  */
-import { COMMON, SCORES } from "../../core/words.js";
+import { COMMON } from "../../core/words.js";
+import { SCORES } from "../../core/words_later.js";
+import { build } from "../../ui/build.js";
 import { setText } from "../../ui/dom.js";
-import { SHADES, levelWords, textNodes, totals, totalsWords, wantedScores } from "./model.js";
+import { textNodes, wantedScores } from "./model.js";
+import { levelWords, totals, totalsWords } from "./totals.js";
 
-/** @param {HTMLElement} root @param {HTMLSelectElement} choice @param {Verbs} verbs @returns {(state: State) => void} */
-export function mountScores(root, choice, verbs) {
-  const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
-  const [what, legend, words, trouble] = [".shade-what", ".shade-legend", ".shade-words", ".shade-trouble"].map(part);
-  const again = /** @type {HTMLButtonElement} */ (part(".shade-trouble button"));
-  choice.addEventListener("change", () => verbs.shade(SHADES.find((each) => each === choice.value) ?? "none"));
+/** @param {HTMLElement} root @param {import("../frame/room.js").Page} page @returns {(state: State) => void} */
+export function mount(root, { verbs }) {
+  const [what, legend, words, said] = [build("p", { class: "shade-what" }), build("ul", { class: "shade-legend" }), build("p", { class: "shade-words" }), build("p")];
+  const again = build("button", { type: "button", class: "quiet" }, COMMON.again);
+  const trouble = build("div", { class: "shade-trouble", role: "status", hidden: true }, said, again);
   again.addEventListener("click", verbs.retryScores);
+  root.append(what, legend, words, trouble);
   /** @type {unknown} */
   let drawn = null;
   /** @type {unknown[]} */
@@ -40,7 +42,6 @@ export function mountScores(root, choice, verbs) {
 
   return (state) => {
     const { by, trouble: found } = state.shading;
-    if (choice.value !== by) choice.value = by;
     root.hidden = by === "none";
     if (by === "none") return;
     if (drawn !== by) {
@@ -50,7 +51,7 @@ export function mountScores(root, choice, verbs) {
     }
     trouble.hidden = !found;
     again.hidden = found?.again ?? true;
-    if (found) setText(part(".shade-trouble p"), found.again ? COMMON.byItself(found.message) : found.message);
+    if (found) setText(said, found.again ? COMMON.byItself(found.message) : found.message);
     const now = [state.tree, state.end ?? state.current, state.draft];
     if (now.every((each, at) => each === counted[at]) && words.dataset.waiting !== "true") return;
     counted = now;

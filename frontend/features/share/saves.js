@@ -2,6 +2,7 @@
 import { EXPORTS, SHARE } from "../../core/words_later.js";
 import { build } from "../../ui/build.js";
 import { setText } from "../../ui/dom.js";
+import { loadStyle } from "../../ui/load.js";
 import { download, png } from "./clipboard.js";
 
 const TYPES = { csv: "text/csv", json: "application/json", svg: "image/svg+xml" };
@@ -12,6 +13,7 @@ const TYPES = { csv: "text/csv", json: "application/json", svg: "image/svg+xml" 
  */
 export function createSaves(name, makers) {
   const said = build("span", { role: "status" });
+  loadStyle("features/share/style.css").catch(() => {}); // the buttons work without it
   const save = async (/** @type {keyof typeof TYPES} */ kind) => {
     const content = (await makers[kind]?.()) ?? null;
     if (content !== null) download(`${name}.${kind}`, new Blob([content], { type: TYPES[kind] }));

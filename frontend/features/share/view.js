@@ -4,6 +4,7 @@
  * @typedef {import("../../core/state.js").State} State
  */
 import { SHARE } from "../../core/words_later.js";
+import { build } from "../../ui/build.js";
 import { setText } from "../../ui/dom.js";
 import { toLink } from "../compare/model.js";
 import { copy, download, png } from "./clipboard.js";
@@ -17,7 +18,14 @@ const NAME = "next-token";
 
 /** @param {HTMLElement} root @returns {(state: State) => void} */
 export function mount(root) {
-  const [said, code] = [".share-said", ".share-code"].map((selector) => /** @type {HTMLElement} */ (root.querySelector(selector)));
+  const said = build("p", { class: "share-said", role: "status" });
+  const code = build("pre", { class: "share-code", tabindex: "0", "aria-label": SHARE.what, hidden: true });
+  const rows = [SHARE.link, SHARE.numbers, SHARE.picture, SHARE.code].map((row) => {
+    const [name, kinds] = /** @type {[string, [string, string][]]} */ (row);
+    const made = kinds.map(([kind, words]) => build("button", { type: "button", "data-share": kind }, words));
+    return build("div", { class: "share-row" }, build("h2", {}, name), ...made);
+  });
+  root.append(...rows, said, code, build("p", { class: "share-hint" }, SHARE.hint));
   const buttons = /** @type {NodeListOf<HTMLButtonElement>} */ (root.querySelectorAll("[data-share]"));
   /** @type {State} */
   let state;

@@ -6,18 +6,32 @@
  */
 import { inspecting } from "../../core/frame.js";
 import { DICE } from "../../core/words.js";
+import { STAGE } from "../../core/words_later.js";
+import { build } from "../../ui/build.js";
 import { setText, setVariable } from "../../ui/dom.js";
+import { withKeys } from "../../ui/kbd.js";
+import { drawIcon } from "../../ui/token.js";
 import { SHADES } from "../scores/model.js";
 
 const IDLE_MS = 3000;
 
-/** @param {HTMLElement} line of the presentation @param {Verbs} verbs @returns {(state: State) => void} */
-export function mountStage(line, verbs) {
-  const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (line.querySelector(selector));
-  const [roll, write, guess, inspect, leave] = ["roll", "write", "guess", "inspect", "leave"].map((verb) => part(`[data-verb=${verb}]`));
-  const output = part("output");
-  const slider = /** @type {HTMLInputElement} */ (part("input"));
-  const choice = /** @type {HTMLSelectElement} */ (part("select"));
+const INSPECTOR = "M2 3h12v10H2zM10 3v10";
+
+/** @param {HTMLElement} stage that it fills @param {HTMLElement} line of the presentation @param {Verbs} verbs @returns {(state: State) => void} */
+export function mountStage(stage, line, verbs) {
+  const button = (/** @type {string} */ verb, /** @type {Record<string, string>} */ attributes, /** @type {(Node | string)[]} */ ...words) => build("button", { type: "button", "data-verb": verb, ...attributes }, ...words);
+  const roll = button("roll", {}, STAGE.roll);
+  const write = button("write", {}, DICE.generate);
+  const guess = button("guess", {}, STAGE.guess);
+  const name = build("span", { class: "stage-name" }, STAGE.inspector);
+  const inspect = button("inspect", { "aria-controls": "inspector", "aria-keyshortcuts": "I", "aria-label": STAGE.inspector }, drawIcon(INSPECTOR), name);
+  const leave = button("leave", { class: "quiet" }, ...withKeys(STAGE.leave));
+  const slider = build("input", { type: "range", min: "0", max: "2", step: "0.05" });
+  const output = build("output");
+  const choice = /** @type {HTMLSelectElement} */ (document.getElementById("shade-choice")?.cloneNode(true));
+  choice.removeAttribute("id");
+  stage.ariaLabel = STAGE.label;
+  stage.append(build("label", { class: "stage-warmth" }, build("span", {}, STAGE.temperature), " ", slider, " ", output), roll, write, guess, choice, inspect, leave);
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let hiding;
   /** @type {State | null} */

@@ -13,7 +13,6 @@ import { readFrame } from "../../core/frame.js";
 import { MOST_TYPED, SETTINGS, fitDice, fits } from "../../core/settings.js";
 import { ending, initial, textHere } from "../../core/state.js";
 import * as tree from "../../core/tree.js";
-import { LONGEST_NAME } from "../paths/model.js";
 import { NAMES } from "../pins/model.js";
 import { SHADES } from "../scores/model.js";
 
@@ -187,7 +186,7 @@ function readRemoved({ nodes, current, words }) {
 
 /** @param {any} saved @returns {string | null} */
 function readName(saved) {
-  return typeof saved === "string" && saved ? saved.slice(0, LONGEST_NAME) : null;
+  return typeof saved === "string" && saved ? saved.slice(0, tree.LONGEST_NAME) : null;
 }
 
 /** @param {any} saved @returns {tree.Score | null} */

@@ -15,7 +15,7 @@ import * as format from "../../core/format.js";
 import { scene } from "../../core/questions.js";
 import { shown } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
-import { own } from "./model.js";
+import { own } from "./walk.js";
 
 /** @type {readonly ((state: State) => Stop)[]} */
 const STOPS = [text, bars, temperature, dice, back, onward];

@@ -4,8 +4,9 @@ import * as format from "../../../frontend/core/format.js";
 import { wanted } from "../../../frontend/core/questions.js";
 import * as states from "../../../frontend/core/state.js";
 import * as tree from "../../../frontend/core/tree.js";
-import { MOST_BRANCHES, fold, remove, rename, restore, trim } from "../../../frontend/features/paths/model.js";
+import { fold, remove, rename, restore } from "../../../frontend/features/paths/model.js";
 import { outline } from "../../../frontend/features/paths/outline.js";
+import { MOST_BRANCHES, trim } from "../../../frontend/features/paths/trim.js";
 import { pack, unpack } from "../../../frontend/features/storage/model.js";
 import { answer, begun, pick } from "../helpers/reader.js";
 

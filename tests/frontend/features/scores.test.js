@@ -8,6 +8,7 @@ import { detail } from "../../../frontend/features/detail/model.js";
 import { placeWords } from "../../../frontend/features/lookback/model.js";
 import { lose } from "../../../frontend/features/models/model.js";
 import * as scores from "../../../frontend/features/scores/model.js";
+import { levelWords, totals, totalsWords } from "../../../frontend/features/scores/totals.js";
 import { pack, unpack } from "../../../frontend/features/storage/model.js";
 import { readScores } from "../../../frontend/net/wire.js";
 import { answer, begun, pick } from "../helpers/reader.js";
@@ -63,7 +64,7 @@ test("typing on asks anew, and what is not affected keeps its scores meanwhile",
   assert.equal(scores.wantedScores(draft), null, "the text has no tokens yet");
   const after = answer(draft);
   assert.deepEqual(bits(after), [null, 1, null]);
-  assert.equal(scores.totals(scores.textNodes(after)), null);
+  assert.equal(totals(scores.textNodes(after)), null);
   assert.deepEqual(bits(scored(after)), [null, 1, 2]);
 });
 
@@ -117,7 +118,7 @@ test("levels go by the steps of the legend", () => {
   assert.deepEqual([0, 0.99, 1, 2.9, 3, 9.9, 10, Infinity].map((each) => scores.level(each, "surprise")), [0, 0, 1, 1, 2, 3, 4, 4]);
   assert.deepEqual([0.4, 0.5, 6].map((each) => scores.level(each, "entropy")), [0, 1, 4]);
   assert.equal(scores.level(null, "surprise"), null);
-  assert.deepEqual(scores.levelWords("surprise"), ["under 1", "1–3", "3–6", "6–10", "10+ bits"]);
+  assert.deepEqual(levelWords("surprise"), ["under 1", "1–3", "3–6", "6–10", "10+ bits"]);
 });
 
 test("tokens read together have the surprise of both and the larger entropy", () => {
@@ -128,17 +129,17 @@ test("tokens read together have the surprise of both and the larger entropy", ()
 
 test("the totals are sums over the tokens that something stands before", () => {
   const state = scored(shaded("One two three four"));
-  const { count, logprob, perplexity, bitsPerByte } = scores.totals(scores.textNodes(state));
+  const { count, logprob, perplexity, bitsPerByte } = totals(scores.textNodes(state));
   assert.equal(count, 3);
   assert.ok(Math.abs(logprob + 6 * Math.LN2) < 1e-12);
   assert.ok(Math.abs(perplexity - 4) < 1e-12);
   assert.ok(Math.abs(bitsPerByte - 6 / " two three four".length) < 1e-12);
   assert.equal(
-    scores.totalsWords({ count, logprob, perplexity, bitsPerByte }),
+    totalsWords({ count, logprob, perplexity, bitsPerByte }),
     "3 tokens: log-probability −4.16; perplexity 4.0, as uncertain as choosing among 4.0 equally likely tokens; 0.40 bits per byte.",
   );
-  assert.match(scores.totalsWords({ count: 2, logprob: -Infinity, perplexity: Infinity, bitsPerByte: Infinity }), /impossible.*−∞/);
-  assert.match(scores.totalsWords({ count: 0, logprob: 0, perplexity: 1, bitsPerByte: 0 }), /nothing before it/);
+  assert.match(totalsWords({ count: 2, logprob: -Infinity, perplexity: Infinity, bitsPerByte: Infinity }), /impossible.*−∞/);
+  assert.match(totalsWords({ count: 0, logprob: 0, perplexity: 1, bitsPerByte: 0 }), /nothing before it/);
 });
 
 test("what is known of a token is told, and what is asked is said to be", () => {

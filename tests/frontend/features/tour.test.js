@@ -5,25 +5,26 @@ import * as settings from "../../../frontend/core/settings.js";
 import * as states from "../../../frontend/core/state.js";
 import * as presentation from "../../../frontend/features/presentation/model.js";
 import { pack, unpack } from "../../../frontend/features/storage/model.js";
-import * as tour from "../../../frontend/features/tour/model.js";
+import { offer } from "../../../frontend/features/tour/model.js";
 import * as stops from "../../../frontend/features/tour/stops.js";
+import * as tour from "../../../frontend/features/tour/walk.js";
 import { answer, begun, pick } from "../helpers/reader.js";
 
 /** @param {states.State} state @param {number} by */
 const go = (state, by) => Array.from({ length: by }).reduce((now) => tour.walk(now, 1), state);
 
 test("the tour is offered to a first visitor, and never again once taken or declined", () => {
-  assert.ok(tour.offer(states.initial()));
+  assert.ok(offer(states.initial()));
   const declined = tour.end(states.initial());
-  assert.ok(!tour.offer(declined));
-  assert.ok(!tour.offer(unpack(pack(declined))));
-  assert.ok(!tour.offer(unpack(pack(tour.begin(begun())))), "a reload in the middle of it is a way to leave");
+  assert.ok(!offer(declined));
+  assert.ok(!offer(unpack(pack(declined))));
+  assert.ok(!offer(unpack(pack(tour.begin(begun())))), "a reload in the middle of it is a way to leave");
   assert.equal(tour.end(declined), declined);
 });
 
 test("who finds the way alone is not asked", () => {
   const state = [0, 0, 0].reduce((now, index) => answer(pick(now, index)), begun());
-  assert.ok(!tour.offer(state));
+  assert.ok(!offer(state));
 });
 
 test("each stop tells of the text and the bars at hand, and of what was tried", () => {
