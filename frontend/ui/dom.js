@@ -29,6 +29,11 @@ export function setAttribute(element, name, value) {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
+/** @param {HTMLElement} element @param {boolean} hidden */
+export function setHidden(element, hidden) {
+  if (element.hidden !== hidden) element.hidden = hidden; // setting the same restyles it
+}
+
 /** @param {HTMLElement} element @param {string} name of a custom property @param {string} value */
 export function setVariable(element, name, value) {
   if (element.style.getPropertyValue(name) !== value) element.style.setProperty(name, value);

@@ -17,6 +17,14 @@ LEAVE = """() => {
 }"""
 
 
+# Marks every bar with its token, and tells of those that were marked as another one.
+MARK = """() => [...document.querySelectorAll("#chart .row")].map((row) => {
+  const before = row.dataset.before ?? null;
+  row.dataset.before = row.querySelector(".token").textContent;
+  return [before, row.dataset.before, row.querySelector(".value").textContent, row.ariaLabel, row.title];
+})"""
+
+
 def facts(page: Page) -> dict[str, Any]:
     """What the server says of the model that answers."""
     return dict(page.request.get(f"{page.url}api/models").json()["models"][0]["facts"])
@@ -41,6 +49,22 @@ def test_typing_is_sent_as_text_and_shown_as_tokens(page: Page) -> None:
     names = page.locator("#prompt .token").evaluate_all("all => all.map(each => each.textContent)")
     assert names[0] == "<|endoftext|>"
     assert "".join(names[1:]) == "The little girl was very"
+
+
+def test_a_bar_that_becomes_another_token_s_keeps_nothing_of_the_former(page: Page) -> None:
+    write(page, "Once upon a time")
+    for index in range(10):
+        rows(page).nth(index).hover()  # sets its tooltip
+    page.evaluate(MARK)
+    page.keyboard.press("3")
+    settled(page)
+    bars = page.evaluate(MARK)
+    became = [each for each in bars if each[0] is not None and each[0] != each[1]]
+    assert became, "rows of tokens that are gone are used again"
+    assert any(title for *_, title in became)
+    for _, _, share, label, title in bars:
+        assert f", {share}, rank" in label
+        assert not title or title.startswith(f"{share}\n")
 
 
 def test_three_clicks_then_undo_then_redo(page: Page) -> None:

@@ -10,7 +10,7 @@ import * as format from "../../core/format.js";
 import { hex, noToken, shown, spell, spoken } from "../../core/tokens.js";
 import { CHART, NONE } from "../../core/words.js";
 import { setLength } from "../../ui/bar.js";
-import { setAttribute, setText, setVariable } from "../../ui/dom.js";
+import { setAttribute, setHidden, setText, setVariable } from "../../ui/dom.js";
 import { drawPieces } from "../../ui/token.js";
 import { drawStrips } from "../pins/view.js";
 
@@ -18,8 +18,9 @@ const LATE = 0.5; // of the track: from here on the dart's token stands before i
 
 /**
  * @param {Row} first
- * @returns {{item: HTMLLIElement, button: HTMLButtonElement, update: (row: Row, shown: Shown) => void, hint: () => void}}
- *   `hint` sets the tooltip
+ * @returns {{item: HTMLLIElement, button: HTMLButtonElement, become: (row: Row) => void, update: (row: Row, shown: Shown) => void,
+ *   hint: () => void, animate: (keyframes: Keyframe[], options: KeyframeAnimationOptions) => void}}
+ *   `become`: the row is another token's from now on, which costs less layout than a new one; `hint` sets the tooltip
  * @typedef {{index: number, selected: boolean, taken: boolean, slow: boolean, dragging: boolean, before: Uint8Array,
  *   cutting: boolean, rolled: number | null, dartAt: number | null, display: import("../../core/display.js").Display,
  *   pinned: readonly import("../pins/view.js").Strip[]}} Shown
@@ -32,25 +33,44 @@ export function createRow(first) {
   button.type = "button";
   button.className = "row";
   const [rank, token, track, percent] = ["rank", "token", "track", "percent"].map(span);
-  const [fill, raw, bar] = ["fill", "bar-raw", "bar"].map(span);
+  const fill = span("fill");
   const fell = span("fell");
   const [count, countWords, dart, dartToken] = ["count", "count-words", "dart", "dart-token"].map(span);
   const [value, delta] = ["value", "delta"].map(span);
   dart.append(dartToken);
   percent.append(value, delta);
-  fill.append(raw, bar);
   track.append(fill, fell, count, countWords, dart);
   button.append(rank, token, track, percent);
   item.append(button);
-  const words = spoken(first.candidate.token);
-  const none = noToken(first.candidate.token);
-  token.classList.toggle("special", first.candidate.token.special);
-  token.classList.toggle("none", none);
-  item.toggleAttribute("data-none", none);
+  /** @type {HTMLElement} */
+  let raw;
+  /** @type {HTMLElement} */
+  let bar;
+  let words = "";
+  let none = false;
   /** @type {string | null} */
   let spelledAfter = null;
   let completed = "";
+  let labelled = false;
   let hinted = () => "";
+  /** @type {Animation | undefined} */
+  let moving;
+  become(first);
+
+  /** @param {Row} row */
+  function become({ candidate }) {
+    words = spoken(candidate.token);
+    none = noToken(candidate.token);
+    token.classList.toggle("special", candidate.token.special);
+    token.classList.toggle("none", none);
+    item.toggleAttribute("data-none", none);
+    spelledAfter = null;
+    labelled = false;
+    moving?.cancel();
+    // A bar glides from one length of its token to the next, not from another token's.
+    [raw, bar] = ["bar-raw", "bar"].map(span);
+    fill.replaceChildren(raw, bar);
+  }
 
   /** @param {Row} row @param {Shown} shown */
   function update(row, { index, selected, taken, slow, dragging, before, cutting, rolled, dartAt, display, pinned }) {
@@ -81,7 +101,8 @@ export function createRow(first) {
       const why = none ? `\n${NONE.hint}` : "";
       return `${format.percent(row.share)}\n${other}${numbers(row)}, id ${row.candidate.token.id}${why}`;
     };
-    if (dragging) return;
+    if (dragging && labelled) return;
+    labelled = true;
     const state = `${rolled === null ? "" : `, rolled ${rolled} times`}${row.fell ? `, ${CHART.removed(row.fell)}` : ""}${taken ? ", taken" : ""}${none ? ", can’t be appended" : ""}`;
     const asked = display.column === "percent" ? "" : `, ${numbers(row)}`;
     const label = `${words}${completed}, ${format.percent(row.share)}${asked}, rank ${row.candidate.rank}${against}${state}`;
@@ -93,7 +114,12 @@ export function createRow(first) {
     setAttribute(button, "title", hinted());
   }
 
-  return { item, button, update, hint };
+  /** @param {Keyframe[]} keyframes @param {KeyframeAnimationOptions} options */
+  function animate(keyframes, options) {
+    moving = item.animate(keyframes, options);
+  }
+
+  return { item, button, become, update, hint, animate };
 }
 
 /**
@@ -106,7 +132,7 @@ export function drawRolls({ count, countWords, dart, item }, rolled, dartAt, sha
   if (dartAt === null) item.removeAttribute("data-dart");
   else setAttribute(item, "data-dart", lengthOf(dartAt, scale) > LATE ? "late" : "");
   setText(/** @type {HTMLElement} */ (dart.firstElementChild), dartAt === null ? "" : name);
-  count.hidden = !rolled;
+  setHidden(count, !rolled);
   setText(countWords, rolled === null ? "" : `${rolled}×`);
   setLength(count, (rolled ?? 0) / ROLLS, scale);
   setVariable(dart, "--share", String(dartAt !== null && share > 0 ? (dartAt / share) * lengthOf(share, scale) : 0));

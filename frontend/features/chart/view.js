@@ -1,5 +1,6 @@
 /**
- * The bars. Rows are keyed by token, so they animate to their new positions; the last bars stay while an answer is awaited.
+ * The bars. Rows are keyed by token, so they animate to their new positions, and those of tokens that are gone become those of
+ * new ones; the last bars stay while an answer is awaited.
  *
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
@@ -16,7 +17,7 @@ import { hex, pending, shown as name } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
 import { COMMON } from "../../core/words.js";
 import { setLength } from "../../ui/bar.js";
-import { setAttribute, setText, setVariable } from "../../ui/dom.js";
+import { setAttribute, setHidden, setText, setVariable } from "../../ui/dom.js";
 import { dart, tally } from "../dice/model.js";
 import { stripsOf } from "../pins/model.js";
 import { createRow, drawRolls } from "./row.js";
@@ -124,15 +125,18 @@ export function mountChart(root, verbs) {
     selected = Math.min(selected, Math.max(0, drawing.rows.length - 1));
     shown = drawing.rows;
     cutting = drawing.cutting;
+    const places = new Map([...rows.keys()].map((key, at) => [key, at]));
     drawRows(state);
+    const hurried = state.play?.kind === "write" && state.dice.pace > QUICK_PACE;
+    if (!calm.matches && !state.dragging && !hurried) glideFrom(places);
     if (focused && (document.activeElement !== bars.children[selected]?.firstChild)) focus(selected);
     const [bits, ...choices] = format.openness(drawing.entropyBits, cutting, Boolean(drawing.sampling)).split(/(?=:)/);
     setText(entropyBits, bits);
     setText(entropyChoices, choices.join(""));
     const pale = paleWords(drawing);
-    legend.hidden = !pale;
+    setHidden(legend, !pale);
     if (pale) setText(legend, pale);
-    others.hidden = drawing.otherCount === 0;
+    setHidden(others, drawing.otherCount === 0);
     setText(othersName, othersWords(drawing));
     const unsaid = !drawing.exact && drawing.otherShare < PRECISION && drawing.kept.count > shown.length;
     const { column, scale } = state.display;
@@ -166,7 +170,7 @@ export function mountChart(root, verbs) {
     rows = new Map();
     shown = [];
     for (const each of [entropyBits, entropyChoices, othersName, othersPercent]) setText(each, "");
-    others.hidden = legend.hidden = true;
+    for (const each of [others, legend]) setHidden(each, true);
   }
 
   /** @param {State} state */
@@ -174,20 +178,29 @@ export function mountChart(root, verbs) {
     const path = state.current === null ? [] : tree.path(state.tree, state.current);
     const before = stale ? new Uint8Array() : pending(tree.tokens(path.slice(-4)));
     const taken = stale ? undefined : following(state)?.token?.id;
-    const hurried = state.play?.kind === "write" && state.dice.pace > QUICK_PACE;
-    const glide = !calm.matches && !state.dragging && !hurried;
     const layer = layerHere(state);
     const rolled = layer === null ? tally(state) : null;
     const fell = layer === null ? dart(state) : null;
     const { display } = state;
     let [left, rolls] = [0, ROLLS];
-    const places = glide ? new Map([...rows.keys()].map((key, at) => [key, at])) : new Map();
+    const keys = shown.map(({ candidate: { token } }) => `${token.id}:${hex(token.bytes)}`);
+    const kept = new Set(keys);
+    // One that has the focus goes, so that the focus moves to the new first bar and is announced there.
+    const free = new Map([...rows].filter(([key, { button }]) => !kept.has(key) && button !== document.activeElement).map(([, row]) => [row.item, row]));
+    /** @param {Row} first @param {number} index @returns {ReturnType<typeof createRow>} preferably the one that stands there */
+    const rowFor = (first, index) => {
+      const row = free.get(/** @type {HTMLLIElement} */ (bars.children[index])) ?? free.values().next().value;
+      if (!row) return createRow(first);
+      free.delete(row.item);
+      row.become(first);
+      return row;
+    };
     /** @type {typeof rows} */
     const next = new Map();
     shown.forEach((each, index) => {
       const { token } = each.candidate;
-      const key = `${token.id}:${hex(token.bytes)}`;
-      const row = rows.get(key) ?? createRow(each);
+      const key = keys[index];
+      const row = rows.get(key) ?? rowFor(each, index);
       next.set(key, row);
       const count = rolled ? (rolled.get(token.id) ?? 0) : null;
       const dartAt = fell?.candidate.token.id === token.id ? Math.max(0, Math.min(each.share, fell.at - left)) : null;
@@ -199,25 +212,25 @@ export function mountChart(root, verbs) {
     });
     const beyond = fell && !shown.some((each) => each.candidate.token.id === fell.candidate.token.id);
     drawRolls(othersRolls, rolled && rolls, beyond ? Math.max(0, fell.at - left) : null, Math.max(0, 1 - left), display.scale, fell ? name(fell.candidate.token) : "");
-    for (const [key, row] of rows) if (!next.has(key)) row.item.remove();
+    const drawn = new Set([...next.values()]);
+    for (const row of rows.values()) if (!drawn.has(row)) row.item.remove();
     rows = next;
-    if (glide) glideFrom(places);
   }
 
   /** @param {Map<string, number>} places previous index by key; all rows have the same height, so nothing is measured */
   function glideFrom(places) {
-    [...rows].forEach(([key, { item }], at) => {
+    [...rows].forEach(([key, row], at) => {
       const from = places.get(key);
       const rowsAway = from === undefined ? 0 : from - at;
-      if (rowsAway) item.animate([{ translate: `0 ${rowsAway * 100}%` }, { translate: "0 0" }], { duration: GLIDE_MS, easing: EASE });
-      else if (from === undefined && places.size) item.animate([{ opacity: 0 }, { opacity: 1 }], { duration: GLIDE_MS });
+      if (rowsAway) row.animate([{ translate: `0 ${rowsAway * 100}%` }, { translate: "0 0" }], { duration: GLIDE_MS, easing: EASE });
+      else if (from === undefined && places.size) row.animate([{ opacity: 0 }, { opacity: 1 }], { duration: GLIDE_MS });
     });
   }
 
   /** @param {State} state */
   function showTrouble({ trouble: found }) {
     const here = found && !["text", "token_ids", "parts", "top_k", "temperature", "top_p", "min_p"].includes(found.field ?? "") ? found : null;
-    trouble.hidden = !here;
+    setHidden(trouble, !here);
     if (!here) return;
     setText(part(".chart-trouble p"), here.again ? COMMON.byItself(here.message) : here.message);
   }

@@ -10,7 +10,7 @@ import * as format from "../../core/format.js";
 import { hidden, scene } from "../../core/questions.js";
 import { LIMITS, fits } from "../../core/settings.js";
 import { CONTROLS } from "../../core/words.js";
-import { setText, setVariable } from "../../ui/dom.js";
+import { setHidden, setText, setVariable } from "../../ui/dom.js";
 
 const ALL = /** @type {const} */ ([
   { name: "temperature", id: "temperature", field: "temperature", kind: "number" },
@@ -72,7 +72,7 @@ function mountControl(page, verbs, { name, id, field, kind }) {
   function say(words) {
     refused = words;
     setText(trouble, words);
-    trouble.hidden = !words;
+    setHidden(trouble, !words);
     number.setAttribute("aria-invalid", String(words !== ""));
   }
 
@@ -87,6 +87,6 @@ function mountControl(page, verbs, { name, id, field, kind }) {
     if (refused) return;
     const words = found?.field === field ? format.beside(found.message, field) : "";
     setText(trouble, words);
-    trouble.hidden = !words;
+    setHidden(trouble, !words);
   };
 }

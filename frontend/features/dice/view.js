@@ -6,7 +6,7 @@
  */
 import { DICE_LIMITS, fitDice } from "../../core/settings.js";
 import { CONTROLS, DICE } from "../../core/words.js";
-import { setText, setVariable } from "../../ui/dom.js";
+import { setHidden, setText, setVariable } from "../../ui/dom.js";
 import { playWords } from "./model.js";
 
 const PRESSES = /^(Enter| )$/;
@@ -31,7 +31,7 @@ export function mountDice(root, dice, verbs) {
   seed.addEventListener("input", () => {
     const good = seed.value !== "" && fitDice({ seed: seed.valueAsNumber });
     setText(trouble, good ? "" : CONTROLS.whole(DICE.seed, 0, DICE_LIMITS.seed.most));
-    trouble.hidden = good;
+    setHidden(trouble, good);
     seed.ariaInvalid = String(!good);
     // A typed seed is kept for the next rolls.
     if (good) verbs.setDice({ seed: seed.valueAsNumber, fresh: false });
@@ -53,12 +53,12 @@ export function mountDice(root, dice, verbs) {
     setText(part(".write-label"), writing ? DICE.stop : DICE.generate);
     const said = playWords(state);
     setText(words, said);
-    words.hidden = !said;
+    setHidden(words, !said);
     fresh.checked = state.dice.fresh;
     if (document.activeElement !== seed) {
       seed.value = String(state.dice.seed);
       seed.ariaInvalid = "false";
-      trouble.hidden = true;
+      setHidden(trouble, true);
     }
     if (pace.valueAsNumber !== state.dice.pace) pace.value = String(state.dice.pace);
     setVariable(pace, "--at", String((pace.valueAsNumber - Number(pace.min)) / (Number(pace.max) - Number(pace.min))));

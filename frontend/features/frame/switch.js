@@ -7,7 +7,7 @@
  */
 import { hidden } from "../../core/questions.js";
 import { build } from "../../ui/build.js";
-import { afterwards, setAttribute } from "../../ui/dom.js";
+import { afterwards, setAttribute, setHidden } from "../../ui/dom.js";
 import { createRoom } from "./room.js";
 
 const STEPS = new Map([["ArrowRight", 1], ["ArrowDown", 1], ["ArrowLeft", -1], ["ArrowUp", -1]]);
@@ -40,7 +40,7 @@ export function createSwitch(list, entries, { kind, page, choose, place }) {
     return { name: entry.name, field: entry.field, root, tab, draw: createRoom(entry, root, page) };
   });
   list.role = "tablist";
-  list.hidden = entries.length < 2;
+  setHidden(list, entries.length < 2);
   list.addEventListener("keydown", (event) => {
     const tabs = rooms.map(({ tab }) => tab).filter((tab) => !tab.hidden);
     const at = tabs.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
@@ -62,8 +62,8 @@ export function createSwitch(list, entries, { kind, page, choose, place }) {
     const now = known ? chosen : rooms[0].name;
     for (const { name, root, tab, draw } of rooms) {
       const shown = open && (name === now || name === beside);
-      root.hidden = !shown;
-      tab.hidden = name === beside;
+      setHidden(root, !shown);
+      setHidden(tab, name === beside);
       setAttribute(tab, "aria-selected", String(name === now));
       setAttribute(tab, "tabindex", name === now ? "0" : "-1");
       if (shown || guessing) draw(state, shown);

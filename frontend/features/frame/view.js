@@ -7,7 +7,7 @@
  */
 import { DOCKED, docking, inspecting } from "../../core/frame.js";
 import { hidden } from "../../core/questions.js";
-import { setAttribute } from "../../ui/dom.js";
+import { setAttribute, setHidden } from "../../ui/dom.js";
 import { mountLater } from "./later.js";
 import { createRoom } from "./room.js";
 import { createSwitch } from "./switch.js";
@@ -71,7 +71,7 @@ export function mountFrame(document, { views, surfaces, tabs, panels, parts }, p
     state = now;
     const { frame } = now;
     const open = inspecting(now);
-    inspector.hidden = !open;
+    setHidden(inspector, !open);
     setAttribute(toggle, "aria-expanded", String(open));
     setAttribute(more, "aria-expanded", String(open && (frame.tab === "settings" || !beside.matches)));
     document.documentElement.toggleAttribute("data-inspecting", open);

@@ -5,7 +5,7 @@
  * @typedef {import("../../core/state.js").State} State
  */
 import { CHART, LOOKBACK } from "../../core/words.js";
-import { setText } from "../../ui/dom.js";
+import { setHidden, setText } from "../../ui/dom.js";
 import { layerWords, placeWords } from "./model.js";
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
@@ -32,7 +32,7 @@ export function mountLookback(root, verbs) {
     const left = !looking && line.contains(document.activeElement);
     root.toggleAttribute("data-looking", looking);
     root.toggleAttribute("data-layer", layer !== "");
-    line.hidden = !looking;
+    setHidden(line, !looking);
     setText(words, said);
     setText(title, layer ? CHART.layer : looking ? CHART.here : CHART.next);
     // The focused button is gone: move focus to the bars.

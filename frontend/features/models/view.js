@@ -7,7 +7,7 @@
  */
 import { shortName } from "../../core/format.js";
 import { COMMON, MODELS } from "../../core/words.js";
-import { setText } from "../../ui/dom.js";
+import { setHidden, setText } from "../../ui/dom.js";
 import { find, wished } from "./model.js";
 import { downloaded, stateOf } from "./words.js";
 
@@ -80,12 +80,12 @@ function createEntry(name) {
     choose.setAttribute("aria-pressed", String(wanted));
     setText(detail, `${stateOf(model, state.progress.get(name)?.rate)}${model.isDefault ? ` · ${MODELS.standard}` : ""}`);
     const share = downloaded(model);
-    progress.hidden = model.state !== "downloading";
+    setHidden(progress, model.state !== "downloading");
     if (share === null) progress.removeAttribute("value");
     else progress.value = share;
-    again.hidden = model.state !== "failed";
+    setHidden(again, model.state !== "failed");
     const words = state.loadTrouble?.model === name ? state.loadTrouble.message : "";
-    trouble.hidden = !words;
+    setHidden(trouble, !words);
     setText(trouble, words);
   }
 

@@ -13,7 +13,7 @@ import { hidden } from "../../core/questions.js";
 import { shown } from "../../core/tokens.js";
 import { PINS } from "../../core/words.js";
 import { setLength } from "../../ui/bar.js";
-import { setAttribute, setText, setVariable } from "../../ui/dom.js";
+import { setAttribute, setHidden, setText, setVariable } from "../../ui/dom.js";
 import { missingWords } from "./linked.js";
 import { difference, gapWords, known, present, unpinnable, unpinned } from "./model.js";
 
@@ -48,9 +48,9 @@ export function mountPins(root, verbs) {
     setAttribute(open, "aria-disabled", String(why !== ""));
     open.title = why || "Pin these bars to compare others with them";
     const last = unpinned(state);
-    root.hidden = (!state.pins.length && !last) || hidden(state);
+    setHidden(root, (!state.pins.length && !last) || hidden(state));
     const held = removed.contains(document.activeElement);
-    removed.hidden = !last;
+    setHidden(removed, !last);
     setText(part(".pins-removed span"), last ? PINS.unpinned(last.name) : "");
     if (last && wanted) back.focus();
     else if (!last && held) open.focus();

@@ -5,7 +5,7 @@
  * @typedef {import("../../core/state.js").State} State
  */
 import { hidden } from "../../core/questions.js";
-import { afterwards } from "../../ui/dom.js";
+import { afterwards, setHidden } from "../../ui/dom.js";
 
 /** @param {Document} page @param {Verbs} verbs @returns {(state: State) => void} */
 export function mountGuess(page, verbs) {
@@ -28,7 +28,7 @@ export function mountGuess(page, verbs) {
     const behind = hidden(state);
     const focused = curtain.contains(page.activeElement);
     page.documentElement.toggleAttribute("data-guessing", behind);
-    curtain.hidden = !behind;
+    setHidden(curtain, !behind);
     /** @type {HTMLButtonElement} */ (reveal).disabled = state.draft !== null;
     const covered = behind && coveredAt !== state.current;
     coveredAt = behind ? state.current : undefined;

@@ -6,7 +6,7 @@
 import { stepsWords } from "../../core/chain.js";
 import { shortName } from "../../core/format.js";
 import { build } from "../../ui/build.js";
-import { afterwards, setText } from "../../ui/dom.js";
+import { afterwards, setHidden, setText } from "../../ui/dom.js";
 import { mountStage } from "../stage/view.js";
 import { statusLine } from "../status/model.js";
 
@@ -41,7 +41,7 @@ export function mount(line, { verbs }) {
         if (!document.activeElement?.checkVisibility()) /** @type {HTMLElement | null} */ (document.querySelector(to))?.focus();
       });
     }
-    line.hidden = !presenting;
+    setHidden(line, !presenting);
     updateStage(state);
     if (!presenting) return;
     const cut = [settings.topP < 1 ? `top-p ${settings.topP}` : "", settings.minP > 0 ? `min-p ${settings.minP}` : "", stepsWords(settings)].filter(Boolean);

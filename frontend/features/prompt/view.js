@@ -7,7 +7,7 @@
 import { inEditor } from "../../core/editing.js";
 import * as format from "../../core/format.js";
 import { textHere } from "../../core/state.js";
-import { afterwards, setAttribute, setText } from "../../ui/dom.js";
+import { afterwards, setAttribute, setHidden, setText } from "../../ui/dom.js";
 import { countWords, doubled, noteWords, specialWords } from "./model.js";
 import { mountStrip } from "./strip.js";
 
@@ -60,10 +60,10 @@ export function mountPrompt(root, verbs) {
     if (words !== null) setText(count, words);
     showTrouble(state);
     const remarks = noteWords(state);
-    note.hidden = !remarks;
+    setHidden(note, !remarks);
     note.toggleAttribute("data-doubled", doubled(state) !== null);
     const read = specialWords(state);
-    special.hidden = !read;
+    setHidden(special, !read);
     if (read) [special.firstElementChild, other].forEach((each, at) => setText(/** @type {HTMLElement} */ (each), at ? read.offer : read.words));
     setText(note, remarks);
     setAttribute(strip, "dir", editor.matches(":dir(rtl)") ? "rtl" : "ltr");
@@ -73,7 +73,7 @@ export function mountPrompt(root, verbs) {
   /** @param {State} state */
   function showTrouble({ trouble: found }) {
     const here = found && ["text", "token_ids", "parts"].includes(found.field ?? "") ? found : null;
-    trouble.hidden = !here;
+    setHidden(trouble, !here);
     setText(trouble, here ? format.beside(here.message, here.field) : "");
     setAttribute(editor, "aria-invalid", String(!trouble.hidden));
   }

@@ -6,7 +6,7 @@
 import { COMMON } from "../../core/words.js";
 import { SCORES } from "../../core/words_later.js";
 import { build } from "../../ui/build.js";
-import { setText } from "../../ui/dom.js";
+import { setHidden, setText } from "../../ui/dom.js";
 import { textNodes, wantedScores } from "./model.js";
 import { levelWords, totals, totalsWords } from "./totals.js";
 
@@ -42,15 +42,15 @@ export function mount(root, { verbs }) {
 
   return (state) => {
     const { by, trouble: found } = state.shading;
-    root.hidden = by === "none";
+    setHidden(root, by === "none");
     if (by === "none") return;
     if (drawn !== by) {
       drawn = by;
       setText(what, SCORES[by].what);
       drawLegend(by);
     }
-    trouble.hidden = !found;
-    again.hidden = found?.again ?? true;
+    setHidden(trouble, !found);
+    setHidden(again, found?.again ?? true);
     if (found) setText(said, found.again ? COMMON.byItself(found.message) : found.message);
     const now = [state.tree, state.end ?? state.current, state.draft];
     if (now.every((each, at) => each === counted[at]) && words.dataset.waiting !== "true") return;

@@ -3,14 +3,14 @@
  *
  * @typedef {import("../../core/initial.js").State} State
  */
-import { setText } from "../../ui/dom.js";
+import { setHidden, setText } from "../../ui/dom.js";
 import { linkWords } from "./link.js";
 
 /** @param {HTMLElement} note @returns {(state: State) => void} */
 export function mountLinkNote(note) {
   return (state) => {
     const words = linkWords(state);
-    note.hidden = !words;
+    setHidden(note, !words);
     note.classList.toggle("trouble", state.linkTrouble !== null);
     setText(note, words);
   };

@@ -4,7 +4,7 @@
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
  */
-import { setText } from "../../ui/dom.js";
+import { setHidden, setText } from "../../ui/dom.js";
 import { statusLine } from "./model.js";
 
 /** @param {HTMLElement} root @param {Verbs} verbs @returns {(state: State) => void} */
@@ -23,9 +23,9 @@ export function mountStatus(root, verbs) {
     root.toggleAttribute("data-silent", !line.words);
     setText(words, line.words);
     action = line.action;
-    button.hidden = !action;
+    setHidden(button, !action);
     setText(button, action?.label ?? "");
-    progress.hidden = line.progress === null;
+    setHidden(progress, line.progress === null);
     if (line.progress !== null) progress.value = line.progress;
   };
 }

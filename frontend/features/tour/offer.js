@@ -4,7 +4,7 @@
  * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/state.js").State} State
  */
-import { afterwards } from "../../ui/dom.js";
+import { afterwards, setHidden } from "../../ui/dom.js";
 import { offer } from "./model.js";
 
 /** @param {HTMLElement} invitation @param {Verbs} verbs @returns {(state: State) => void} */
@@ -23,11 +23,11 @@ export function mountOffer(invitation, verbs) {
     const now = [offered, name.textContent, innerWidth, invitation.parentElement?.hasAttribute("data-silent")];
     if (now.every((each, index) => each === fitted[index])) return;
     fitted = now;
-    invitation.hidden = !offered;
+    setHidden(invitation, !offered);
     const width = name.clientWidth;
     if (!offered || name.scrollWidth <= width) return;
-    invitation.hidden = true;
-    invitation.hidden = name.clientWidth > width;
+    setHidden(invitation, true);
+    setHidden(invitation, name.clientWidth > width);
   }
 
   addEventListener("resize", yieldToName);
@@ -37,6 +37,6 @@ export function mountOffer(invitation, verbs) {
     if (now || offered) {
       offered = now;
       afterwards(yieldToName);
-    } else invitation.hidden = true;
+    } else setHidden(invitation, true);
   };
 }
