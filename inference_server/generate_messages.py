@@ -69,6 +69,7 @@ class GeneratedToken:
     log_sum_exp: float = 0.0
     """Of all logits: a logit less this is a log-probability at temperature 1."""
     sampling: Sampling | None = None
+    partition_at_zero: PartitionPoint | None = None
 
 
 class FinishReason(Enum):

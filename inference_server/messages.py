@@ -129,6 +129,7 @@ class TopKAnswer:
     prompt_tokens: Sequence[Token] = ()
     partition: Sequence[PartitionPoint] = ()
     sampling: Sampling | None = None
+    partition_at_zero: PartitionPoint | None = None
 
 
 @dataclass(frozen=True, slots=True)

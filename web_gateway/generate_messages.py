@@ -135,6 +135,7 @@ class GeneratedToken(Struct, frozen=True, kw_only=True, omit_defaults=True):
         float, Meta(description="log(sum(exp(logits))): a logit minus this is a log-probability at temperature 1.")
     ]
     sampling: Annotated[Sampling | None, Meta(description="Only with sampler steps.")] = None
+    partition_at_zero: Annotated[PartitionPoint | None, Meta(description="As `partition`, at b = 0.")] = None
 
 
 class GenerateFinish(Struct, frozen=True, kw_only=True):

@@ -115,12 +115,6 @@ class ScoreRequest(PromptRequest, frozen=True, kw_only=True, forbid_unknown_fiel
     top_k: Alternatives | UnsetType = UNSET
 
 
-class LoadRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Loads a model, or retries one that failed."""
-
-    name: Annotated[str, Meta(min_length=1, description="A name from GET /api/models.")]
-
-
 class Token(Struct, frozen=True, kw_only=True):
     """One token of the vocabulary."""
 
@@ -204,6 +198,9 @@ class NextTokenAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lookahead_hit: Annotated[bool, Meta(description="Whether the answer had been prefetched.")]
     timings_ms: Timings
     sampling: Annotated[Sampling | None, Meta(description="Only with sampler steps.")] = None
+    partition_at_zero: Annotated[
+        PartitionPoint | None, Meta(description="As `partition`, at b = 0: log_sum_exp is ln of the tokens' number.")
+    ] = None
 
 
 class ScoredToken(Token, frozen=True, kw_only=True):

@@ -48,3 +48,9 @@ class ModelList(Struct, frozen=True, kw_only=True):
     """Every configured model, in the configured order."""
 
     models: list[Model]
+
+
+class LoadRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Loads a model, or retries one that failed."""
+
+    name: Annotated[str, Meta(min_length=1, description="A name from GET /api/models.")]

@@ -35,6 +35,7 @@
  * @property {Candidate[]} drawn  the token sampled by each draw
  * @property {Candidate[]} watched  requested by id, whatever their rank
  * @property {Point[]} partition  in order of b
+ * @property {Point | null} atZero  at b = 0, where all finite logits weigh the same; null if the server doesn’t say
  * @property {number} otherProbability
  * @property {number} entropyBits
  * @property {number} vocabSize

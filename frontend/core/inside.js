@@ -42,6 +42,7 @@ export function shownScene(state) {
     draws: [],
     drawn: [],
     partition: [],
+    atZero: null,
     sampling: null,
     otherProbability: Math.max(0, 1 - sum),
     entropyBits,

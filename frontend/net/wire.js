@@ -49,15 +49,21 @@ export function readAnswer(json, asked) {
     draws,
     drawn: drawn.map((candidate, at) => readCandidate(candidate, `drawn[${at}]`)),
     watched: watched.map((candidate, at) => readCandidate(candidate, `watched[${at}]`)),
-    partition: list(json.partition ?? [], "partition").map((point, at) => ({
-      b: number(point?.inverse_temperature, `partition[${at}].inverse_temperature`, at && json.partition[at - 1].inverse_temperature),
-      logSumExp: number(point.log_sum_exp, `partition[${at}].log_sum_exp`),
-      mean: number(point.mean_logit, `partition[${at}].mean_logit`),
-      variance: number(point.variance, `partition[${at}].variance`),
-    })),
+    partition: list(json.partition ?? [], "partition").map((point, at) => readPoint(point, `partition[${at}]`, at && json.partition[at - 1].inverse_temperature)),
+    atZero: json.partition_at_zero ? readPoint(json.partition_at_zero, "partition_at_zero", 0) : null,
     otherProbability: probability(json.other_probability, "other_probability"),
     entropyBits: bits(json.entropy_bits, "entropy_bits"),
     vocabSize: number(json.vocab_size, "vocab_size", 1),
+  };
+}
+
+/** @param {any} json @param {string} field @param {number} least inverse temperature @returns {import("../core/distribution.js").Point} */
+function readPoint(json, field, least) {
+  return {
+    b: number(json?.inverse_temperature, `${field}.inverse_temperature`, least),
+    logSumExp: number(json.log_sum_exp, `${field}.log_sum_exp`),
+    mean: number(json.mean_logit, `${field}.mean_logit`),
+    variance: number(json.variance, `${field}.variance`, 0),
   };
 }
 

@@ -108,6 +108,7 @@ class Continuation:
                 distribution.other_probability(top),
                 distribution.partition() if query.include_partition else (),
                 distribution.log_sum_exp,
+                partition_at_zero=distribution.partition_at_zero() if query.include_partition else None,
             )
         ]
 
@@ -136,6 +137,7 @@ class Continuation:
             distribution.partition() if query.include_partition else (),
             distribution.log_sum_exp,
             steps.sampling(query.top_k),
+            distribution.partition_at_zero() if query.include_partition else None,
         )
 
     def add(self, token: Token) -> GenerateFinish | None:

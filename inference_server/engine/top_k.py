@@ -45,6 +45,7 @@ class TopK:
             timings=UNTIMED,
             prompt_tokens=self._tokenizer.spell(ids) if query.include_prompt_tokens else (),
             partition=distribution.partition() if query.include_partition else (),
+            partition_at_zero=distribution.partition_at_zero() if query.include_partition else None,
         )
         return [self._sampled(answer, rows[0], distribution, ids) if query.samplers else answer]
 

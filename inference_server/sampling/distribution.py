@@ -15,7 +15,7 @@ from torch import Tensor
 
 from inference_server.errors import ComputeFailed
 from inference_server.messages import Candidate, PartitionPoint, Token
-from inference_server.sampling.log_partition import partition
+from inference_server.sampling.log_partition import at_zero, partition
 
 _BLOCK = 64  # tokens
 _FIRST_RANKS, _MORE_RANKS = 64, 8  # how many of the likeliest tokens are ranked first, and how many times that next
@@ -174,6 +174,10 @@ class Distribution:
     def partition(self) -> list[PartitionPoint]:
         """See log_partition; independent of the distribution's own temperature."""
         return partition(self._logits, self._highest)
+
+    def partition_at_zero(self) -> PartitionPoint:
+        """As `partition`, at inverse temperature 0."""
+        return at_zero(self._logits)
 
     def _ranked_up_to(self, point: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Ids by rank, and the cumulative probability of each, up to a token beyond this point of it; else all ids.

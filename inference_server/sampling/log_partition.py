@@ -40,6 +40,16 @@ def partition(logits: NDArray[np.float32], highest: float) -> list[PartitionPoin
     ]
 
 
+def at_zero(logits: NDArray[np.float32]) -> PartitionPoint:
+    """The point at b = 0, where all tokens but excluded ones weigh the same: their number, and the logits' moments."""
+    mean = float(logits.mean(dtype=np.float64))
+    if mean == -math.inf:
+        logits = logits[logits > -math.inf]
+        mean = float(logits.mean(dtype=np.float64))
+    away = np.subtract(logits, mean, dtype=np.float64)
+    return PartitionPoint(0.0, math.log(len(away)), mean, float(np.einsum("i,i->", away, away)) / len(away))
+
+
 def plain(below: NDArray[np.float64]) -> Moments:
     """At each b: the sum of e^(b · x), and the mean and variance of x with these weights; x <= 0."""
     found = []

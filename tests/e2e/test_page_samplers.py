@@ -4,7 +4,7 @@ import re
 
 import pytest
 from pages import OpenPage, Stack, answered, body, open_tab, percents, rows, settled, shoot, write
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 
 @pytest.fixture
@@ -82,6 +82,33 @@ def test_what_a_step_removes_is_seen_before_the_server_says_it(page: Page) -> No
         page.unroute_all()  # what is held goes on
     settled(page)
     assert percents(page) == pytest.approx(now, abs=0.06)
+
+
+def test_top_n_sigma_over_the_whole_vocabulary_is_computed_without_a_call(page: Page) -> None:
+    page.get_by_label("Top-n-σ", exact=True).check()
+    settled(page)
+    asked: list[Request] = []
+    page.on("request", lambda request: asked.append(request) if request.url.endswith("/api/next-token") else None)
+    slider = page.locator("#temperature")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    assert box
+    before, middle = percents(page), box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.5, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.3, middle, steps=5)
+    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    expect(page.locator("#chart:not([data-stale]) li[data-fell] .fell").first).to_have_text("removed by top-n-σ")
+    left = page.locator("[data-step=top_n_sigma] .sampler-left")
+    now, told, kept = percents(page), left.inner_text(), page.locator("#kept").inner_text()
+    assert now != before
+    assert asked == []
+    with page.expect_response(answered) as confirmed:
+        page.mouse.up()
+    settled(page)
+    assert "top_n_sigma" in str(body(confirmed.value.request)["samplers"])
+    assert percents(page) == pytest.approx(now, abs=0.06)
+    assert (left.inner_text(), page.locator("#kept").inner_text()) == (told, kept)
 
 
 def test_steps_move_by_button_and_pointer_and_their_order_counts(page: Page) -> None:

@@ -26,6 +26,7 @@ from web_gateway import (
     influence_messages,
     layer_messages,
     messages,
+    model_messages,
 )
 from web_gateway.api import schemas
 from web_gateway.errors import InvalidRequest
@@ -35,7 +36,7 @@ Target = Callable[[bytes], None]
 KINDS = (
     messages.NextTokenRequest,
     messages.ScoreRequest,
-    messages.LoadRequest,
+    model_messages.LoadRequest,
     layer_messages.LayersRequest,
     compare_messages.CompareRequest,
     grow_messages.GrowRequest,

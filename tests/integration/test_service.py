@@ -84,6 +84,7 @@ async def test_an_answer_arrives_whole(setting: Any) -> None:
     assert (answer.other_probability, answer.entropy_bits, answer.vocab_size) == (0.25, 2.0, fakes.VOCAB_SIZE)
     point = pb.PartitionPoint(inverse_temperature=1.0, log_sum_exp=2.0, mean_logit=3.0, variance=4.0)
     assert list(answer.partition) == [point]
+    assert answer.partition_at_zero == pb.PartitionPoint(log_sum_exp=5.0, mean_logit=6.0, variance=7.0)
     assert (answer.timings.queue_ms, answer.timings.tokenize_ms, answer.timings.model_ms) == (0.1, 0.2, 0.3)
 
 

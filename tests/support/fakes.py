@@ -111,6 +111,7 @@ class FakeEngine:
             timings=messages.Timings(0.1, 0.2, 0.3, (time.monotonic() - started) * 1000),
             prompt_tokens=[candidate(i, 1, 1.0).token for i in ids] if query.include_prompt_tokens else (),
             partition=[messages.PartitionPoint(1.0, 2.0, 3.0, 4.0)] if query.include_partition else (),
+            partition_at_zero=messages.PartitionPoint(0.0, 5.0, 6.0, 7.0) if query.include_partition else None,
         )
 
     async def score(

@@ -15,7 +15,8 @@ from web_gateway.grow_messages import GrowRequest
 from web_gateway.http import body
 from web_gateway.influence_messages import InfluenceRequest
 from web_gateway.layer_messages import LayersRequest
-from web_gateway.messages import LoadRequest, NextTokenRequest, ScoreRequest, Status
+from web_gateway.messages import NextTokenRequest, ScoreRequest, Status
+from web_gateway.model_messages import LoadRequest
 from web_gateway.tokenize_messages import TokenizeRequest
 
 

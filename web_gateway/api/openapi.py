@@ -41,7 +41,7 @@ STRUCTS = (
     messages.ScoreAnswer,
     layer_messages.LayersRequest,
     layer_messages.LayersAnswer,
-    messages.LoadRequest,
+    model_messages.LoadRequest,
     model_messages.ModelList,
     Info,
     messages.Status,
@@ -155,7 +155,7 @@ def document() -> dict[str, Any]:
             "/api/models/events": {"get": events()},
             "/api/models/load": {
                 "post": accepts(
-                    messages.LoadRequest,
+                    model_messages.LoadRequest,
                     returns("Starts loading a failed model; does not wait", model_messages.Model, (*READING, 429)),
                     {"name": "bundled"},
                 )

@@ -24,7 +24,7 @@ export function simulate(answer, settings, own = []) {
   const steps = asked(settings) ?? [];
   const finite = answer.candidates.filter(({ logit }) => logit > -Infinity);
   /** @type {Pool} */
-  let pool = { cells: finite.map((candidate) => ({ candidate, score: candidate.logit })), tail: answer.candidates.length < answer.vocabSize, b: 1 };
+  let pool = { cells: finite.map((candidate) => ({ candidate, score: candidate.logit })), tail: others(answer) > 0, b: 1 };
   const first = sumsOf(answer, pool);
   if (!first) return null;
   let sums = first; // of the pool
@@ -71,8 +71,13 @@ function drawn(answer, settings, own, pool, { fell, lost, names, left, first, la
 }
 
 /** @param {Answer} answer @param {Pool} pool @returns {number} */
-function countOf({ candidates, vocabSize }, { cells, tail }) {
-  return cells.length + (tail ? vocabSize - candidates.length : 0);
+function countOf(answer, { cells, tail }) {
+  return cells.length + (tail ? others(answer) : 0);
+}
+
+/** @param {Answer} answer @returns {number} how many tokens that the model doesn’t rule out are not among its candidates */
+function others({ candidates, vocabSize, atZero }) {
+  return atZero ? Math.round(Math.exp(atZero.logSumExp)) - candidates.filter(({ logit }) => logit > -Infinity).length : vocabSize - candidates.length;
 }
 
 /**
@@ -101,6 +106,7 @@ function sumsOf({ partition, candidates }, { cells, tail, b }) {
 function apply(answer, pool, { share, entropy, edge }, name, value) {
   const { cells } = pool;
   const [top] = cells.map(({ score }) => score);
+  const spread = name === "top_n_sigma" ? deviation(answer, pool) : null;
   /** Keeps scores from a threshold on; what is not known lies below it. @param {number} least */
   const from = (least) => (pool.tail && edge >= least ? null : only(cells.filter(({ score }) => score >= least)));
   /** @param {readonly Cell[]} kept @param {boolean} [tail] @returns {Pool} */
@@ -119,7 +125,7 @@ function apply(answer, pool, { share, entropy, edge }, name, value) {
     case "eta":
       return likely(Math.min(value, Math.sqrt(value) * Math.exp(-entropy)));
     case "top_n_sigma":
-      return pool.tail ? null : from(top - value * deviation(cells));
+      return spread === null ? null : from(top - value * spread);
     case "top_p":
       return value >= 1 ? pool : reached(cells, value - ROUNDING);
     case "typical_p":
@@ -187,8 +193,22 @@ function apply(answer, pool, { share, entropy, edge }, name, value) {
   }
 }
 
-/** @param {readonly Cell[]} cells @returns {number} of their scores */
-function deviation(cells) {
-  const mean = cells.reduce((sum, { score }) => sum + score, 0) / cells.length;
-  return Math.sqrt(cells.reduce((sum, { score }) => sum + (score - mean) ** 2, 0) / cells.length);
+/** @param {Answer} answer @param {Pool} pool @returns {number | null} standard deviation of all scores in play; null where it is not known */
+function deviation({ candidates, atZero }, { cells, tail, b }) {
+  if (tail && !atZero) return null;
+  const center = tail ? /** @type {import("../../core/distribution.js").Point} */ (atZero).mean : cells[0].score / b; // near the mean, so that nothing cancels
+  let [count, sum, squares] = [cells.length, 0, 0];
+  for (const { score } of cells) {
+    sum += score - center * b;
+    squares += (score - center * b) ** 2;
+  }
+  if (tail && atZero) {
+    // The others: all logits less those of the candidates.
+    const finite = candidates.filter(({ logit }) => logit > -Infinity);
+    const all = Math.round(Math.exp(atZero.logSumExp));
+    count += all - finite.length;
+    sum -= finite.reduce((total, { logit }) => total + (logit - center) * b, 0);
+    squares += (all * atZero.variance - finite.reduce((total, { logit }) => total + (logit - center) ** 2, 0)) * b * b;
+  }
+  return Math.sqrt(Math.max(0, squares / count - (sum / count) ** 2));
 }

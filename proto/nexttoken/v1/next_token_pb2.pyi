@@ -335,7 +335,7 @@ class Prompt(_message.Message):
     def __init__(self, token_count: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., context_limit: _Optional[int] = ..., tokens: _Optional[_Iterable[_Union[Token, _Mapping]]] = ...) -> None: ...
 
 class TopKResponse(_message.Message):
-    __slots__ = ("model", "prompt", "candidates", "watched", "drawn", "kept", "other_probability", "entropy_bits", "vocab_size", "partition", "lookahead_hit", "timings", "sampling")
+    __slots__ = ("model", "prompt", "candidates", "watched", "drawn", "kept", "other_probability", "entropy_bits", "vocab_size", "partition", "lookahead_hit", "timings", "sampling", "partition_at_zero")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
@@ -349,6 +349,7 @@ class TopKResponse(_message.Message):
     LOOKAHEAD_HIT_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_AT_ZERO_FIELD_NUMBER: _ClassVar[int]
     model: str
     prompt: Prompt
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
@@ -362,7 +363,8 @@ class TopKResponse(_message.Message):
     lookahead_hit: bool
     timings: Timings
     sampling: Sampling
-    def __init__(self, model: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., watched: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., drawn: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., kept: _Optional[_Union[Kept, _Mapping]] = ..., other_probability: _Optional[float] = ..., entropy_bits: _Optional[float] = ..., vocab_size: _Optional[int] = ..., partition: _Optional[_Iterable[_Union[PartitionPoint, _Mapping]]] = ..., lookahead_hit: _Optional[bool] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ...) -> None: ...
+    partition_at_zero: PartitionPoint
+    def __init__(self, model: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., watched: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., drawn: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., kept: _Optional[_Union[Kept, _Mapping]] = ..., other_probability: _Optional[float] = ..., entropy_bits: _Optional[float] = ..., vocab_size: _Optional[int] = ..., partition: _Optional[_Iterable[_Union[PartitionPoint, _Mapping]]] = ..., lookahead_hit: _Optional[bool] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., partition_at_zero: _Optional[_Union[PartitionPoint, _Mapping]] = ...) -> None: ...
 
 class ScoreRequest(_message.Message):
     __slots__ = ("model", "text", "token_ids", "top_k", "special")
@@ -571,7 +573,7 @@ class GenerateStart(_message.Message):
     def __init__(self, model: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., context_limit: _Optional[int] = ...) -> None: ...
 
 class GeneratedToken(_message.Message):
-    __slots__ = ("index", "token", "candidates", "entropy_bits", "kept", "other_probability", "partition", "log_sum_exp", "sampling")
+    __slots__ = ("index", "token", "candidates", "entropy_bits", "kept", "other_probability", "partition", "log_sum_exp", "sampling", "partition_at_zero")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
@@ -581,6 +583,7 @@ class GeneratedToken(_message.Message):
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     LOG_SUM_EXP_FIELD_NUMBER: _ClassVar[int]
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_AT_ZERO_FIELD_NUMBER: _ClassVar[int]
     index: int
     token: Candidate
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
@@ -590,7 +593,8 @@ class GeneratedToken(_message.Message):
     partition: _containers.RepeatedCompositeFieldContainer[PartitionPoint]
     log_sum_exp: float
     sampling: Sampling
-    def __init__(self, index: _Optional[int] = ..., token: _Optional[_Union[Candidate, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., entropy_bits: _Optional[float] = ..., kept: _Optional[_Union[Kept, _Mapping]] = ..., other_probability: _Optional[float] = ..., partition: _Optional[_Iterable[_Union[PartitionPoint, _Mapping]]] = ..., log_sum_exp: _Optional[float] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ...) -> None: ...
+    partition_at_zero: PartitionPoint
+    def __init__(self, index: _Optional[int] = ..., token: _Optional[_Union[Candidate, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., entropy_bits: _Optional[float] = ..., kept: _Optional[_Union[Kept, _Mapping]] = ..., other_probability: _Optional[float] = ..., partition: _Optional[_Iterable[_Union[PartitionPoint, _Mapping]]] = ..., log_sum_exp: _Optional[float] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., partition_at_zero: _Optional[_Union[PartitionPoint, _Mapping]] = ...) -> None: ...
 
 class GenerateFinish(_message.Message):
     __slots__ = ("index", "finish_reason", "stop_token_id", "stop_text", "text", "token_count", "timings")

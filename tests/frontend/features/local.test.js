@@ -80,12 +80,12 @@ const IDS = ANSWER.candidates.map(({ token }) => token.id);
 /** @param {[string, any][]} steps */
 const settingsOf = (steps) => /** @type {any} */ ({ ...FIRST_SETTINGS, temperature: 1, chain: steps.map(([name, wire]) => ({ name, on: true, wire, values: {}, tokens: [] })) });
 
-/** @param {[string, any][]} steps @param {any} [settings] @returns {boolean} whether the page can say it; then it is right */
-function compare(steps, settings = settingsOf(steps)) {
-  const drawing = simulate(ANSWER, settings);
+/** @param {[string, any][]} steps @param {any} [settings] @param {number[]} [values] the logits @param {typeof ANSWER} [answer] of them @returns {boolean} whether the page can say it; then it is right */
+function compare(steps, settings = settingsOf(steps), values = VALUES, answer = ANSWER) {
+  const drawing = simulate(answer, settings);
   if (!drawing) return false;
-  let all = VALUES.map((score, id) => ({ id, score }));
-  const exact = softmax(VALUES, 1);
+  let all = values.map((score, id) => ({ id, score })).filter(({ score }) => score > -Infinity);
+  const exact = softmax(values, 1);
   for (const [at, [name, value]] of steps.entries()) {
     const before = new Map(shares(all).map((share, index) => [all[index].id, share]));
     const next = STEPS[name](all, value);
@@ -100,7 +100,7 @@ function compare(steps, settings = settingsOf(steps)) {
   for (const { candidate, share, fell } of drawing.rows) {
     assert.equal(fell === null, found.has(candidate.token.id));
     assert.ok(Math.abs(share - (found.get(candidate.token.id) ?? 0)) < 1e-4);
-    assert.ok(ANSWER.candidates.includes(candidate), "a click appends it");
+    assert.ok(answer.candidates.includes(candidate), "a click appends it");
   }
   return true;
 }
@@ -142,11 +142,31 @@ test("what only the server has is left to it", () => {
     [["repetition_penalty", { penalty: 1.2 }]],
     [["mask", { regex: "a" }]],
     [["top_k", KNOWN + 1]],
-    [["top_n_sigma", 1]],
+    [["top_n_sigma", 9]],
     [["temperature", 50], ["top_k", 3]],
     [["ban", [VALUES.indexOf(Math.min(...VALUES))]]],
     [["epsilon", 1e-9]],
   ])) assert.equal(simulate(ANSWER, { ...settingsOf(steps), temperature: Number(new Map(steps).get("temperature") ?? 1) }), null, JSON.stringify(steps));
-  assert.ok(compare([["top_k", 3], ["top_n_sigma", 1]]), "of what is left it is known");
+  const older = { ...ANSWER, atZero: null };
+  assert.equal(simulate(older, settingsOf([["top_n_sigma", 1]])), null, "a server that doesn’t tell the deviation");
+  assert.ok(compare([["top_k", 3], ["top_n_sigma", 1]], undefined, VALUES, older), "of what is left it is known");
   assert.equal(samplers.FIRST_CHAIN.length, 16);
+});
+
+test("top-n-sigma weighs all tokens that are in play, before and after steps that change or remove some", () => {
+  const excluded = VALUES.map((value, id) => (id % 3 ? value : -Infinity)); // as padding rows of a vocabulary
+  for (const values of [VALUES, excluded, VALUES.map((value) => value - 1e4)]) {
+    const json = JSON.parse(JSON.stringify(wireAnswer(values, { topK: KNOWN, tokens: [] })));
+    if (values === excluded) json.partition = wireAnswer(values.filter((value) => value > -Infinity)).partition;
+    const answer = readAnswer(json, { model: "tiny", text: "", topK: KNOWN, temperature: 1 });
+    const ids = answer.candidates.map(({ token }) => token.id);
+    for (const [temperature, steps] of /** @type {[number, [string, any][]][]} */ ([
+      [1, [["top_n_sigma", 1.1]]],
+      [2.5, [["top_n_sigma", 1.3], ["temperature", 2.5]]],
+      [2.5, [["temperature", 2.5], ["top_n_sigma", 1.3]]],
+      [1, [["ban", ids.slice(0, 40)], ["top_n_sigma", 0.7]]],
+      [1, [["logit_bias", ids.slice(0, 100).map((id) => ({ token_id: id, bias: 6 }))], ["top_n_sigma", 1]]],
+      [0.7, [["xtc", { probability: 1, threshold: 0.03 }], ["temperature", 0.7], ["top_n_sigma", 0.8]]],
+    ])) assert.ok(compare(steps, { ...settingsOf(steps), temperature }, values, answer), JSON.stringify(steps));
+  }
 });

@@ -49,6 +49,18 @@ export function partition(values) {
   });
 }
 
+/** @param {number[]} values @returns {any} the contract's point at inverse temperature 0 */
+export function atZero(values) {
+  const finite = values.filter((value) => value > -Infinity);
+  const mean = finite.reduce((total, value) => total + value, 0) / finite.length;
+  return {
+    inverse_temperature: 0,
+    log_sum_exp: Math.log(finite.length),
+    mean_logit: mean,
+    variance: finite.reduce((total, value) => total + (value - mean) ** 2, 0) / finite.length,
+  };
+}
+
 /** @param {string} text @returns {string} base64 of its UTF-8 */
 export function base64(text) {
   return Buffer.from(text, "utf8").toString("base64");
@@ -86,6 +98,7 @@ export function wireAnswer(values, { temperature = 1, topK = 10, topP = 1, minP 
     }),
     kept: left,
     partition: partition(values),
+    partition_at_zero: atZero(values),
     other_probability: order.slice(topK).reduce((total, id) => total + shares[id], 0),
     entropy_bits: entropy(shares),
     vocab_size: values.length,

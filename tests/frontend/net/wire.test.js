@@ -41,6 +41,7 @@ const BAD = [
   ["no bytes", (json) => delete json.candidates[2].bytes, /candidates\[2\]\.bytes is not a text/],
   ["no vocabulary", (json) => (json.vocab_size = 0), /vocab_size is 0/],
   ["a broken partition", (json) => (json.partition[5].log_sum_exp = null), /partition\[5\]\.log_sum_exp/],
+  ["a broken point at zero", (json) => (json.partition_at_zero.variance = -1), /partition_at_zero\.variance is -1/],
   ["another model", (json) => (json.model = "other"), /model is "other", not tiny/],
 ];
 for (const [name, spoil, words] of BAD) {

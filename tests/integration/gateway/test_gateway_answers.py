@@ -77,6 +77,7 @@ async def test_the_whole_answer(tiers: Any) -> None:
         "drawn": [drawn, drawn],
         "kept": {"count": 256, "probability": 1.0},
         "partition": [{"inverse_temperature": 1.0, "log_sum_exp": 2.0, "mean_logit": 3.0, "variance": 4.0}],
+        "partition_at_zero": {"inverse_temperature": 0.0, "log_sum_exp": 5.0, "mean_logit": 6.0, "variance": 7.0},
         "other_probability": 0.25,
         "entropy_bits": 2.0,
         "vocab_size": 256,
@@ -106,6 +107,7 @@ async def test_what_is_left_out_has_the_engines_defaults(tiers: Any) -> None:
     assert tiers.engine.queries == [messages.TopKQuery(token_ids=(7, 8))]
     assert "tokens" not in answer["prompt"]
     assert (answer["watched"], answer["drawn"], answer["partition"]) == ([], [], [])
+    assert "partition_at_zero" not in answer
     assert len(answer["candidates"]) == 10
 
 

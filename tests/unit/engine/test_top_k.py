@@ -46,9 +46,14 @@ def test_everything_asked_of_a_row_is_told(tokenizer: ModelTokenizer) -> None:
     assert (answer.token_count, answer.cached_tokens, answer.context_limit) == (2, 1, 512)
     assert [token.token_id for token in answer.prompt_tokens] == [0, 300]
     assert len(answer.partition) == 33
+    assert answer.partition_at_zero is not None
+    ids = torch.arange(float(tokenizer.size), dtype=torch.float64)
+    assert answer.partition_at_zero.mean_logit == -float(ids.mean())
+    assert answer.partition_at_zero.variance == pytest.approx(float(ids.var(correction=0)), rel=1e-12)
 
 
 def test_nothing_else_is_computed(tokenizer: ModelTokenizer) -> None:
     answer = answered(tokenizer, TopKQuery(token_ids=(0, 300)))
     assert (answer.prompt_tokens, answer.partition, list(answer.watched), list(answer.drawn)) == ((), (), [], [])
+    assert answer.partition_at_zero is None
     assert answer.kept_count == answer.vocab_size == tokenizer.size

@@ -8,7 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inference_server.sampling.log_partition import MANY, Moments, compiled, partition, plain
+from inference_server.sampler_messages import Amount
+from inference_server.sampling.log_partition import MANY, Moments, at_zero, compiled, partition, plain
+from inference_server.sampling.pipeline import Pipeline
+from inference_server.sampling.pool import History
 
 VOCABULARY = 49_152
 
@@ -53,6 +56,20 @@ def test_compiled_sums_are_the_exact_ones(kind: str, threads: int) -> None:
         assert point.mean_logit == pytest.approx(mean, abs=1e-5)
         assert point.variance == pytest.approx(variance, abs=2e-4)
         assert point.variance >= 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_at_zero_all_tokens_that_are_not_ruled_out_weigh_the_same(kind: str) -> None:
+    logits = _draw(kind)
+    found = at_zero(logits.numpy())
+    exact = logits[logits > -math.inf].double()
+    assert found.inverse_temperature == 0
+    assert round(math.exp(found.log_sum_exp)) == len(exact)
+    assert found.mean_logit == pytest.approx(float(exact.mean()), rel=1e-12, abs=1e-12)
+    assert found.variance == pytest.approx(float(exact.var(correction=0)), rel=1e-12, abs=1e-12)
+    steps = Pipeline(logits, [Amount("top_n_sigma", 1.5)], History())
+    kept = logits.double() >= float(exact.max()) - 1.5 * math.sqrt(found.variance)
+    assert steps.kept.tolist() == torch.nonzero(kept)[:, 0].tolist()
 
 
 def test_compiled_sums_run_here_and_are_used_from_a_size_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from web_gateway import messages
+from web_gateway import messages, model_messages
 from web_gateway.api.schemas import MAX_QUOTED, parse, render
 from web_gateway.errors import InvalidRequest
 
 # The same examples on every machine, however busy it is.
 bounded = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
-REQUESTS = (messages.NextTokenRequest, messages.ScoreRequest, messages.LoadRequest)
+REQUESTS = (messages.NextTokenRequest, messages.ScoreRequest, model_messages.LoadRequest)
 FIELDS = sorted({name for request in REQUESTS for name in request.__struct_fields__})
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -71,7 +71,7 @@ def test_any_json_is_read_or_refused(kind: Any, value: Any) -> None:
 @example(messages.NextTokenRequest, b"[" * 100_000)
 @example(messages.NextTokenRequest, b'{"text":' * 100_000)
 @example(messages.NextTokenRequest, b'{"token_ids":[' + b"[" * 100_000)
-@example(messages.LoadRequest, b'{"name":"\\ud800"}')
+@example(model_messages.LoadRequest, b'{"name":"\\ud800"}')
 def test_any_bytes_are_read_or_refused(kind: Any, body: bytes) -> None:
     refused = refusal(body, kind)
     if refused is not None:
