@@ -8,7 +8,7 @@ from numba import carray, njit
 
 from inference_server.cpu.kernels.kinds import FLOAT32, KIND_TAGS, block, layout_of, widen
 from inference_server.cpu.kernels.team import SOURCES, Body, address_of, here, invoke, size
-from inference_server.cpu.kernels.tiles import LANES
+from inference_server.cpu.kernels.tiles import LANES, require
 from inference_server.cpu.kernels.vectors import floats
 
 SHARE = 8  # outputs are divided among threads in multiples of this
@@ -136,7 +136,8 @@ def _widen_share(pointer: Any) -> None:
 
 @cache
 def product_function(kind: int) -> int:
-    """The address of `product` for one kind of weights, to be called by `invoke`."""
+    """The address of `product` for one kind of weights, to be called by `invoke`. Raises ProcessorError."""
+    require(kind)
     sources, tag = SOURCES, KIND_TAGS[kind]
 
     def function(x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
@@ -150,8 +151,9 @@ def product_function(kind: int) -> int:
 def widen_function(kind: int) -> int:
     """The address of a function (w, width, y, and five numbers that are ignored) that widens a row of packed weights.
 
-    As an address it looks like the product's, so that both can be called the same way.
+    As an address it looks like the product's, so that both can be called the same way. Raises ProcessorError.
     """
+    require(kind)
     sources, tag = SOURCES, KIND_TAGS[kind]
 
     def function(w: int, width: int, y: int, _3: int, _4: int, _5: int, _6: int, _7: int) -> None:

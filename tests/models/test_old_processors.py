@@ -1,0 +1,112 @@
+"""On x86 processors that lack what the kernels need, models are widened and answer truly: LLVM ends no process."""
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+
+from inference_server.cpu.kernels import tiles
+from models import architectures, gguf_files, tokenizers
+
+IDS = [5, 6, 7, 11]
+LOADING = """
+import sys
+from pathlib import Path
+import numpy as np, torch
+from inference_server.attention.batch import Segment
+from inference_server.cpu import dtype
+from inference_server.engine import gguf_folder
+from inference_server.runtime.model import Model
+from inference_server.sampling import log_partition
+
+dtype.LEAST_ELEMENTS = 0
+half, packed, wanted = map(Path, sys.argv[1:])
+expected = torch.load(wanted)
+
+def check(model, logits):
+    assert model.facts.dtype == "float32" or model.facts.dtype.startswith("GGUF"), model.facts.dtype
+    assert not model.runner.fused
+    ids = expected["ids"]
+    found = model.runner.run([Segment(model.runner.open(ids), ids)])[0]
+    torch.testing.assert_close(found, logits, rtol=1e-5, atol=1e-5)
+
+check(Model.load(half, "cpu", 1 << 22), expected["half"])
+with gguf_folder.unpacked(packed) as folder:
+    check(Model.load(folder, "cpu", 1 << 22), expected["packed"])
+below = -np.linspace(0, 20, log_partition.MANY)
+sums = log_partition.compiled() or log_partition.plain
+np.testing.assert_allclose(sums(below), log_partition.plain(below), rtol=1e-5, atol=1e-5)
+"""
+x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="processors of another kind")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """A model in float16, one in packed blocks, and what plain transformers makes of both."""
+    half = tmp_path_factory.mktemp("half")
+    tokenizers.build("byte_bpe", half)
+    torch.manual_seed(1)
+    made = transformers.AutoModelForCausalLM.from_config(architectures.ARCHITECTURES["llama"](2048))
+    made.half().save_pretrained(half)
+    network = transformers.AutoModelForCausalLM.from_pretrained(half, dtype=torch.float32).eval()
+    packed = tmp_path_factory.mktemp("packed") / "llama.gguf"
+    written = gguf_files.write("llama", ("Q4_K", "Q8_0"), half, packed, padding=3)
+    wanted = packed.with_suffix(".pt")
+    with torch.inference_mode():
+        both = {
+            name: each(torch.tensor([IDS])).logits[0, -1]
+            for name, each in (("half", network), ("packed", written.network))
+        }
+    torch.save({"ids": IDS, **both}, wanted)
+    return half, packed, wanted
+
+
+@x86
+@pytest.mark.parametrize(
+    ("name", "features", "reason"),
+    [
+        ("nehalem", "", "no FMA"),
+        ("ivybridge", "+avx,+f16c", "no FMA"),
+        ("nehalem", "+fma,+avx", "no F16C"),
+    ],
+)
+def test_models_load_and_answer_truly(files: tuple[Path, Path, Path], name: str, features: str, reason: str) -> None:
+    forced = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", LOADING, *map(str, files)]
+    done = subprocess.run(command, env=os.environ | forced, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert said.count(f"this processor has {reason} instructions") >= 2, said
+
+
+@pytest.mark.parametrize(
+    ("features", "refused"),
+    [
+        ({"fma": True, "f16c": True}, set[str]()),
+        ({"fma": True, "f16c": False}, {"F16C"}),
+        ({"fma": False, "f16c": True}, {"FMA"}),
+    ],
+)
+def test_only_what_a_kind_of_weights_needs_counts(
+    monkeypatch: pytest.MonkeyPatch, features: dict[str, bool], refused: set[str]
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("llvmlite.binding.get_host_cpu_features", lambda: features)
+    monkeypatch.setattr("numba.config.CPU_FEATURES", None)
+    for kind, needs in (
+        (tiles.BFLOAT16, {"FMA"}),
+        (tiles.FLOAT16, {"FMA", "F16C"}),
+        (tiles.FLOAT16 + 2, {"FMA", "F16C"}),
+    ):
+        if needs & refused:
+            with pytest.raises(tiles.ProcessorError, match=f"no {next(iter(refused))} instructions"):
+                tiles.require(kind)
+        else:
+            tiles.require(kind)
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    tiles.require(tiles.FLOAT16)
