@@ -8,6 +8,20 @@ from playwright.sync_api import Locator, Page, expect
 
 TEXT = "The little girl was very"
 
+# Notes of all words on a canvas where they lie, in pixels of the page, and how wide and high their box is.
+WATCH = """
+globalThis.boxes = {};
+const { fillRect, fillText } = CanvasRenderingContext2D.prototype;
+let box = null;
+CanvasRenderingContext2D.prototype.fillRect = function (...all) { box = all; fillRect.apply(this, all); };
+CanvasRenderingContext2D.prototype.fillText = function (words, x, y) {
+  const { a, e, f } = this.getTransform();
+  boxes[words] = [(a * x + e) / devicePixelRatio, (a * y + f) / devicePixelRatio,
+    box[2], this.measureText(words).width + x - box[0], a * box[3]];
+  fillText.call(this, words, x, y);
+};
+"""
+
 
 def item(page: Page) -> Locator:
     """What the keyboard is at, as screen readers are told."""
@@ -96,6 +110,26 @@ def test_a_grown_branch_is_taken_by_keyboard_and_undone(page: Page) -> None:
     settled(page)
     page.keyboard.press("Control+z")
     expect(page.locator("#text")).to_have_value(before)
+
+
+def test_words_fit_their_boxes_and_clicks_hit_where_type_is_larger(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page("about:blank", viewport={"width": 2560, "height": 1440})
+    page.add_init_script(WATCH)
+    page.goto(stack.url)
+    write(page, TEXT)
+    click_bar(page, 0)
+    branch_at(page, 6, 2)
+    before = page.locator("#text").input_value()
+    page.get_by_role("tab", name="Tree").click()
+    expect(item(page)).to_contain_text("the text ends here")
+    drawn(page)
+    boxes = page.evaluate("boxes")
+    for words, (_, _, wide, needs, high) in boxes.items():
+        assert needs <= wide, words
+        assert high > 20, "as large as other small type of the page"
+    x, y, *_ = next(place for words, place in boxes.items() if not before.replace(" ", "·").endswith(words))
+    page.locator(".tree-stage").click(position={"x": x, "y": y})
+    expect(page.locator("#text")).not_to_have_value(before)
 
 
 def test_a_click_takes_what_it_hits_and_a_drag_moves(page: Page) -> None:

@@ -19,6 +19,7 @@ import { paint } from "./paint.js";
 import { follow } from "./pointer.js";
 
 const STEP = 1.25;
+const LETTERS = 12; // units that words are high
 const LOOKS = ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)"];
 const COLOURS = /** @type {const} */ (["ink", "quiet", "accent", "grown", "surface"]);
 
@@ -38,7 +39,8 @@ export function mount(root, { act, read, consider }) {
   const begin = button(TREE.grow, grow);
   const stop = button(TREE.stop, () => act((now) => models.end(now)));
   const clear = button(TREE.clear, () => act(models.clear));
-  const view = { width: 0, height: 0 };
+  const view = { width: 0, height: 0 }; // in units: pixels where type has its usual size, more where it is larger
+  let unit = 1;
   const middle = (/** @type {number} */ factor) => () => move(cameras.zoom(camera, view.width / 2, view.height / 2, factor));
   const [larger, smaller, all] = [button(TREE.larger, middle(STEP)), button(TREE.smaller, middle(1 / STEP)), button(TREE.whole, fit)];
   for (const each of [larger, smaller]) each.className = "tree-zoom";
@@ -77,13 +79,17 @@ export function mount(root, { act, read, consider }) {
   const grower = createGrower({ read, act });
   consider(grower.consider);
   new ResizeObserver(([{ contentRect }]) => {
-    view.width = contentRect.width;
-    view.height = contentRect.height;
-    [canvas.width, canvas.height] = [view.width * devicePixelRatio, view.height * devicePixelRatio];
+    unit = parseFloat(getComputedStyle(item).fontSize) / LETTERS;
+    [view.width, view.height] = [contentRect.width / unit, contentRect.height / unit];
+    [canvas.width, canvas.height] = [contentRect.width * devicePixelRatio, contentRect.height * devicePixelRatio];
     follows();
   }).observe(stage);
   for (const look of LOOKS) matchMedia(look).addEventListener("change", redraw);
-  follow(stage, { pan: (dx, dy) => move(cameras.pan(camera, dx, dy)), zoom: (x, y, factor) => move(cameras.zoom(camera, x, y, factor)), press });
+  follow(stage, {
+    pan: (dx, dy) => move(cameras.pan(camera, dx / unit, dy / unit)),
+    zoom: (x, y, factor) => move(cameras.zoom(camera, x / unit, y / unit, factor)),
+    press: (x, y) => press(x / unit, y / unit),
+  });
   stage.addEventListener("focus", redraw);
   stage.addEventListener("blur", redraw);
   stage.addEventListener("keydown", (event) => {
@@ -112,7 +118,7 @@ export function mount(root, { act, read, consider }) {
     redraw();
   }
 
-  /** @param {number} x @param {number} y in pixels */
+  /** @param {number} x @param {number} y */
   function press(x, y) {
     const place = placeAt(drawn, camera.x + x / camera.scale, camera.y + y / camera.scale);
     if (!place) return;
@@ -160,9 +166,10 @@ export function mount(root, { act, read, consider }) {
     frame ||= requestAnimationFrame(() => {
       frame = 0;
       const colours = /** @type {any} */ (Object.fromEntries(COLOURS.map((name, index) => [name, getComputedStyle(probes[index]).color])));
-      context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+      const sharp = devicePixelRatio * unit;
+      context.setTransform(sharp, 0, 0, sharp, 0, 0);
       const focused = document.activeElement === stage ? at() : null;
-      paint(context, drawn, camera, { ...view, colours, focused, font: getComputedStyle(item).font });
+      paint(context, drawn, camera, { ...view, colours, focused, font: `${LETTERS}px ${getComputedStyle(item).fontFamily}` });
     });
   }
 
