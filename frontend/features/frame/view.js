@@ -38,7 +38,7 @@ export function mountFrame(document, { views, surfaces, tabs, panels, parts }, p
   roomy.addEventListener("change", () => verbs.fit(roomy.matches));
   if (roomy.matches) queueMicrotask(() => verbs.fit(true));
   toggle.addEventListener("click", () => verbs.setInspector(!inspecting(state)));
-  part(".inspector-close").addEventListener("click", close);
+  part(".inspector-close").addEventListener("click", () => verbs.setInspector(false));
   // Beside the chart, More leads to the settings; below it, the same button opens and closes the sheet.
   more.addEventListener("click", () => {
     const { tab: chosen, inspector: touched } = state.frame;
@@ -49,13 +49,8 @@ export function mountFrame(document, { views, surfaces, tabs, panels, parts }, p
   inspector.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented) return;
     event.preventDefault();
-    close();
-  });
-
-  function close() {
     verbs.setInspector(false);
-    [toggle, more, part("#stage [data-verb=inspect]")].find((each) => each?.checkVisibility())?.focus();
-  }
+  });
 
   /** Moves the focus to where it was asked for, as soon as that is there. */
   function aim() {
@@ -71,6 +66,7 @@ export function mountFrame(document, { views, surfaces, tabs, panels, parts }, p
     state = now;
     const { frame } = now;
     const open = inspecting(now);
+    if (!open && inspector.matches(":focus-within")) [toggle, more, part("#stage [data-verb=inspect]")].find((each) => each?.checkVisibility())?.focus();
     setHidden(inspector, !open);
     setAttribute(toggle, "aria-expanded", String(open));
     setAttribute(more, "aria-expanded", String(open && (frame.tab === "settings" || !beside.matches)));

@@ -7,9 +7,6 @@ import { inspecting } from "../../core/frame.js";
 import { hidden } from "../../core/questions.js";
 import { LIMITS } from "../../core/settings.js";
 
-/** @type {Record<string, string>} */
-const actions = { m: "most-likely", r: "roll", w: "write" };
-
 const TEMPERATURE_STEP = 0.1;
 
 /** @param {Document} page @param {Verbs} verbs @returns {(state: import("../../core/state.js").State) => void} */
@@ -17,14 +14,12 @@ export function mountKeys(page, verbs) {
   const list = /** @type {HTMLDialogElement} */ (page.getElementById("keys"));
   const editor = /** @type {HTMLTextAreaElement} */ (page.getElementById("text"));
   /** @param {string} selector @returns {HTMLButtonElement | null} */
-  const bar = (selector) => page.querySelector(`.bars ${selector}`);
-  /** @param {string} verb @returns {HTMLButtonElement | null} */
-  const action = (verb) => page.querySelector(`.actions [data-verb='${verb}']`);
+  const button = (selector) => page.querySelector(selector);
   /** @type {import("../../core/state.js").State} */
   let state;
   list.addEventListener("click", (event) => event.target === list && list.close());
 
-  const first = () => bar("[tabindex='0']");
+  const first = () => button(".bars [tabindex='0']");
   const warm = (/** @type {number} */ by) => {
     const { least } = LIMITS.temperature;
     verbs.set({ temperature: Math.max(least, Math.round((state.settings.temperature + by) * 100) / 100) });
@@ -44,12 +39,17 @@ export function mountKeys(page, verbs) {
     "+": () => warm(TEMPERATURE_STEP),
     "=": () => warm(TEMPERATURE_STEP),
     "-": () => warm(-TEMPERATURE_STEP),
+    m: () => button(".actions [data-verb='most-likely']")?.click(),
+    r: () => button(".actions [data-verb='roll']")?.click(),
+    w: () => button(".actions [data-verb='write']")?.click(),
     p: () => verbs.present(!state.room.presenting),
     g: () => verbs.guess(!state.room.guessing),
     v: verbs.reveal,
     h: () => page.getElementById("explain")?.togglePopover(),
     k: verbs.pin,
     l: lookUp,
+    e: () => editor.focus(),
+    "?": () => page.getElementById("keys-open")?.click(),
     i: () => (inspecting(state) ? verbs.setInspector(false) : verbs.openTab(state.frame.tab, "[role=tab][aria-selected=true]")),
   };
 
@@ -65,22 +65,19 @@ export function mountKeys(page, verbs) {
       step();
       return;
     }
-    if (event.key === "Escape" && target.matches("#text, .turn textarea")) return bar("[tabindex='0']")?.focus();
+    if (event.key === "Escape" && target.matches("#text, .turn textarea")) return first()?.focus();
     if (event.key === "Escape" && !page.querySelector(":popover-open:not(#tour)")) {
       if (state.room.tour.at !== null) return verbs.endTour();
       if (state.room.presenting) return verbs.present(false);
     }
-    const body = target.matches("body, main, button, .tour") && !target.closest(".bars, .tokens, [popover]:not(.tour)");
+    const body = target.matches("body, main, button, .tour") && !target.closest(".bars, .tokens, .inspector, [popover]:not(.tour)");
     if (body && MOVES[event.key]) {
       event.preventDefault();
       return MOVES[event.key]();
     }
     if (target.closest("input, select, textarea, dialog, [contenteditable]:not([contenteditable=false])") || !state.room.keys) return;
-    if (/^\d$/.test(event.key)) bar(`[data-index='${(Number(event.key) + 9) % 10}']`)?.click();
-    else if (actions[event.key.toLowerCase()]) action(actions[event.key.toLowerCase()])?.click();
-    else if (event.key === "?") page.getElementById("keys-open")?.click();
+    if (/^\d$/.test(event.key)) button(`.bars [data-index='${(Number(event.key) + 9) % 10}']`)?.click();
     else if (VERBS[event.key.toLowerCase()]) VERBS[event.key.toLowerCase()]();
-    else if (event.key === "e" || event.key === "E") editor.focus();
     else return;
     event.preventDefault();
   });
