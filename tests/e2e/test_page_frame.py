@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from axe import assert_clean
-from pages import OpenPage, Stack, click_bar, focused, open_tab, rows, settled, shoot
+from pages import OpenPage, Stack, click_bar, focused, look_at, open_tab, rows, settled, shoot
 from playwright.sync_api import Page, expect
 
 
@@ -58,6 +58,37 @@ def test_the_inspector_opens_beside_the_chart_and_its_tabs_load_when_first_opene
     page.reload()
     settled(page)
     expect(page.locator("#inspector")).to_be_hidden()
+
+
+def test_the_keyboard_leaves_the_inspector_as_it_came_and_takes_no_token_back_there(page: Page) -> None:
+    rows(page).first.focus()
+    page.keyboard.press("i")
+    expect(page.get_by_role("tab", name="Paths")).to_be_focused()
+    text = page.locator("#text").input_value()
+    page.keyboard.press("Tab")
+    expect(page.locator(".inspector-close")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("i")
+    expect(page.locator("#inspector")).to_be_hidden()
+    expect(page.locator("#inspector-open")).to_be_focused()
+    assert page.locator("#text").input_value() == text
+
+
+@pytest.mark.parametrize(("width", "height"), [(768, 1024), (1280, 800), (1920, 1080)])
+def test_all_bars_stand_above_the_controls_also_at_an_earlier_token(
+    open_page: OpenPage, stack: Stack, width: int, height: int
+) -> None:
+    page = open_page(stack.url, viewport={"width": width, "height": height}, reduced_motion="reduce")
+    settled(page)
+
+    def clear() -> bool:
+        others = box(page, "#chart .others")
+        return others["y"] + others["height"] <= box(page, "#controls")["y"]
+
+    assert clear()
+    click_bar(page, 0)
+    look_at(page, 3)
+    assert clear(), "the line above the bars takes room"
 
 
 @pytest.mark.noted("net::ERR_FAILED")
