@@ -91,6 +91,19 @@ def test_generating_lifts_the_curtain_and_it_falls_again(stage: Page) -> None:
     expect(page.locator("#guess")).to_be_visible()
 
 
+def test_the_temperature_of_a_tablet_s_stage_can_be_dragged(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url, viewport={"width": 768, "height": 1024})
+    settled(page)
+    stay_in_window(page)
+    page.keyboard.press("p")
+    page.mouse.move(400, 600)
+    slider = page.locator("#stage input").bounding_box()
+    assert slider
+    assert slider["width"] >= 2 * slider["height"]
+    for control in page.locator("#stage :is(input, button, select)").all():
+        expect(control).to_be_in_viewport(ratio=1)
+
+
 @pytest.mark.parametrize("width", [320, 360])
 def test_the_stage_of_a_phone_stands_below_the_text(open_page: OpenPage, stack: Stack, width: int) -> None:
     page = open_page(stack.url, viewport={"width": width, "height": 740}, has_touch=True, is_mobile=True)
@@ -115,6 +128,9 @@ def test_the_tour_offers_a_fresh_text_and_gives_the_reader_s_back(open_page: Ope
     page = open_page(stack.url)
     write(page, "My own words")
     page.locator("#tour-offer [data-verb=tour]").click()
+    expect(page.get_by_role("button", name="Use a fresh text")).to_be_visible()
+    boxes = [button.bounding_box() for button in page.locator("#tour button:visible").all()]
+    assert len({round(each["y"] + each["height"] / 2) for each in boxes if each}) == 1, "its buttons share a line"
     page.get_by_role("button", name="Use a fresh text").click()
     expect(page.locator("#text")).to_have_value("Once upon a time")
     settled(page)

@@ -6,7 +6,20 @@ from typing import Any
 
 import pytest
 from gateways import gateway_process
-from pages import OpenPage, Stack, body, click_bar, open_tab, percents, rows, running, settled, shoot, write
+from pages import (
+    OpenPage,
+    Stack,
+    body,
+    click_bar,
+    open_tab,
+    percents,
+    rows,
+    running,
+    settled,
+    shoot,
+    stay_in_window,
+    write,
+)
 from playwright.sync_api import Page, Route, expect
 
 
@@ -24,6 +37,12 @@ def test_the_server_dies_and_returns(page: Page, stack: Stack) -> None:
         text = page.locator("#text").input_value()
         assert len(text) > len(f"Tom and his dog{appended}")
         shoot(page, "server-lost-1440")
+        stay_in_window(page)
+        page.set_viewport_size({"width": 1280, "height": 720})
+        page.keyboard.press("p")
+        expect(page.locator("#room-line")).to_be_visible()
+        expect(status).to_be_in_viewport(ratio=1)  # from the back row too, to its last word
+        page.keyboard.press("p")
     finally:
         stack.start()
     settled(page)
