@@ -104,6 +104,8 @@ def test_the_list_of_keys(page: Page) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     shoot(page, "keys-1440")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert page.locator("#keys").evaluate("each => each.scrollHeight <= each.clientHeight"), "all of it at once"
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
     expect(rows(page).first).to_be_focused()
