@@ -21,6 +21,10 @@ def chat(page: Page) -> Page:
     expect(page.locator(".turn textarea:visible").last).to_be_focused()  # what is typed now is no shortcut
     page.keyboard.press("Escape")
     expect(rows(page).first).to_be_focused()
+    first, around = page.locator(".turn textarea:visible").first.bounding_box(), page.locator(".turns").bounding_box()
+    assert first
+    assert around
+    assert first["y"] - around["y"] >= 3, "room for the outline of the focus"
     return page
 
 

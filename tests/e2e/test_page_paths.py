@@ -158,6 +158,15 @@ def test_two_tabs_do_not_overwrite_each_other(page: Page, stack: Stack) -> None:
     expect(third.locator("#text")).to_have_value("Tom and his dog")
 
 
+def test_two_long_texts_are_told_apart(page: Page) -> None:
+    write(page, "The little girl was very happy")
+    write(page, "The little girl was very")
+    write(page, "The little girl was so")
+    open_tab(page, "Paths")
+    for words in page.locator("#paths .path-words").all():
+        assert words.evaluate("each => each.scrollHeight <= each.clientHeight && each.scrollWidth <= each.clientWidth")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(360, 740), (1440, 900), (1920, 1080)])
 def test_at_every_width(open_page: OpenPage, stack: Stack, width: int, height: int, scheme: str) -> None:
