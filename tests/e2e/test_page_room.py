@@ -174,7 +174,7 @@ def test_every_example_has_its_bars_and_one_undo_brings_the_own_text_back(page: 
     [
         (0, [",", " there"]),  # a story begins
         (1, [" ball"]),  # it copies
-        (2, [" it", " he"]),  # torn
+        (2, [" it", " he"]),  # no clear favourite
         (4, [" apple", " orange"]),  # one letter decides
         (5, [" fast", " far"]),  # a rhyme
         (6, [" blue"]),  # a fact

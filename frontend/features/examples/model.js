@@ -16,7 +16,7 @@ export const STARTERS = [
   {
     name: "A story begins",
     text: "Once upon a time",
-    shows: "Two tokens share nearly everything: the model is sure, but not certain.",
+    shows: "One or two tokens get nearly everything: the model is sure, but not certain.",
   },
   {
     name: "It copies",
@@ -24,9 +24,9 @@ export const STARTERS = [
     shows: "It repeats an earlier phrase: one bar gets almost everything.",
   },
   {
-    name: "Torn",
+    name: "No clear favourite",
     text: "The boy cried because",
-    shows: "Two ways to go on, about as likely as each other.",
+    shows: "Even the longest bar has less than half: there is more than one way to go on.",
   },
   {
     name: "An ambiguous word",
@@ -56,7 +56,7 @@ export const STARTERS = [
   {
     name: "Half a word",
     text: "The girl was very curi",
-    shows: "Half a word is split into different tokens. Many bars complete the word.",
+    shows: "Half a word is split into different tokens than the whole. How many bars complete it?",
   },
   {
     name: "An emoji",

@@ -75,7 +75,8 @@ function temperature(state) {
 function dice(state) {
   const fell = latest(state);
   const tried = moved(state) && fell !== null;
-  const likely = fell?.probability == null ? "" : ` It had ${format.percent(fell.probability)}.`;
+  const before = state.settings.temperature === 1 ? "" : ", before temperature";
+  const likely = fell?.probability == null ? "" : ` The model had given it ${format.percent(fell.probability)}${before}.`;
   const words = tried
     ? `It landed on ${shown(/** @type {any} */ (fell.token))}.${likely} Chatting with a model is just this, over and over: bars, a roll, one more token.`
     : "A model does not choose: a program rolls dice, and long bars are hit more often. Press Roll, and see where the dart lands.";

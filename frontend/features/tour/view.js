@@ -57,7 +57,7 @@ export function mount(root, { act, verbs }) {
     root.toggleAttribute("data-tried", here.tried);
     fresh.hidden = !here.fresh;
     setText(next, state.room.tour.at === LENGTH - 1 ? TOUR.done : TOUR.next);
-    back.disabled = state.room.tour.at === 0;
+    back.hidden = state.room.tour.at === 0;
     if (state.room.tour.at === at) return;
     at = state.room.tour.at;
     if (!root.matches(":popover-open")) root.showPopover();

@@ -41,6 +41,8 @@ test("each stop tells of the text and the bars at hand, and of what was tried", 
   assert.equal(stops.stop(state).tried, false);
   state = settings.set(state, { temperature: 0.5 });
   assert.match(stops.stop(state).words, /^At 0\.5 the first bar has /);
+  const rolled = answer(pick(tour.walk(state, 1), 0));
+  assert.match(stops.stop(rolled).words, /The model had given it [\d.]+.%, before temperature\./, "not what the bar had shown");
   state = tour.walk(settings.set(state, { temperature: 1 }), 2);
   assert.equal(stops.stop(state).tried, false);
   state = states.takeBack(state);
