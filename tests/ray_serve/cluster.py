@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -31,7 +32,7 @@ class RayCluster:
         path = os.pathsep.join(str(ROOT / part) for part in (".", "proto"))
         env = {key: value for key, value in os.environ.items() if not key.startswith(("NEXTTOKEN_", "HF_", "RAY_"))}
         ours = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "RAY_TMPDIR": str(folder)}
-        ours |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+        ours |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", **exported()}
         (folder / "ray").mkdir()
         with (folder / "driver.log").open("wb") as log:
             self._driver = subprocess.Popen(
@@ -100,6 +101,12 @@ class RayCluster:
         line = self._driver.stdout.readline()
         assert line, self.said()
         return json.loads(line)
+
+
+def exported() -> dict[str, str]:
+    """The variables of Ray Serve that docs/operations.md sets on every node."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"^ +export (RAY_SERVE_\w+)=(\S+)", text, re.MULTILINE))
 
 
 def title(process: psutil.Process) -> str:

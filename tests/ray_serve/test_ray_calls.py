@@ -73,6 +73,14 @@ def test_a_message_that_cannot_be_decoded_is_refused(cluster: RayCluster) -> Non
     assert "not a valid message" in error.details()
 
 
+def test_a_message_larger_than_grpcs_own_limit_reaches_the_replica(stub: Any) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.TopK(pb.TopKRequest(text="word " * 1_000_000), **told("r4"))
+    error: Any = caught.value
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert dict(error.trailing_metadata())["x-request-id"] == "r4"
+
+
 def test_every_stream_comes_through(stub: Any) -> None:
     generated = list(stub.Generate(asked(pb.GenerateRequest, max_tokens=6, seed=1), **told("s1")))
     assert [event.WhichOneof("event") for event in generated] == ["start", *["token"] * 6, "finish"]
