@@ -46,6 +46,8 @@ export const COMPARE = {
   draft: "Compares once the text has an answer.",
   mask: "The mask of B begins at the end of its text: what the mask of A holds for isn’t in it.",
   infinite: "infinite",
+  differs: (/** @type {string} */ points, /** @type {string} */ largest) => `B differs from A by ${points} points${largest && `: ${largest}`}.`,
+  bare: (/** @type {number} */ count, /** @type {string} */ one) => `B is plain text, without ${count === 1 ? `A’s ${one}` : `${format.count(count)} of A’s special tokens, such as ${one}`}.`,
   kin: { base: "Base", instruct: "Instruct", adapter: "Adapter" },
   relatives: "Models related to A’s",
 };

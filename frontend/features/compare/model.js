@@ -22,6 +22,7 @@ import { append, edit, goTo } from "../../core/state.js";
 import { answerHere, settingsHere } from "../../core/questions.js";
 import { noToken, shown, spoken, textOf } from "../../core/tokens.js";
 import * as tree from "../../core/tree.js";
+import { PINS } from "../../core/words.js";
 import { COMPARE } from "../../core/words_later.js";
 import { choose, find } from "../models/model.js";
 import { literally, namedIn, readingWords, readOther as readFirst, specialWords } from "../prompt/model.js";
@@ -189,17 +190,25 @@ export function pick(state, { token, a }) {
 }
 
 /** @param {Compared} compared @returns {string[]} what the numbers say, in sentences */
-export function told({ js, moved, kl, overlap, unmatched, byBytes, gained, lost }) {
+export function told({ js, moved, kl, overlap, unmatched, byBytes, gained, lost, prompts }) {
   const bits = (/** @type {number} */ value) => (value === Infinity ? COMPARE.infinite : format.bits(value));
   const count = overlap.length;
-  const change = (/** @type {Row | null} */ row) => (row ? `${shown(row.token)} ${format.points((row.b?.probability ?? 0) - (row.a?.probability ?? 0))}` : null);
-  const largest = [gained && `gained most: ${change(gained)}`, lost && `lost most: ${change(lost)}`].filter(Boolean).join(", ");
+  const change = (/** @type {typeof PINS.gain} */ say, /** @type {Row | null} */ row) => (row ? [say(shown(row.token), (row.b?.probability ?? 0) - (row.a?.probability ?? 0))] : []);
+  const largest = [...change(PINS.gain, gained), ...change(PINS.drop, lost)].join(", ");
+  const marks = within(prompts.a);
+  const bare = marks.length - within(prompts.b).length;
   return [
-    `${format.percent(moved)} of the probability lies elsewhere; ${largest ? `${largest} points.` : "no token changed."}`,
+    ...(bare > 0 ? [COMPARE.bare(bare, shown(marks[0]))] : []),
+    COMPARE.differs(format.points(moved).slice(1), largest),
     `Jensen–Shannon ${bits(js)}; Kullback–Leibler A to B ${bits(kl.ab)}, B to A ${bits(kl.ba)}.`,
     `${overlap.at(-1) ?? 0} of the first ${count} tokens are the same.`,
     ...(byBytes ? [`Tokens are matched by their text. Not in the other vocabulary: ${format.percent(unmatched.a)} of A, ${format.percent(unmatched.b)} of B.`] : []),
   ];
+}
+
+/** @param {readonly import("../../core/tokens.js").Token[]} prompt @returns {import("../../core/tokens.js").Token[]} its special tokens, but for those that it begins with */
+function within(prompt) {
+  return prompt.slice(Math.max(0, prompt.findIndex(({ special }) => !special))).filter(({ special }) => special);
 }
 
 /** @param {Row} row @returns {string} for screen readers */

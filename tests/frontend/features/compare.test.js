@@ -126,10 +126,20 @@ test("swapping exchanges everything, and twice changes nothing", () => {
 
 test("the numbers are told in words; none is hidden", () => {
   const [moved, bits, same, unmatched] = compare.told(/** @type {any} */ (compare.here(compared(compare.heatOther(open(), 0.5)))));
-  assert.match(moved, /^12\.5\u202f% of the probability lies elsewhere; gained most: “\u2068·w3\u2069” \+25\.0 points\.$/);
+  assert.match(moved, /^B differs from A by 12\.5 points: biggest gain “\u2068·w3\u2069” \(\+25\.0\)\.$/);
   assert.match(bits, /0\.3 bits; Kullback–Leibler A to B infinite, B to A 0\.5 bits/);
   assert.match(same, /^2 of the first 2 tokens/);
   assert.match(unmatched, /25\.0\u202f% of B/);
+});
+
+test("a text that lost special tokens on the way to B is said to be plain", () => {
+  const asked = /** @type {compare.Question} */ (compare.wanted(compare.writeOther(open(), "user Hi")));
+  const [mark, word] = [wireToken(8, "<|end|>", true), wireToken(7, "user Hi")];
+  const told = (/** @type {object[]} */ a, /** @type {object[]} */ b) => compare.told(/** @type {any} */ (readComparison(wire(asked, { a: { model: asked.a.model, prompt: { tokens: a } }, b: { model: asked.b.model, prompt: { tokens: b } } }), asked)))[0];
+  assert.equal(told([mark, word, mark, mark], [word]), "B is plain text, without 2 of A’s special tokens, such as “\u2068<|end|>\u2069”.");
+  for (const b of [[word, mark, mark], [mark, word, mark, mark]]) assert.match(told([mark, word, mark, mark], b), /^B differs from A/);
+  assert.equal(told([word, mark], [word]), "B is plain text, without A’s “\u2068<|end|>\u2069”.");
+  assert.match(told([mark, word], [word]), /^B differs from A/, "what a text begins with may be the tokenizer's");
 });
 
 test("an answer that breaks the contract is refused", () => {
