@@ -2,10 +2,15 @@
 
 import gc
 
+import hypothesis
 import pytest
 import structlog
 import torch
 
+hypothesis.settings.register_profile(  # what an example takes is the machine's matter
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 gc.disable()  # what imports and collected tests are made of stays until the end; looking through it takes a third more
 
 
