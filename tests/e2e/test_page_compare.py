@@ -169,6 +169,8 @@ def test_a_phone_has_two_bars_per_row_and_axe_finds_nothing(
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 360
     shoot(page, "compare-360")
+    page.set_viewport_size({"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 @pytest.mark.parametrize(("width", "height", "scheme"), [(360, 640, "light"), (390, 800, "dark")])
