@@ -9,6 +9,8 @@ from axe import assert_clean
 from pages import OpenPage, Stack, click_bar, focused, look_at, open_tab, rows, settled, shoot
 from playwright.sync_api import Page, expect
 
+KEYS_OR_STAGE = re.compile(r"/features/(keys|presentation)/style\.css$")
+
 
 def loaded(page: Page, file: str) -> int:
     """How often the page has loaded that file."""
@@ -98,6 +100,26 @@ def test_a_tab_that_did_not_load_says_so_and_loads_on_a_second_try(page: Page) -
     expect(page.locator("#panel-paths")).to_contain_text("This part of the page didn’t load.")
     page.locator("#panel-paths").get_by_role("button", name="Try again").click()
     expect(page.locator("#paths .path")).to_have_count(1)
+
+
+@pytest.mark.noted("net::ERR_FAILED")
+def test_what_appears_later_and_did_not_load_says_so_and_loads_on_a_second_try(page: Page) -> None:
+    words = "This part of the page didn’t load."
+    page.route(KEYS_OR_STAGE, lambda route: route.abort())
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_contain_text(words)
+    page.keyboard.press("Escape")
+    page.keyboard.press("p")
+    expect(page.locator("#room-line")).to_contain_text(words)
+    page.unroute_all()
+    page.locator("#room-line").get_by_role("button", name="Try again").click()
+    expect(page.locator("#stage")).to_be_attached()
+    expect(page.locator("html[data-presenting]")).to_be_attached()
+    page.keyboard.press("Escape")
+    expect(page.locator("#room-line")).to_be_hidden()
+    page.keyboard.press("?")
+    expect(page.get_by_role("checkbox", name="Single-key shortcuts")).to_be_checked()
+    expect(page.locator("#keys")).not_to_contain_text(words)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (2560, 1440)])
