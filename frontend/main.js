@@ -89,7 +89,7 @@ const player = createPlayer({ read: () => state, act });
 const actions = verbs();
 /** @type {(() => void)[]} */
 const considering = [];
-const page = { verbs: actions, act, read: () => state, consider: (/** @type {() => void} */ consider) => void considering.push(consider) };
+const page = { verbs: actions, act, draw, read: () => state, consider: (/** @type {() => void} */ consider) => void considering.push(consider) };
 const views = [
   mountFrame(document, { views: VIEWS, surfaces: SURFACES, tabs: TABS, panels: PANELS, parts: PARTS }, page),
   mountPrompt(element("prompt"), actions),

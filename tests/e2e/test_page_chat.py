@@ -123,7 +123,8 @@ def test_switching_loses_nothing_and_undo_goes_back(chat: Page) -> None:
 
 @pytest.mark.noted("the server responded with a status of 400 (Bad Request)")
 def test_messages_are_added_removed_and_refused_in_the_templates_words(chat: Page) -> None:
-    chat.get_by_role("button", name="Add system message").click()
+    add = chat.get_by_role("button", name="Add system message")
+    assert add.evaluate("add => { add.click(); return document.activeElement.tagName; }") == "TEXTAREA", "at once"
     chat.keyboard.type("Be kind.")
     ready(chat)
     assert words(chat)[0] == ("system", "Be kind.")

@@ -24,7 +24,7 @@ import { CHAT } from "./words.js";
 const TYPING_MS = 150;
 
 /** @param {HTMLElement} root @param {Page} page @returns {(state: State) => void} */
-export function mount(root, { act, read, consider, verbs }) {
+export function mount(root, { act, draw, read, consider, verbs }) {
   const button = (/** @type {string} */ words, /** @type {() => void} */ press) => {
     const made = build("button", { type: "button", class: "quiet" }, words);
     made.addEventListener("click", press);
@@ -105,6 +105,7 @@ export function mount(root, { act, read, consider, verbs }) {
   function aim(transition, at = -1) {
     aimed = at;
     act(transition);
+    draw(); // the focus moves before the next key, and while a phone still opens its keyboard for it
   }
 
   /** Generates as soon as there is something to generate from, once Enter asked for it. @param {State} state */

@@ -7,6 +7,7 @@
  * @typedef {object} Page  what the page offers to what it loads
  * @property {Verbs} verbs
  * @property {(transition: (state: State) => State) => void} act  changes the state
+ * @property {() => void} draw  now rather than in a later frame
  * @property {() => State} read
  * @property {(consider: () => void) => void} consider  adds what is to run after every change, such as an asker's `consider`
  *
