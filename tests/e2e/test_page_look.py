@@ -85,6 +85,13 @@ def test_a_token_far_down_has_a_bar_of_its_own(page: Page) -> None:
     assert f"rank {rank:,}." in place(page)
     assert sum(percents(page)) == pytest.approx(100, abs=0.5)
     shoot(page, "look-far-1440")
+    room = far.locator(".rank").evaluate("""rank => {
+        rank.textContent = "49,152";
+        const words = document.createRange();
+        words.selectNodeContents(rank);
+        return words.getBoundingClientRect().left - rank.closest(".row").getBoundingClientRect().left;
+    }""")
+    assert room >= 3, "clear of the bracket"
     page.get_by_role("spinbutton", name="Temperature as a number").fill("2")
     settled(page)
     warm = page.request.post(f"{page.url}api/next-token", data={**question, "temperature": 2}).json()["watched"][0]

@@ -120,6 +120,7 @@ def test_guessing_hides_every_trace_of_the_bars_until_they_are_asked_for(page: P
     heard = page.locator("#announcer").inner_text()
     page.keyboard.press("g")
     expect(page.locator("#guess")).to_be_visible()
+    expect(page.locator("#steps")).to_be_hidden()
     expect(rows(page)).to_have_count(0)
     expect(page.locator("#announcer")).to_contain_text("the bars are hidden until you show them")
     spoken = page.locator("body").aria_snapshot()
@@ -135,6 +136,7 @@ def test_guessing_hides_every_trace_of_the_bars_until_they_are_asked_for(page: P
     page.keyboard.press("v")
     settled(page)
     assert [rows(page).nth(at).locator(".percent").inner_text() for at in range(3)] == secrets
+    expect(page.locator("#steps")).to_be_visible()
     page.keyboard.press("1")
     expect(rows(page)).to_have_count(0)
     expect(page.locator("#guess")).to_be_visible()

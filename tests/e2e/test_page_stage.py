@@ -4,7 +4,7 @@ import re
 
 import pytest
 from axe import assert_clean
-from pages import OpenPage, Stack, rows, settled, shoot, stay_in_window, write
+from pages import OpenPage, Stack, look_at, rows, settled, shoot, stay_in_window, write
 from playwright.sync_api import Page, expect
 
 
@@ -76,6 +76,17 @@ def test_the_highlight_leaves_all_bars_on_the_screen(stage: Page) -> None:
         expect(rows(page).nth(index)).to_be_in_viewport(ratio=1)
     expect(page.locator("#chart .others")).to_be_in_viewport(ratio=1)
     shoot(page, "stage-highlight-1280")
+
+
+def test_an_earlier_token_leaves_all_bars_on_the_screen(stage: Page) -> None:
+    page = stage
+    write(page, "Tom ate a xylophone")
+    look_at(page, 4)
+    expect(page.locator("#chart [data-far] .row")).to_be_in_viewport(ratio=1)
+    for index in range(10):
+        expect(rows(page).nth(index)).to_be_in_viewport(ratio=1)
+    expect(page.locator("#chart .others")).to_be_in_viewport(ratio=1)
+    shoot(page, "stage-look-1280")
 
 
 def test_generating_lifts_the_curtain_and_it_falls_again(stage: Page) -> None:

@@ -6,7 +6,7 @@
 import { hidden, scene } from "../../core/questions.js";
 import { NUMBERS } from "../../core/words_later.js";
 import { build } from "../../ui/build.js";
-import { setText } from "../../ui/dom.js";
+import { setHidden, setText } from "../../ui/dom.js";
 import { steps } from "./model.js";
 
 /** @param {HTMLElement} root @returns {(state: State) => void} */
@@ -16,6 +16,7 @@ export function mountSteps(root) {
 
   return (state) => {
     const drawing = scene(state)?.drawing;
+    setHidden(root, hidden(state));
     if (hidden(state)) list.replaceChildren();
     if (!drawing) return;
     const all = steps(drawing, state.settings);
