@@ -8,6 +8,19 @@ from playwright.sync_api import Locator, Page, expect
 
 TEXT = "The little girl was very"
 
+# The first character of each line but the first.
+FIRSTS = """each => {
+  const [text] = each.childNodes;
+  const top = (at) => {
+    const range = document.createRange();
+    range.setStart(text, at);
+    range.setEnd(text, at + 1);
+    return range.getBoundingClientRect().top;
+  };
+  const seen = [...text.data].flatMap((sign, at) => (sign === "\\u200b" ? [] : [[sign, top(at)]]));
+  return seen.filter(([, now], at) => at && now > seen[at - 1][1]).map(([sign]) => sign);
+}"""
+
 
 def paths(page: Page) -> Locator:
     return page.locator("#paths .path")
@@ -165,6 +178,7 @@ def test_two_long_texts_are_told_apart(page: Page) -> None:
     open_tab(page, "Paths")
     for words in page.locator("#paths .path-words").all():
         assert words.evaluate("each => each.scrollHeight <= each.clientHeight && each.scrollWidth <= each.clientWidth")
+        assert set(words.evaluate(FIRSTS)) <= {"·"}, "lines end between words"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -85,7 +85,7 @@ export function createBranch(acts) {
     fold.ariaLabel = forked ? PATHS.branches(called) : PATHS.none;
     name.hidden = branch.name === null;
     setText(name, branch.name ?? "");
-    setText(words, text);
+    setText(words, text.replaceAll("·", "\u200b·")); // lines may end before a space
     const likely = logprob === null ? "" : format.percentOf(logprob);
     setText(total, [hidden ? `+${hidden}` : "", likely].filter(Boolean).join(" · "));
     go.title = [
