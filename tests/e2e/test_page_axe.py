@@ -129,6 +129,11 @@ def test_before_a_room(still: Page) -> None:
 @pytest.mark.noted("net::ERR_INTERNET_DISCONNECTED", "the server responded with a status of 400")
 def test_without_an_answer(still: Page) -> None:
     stay_in_window(still)
+    still.locator("#extras-open").click()
+    still.locator("#extras [data-verb=present]").click()
+    expect(still.locator("#stage")).to_be_visible()  # loaded before there is no network
+    still.keyboard.press("Escape")
+    expect(still.locator("#stage")).to_be_hidden()
     still.locator("#text").fill("")
     settled(still)
     assert_clean(still, "no text")
@@ -150,4 +155,5 @@ def test_without_an_answer(still: Page) -> None:
     assert_clean(still, "offline")
     still.locator("#text").blur()
     still.keyboard.press("p")
+    expect(still.locator("html[data-presenting]")).to_have_count(1)
     assert_clean(still, "presenting, offline")
