@@ -22,6 +22,7 @@ def page(open_page: OpenPage, stack: Stack) -> Page:
 def hold(page: Page, text: str, kind: str = "choices") -> None:
     """Switches the mask on with this form; waits for its bars."""
     page.get_by_label("The text is").select_option(kind)
+    settled(page)  # a kind whose text is still empty masks nothing, and asks for that
     page.locator(".mask textarea").fill(text)
     with page.expect_response(answered) as response:
         page.locator(".mask textarea").blur()
