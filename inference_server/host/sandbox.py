@@ -1,7 +1,6 @@
 """A script in a process of its own, for somebody else's input: what goes wrong in it ends that process and no more.
 
-The script writes an empty line once it is ready, then answers each line of JSON with one, and limits itself to so much
-processor time for each and so much memory.
+The script has one function, `answer`, from a request to its answer, both of JSON. It imports nothing of this project.
 """
 
 import contextlib
@@ -16,6 +15,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from inference_server.host import sandbox_runner
+
+RUNNER = sandbox_runner.__file__
 WALL_S = 30.0  # for a process that neither computes nor answers, on a machine however busy
 
 
@@ -27,7 +29,7 @@ class Sandbox:
     """One process, started by the first request and again after one that ended it. One request at a time."""
 
     def __init__(self, script: Path, cpu_s: float, memory_bytes: int) -> None:
-        """The limits are those that the script sets itself, for the words of errors."""
+        """`cpu_s`: processor time of a request. `memory_bytes`: address space of the process."""
         self._script = script
         self._cpu_s = cpu_s
         self._memory_bytes = memory_bytes
@@ -73,8 +75,8 @@ class Sandbox:
 
     def _start(self) -> Any:
         """Starts the process and waits until it is ready, so that starting counts for no request."""
-        process: Any = subprocess.Popen(  # noqa: S603 - this interpreter, a file of ours
-            [sys.executable, "-I", str(self._script)],
+        process: Any = subprocess.Popen(  # noqa: S603 - this interpreter, files of ours
+            [sys.executable, "-I", RUNNER, str(self._script), str(self._cpu_s), str(self._memory_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

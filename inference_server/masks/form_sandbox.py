@@ -1,17 +1,12 @@
-"""Tries forms out in a process of its own: `python -I form_sandbox.py`. Knows nothing of this project.
+"""Tries forms out in a sandbox of its own (`host/sandbox.py`). Knows nothing of this project.
 
 llguidance's limits bound the states of a form while it is read and followed, but not all of its work on it: the
 intersection of thirty patterns in one JSON Schema never returns. Only a process can be kept from using up time.
 
-Reads requests as lines of JSON, {"grammar": for llguidance}, and answers each with a line, {"fault": empty if none}; or
-{"gbnf": a grammar in llama.cpp's notation}, answered with {"lark": the same in llguidance's, "fault": empty if none}.
+A request is {"grammar": for llguidance}, its answer {"fault": empty if none}; or {"gbnf": a grammar in llama.cpp's
+notation}, answered with {"lark": the same in llguidance's, "fault": empty if none}.
 """
 
-import contextlib
-import json
-import resource
-import signal
-import sys
 from typing import Any
 
 import llguidance
@@ -46,22 +41,3 @@ def translated(gbnf: str) -> dict[str, Any]:
         return {"lark": gbnf_to_lark(gbnf), "fault": ""}
     except Exception as error:  # it raises all kinds, plain ones too, about what it can't read
         return {"lark": "", "fault": str(error) or type(error).__name__}
-
-
-def main() -> None:
-    """Answers until the other side closes. A request that takes too much processor time ends the process."""
-    with contextlib.suppress(ValueError, OSError):  # macOS can't limit memory
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    sys.stdout.write("\n")
-    sys.stdout.flush()
-    for line in sys.stdin:
-        signal.setitimer(signal.ITIMER_PROF, CPU_S)
-        words = json.dumps(answer(json.loads(line)))
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        sys.stdout.write(words + "\n")
-        sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,18 +1,14 @@
-"""Renders chat templates in a process of its own: `python -I chat_sandbox.py`. Knows nothing of this project.
+"""Renders chat templates in a sandbox of its own (`host/sandbox.py`). Knows nothing of this project.
 
 A template is somebody else's program. Jinja's sandbox keeps it from files, modules and attributes; only a process can
 be kept from using up time and memory, for a loop within a loop never returns, and `"a" * 10**10` is one instruction.
 
-Reads requests as lines of JSON, {"template", "variables", "conversations": [{"messages", "add_generation_prompt"}]},
-and answers each with a line: {"texts": [text or null where the template refuses]} with the refusal of the first, or
-{"fault"}. The environment is that of transformers' `apply_chat_template`.
+A request is {"template", "variables", "conversations": [{"messages", "add_generation_prompt"}]}, its answer {"texts":
+[text or null where the template refuses]} with the refusal of the first, or {"fault"}. The environment is that of
+transformers' `apply_chat_template`.
 """
 
-import contextlib
 import json
-import resource
-import signal
-import sys
 from datetime import datetime
 from typing import Any
 
@@ -138,22 +134,3 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             return {"texts": texts + [None] * (len(request["conversations"]) - len(texts)), "refusal": refusal}
         return {"fault": str(error) or type(error).__name__}
     return {"texts": texts, "refusal": refusal}
-
-
-def main() -> None:
-    """Answers until the other side closes. A request that takes too much processor time ends the process."""
-    with contextlib.suppress(ValueError, OSError):  # macOS can't limit memory
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    sys.stdout.write("\n")
-    sys.stdout.flush()
-    for line in sys.stdin:
-        signal.setitimer(signal.ITIMER_PROF, CPU_S)
-        words = json.dumps(answer(json.loads(line)))
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        sys.stdout.write(words + "\n")
-        sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -9,17 +9,13 @@ import pytest
 from inference_server.host.sandbox import Exhausted, Sandbox
 
 SCRIPT = """
-    import json, os, resource, signal, sys
-    resource.setrlimit(resource.RLIMIT_AS, (200 << 20, 200 << 20))
-    print(flush=True)
-    for line in sys.stdin:
-        asked = json.loads(line)
-        signal.setitimer(signal.ITIMER_PROF, 0.2)
+    import os
+
+    def answer(asked):
         while asked["for"] == "time":
             pass
         room = bytearray(300 << 20) if asked["for"] == "memory" else b""
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        print(json.dumps({"process": os.getpid(), "environment": sorted(os.environ)}), flush=True)
+        return {"process": os.getpid(), "environment": sorted(os.environ)}
 """
 
 
