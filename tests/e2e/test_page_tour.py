@@ -85,6 +85,7 @@ def test_on_a_phone_the_card_never_hides_what_it_speaks_of(open_page: OpenPage, 
     page = open_page(stack.url, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     settled(page)
     page.locator("#tour-offer [data-verb=tour]").tap()
+    expect(page.locator("#tour")).to_be_visible()
     for stop, sight in enumerate(["#text", ".bars .row", "#temperature", "#actions [data-verb=roll]", ".prompt-moves"]):
         target, box = page.locator(sight).first.bounding_box(), page.locator("#tour").bounding_box()
         assert target
@@ -93,5 +94,6 @@ def test_on_a_phone_the_card_never_hides_what_it_speaks_of(open_page: OpenPage, 
         assert apart, f"stop {stop}"
         shoot(page, f"tour-{stop}-360")
         page.locator("#tour [data-verb=next]").tap()
+        settled(page)
     page.locator("#tour [data-verb=next]").tap()
     expect(page.locator("#tour")).to_be_hidden()

@@ -59,6 +59,7 @@ def test_guessing_never_loses_the_focus(page: Page) -> None:
         page.keyboard.press("Enter")
         expect(rows(page).first).to_be_focused()
         page.keyboard.press("Enter")
+        settled(page)  # a bar can be chosen once its answer is there
     expect(reveal).to_be_focused()
     page.keyboard.press("g")
     expect(rows(page).first).to_be_visible()
