@@ -7,6 +7,7 @@ import transformers
 from transformers.quantizers.auto import AUTO_QUANTIZER_MAPPING
 
 from inference_server.models.adapter import NAMED
+from inference_server.runtime import packed_checkpoint
 from inference_server.runtime.architecture import DEQUANTIZED, FETCHING, UNPROVEN
 from inference_server.runtime.network_class import ALONE, KINDS, REFUSED
 
@@ -29,9 +30,10 @@ def image_text() -> str:
 
 def quantised() -> str:
     """Every quantisation that the installed transformers knows."""
-    others = AUTO_QUANTIZER_MAPPING.keys() - DEQUANTIZED.keys() - FETCHING - UNPROVEN - {"gguf"}
+    unpacked = {name for name in AUTO_QUANTIZER_MAPPING if name.split("_")[0] in packed_checkpoint.FORMATS}
+    others = AUTO_QUANTIZER_MAPPING.keys() - DEQUANTIZED.keys() - unpacked - FETCHING - UNPROVEN - {"gguf"}
     rows = [
-        ("becomes plain numbers on loading", DEQUANTIZED),
+        ("becomes plain numbers on loading", DEQUANTIZED.keys() | unpacked),
         ("refused: computed with kernels that transformers would download", FETCHING - {"gguf"}),
         ("refused: more than the weights is quantised, and nothing here proves the numbers", UNPROVEN),
         ("refused unless its own package is installed, which the image lacks", others),

@@ -114,7 +114,7 @@ def context_limit(config: object, folder: Path) -> int:
 def inspect(folder: Path) -> Weights:
     """Reads the headers of a folder's weights. Raises LoadFailed if files are missing, truncated or corrupt."""
     tensors: dict[str, Tensor] = {}
-    for path in _files(folder):
+    for path in files(folder):
         check_link(path)
         found = safetensors_header.read(path)
         for name in found.keys() & tensors.keys():
@@ -149,7 +149,8 @@ def check_names(names: Iterable[str]) -> None:
             raise LoadFailed(f"{name} is part of a distributed checkpoint, which is not supported; save it as {SINGLE}")
 
 
-def _files(folder: Path) -> list[Path]:
+def files(folder: Path) -> list[Path]:
+    """A folder's weights files. Raises LoadFailed if there are none."""
     names = sorted(path.name for path in folder.iterdir())
     check_names(names)
     if SINGLE in names:

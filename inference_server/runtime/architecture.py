@@ -4,6 +4,7 @@ transformers lets a configuration name files, packages and repositories whose co
 its own classes. All of that is refused by name here, whether or not it would work on this machine.
 """
 
+import copy
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -17,7 +18,8 @@ from transformers.quantizers.auto import AUTO_QUANTIZER_MAPPING, AutoHfQuantizer
 from inference_server.errors import LoadFailed
 from inference_server.models import checkpoint
 from inference_server.models.safetensors_header import short
-from inference_server.runtime import network_class
+from inference_server.runtime import network_class, packed_checkpoint
+from inference_server.runtime.packed_checkpoint import PLAIN
 
 MOST = {"layer": 10_000, "layers": 10_000, "labels": 100_000}  # transformers builds lists of these while it reads them
 ATTENTION = (None, "eager", "sdpa")
@@ -98,14 +100,23 @@ def quantizer_of(config: PreTrainedConfig) -> Mapping[str, Any] | None:
     return None
 
 
+def without_quantizer(config: PreTrainedConfig) -> PreTrainedConfig:
+    """The configuration of the same network with plain weights."""
+    plain = copy.deepcopy(config)
+    for each in (plain, plain.get_text_config(decoder=True)):
+        if hasattr(each, "quantization_config"):
+            del each.quantization_config
+    return plain
+
+
 def format_of(config: PreTrainedConfig) -> str:
     """What users call the way the files hold the weights; empty: plain numbers."""
     described = quantizer_of(config)
     if described is None:
         return ""
-    method = str(described.get("quant_method"))
+    method = packed_checkpoint.method_of(described)
     inner = described.get("format")
-    named = DEQUANTIZED.get(method, method)
+    named = (DEQUANTIZED | packed_checkpoint.FORMATS).get(method, method)
     return f"{named} ({short(inner)})" if method == "compressed-tensors" and isinstance(inner, str) else named
 
 
@@ -165,12 +176,15 @@ def _check_quantizer(config: PreTrainedConfig, text: PreTrainedConfig) -> None:
     described = quantizer_of(config)
     if described is None:
         return
-    method = str(described.get("quant_method"))
+    method = packed_checkpoint.method_of(described)
+    if method in packed_checkpoint.FORMATS:
+        packed_checkpoint.check(described)
+        return
     if method in FETCHING:
         raise LoadFailed(f"its weights are quantised ({method}) for kernels that would have to be downloaded; {PLAIN}")
     if method in UNPROVEN:
         raise LoadFailed(f"its weights are quantised ({method}) in a way whose numbers are not proven here; {PLAIN}")
-    if method not in AUTO_QUANTIZER_MAPPING and not (described.get("load_in_8bit") or described.get("load_in_4bit")):
+    if method not in AUTO_QUANTIZER_MAPPING:
         raise LoadFailed(
             f"its weights are quantised ({short(method)}) in a way transformers {transformers.__version__} can't read; "
             f"{PLAIN}"
@@ -185,6 +199,3 @@ def _check_quantizer(config: PreTrainedConfig, text: PreTrainedConfig) -> None:
         raise LoadFailed(
             f"its weights are quantised ({short(method)}), which can't be read: {one_line(error)}; {PLAIN}"
         ) from error
-
-
-PLAIN = "choose the model's unquantised form, or a GGUF file of it"

@@ -38,6 +38,7 @@ class Blueprint:
     def __init__(self, network: Any, *, counts: bool = False) -> None:
         """`counts`: whether it was built within `counting`."""
         self.counts = counts
+        self.kind = type(network)
         tied = set(getattr(network, "all_tied_weights_keys", None) or ())
         self.parameters: dict[str, Tensor] = {
             name: tensor for name, tensor in network.named_parameters() if name not in tied

@@ -4,6 +4,7 @@ On a CPU arithmetic is float32, and large models keep their weights in the 16 bi
 are as in the checkpoint.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,17 @@ from inference_server.models import block_scales, checkpoint, unread_tensors
 from inference_server.models.adapter import Adapter
 from inference_server.models.checkpoint import Weights
 from inference_server.models.gguf_header import Header
-from inference_server.runtime import architecture, devices, gguf_network, lora, meta_model, weight_loader
+from inference_server.runtime import (
+    architecture,
+    devices,
+    gguf_network,
+    lora,
+    meta_model,
+    packed_checkpoint,
+    weight_loader,
+)
 from inference_server.runtime.devices import Place
+from inference_server.runtime.packed_checkpoint import PackedCheckpoint
 
 EXACT = {"mxfp4", "mxfp8"}  # their scales are powers of two: 16 bits hold each product
 
@@ -51,27 +61,32 @@ class Network:
         if (file := gguf_network.find(folder)) is not None:
             return cls._read_gguf(file, folder, config, place)
         weights = checkpoint.inspect(folder)
+        quantizer, format_ = architecture.quantizer_of(config), architecture.format_of(config)
+        method = packed_checkpoint.method_of(quantizer or {})
+        unpacked: Mapping[str, Any] | None = None
+        if method in packed_checkpoint.FORMATS:
+            found = PackedCheckpoint(folder, quantizer or {}, weights)
+            config, weights, unpacked = architecture.without_quantizer(config), found.weights, found.tensors
         plan = meta_model.draw(config, weights)
-        quantizer = architecture.quantizer_of(config)
-        if quantizer is None:
+        if quantizer is None or unpacked is not None:
             unread_tensors.check_kinds(weights.tensors, plan.whole)
             meta_model.check_sizes(plan, weights)
         else:
             block_scales.check(quantizer, weights.tensors)
-        packed = quantizer is not None and not quantizer.get("dequantize")
-        dtype, compiled = _dtype(weights, place, str((quantizer or {}).get("quant_method", "")))
+        packed = quantizer is not None and unpacked is None and not quantizer.get("dequantize")
+        dtype, compiled = _dtype(weights, place, "" if quantizer is None else method)
         needed = weights.bytes if packed else plan.bytes_at(dtype.itemsize)
         weight_loader.check_room(needed, place)
         try:
-            module = weight_loader.read(folder, config, dtype, place, plan)
+            module = weight_loader.read(folder, config, dtype, place, plan, unpacked)
             if quantizer is not None and not packed:
                 module = module.to(dtype)  # what was plain in the files is still as there
             if compiled:
-                module = weight_loader.weight_only(module, folder, config, plan)
+                module = weight_loader.weight_only(module, folder, config, plan, unpacked)
         except Exception as error:
             raise failed(error, needed) from error
         stated_limit = checkpoint.context_limit(module.config.get_text_config(), folder)
-        return cls(module, place, stated_limit, compiled, architecture.format_of(config), _note(config, module))
+        return cls(module, place, stated_limit, compiled, format_, _note(config, module))
 
     @classmethod
     def _read_gguf(cls, file: Header, folder: Path, config: PreTrainedConfig, place: Place) -> "Network":

@@ -9,6 +9,7 @@ import torch
 import transformers
 from transformers import PreTrainedConfig
 from transformers.integrations.compressed_tensors import CompressedTensorsDequantize
+from transformers.pytorch_utils import Conv1D
 
 from inference_server.errors import LoadFailed
 from inference_server.host import memory
@@ -17,23 +18,35 @@ from inference_server.runtime import architecture
 from inference_server.runtime.devices import Place
 from inference_server.runtime.meta_model import Blueprint, counting
 from inference_server.runtime.network_class import network_class, text_part
+from inference_server.runtime.packed_checkpoint import PLAIN
 
 ALLOCATION_FAILED = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory")
 
 
 def read(
-    folder: Path, config: PreTrainedConfig, dtype: torch.dtype, place: Place, plan: Blueprint | None = None
+    folder: Path,
+    config: PreTrainedConfig,
+    dtype: torch.dtype,
+    place: Place,
+    plan: Blueprint | None = None,
+    unpacked: Mapping[str, Any] | None = None,
 ) -> Any:
     """The network in evaluation mode, where it computes. Raises LoadFailed if its weights don't match the files'.
 
+    `unpacked`: its tensors by name, read instead of those in the files; each is one once it is indexed.
     Tensors that nothing reads, such as masks in older checkpoints, are ignored, unless they belong to what is read.
     """
     transformers.utils.logging.disable_progress_bar()
     network: Any
     found: Any
+    kind: Any = network_class(config)
+    if unpacked is not None and plan is not None:
+        kind = plan.kind  # an automatic class wants a folder
+        config = config if isinstance(config, kind.config_class) else config.get_text_config(decoder=True)
     with _unrounded(), counting() if plan is not None and plan.counts else contextlib.nullcontext():
-        network, found = network_class(config).from_pretrained(
-            folder,
+        network, found = kind.from_pretrained(
+            folder if unpacked is None else None,
+            state_dict=unpacked,
             config=config,
             dtype=dtype,
             use_safetensors=True,
@@ -51,6 +64,8 @@ def read(
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise LoadFailed(f"not a causal LM: its weights lack {missing[0]}{more}")
+    if unpacked is not None and any(type(module) is Conv1D for module in network.modules()):
+        raise LoadFailed(f"its weights are quantised, and its layers hold them across (Conv1D); {PLAIN}")
     further = architecture.guesses_ahead(config)
     unread_tensors.check_unread(found["unexpected_keys"], network.state_dict().keys(), further)
     if place.several:
@@ -82,7 +97,13 @@ def _wide(value: Any) -> Any:
     return value.float() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
 
 
-def weight_only(network: Any, folder: Path, config: PreTrainedConfig, plan: Blueprint) -> Any:
+def weight_only(
+    network: Any,
+    folder: Path,
+    config: PreTrainedConfig,
+    plan: Blueprint,
+    unpacked: Mapping[str, Any] | None = None,
+) -> Any:
     """The network with its weights as in the checkpoint, computing in float32; widened if its code needs that."""
     from inference_server.cpu import autotune  # here, since they need numba
     from inference_server.cpu.weight_only_linear import computes_in_float32, replace_linears
@@ -92,7 +113,7 @@ def weight_only(network: Any, folder: Path, config: PreTrainedConfig, plan: Blue
         del network
         cpu = Place(torch.device("cpu"))
         check_room(plan.bytes_at(4), cpu)
-        network = read(folder, config, torch.float32, cpu, plan)
+        network = read(folder, config, torch.float32, cpu, plan, unpacked)
         replace_linears(network)
     autotune.calibrate(network)
     return network

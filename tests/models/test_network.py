@@ -1,38 +1,27 @@
 """Quantised checkpoints: read as an independent dequantisation in float32 reads them, or refused."""
 
-import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
-import transformers
 from torch import Tensor
 
 from inference_server.errors import LoadFailed
 from inference_server.host import memory
 from inference_server.runtime.model import Model
 from inference_server.runtime.network import Network
+from models import quantised
+from models.quantised import Pack, Tensors
 
 IDS = [5, 6, 7, 11]
-Tensors = dict[str, Tensor]
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Llama whose matrices are multiples of a block of 64."""
-    folder = tmp_path_factory.mktemp("plain")
-    torch.manual_seed(5)
-    config = transformers.LlamaConfig(
-        vocab_size=300, hidden_size=128, intermediate_size=192, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=64, initializer_range=0.15,
-    )  # fmt: skip
-    network: Any = transformers.LlamaForCausalLM(config)
-    network.to(torch.bfloat16).save_pretrained(folder)
-    return folder
+    return quantised.plain(tmp_path_factory.mktemp("plain"))
 
 
 def fp8(weight: Tensor) -> tuple[Tensors, Tensor]:
@@ -82,7 +71,7 @@ def scheme(form: str, **weights: Any) -> dict[str, Any]:
     }
 
 
-KINDS: dict[str, tuple[Callable[[Tensor], tuple[Tensors, Tensor]], dict[str, Any], str]] = {
+KINDS: dict[str, tuple[Pack, dict[str, Any], str]] = {
     "fp8": (
         fp8,
         {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [64, 64]},
@@ -107,23 +96,8 @@ KINDS: dict[str, tuple[Callable[[Tensor], tuple[Tensors, Tensor]], dict[str, Any
 
 
 def quantise(plain: Path, folder: Path, kind: str) -> Any:
-    """Writes a checkpoint of that kind, and gives plain transformers with the numbers it stands for."""
     pack, described, _ = KINDS[kind]
-    shutil.copytree(plain, folder)
-    tensors = safetensors.torch.load_file(folder / "model.safetensors")
-    network: Any = transformers.AutoModelForCausalLM.from_pretrained(plain, dtype="float32").eval()
-    for name in [name for name in tensors if name.endswith("_proj.weight")]:
-        stored, numbers = pack(tensors.pop(name).float())
-        tensors |= {f"{name.removesuffix('weight')}{part}": each.contiguous() for part, each in stored.items()}
-        network.get_parameter(name).data.copy_(numbers)
-    safetensors.torch.save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    describe(folder, described)
-    return network
-
-
-def describe(folder: Path, described: dict[str, Any]) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "quantization_config": described}))
+    return quantised.write(plain, folder, pack, described)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -171,7 +145,7 @@ def test_blocks_that_divide_no_matrix_are_refused(plain: Path, tmp_path: Path) -
     for name in [name for name in tensors if name.endswith("scale_inv")]:
         tensors[name] = tensors[name][::2].contiguous()
     safetensors.torch.save_file(tensors, tmp_path / "packed" / "model.safetensors", metadata={"format": "pt"})
-    describe(tmp_path / "packed", described)
+    quantised.describe(tmp_path / "packed", described)
     with pytest.raises(LoadFailed, match=r"in blocks of 128 x 64, which don't divide .* of 192 x 128"):
         Network.read(tmp_path / "packed", "cpu")
 
@@ -180,22 +154,18 @@ def test_two_ways_in_one_checkpoint_are_refused(plain: Path, tmp_path: Path) -> 
     quantise(plain, tmp_path / "packed", "pack-quantized")
     described = scheme("pack-quantized", num_bits=4, type="int", strategy="group", group_size=32)
     described["config_groups"]["group_1"] = described["config_groups"]["group_0"]
-    describe(tmp_path / "packed", described)
+    quantised.describe(tmp_path / "packed", described)
     with pytest.raises(LoadFailed, match="quantised in 2 ways"):
         Network.read(tmp_path / "packed", "cpu")
 
 
-@pytest.mark.parametrize("method", ["bitsandbytes", "gptq", "awq", "aqlm", "hqq", "quanto", "torchao", "bitnet"])
+@pytest.mark.parametrize("method", ["aqlm", "hqq", "quanto", "torchao", "bitnet"])
 def test_others_are_refused_before_the_weights_are_read_with_what_to_use_instead(
     plain: Path, tmp_path: Path, method: str
 ) -> None:
     folder = Path(shutil.copytree(plain, tmp_path / "packed"))
     (folder / "model.safetensors").unlink()
-    extra: dict[str, dict[str, Any]] = {
-        "bitsandbytes": {"load_in_4bit": True},
-        "gptq": {"bits": 4},
-        "torchao": {"quant_type": "int8"},
-    }
-    describe(folder, {"quant_method": method, **extra.get(method, {})})
+    extra = {"quant_type": "int8"} if method == "torchao" else {}
+    quantised.describe(folder, {"quant_method": method, **extra})
     with pytest.raises(LoadFailed, match=rf"quantised \({method}\).*; choose the model's unquantised form, or a GGUF"):
         Network.read(folder, "cpu")

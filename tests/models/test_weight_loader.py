@@ -130,7 +130,7 @@ def test_a_description_that_transformers_does_not_read_is_refused(folder: Path) 
         Model.load(folder, "cpu")
 
 
-@pytest.mark.parametrize("method", ["gptq", "awq", "quanto"])
+@pytest.mark.parametrize("method", ["hqq", "aqlm", "quanto"])
 def test_a_way_that_lacks_a_package_is_refused_before_the_weights_are_read(folder: Path, method: str) -> None:
     rewrite(folder, lambda tensors: None, quantization_config={"quant_method": method, "bits": 4})
     (folder / "model.safetensors").unlink()

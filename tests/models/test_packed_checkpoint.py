@@ -1,0 +1,283 @@
+"""bitsandbytes, GPTQ and AWQ: packed here as those write them, read as the numbers they stand for, or refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+import transformers
+from torch import Tensor
+
+from inference_server.errors import LoadFailed
+from inference_server.host import memory
+from inference_server.runtime.model import Model
+from inference_server.runtime.network import Network
+from models import quantised
+from models.quantised import Pack, Tensors
+
+IDS = [5, 6, 7, 11]
+BLOCK, NESTED, GROUP = 64, 8, 32
+CODE = torch.linspace(-1, 1, 16) ** 3  # any sixteen numbers, rising
+NESTED_CODE = torch.linspace(-1, 1, 256)
+STATE = "weight.quant_state.bitsandbytes__nf4"
+ORDER = (0, 2, 4, 6, 1, 3, 5, 7)  # AWQ: which of eight outputs lies in each place of a word
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return quantised.plain(tmp_path_factory.mktemp("plain"))
+
+
+def nearest(values: Tensor, code: Tensor) -> Tensor:
+    """The place of the nearest number in a code."""
+    return (values[:, None] - code).abs().argmin(1)
+
+
+def four_bits(nested: bool) -> Pack:
+    """As bitsandbytes: 64 numbers share a scale; those are bytes themselves, about their mean, if nested."""
+
+    def pack(weight: Tensor) -> tuple[Tensors, Tensor]:
+        blocks = weight.reshape(-1, BLOCK)
+        scales = blocks.abs().amax(1)
+        state: dict[str, Any] = {"quant_type": "nf4", "blocksize": BLOCK, "dtype": "bfloat16"}
+        state["shape"] = list(weight.shape)
+        stored: Tensors = {"weight.absmax": scales, "weight.quant_map": CODE.clone()}
+        if nested:
+            offset = float(scales.mean())
+            groups = (scales - offset).reshape(-1, NESTED)
+            largest = groups.abs().amax(1)
+            places = nearest((groups / largest[:, None]).reshape(-1), NESTED_CODE)
+            scales = NESTED_CODE[places] * largest.repeat_interleave(NESTED) + offset
+            state |= {"nested_blocksize": NESTED, "nested_dtype": "float32", "nested_offset": offset}
+            stored |= {
+                "weight.absmax": places.to(torch.uint8),
+                "weight.nested_absmax": largest,
+                "weight.nested_quant_map": NESTED_CODE.clone(),
+            }
+        places = nearest((blocks / scales[:, None]).reshape(-1), CODE)
+        words = [16 * int(first) + int(second) for first, second in places.reshape(-1, 2)]
+        stored["weight"] = torch.tensor(words, dtype=torch.uint8)[:, None]
+        stored[STATE] = torch.tensor(list(json.dumps(state).encode()), dtype=torch.uint8)
+        return stored, (CODE[places].reshape(-1, BLOCK) * scales[:, None]).reshape(weight.shape)
+
+    return pack
+
+
+def kept_as_floats(weight: Tensor) -> tuple[Tensors, Tensor]:
+    """bitsandbytes again, its bytes kept as if they were bfloat16."""
+    stored, numbers = four_bits(nested=False)(weight)
+    stored["weight"] = stored["weight"].reshape(-1).view(torch.bfloat16)[:, None]
+    return stored, numbers
+
+
+def eight_bits(weight: Tensor) -> tuple[Tensors, Tensor]:
+    largest = weight.abs().amax(1)
+    numbers = (weight * 127 / largest[:, None]).round().to(torch.int8)
+    stored = {"weight": numbers, "SCB": largest, "weight_format": torch.tensor(0, dtype=torch.uint8)}
+    return stored, numbers.float() * largest[:, None] / 127
+
+
+def words(numbers: Tensor, bits: int, order: tuple[int, ...] | None = None) -> Tensor:
+    """Numbers along the last axis packed into words of 32 bits, the first in its lowest bits."""
+    apart = numbers.reshape(*numbers.shape[:-1], -1, 32 // bits).long()
+    apart = apart if order is None else apart[..., list(order)]
+    whole = sum(apart[..., at] << (bits * at) for at in range(32 // bits))
+    assert isinstance(whole, Tensor)
+    return torch.where(whole >= 2**31, whole - 2**32, whole).to(torch.int32)
+
+
+def grouped(weight: Tensor, groups: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Numbers, zeros and scales (in 16 bits) of a weight whose inputs belong to these groups."""
+    count = int(groups.max()) + 1
+    low = torch.stack([weight[:, groups == each].amin(1) for each in range(count)], 1)
+    high = torch.stack([weight[:, groups == each].amax(1) for each in range(count)], 1)
+    scales = ((high - low) / most).half()
+    zeros = (-low / scales.float()).round().clamp(1, most)
+    numbers = (weight / scales.float()[:, groups] + zeros[:, groups]).round().clamp(0, most)
+    return numbers, zeros, scales
+
+
+def gptq(bits: int = 4, *, shuffled: bool = False, told: bool = True, above: int = 1) -> Pack:
+    """As AutoGPTQ: zeros are stored one less; groups may be of inputs that lie apart."""
+
+    def pack(weight: Tensor) -> tuple[Tensors, Tensor]:
+        groups = torch.arange(weight.shape[1]) // GROUP
+        if shuffled:
+            groups = groups[torch.randperm(len(groups), generator=torch.Generator().manual_seed(3))]
+        numbers, zeros, scales = grouped(weight, groups, 2**bits - 1)
+        stored = {
+            "qweight": words(numbers, bits).T,
+            "qzeros": words(zeros.T - above, bits),
+            "scales": scales.T,
+            **({"g_idx": groups.to(torch.int32)} if told else {}),
+        }
+        return stored, (numbers - zeros[:, groups]) * scales.float()[:, groups]
+
+    return pack
+
+
+def awq(weight: Tensor) -> tuple[Tensors, Tensor]:
+    groups = torch.arange(weight.shape[1]) // GROUP
+    numbers, zeros, scales = grouped(weight, groups, 15)
+    stored = {"qweight": words(numbers.T, 4, ORDER), "qzeros": words(zeros.T, 4, ORDER), "scales": scales.T}
+    return stored, (numbers - zeros[:, groups]) * scales.float()[:, groups]
+
+
+BNB4 = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+GPTQ4 = {"quant_method": "gptq", "bits": 4, "group_size": GROUP, "desc_act": False}
+AWQ4 = {"quant_method": "awq", "bits": 4, "group_size": GROUP, "version": "gemm", "zero_point": True}
+KINDS: dict[str, tuple[Pack, dict[str, Any], str]] = {
+    "bitsandbytes, 4 bits": (four_bits(nested=False), BNB4, "bitsandbytes"),
+    "bitsandbytes, 4 bits, nested": (four_bits(nested=True), {"load_in_4bit": True}, "bitsandbytes"),
+    "bitsandbytes, 4 bits, kept as floats": (kept_as_floats, BNB4, "bitsandbytes"),
+    "bitsandbytes, 8 bits": (eight_bits, {"quant_method": "bitsandbytes", "load_in_8bit": True}, "bitsandbytes"),
+    "gptq": (gptq(), GPTQ4, "GPTQ"),
+    "gptq, shuffled": (gptq(shuffled=True), {**GPTQ4, "desc_act": True}, "GPTQ"),
+    "gptq, groups not told": (gptq(told=False), GPTQ4, "GPTQ"),
+    "gptq, zeros as they are": (gptq(above=0), {**GPTQ4, "checkpoint_format": "gptq_v2"}, "GPTQ"),
+    "gptq, 8 bits": (gptq(8), {**GPTQ4, "bits": 8}, "GPTQ"),
+    "gptq, 2 bits": (gptq(2), {**GPTQ4, "bits": 2}, "GPTQ"),
+    "awq": (awq, AWQ4, "AWQ"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_answers_with_the_numbers_that_the_files_stand_for(plain: Path, tmp_path: Path, kind: str) -> None:
+    pack, described, named = KINDS[kind]
+    network = quantised.write(plain, tmp_path / "packed", pack, described)
+    with torch.inference_mode():
+        expected = network(torch.tensor([IDS])).logits[0, -1]
+    loaded = Model.load(tmp_path / "packed", "cpu", 1 << 20)
+    torch.testing.assert_close(loaded.whole_pass.last_logits(IDS), expected, atol=1e-5, rtol=1e-5)
+    assert loaded.runner is not None
+    assert (loaded.facts.format, loaded.facts.dtype) == (named, "float32")
+
+
+def test_kernels_read_them_too(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inference_server.cpu.dtype.LEAST_ELEMENTS", 1)
+    network = quantised.write(plain, tmp_path / "packed", awq, AWQ4)
+    with torch.inference_mode():
+        expected = network(torch.tensor([IDS])).logits[0, -1]
+    found = Network.read(tmp_path / "packed", "cpu")
+    assert found.compiled
+    loaded = Model.on(found, 1 << 20)
+    torch.testing.assert_close(loaded.whole_pass.last_logits(IDS), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_as_much_memory_is_asked_for_as_the_numbers_take(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = quantised.write(plain, tmp_path / "packed", gptq(), GPTQ4)
+    needed = 4 * sum(each.numel() for each in network.parameters())
+    monkeypatch.setattr(memory, "available", lambda: needed - 1)
+    with pytest.raises(LoadFailed, match=r"^out of memory"):
+        Network.read(tmp_path / "packed", "cpu")
+
+
+PROJECTION = "model.layers.1.mlp.up_proj"
+Change = Callable[[Tensors], None]
+
+
+def without(part: str) -> Change:
+    return lambda tensors: void(tensors.pop(f"{PROJECTION}.{part}"))
+
+
+def instead(part: str, change: Callable[[Tensor], Tensor]) -> Change:
+    def put(tensors: Tensors) -> None:
+        tensors[f"{PROJECTION}.{part}"] = change(tensors[f"{PROJECTION}.{part}"]).contiguous()
+
+    return put
+
+
+def state(**changes: Any) -> Change:
+    def put(stored: Tensor) -> Tensor:
+        found = {**json.loads(bytes(stored.tolist())), **changes}
+        return torch.tensor(list(json.dumps(found).encode()), dtype=torch.uint8)
+
+    return instead(STATE, put)
+
+
+def void(_: object) -> None: ...
+
+
+FAULTS: dict[str, tuple[Pack, dict[str, Any], Change, str]] = {
+    "a scale is missing": (gptq(), GPTQ4, without("scales"), r"up_proj\.scales is missing"),
+    "zeros are missing": (awq, AWQ4, without("qzeros"), r"up_proj\.qzeros is missing"),
+    "nested scales are missing": (
+        four_bits(nested=True), BNB4, without("weight.nested_absmax"), r"nested_absmax is missing",
+    ),
+    "an input belongs to no group": (gptq(), GPTQ4, instead("g_idx", lambda each: each + 1), r"g_idx does not fit"),
+    "too few inputs": (gptq(), GPTQ4, instead("g_idx", lambda each: each[:100]), r"quantised \(gptq\) with 5 bits"),
+    "too few scales": (awq, AWQ4, instead("scales", lambda each: each[:, :8]), r"up_proj\.scales does not fit"),
+    "groups of no size": (awq, AWQ4, instead("scales", lambda each: each[:3]), r"up_proj\.scales does not fit|qzeros"),
+    "zeros of another size": (gptq(), GPTQ4, instead("qzeros", lambda each: each[:1]), r"up_proj\.qzeros does not fit"),
+    "scales of another size": (
+        four_bits(nested=False), BNB4, instead("weight.absmax", lambda each: each[1:]), r"weight\.absmax does not fit",
+    ),
+    "a shape of another size": (
+        four_bits(nested=False), BNB4, state(shape=[128, 128]), r"up_proj\.weight does not fit",
+    ),
+    "no shape": (four_bits(nested=False), BNB4, state(shape=None), r"quant_state.* does not fit"),
+    "endless blocks": (four_bits(nested=False), BNB4, state(blocksize=float("inf")), r"quant_state.* does not fit"),
+    "blocks of nothing": (four_bits(nested=True), BNB4, state(nested_blocksize=-1), r"quant_state.* does not fit"),
+    "an unknown dtype": (four_bits(nested=True), BNB4, state(dtype="complex64"), r"quant_state.* does not fit"),
+    "a state of no object": (
+        four_bits(nested=True), BNB4,
+        instead(STATE, lambda each: torch.tensor([91, 93], dtype=torch.uint8)),
+        r"quant_state.* does not fit",
+    ),
+    "another layout": (
+        eight_bits, {"quant_method": "bitsandbytes", "load_in_8bit": True},
+        instead("weight_format", lambda each: each + 1), r"up_proj\.weight laid out for one kind of GPU",
+    ),
+    "the transposed matrix": (
+        gptq(), GPTQ4, instead("qweight", lambda each: each[:, :64]), r"up_proj\.scales does not fit",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_does_not_fit_together_is_refused_by_name(plain: Path, tmp_path: Path, fault: str) -> None:
+    pack, described, change, told = FAULTS[fault]
+    quantised.write(plain, tmp_path / "packed", pack, described)
+    path = tmp_path / "packed" / "model.safetensors"
+    tensors = safetensors.torch.load_file(path)
+    change(tensors)
+    safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(LoadFailed, match=told):
+        Network.read(tmp_path / "packed", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("described", "told"),
+    [
+        ({**GPTQ4, "checkpoint_format": "marlin"}, r"quantised \(gptq\) with checkpoint_format 'marlin'"),
+        ({**AWQ4, "version": "gemv"}, r"quantised \(awq\) with version 'gemv'"),
+        ({**AWQ4, "bits": 3}, r"quantised \(awq\) with bits 3"),
+        ({**AWQ4, "zero_point": False}, r"quantised \(awq\) with zero_point False"),
+    ],
+    ids=str,
+)
+def test_ways_of_packing_that_are_not_read_are_refused_with_what_to_use_instead(
+    plain: Path, tmp_path: Path, described: dict[str, Any], told: str
+) -> None:
+    quantised.write(plain, tmp_path / "packed", gptq(), described)
+    (tmp_path / "packed" / "model.safetensors").unlink()
+    with pytest.raises(LoadFailed, match=rf"{told}.*; choose the model's unquantised form, or a GGUF"):
+        Network.read(tmp_path / "packed", "cpu")
+
+
+def test_layers_that_hold_their_weights_across_are_refused(tmp_path: Path) -> None:
+    """GPT-2's, which nobody quantises so: a square matrix would be taken for its transpose."""
+    config = transformers.GPT2Config(n_embd=64, n_layer=1, n_head=4, vocab_size=300, n_positions=64)
+    made: Any = transformers.GPT2LMHeadModel(config)
+    made.save_pretrained(tmp_path / "plain")
+    described = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+    quantised.write(tmp_path / "plain", tmp_path / "packed", eight_bits, described)
+    with pytest.raises(
+        LoadFailed, match=r"its layers hold them across \(Conv1D\); choose the model's"
+    ):
+        Network.read(tmp_path / "packed", "cpu")
