@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 PROTO := proto/nexttoken/v1/next_token.proto
 NODE_TOOLS := build/node
 NEXTTOKEN_REAL ?= build/real
+LENS := build/lens
 LM_EVAL := build/lm-eval
 RAY := build/ray
 SITE := build/mkdocs
@@ -34,13 +35,11 @@ fuzz: $(VENV)/.dev  ## coverage-guided fuzzing, five minutes per target: make fu
 	PYTHON=$(PYTHON) tools/install $(VENV) fuzz
 	PYTHONPATH=tests:tests/support $(BIN)/python -m fuzz $(or $(SECONDS),300) $(TARGET)
 
-lens: $(VENV)/.dev  ## check layers and contributions against TransformerLens, which is installed first
-	PYTHON=$(PYTHON) tools/install $(VENV) lens
-	$(BIN)/pytest tests/lens
+lens: $(LENS)/.installed  ## check layers and contributions against TransformerLens, which is installed first
+	$(LENS)/bin/python -m pytest tests/lens
 
-lm-eval: $(VENV)/.dev  ## compare the OpenAI-compatible API with lm-evaluation-harness's own backend, in an environment of its own: make lm-eval ITEMS=20
-	PYTHON=$(PYTHON) tools/install $(LM_EVAL) lm-eval $(VENV)
-	LM_EVAL=$(LM_EVAL)/bin/lm_eval ITEMS=$(or $(ITEMS),200) $(BIN)/pytest tests/harness
+lm-eval: $(LM_EVAL)/.installed  ## compare the OpenAI-compatible API with lm-evaluation-harness's own backend, which is installed first: make lm-eval ITEMS=100
+	LM_EVAL=$(LM_EVAL)/bin/lm_eval ITEMS=$(or $(ITEMS),200) $(BIN)/pytest tests/harness -o faulthandler_timeout=1800
 
 site: $(SITE)/.installed  ## the documentation site, built into build/site and checked; MkDocs is installed first
 	NO_MKDOCS_2_WARNING=1 PYTHONPATH=.:proto:tools $(SITE)/bin/mkdocs build --clean --strict
@@ -127,8 +126,9 @@ $(VENV)/.dev: pyproject.toml constraints.txt tools/install tools/torch
 	PYTHON=$(PYTHON) tools/install $(VENV) gateway,inference,run,dev,bench
 	@touch $@ $(VENV)/.run
 
-$(RAY)/.installed: $(VENV)/.dev
-	PYTHON=$(PYTHON) tools/install $(RAY) ray $(VENV)
+# an extra in an environment of its own, which uses the packages of the main one
+build/%/.installed: $(VENV)/.dev
+	PYTHON=$(PYTHON) tools/install build/$* $* $(VENV)
 	@touch $@
 
 $(SITE)/.installed: $(VENV)/.dev

@@ -42,7 +42,7 @@ def evaluate(place: Path, backend: str, options: str, together: int) -> Found:
     out = place / backend
     command = [HARNESS, "run", "--model", backend, "--model_args", options, "--tasks", choices.NAME]
     command += ["--include_path", str(place), "--output_path", str(out), "--log_samples"]
-    command += ["--batch_size", str(together)]
+    command += ["--batch_size", str(together), "--device", "cpu"]
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(place / "home")}
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | offline
     run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=1800, check=False)
@@ -61,7 +61,7 @@ def test_every_log_likelihood_is_that_of_the_hf_backend(url: str, model: str, tm
     choices.write(tmp_path, ITEMS)
     ours = evaluate(tmp_path, "local-completions", f"model={model},base_url={url}/v1/completions", 8)
     # The backend's cache of logits takes those of one item for another that is the same text, divided elsewhere.
-    theirs = evaluate(tmp_path, "hf", f"pretrained={model},dtype=float32,device=cpu,logits_cache=False", 1)
+    theirs = evaluate(tmp_path, "hf", f"pretrained={model},dtype=float32,logits_cache=False", 1)
     assert len(ours) == len(theirs) == 4 * ITEMS
     apart = max(abs(ours[key][0] - theirs[key][0]) for key in theirs)
     print(f"{len(theirs)} log-likelihoods, at most {apart:.1e} apart")  # noqa: T201
