@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from inference_server.runtime.head_path import HeadPath, UnattributableError, head_path
-from inference_server.runtime.hooks import Hooks, last_row
+from inference_server.runtime.hooks import Hooks, last_row, wide
 from inference_server.runtime.whole_pass import WholePass
 
 ATTENTION = re.compile(r"attn|attention")
@@ -57,12 +57,12 @@ class Attribution:
     ) -> tuple[float, list[tuple[int, str, float]]]:
         """The difference between two tokens' logits, and (block, part, share): they sum to it."""
         difference, share, constant = self._path.difference(states[-1], contrast)
-        wide = states.double()
-        found = [(0, "embedding", share(wide[0]))]
+        exact = wide(states)
+        found = [(0, "embedding", share(exact[0]))]
         for at in range(1, len(states)):
-            attention = added[at].double() * self._adding[at - 1].factor
+            attention = wide(added[at]) * self._adding[at - 1].factor
             found.append((at, "attention", share(attention)))
-            found.append((at, "mlp", share(wide[at] - wide[at - 1] - attention)))
+            found.append((at, "mlp", share(exact[at] - exact[at - 1] - attention)))
         if self._path.biased:
             found.append((len(states) - 1, "bias", constant))
         return difference, found
@@ -95,7 +95,7 @@ def attribution_of(
             raise UnattributableError("something changes the state between its blocks")
     adding, last = list[Adding](), ("", "")
     for at in range(len(blocks)):
-        change = (leaving[at].double() - entering[at].double()).flatten()
+        change = (wide(leaving[at]) - wide(entering[at])).flatten()
         size = float(leaving[at].abs().max())
         tolerance = ROUNDINGS * torch.finfo(leaving[at].dtype).eps * size
         usable = {name: found[0] for name, found in outputs[at].items() if len(found) == 1 and _fits(found[0], change)}
@@ -110,7 +110,7 @@ def _pair(
     """The names of the attention's and the MLP's output that explain a block's change, and the first one's factor."""
     pairs = [(a, b) for a, b in combinations(outputs, 2) if ATTENTION.search(a)]
     for pair in sorted(pairs, key=lambda pair: pair != likely):
-        both = torch.stack([outputs[name].double().flatten() for name in pair], 1)
+        both = torch.stack([wide(outputs[name]).flatten() for name in pair], 1)
         factors = torch.linalg.lstsq(both, change[:, None]).solution[:, 0]
         if float((both @ factors - change).abs().max()) <= tolerance:
             return pair, _rounded(float(factors[0]))

@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from inference_server.errors import InvalidField
 from inference_server.host.stepwise import Stepwise, pause
 from inference_server.interruption import Interruption
+from inference_server.runtime.hooks import wide
 from inference_server.runtime.whole_pass import no_context
 
 MOST_BYTES = 1 << 30  # of one pass
@@ -141,7 +142,7 @@ class Gradient:
             return self._forward(embeddings)
 
     def _odds(self, embeddings: Tensor, target: int) -> float:
-        return float(_odds(self._logits(embeddings).double(), target, None))
+        return float(_odds(wide(self._logits(embeddings)), target, None))
 
     def _forward(self, embeddings: Tensor) -> Tensor:
         """The (V,) logits after the last token."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inference_server.runtime.hooks import Hooks, of_output
+from inference_server.runtime.hooks import Hooks, of_output, wide
 
 LINEAR = 2e-4  # the largest relative error of a step that is taken for linear, in float32
 
@@ -31,13 +31,13 @@ class FrozenNorm:
 
     def scale(self, x: Tensor) -> float:
         """Of a (width,) state."""
-        shape = self.weight * self.inner(x.double())
+        shape = self.weight * self.inner(wide(x))
         return float(shape @ (self.out(x) - self.bias) / (shape @ shape))
 
     def out(self, x: Tensor) -> Tensor:
         """The module's own, of a (width,) state, in float64."""
         with torch.inference_mode():
-            return of_output(self.module(x[None, None])).double().flatten()
+            return wide(of_output(self.module(x[None, None]))).flatten()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +66,7 @@ class HeadPath:
         direction = rows * self.norm.weight * self.norm.scale(state)
 
         def share(part: Tensor) -> float:
-            return float(direction @ self.norm.inner(part.double()))
+            return float(direction @ self.norm.inner(wide(part)))
 
         total = float(rows @ self.norm.out(state)) + constant
         return total, share, float(rows @ self.norm.bias) + constant
@@ -78,7 +78,7 @@ class HeadPath:
         if self.projection is not None:
             weight, bias = _matrix(self.projection)
             constant += float(rows @ bias) if bias is not None else 0.0
-            rows = rows @ weight.double()
+            rows = rows @ wide(weight)
         return rows * self.scale, constant * self.scale
 
 
@@ -99,7 +99,7 @@ def head_path(
                 _record(hooks, part, calls)
         with replaced(states):
             ids = torch.zeros(len(states), 1, dtype=torch.int64, device=states.device)
-            logits = network(input_ids=ids).logits.double().flatten(0, 1)
+            logits = wide(network(input_ids=ids).logits).flatten(0, 1)
     norm, normed = next(
         (
             (part, out)
@@ -116,7 +116,7 @@ def head_path(
         projection = next((p for p, given, out in calls if _equal(given, normed) and _equal(out, entering)), None)
         if projection is None:
             raise UnattributableError("something other than a linear layer stands between its final norm and its head")
-    raw = next(out for part, _, out in calls if part is head).double().flatten(0, 1)
+    raw = wide(next(out for part, _, out in calls if part is head)).flatten(0, 1)
     scale, capped = _scale(raw, logits, network.config.get_text_config(decoder=True))
     path = HeadPath(frozen(norm, states), projection, head, scale, capped)
     _check(path, states.flatten(0, 1), raw * scale)
@@ -130,10 +130,10 @@ def frozen(norm: nn.Module, states: Tensor) -> FrozenNorm:
     trial = torch.rand(4, width, generator=draw) + 0.5
     trial = (trial * torch.where(torch.rand(4, width, generator=draw) < 0.5, -1.0, 1.0) * 64).to(states)
     with torch.inference_mode():
-        bias = of_output(norm(torch.zeros_like(trial[:1])[None])).double()[0, 0]
-        found = of_output(norm(trial[None])).double()[0] - bias
+        bias = wide(of_output(norm(torch.zeros_like(trial[:1])[None])))[0, 0]
+        found = wide(of_output(norm(trial[None])))[0] - bias
     for centred in (False, True):
-        inner = trial.double()
+        inner = wide(trial)
         inner = inner - inner.mean(-1, keepdim=True) if centred else inner
         weight = (found / inner * inner.square().mean(-1, keepdim=True).sqrt()).median(0).values
         expected = weight * inner / inner.square().mean(-1, keepdim=True).sqrt()
@@ -181,9 +181,9 @@ def _record(hooks: Hooks, part: nn.Module, calls: list[tuple[nn.Module, Tensor, 
 def _row(head: Any, token: int) -> tuple[Tensor, float]:
     """A token's row of the head, and its bias."""
     if (widened_row := getattr(head, "widened_row", None)) is not None:  # packed weights
-        return widened_row(token).double(), 0.0 if head.bias is None else float(head.bias[token])
+        return wide(widened_row(token)), 0.0 if head.bias is None else float(head.bias[token])
     weight, bias = _matrix(head)
-    return weight[token].double(), 0.0 if bias is None else float(bias[token])
+    return wide(weight[token]), 0.0 if bias is None else float(bias[token])
 
 
 def _matrix(linear: Any) -> tuple[Tensor, Tensor | None]:
@@ -191,7 +191,7 @@ def _matrix(linear: Any) -> tuple[Tensor, Tensor | None]:
     weight, bias = getattr(linear, "weight", None), getattr(linear, "bias", None)
     if not isinstance(weight, Tensor) or weight.ndim != 2 or not weight.is_floating_point():
         raise UnattributableError("its head's weights are packed")
-    return weight, None if bias is None else bias.double()
+    return weight, None if bias is None else wide(bias)
 
 
 def _equal(some: Tensor, others: Tensor) -> bool:

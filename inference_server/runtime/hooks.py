@@ -78,6 +78,11 @@ def of_output(out: Any) -> Tensor:
     return found
 
 
+def wide(tensor: Tensor) -> Tensor:
+    """In float64, on the CPU: Apple's GPUs have no float64."""
+    return tensor.cpu().double()
+
+
 def last_row(states: Tensor) -> Tensor:
     """The last token's (width,), copied, since some networks add to a state in place."""
     return states.reshape(-1, states.shape[-1])[-1].clone()

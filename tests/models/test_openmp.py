@@ -3,6 +3,9 @@
 And those that wait for each other do so briefly.
 """
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,6 +60,31 @@ def thread() -> Iterator[ThreadPoolExecutor]:
 def test_what_the_operator_chose_stays(chosen: dict[str, str], expected: dict[str, str]) -> None:
     openmp.prepare(chosen)
     assert chosen == expected
+
+
+SPINNING = """
+import os, time
+from inference_server.host import openmp
+openmp.prepare(os.environ)
+import torch
+torch.set_num_threads(2)
+found = []
+for _ in range(10):
+    torch.ones(1 << 22).sum()
+    before = time.process_time()
+    time.sleep(0.2)
+    found.append(time.process_time() - before)
+print(max(found))
+"""
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2 or openmp.runtime() is None, reason="no helper that would spin")
+def test_a_helper_spins_for_about_a_millisecond() -> None:
+    """Long enough for the next part of a step, whatever a spin takes on this kind of processor."""
+    unset = {key: value for key, value in os.environ.items() if not key.startswith(("GOMP_", "OMP_"))}
+    command, environment = [sys.executable, "-c", SPINNING], unset | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert 2e-4 < float(done.stdout) < 2e-2, done.stdout
 
 
 def test_helpers_end_and_come_back(thread: ThreadPoolExecutor) -> None:
