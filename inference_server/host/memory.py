@@ -2,13 +2,17 @@
 
 import contextlib
 import ctypes
-from collections.abc import Iterable, Iterator
+import mmap
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/")
 COMPILER = "libllvmlite"  # 70 MB of it are used to load kernels, none to run them
 DONT_NEED = 4  # MADV_DONTNEED
+PAGE = mmap.PAGESIZE
+OF_A_FILE = 1 << 61  # of a page in /proc/PID/pagemap; the two bits above: in swap, in memory
 DISTRIBUTIONS = 8  # 1/8 of the cache is for distributions
 BUNDLED = 16  # 1/16 of the rest is for the bundled model, if there are others: its tokens are small
 
@@ -40,29 +44,31 @@ def give_back() -> None:
     let_go(COMPILER)
 
 
-def let_go(library: str, smaps: Path = ROOT / "proc/self/smaps") -> None:
+def let_go(library: str, process: Path = ROOT / "proc/self") -> None:
     """Takes what is as in a library's file out of memory, until its code runs again; Linux only.
 
     Pages that relocation changed stay.
     """
     with contextlib.suppress(OSError, AttributeError):
         release = ctypes.CDLL(None).madvise
-        for first, size in untouched(library, lines(smaps)):
+        for first, size in untouched(library, process):
             release(ctypes.c_void_p(first), ctypes.c_size_t(size), DONT_NEED)
 
 
-def untouched(library: str, smaps: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """Address and size of the parts of a library's file that can't be written to and never were."""
-    first = size = 0
-    for line in smaps:
-        name, *values = line.split()
-        if not name.endswith(":"):
-            start, _, end = name.partition("-")
-            private = values[0].startswith("r-") and values[0].endswith("p")
-            found = private and Path(values[-1]).name.startswith(library)
-            first, size = (int(start, 16), int(end, 16) - int(start, 16)) if found else (0, 0)
-        elif name == "Anonymous:" and size and values[0] == "0":
-            yield first, size
+def untouched(library: str, process: Path) -> Iterator[tuple[int, int]]:
+    """Address and size of the parts of a library's file that can't be written to and never were.
+
+    `smaps` would say it in one word, and walks through all of the process's memory for it.
+    """
+    for line in lines(process / "maps"):
+        place, rights, *_, name = line.split()
+        if rights[:2] == "r-" and rights[3] == "p" and Path(name).name.startswith(library):
+            first, end = (int(address, 16) for address in place.split("-"))
+            with (process / "pagemap").open("rb") as pages:
+                pages.seek(first // PAGE * 8)
+                entries = array("Q", pages.read((end - first) // PAGE * 8))
+            if not any(entry >> 62 and not entry & OF_A_FILE for entry in entries):
+                yield first, end - first
 
 
 def available(root: Path = ROOT) -> int | None:

@@ -1,6 +1,7 @@
 """How much memory is left, from files as Linux writes them, and how it is shared out."""
 
 import platform
+from array import array
 from pathlib import Path
 
 import psutil
@@ -112,27 +113,27 @@ def test_what_was_freed_is_handed_back() -> None:
     assert len(last) == 60_000
 
 
-SMAPS = """\
-7f0000000000-7f0000003000 r--p 00000000 fe:00 1    /opt/libllvmlite.so
-Rss:                  12 kB
-Anonymous:             0 kB
-VmFlags: rd mr mw me
-7f0000003000-7f0000009000 r-xp 00003000 fe:00 1    /opt/libllvmlite.so
-Anonymous:             0 kB
-7f0000009000-7f000000a000 r--p 00009000 fe:00 1    /opt/libllvmlite.so
-Anonymous:             4 kB
-7f000000a000-7f000000b000 rw-p 0000a000 fe:00 1    /opt/libllvmlite.so
-Anonymous:             0 kB
-7f000000b000-7f000000c000 r-xp 0000a000 fe:00 2    /opt/libtorch_cpu.so
-Anonymous:             0 kB
-7f000000c000-7f000000d000 rw-p 00000000 00:00 0
-Anonymous:             4 kB
-"""
+PARTS = [  # first and last page, rights, file
+    (0x10, 0x12, "r--p", "1    /opt/libllvmlite.so"),
+    (0x13, 0x18, "r-xp", "1    /opt/libllvmlite.so"),
+    (0x19, 0x1A, "r--p", "1    /opt/libllvmlite.so"),
+    (0x1B, 0x1B, "rw-p", "1    /opt/libllvmlite.so"),
+    (0x1C, 0x1C, "r-xp", "2    /opt/libtorch_cpu.so"),
+    (0x1D, 0x1E, "r--p", "1    /opt/libllvmlite.so"),
+    (0x1F, 0x1F, "rw-p", "0"),
+]
+IN_MEMORY, SWAPPED, OF_A_FILE = 1 << 63, 1 << 62, 1 << 61
 
 
-def test_what_a_library_has_changed_or_may_change_stays_in_memory() -> None:
-    found = list(memory.untouched("libllvmlite", SMAPS.splitlines()))
-    assert found == [(0x7F0000000000, 0x3000), (0x7F0000003000, 0x6000)]
+def test_what_a_library_has_changed_or_may_change_stays_in_memory(tmp_path: Path) -> None:
+    pages, size = [0] * 0x20, memory.PAGE
+    pages[0x11], pages[0x13] = IN_MEMORY | OF_A_FILE, IN_MEMORY | OF_A_FILE | 0x123
+    pages[0x19], pages[0x1A] = IN_MEMORY | OF_A_FILE, IN_MEMORY
+    pages[0x1E] = SWAPPED
+    maps = [f"{a * size:x}-{(z + 1) * size:x} {rights} 0 fe:00 {file}\n" for a, z, rights, file in PARTS]
+    (tmp_path / "maps").write_text("".join(maps))
+    (tmp_path / "pagemap").write_bytes(array("Q", pages).tobytes())
+    assert list(memory.untouched("libllvmlite", tmp_path)) == [(0x10 * size, 3 * size), (0x13 * size, 6 * size)]
 
 
 @pytest.mark.skipif(platform.system() != "Linux", reason="other systems don't tell of a library's pages")
