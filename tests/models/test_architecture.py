@@ -12,11 +12,11 @@ from inference_server.models import checkpoint
 from inference_server.runtime import architecture
 from inference_server.runtime.model import Model
 
-KINDS: dict[str, Any] = {
-    kind: transformers.CONFIG_MAPPING[kind]
+KINDS = [
+    kind
     for kind in transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     if kind not in ("gemma4_assistant", "gemma4_unified_assistant")  # drafts for another model: none by default
-}
+]
 BOTH = {"musicgen", "musicgen_melody", "marian", "whisper", "bart", "mbart", "pegasus", "plbart", "mvp", "prophetnet"}
 BOTH |= {"bigbird_pegasus", "blenderbot", "blenderbot-small"}
 """Those of an encoder and a decoder."""
@@ -25,7 +25,7 @@ ENDLESS = {"bloom", "cpmant", "falcon_mamba", "mamba", "mamba2", "recurrent_gemm
 
 
 def write(folder: Path, kind: str, **changes: Any) -> None:
-    config = KINDS[kind]()
+    config = transformers.CONFIG_MAPPING[kind]()
     (folder / "config.json").write_text(json.dumps({**json.loads(config.to_json_string()), **changes}))
 
 
@@ -37,7 +37,7 @@ def test_what_transformers_writes_is_read_and_an_encoder_decoder_is_refused(tmp_
             architecture.configuration(tmp_path)
     else:
         config = architecture.configuration(tmp_path)
-        assert type(config) is KINDS[kind]
+        assert type(config) is transformers.CONFIG_MAPPING[kind]
         stated = checkpoint.context_limit(config.get_text_config(decoder=True), tmp_path)
         assert (stated == checkpoint.UNSTATED_CONTEXT) == (kind in ENDLESS) or stated == 32_768
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from captum.attr import InputXGradient
 
 from inference_server.errors import InvalidField
 from inference_server.runtime.gradient import Gradient
@@ -21,6 +20,8 @@ PATIENCE_S = 20.0
 
 def captum(network: Any, ids: list[int], target: int, contrast: int | None) -> torch.Tensor:
     """(n,) by Captum: the gradient of the log-odds, times the embeddings."""
+
+    from captum.attr import InputXGradient  # with matplotlib: only where it is used
 
     def odds(embeddings: torch.Tensor) -> Any:
         logits = network(inputs_embeds=embeddings, use_cache=False).logits[:, -1].double()

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from captum.attr import FeatureAblation
 
 from inference_server.engine import influence
 from inference_server.errors import DeadlineExpired, InvalidField
@@ -123,6 +122,8 @@ async def test_take_out_is_the_edited_prompt(
 
 
 async def test_replacing_is_captums_ablation(cell: Callable[[str, str], Cell]) -> None:
+    from captum.attr import FeatureAblation  # with matplotlib: only where it is used
+
     at = cell("llama", KIND)
     target, _ = top(at)
     start, changes, _ = await told(at, target=target, unit="token", method="take_out", replace_with=77)
