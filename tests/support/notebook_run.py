@@ -10,8 +10,6 @@ import io
 import json
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib import pyplot
 from servers import ROOT, run_inference_server
 
 NOTEBOOK = ROOT / "docs" / "notebook.ipynb"
@@ -20,6 +18,8 @@ TARGET = "localhost:50051"  # where the notebook's server is
 
 def run(notebook: dict[str, Any], target: str) -> list[list[dict[str, Any]]]:
     """The outputs of each code cell, run one after the other against a server."""
+    import matplotlib as mpl  # only where figures are drawn
+
     mpl.use("agg")
     names: dict[str, Any] = {}
     return [shown(code.replace(TARGET, target), names) for code in cells(notebook)]
@@ -32,6 +32,8 @@ def cells(notebook: dict[str, Any]) -> list[str]:
 
 def shown(code: str, names: dict[str, Any]) -> list[dict[str, Any]]:
     """The outputs of one cell."""
+    from matplotlib import pyplot
+
     body = ast.parse(code).body
     silent = code.rstrip().endswith(";")
     last = body.pop() if isinstance(body[-1], ast.Expr) and not silent else None

@@ -9,19 +9,20 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import chats
 import httpx
-import openai
 import pytest
 import torch
-from captum.attr import FeatureAblation, RemoteLLMAttribution, TextTemplateInput, VLLMProvider
 from gateways import run_gateway
 from servers import PATIENCE_S, ROOT, server_process
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from inference_server.models import bundled
+
+if TYPE_CHECKING:  # every worker imports this file, and only the one that runs it needs the clients
+    import openai
 
 DOCS = (ROOT / "docs" / "openai.md").read_text(encoding="utf-8")
 TEXT = "Once upon a time there was a"
@@ -46,7 +47,9 @@ def url(talker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def client(url: str) -> Iterator[openai.OpenAI]:
+def client(url: str) -> Iterator["openai.OpenAI"]:
+    import openai
+
     with openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, timeout=PATIENCE_S, max_retries=0) as client:
         yield client
 
@@ -69,7 +72,9 @@ def tokenizer() -> Any:
     return AutoTokenizer.from_pretrained(bundled.FOLDER, local_files_only=True)
 
 
-def test_the_models_and_who_may_ask(client: openai.OpenAI, talker: str) -> None:
+def test_the_models_and_who_may_ask(client: "openai.OpenAI", talker: str) -> None:
+    import openai
+
     assert [each.id for each in client.models.list()] == ["bundled", talker]
     assert client.models.retrieve(talker).id == talker
     with pytest.raises(openai.NotFoundError):
@@ -82,7 +87,7 @@ def test_the_models_and_who_may_ask(client: openai.OpenAI, talker: str) -> None:
     assert (wrong.value.param, wrong.value.type) == ("top_p", "invalid_request_error")
 
 
-def test_numbers_of_a_completion_are_those_of_transformers(client: openai.OpenAI, judge: Any, tokenizer: Any) -> None:
+def test_numbers_of_a_completion_are_those_of_transformers(client: "openai.OpenAI", judge: Any, tokenizer: Any) -> None:
     """At any temperature: they are told at temperature 1."""
     completion = client.completions.create(
         model="bundled", prompt=TEXT, max_tokens=8, temperature=0.3, seed=5, logprobs=4, echo=True
@@ -106,7 +111,7 @@ def test_numbers_of_a_completion_are_those_of_transformers(client: openai.OpenAI
         assert choice.text[offset:].startswith(token)
 
 
-def test_biases_and_penalties_decide_what_is_drawn_and_leave_the_numbers(client: openai.OpenAI) -> None:
+def test_biases_and_penalties_decide_what_is_drawn_and_leave_the_numbers(client: "openai.OpenAI") -> None:
     options: dict[str, Any] = {"model": "bundled", "prompt": TEXT, "max_tokens": 3, "temperature": 0, "logprobs": 1}
     options["extra_body"] = {"return_tokens_as_token_ids": True}
     plain = client.completions.create(**options).choices[0].logprobs
@@ -122,7 +127,7 @@ def test_biases_and_penalties_decide_what_is_drawn_and_leave_the_numbers(client:
     assert other.choices[0].logprobs.tokens == forced.tokens
 
 
-def test_text_ids_and_lists_of_either_say_the_same(client: openai.OpenAI, tokenizer: Any) -> None:
+def test_text_ids_and_lists_of_either_say_the_same(client: "openai.OpenAI", tokenizer: Any) -> None:
     ids = [0, *tokenizer.encode(TEXT, add_special_tokens=False)]
     prompts: list[Any] = [TEXT, ids, [TEXT, TEXT], [ids, ids]]
     options: dict[str, Any] = {"model": "bundled", "max_tokens": 5, "temperature": 0.9, "seed": 7, "n": 2}
@@ -131,7 +136,7 @@ def test_text_ids_and_lists_of_either_say_the_same(client: openai.OpenAI, tokeni
     assert texts[0][0] != texts[0][1]
 
 
-def test_a_stream_says_what_the_whole_answer_says(client: openai.OpenAI, talker: str) -> None:
+def test_a_stream_says_what_the_whole_answer_says(client: "openai.OpenAI", talker: str) -> None:
     options: dict[str, Any] = {"model": "bundled", "prompt": TEXT, "max_tokens": 12, "seed": 3, "logprobs": 2}
     options["stop"] = [" and", "."]
     whole = client.completions.create(**options)
@@ -159,7 +164,7 @@ def test_a_stream_says_what_the_whole_answer_says(client: openai.OpenAI, talker:
     assert {len(each.top_logprobs) for each in content} == {3}
 
 
-def test_a_turn_that_was_begun_is_continued(client: openai.OpenAI, talker: str) -> None:
+def test_a_turn_that_was_begun_is_continued(client: "openai.OpenAI", talker: str) -> None:
     judge = AutoTokenizer.from_pretrained(talker, local_files_only=True)
     talk: list[Any] = [{"role": "user", "content": "Tell me."}, {"role": "assistant", "content": TEXT}]
     ids = judge.apply_chat_template(talk, continue_final_message=True, return_dict=False)
@@ -169,6 +174,8 @@ def test_a_turn_that_was_begun_is_continued(client: openai.OpenAI, talker: str) 
 
 
 async def test_many_ask_at_once(url: str) -> None:
+    import openai
+
     async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=KEY, timeout=PATIENCE_S) as client:
 
         async def whole(seed: int) -> str:
@@ -184,6 +191,8 @@ async def test_many_ask_at_once(url: str) -> None:
 
 
 def test_captum_attributes_over_the_api(url: str, judge: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from captum.attr import FeatureAblation, RemoteLLMAttribution, TextTemplateInput, VLLMProvider
+
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     provider = VLLMProvider(api_url=f"{url}/v1")
     assert provider.model_name == "bundled"
