@@ -277,7 +277,5 @@ def test_layers_that_hold_their_weights_across_are_refused(tmp_path: Path) -> No
     made.save_pretrained(tmp_path / "plain")
     described = {"quant_method": "bitsandbytes", "load_in_8bit": True}
     quantised.write(tmp_path / "plain", tmp_path / "packed", eight_bits, described)
-    with pytest.raises(
-        LoadFailed, match=r"its layers hold them across \(Conv1D\); choose the model's"
-    ):
+    with pytest.raises(LoadFailed, match=r"its layers hold them across \(Conv1D\); choose the model's"):
         Network.read(tmp_path / "packed", "cpu")
