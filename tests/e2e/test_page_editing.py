@@ -3,9 +3,10 @@
 import re
 from typing import Any
 
+import pages
 from axe import assert_clean
-from pages import OpenPage, Stack, answered, body, click_bar, rows, settled, shoot, write
-from playwright.sync_api import Locator, Page, Request, Route, expect
+from pages import OpenPage, Stack, answered, click_bar, rows, settled, shoot, write
+from playwright.sync_api import Locator, Page, Route, expect
 
 END = "<|endoftext|>"
 
@@ -15,13 +16,12 @@ def chips(page: Page) -> Locator:
 
 
 def asked(page: Page, act: Any) -> dict[str, Any]:
-    """What is asked for a text once it is edited."""
-    with page.expect_request(lambda request: "parts" in body(request) or "text" in body(request)) as sent:
-        act()
+    """What is asked for a text once it is edited; of several questions, which slow typing asks, the last."""
+    sent = pages.asked(page, "/api/next-token")
+    act()
     expect(page.locator("#prompt:not([data-draft])")).to_be_visible()
     settled(page)
-    request: Request = sent.value
-    return body(request)
+    return [question for question in sent if "parts" in question or "text" in question][-1]
 
 
 def ended(page: Page) -> None:

@@ -57,9 +57,9 @@ def test_guessing_never_loses_the_focus(page: Page) -> None:
     for _ in range(2):
         expect(reveal).to_be_focused()
         page.keyboard.press("Enter")
+        settled(page)  # a bar can be chosen once its answer is there
         expect(rows(page).first).to_be_focused()
         page.keyboard.press("Enter")
-        settled(page)  # a bar can be chosen once its answer is there
     expect(reveal).to_be_focused()
     page.keyboard.press("g")
     expect(rows(page).first).to_be_visible()
