@@ -26,12 +26,12 @@ def _outputs(code: int) -> int:
 
 
 @cache
-def block(rows: int, depth: int = 1) -> Callable[..., None]:
+def block(rows: int, depth: int = 1, outputs: int = 0) -> Callable[..., None]:
     """A numba-callable (tag, x, w, width, y, y_stride, sums, following, pace): y[m, r] = x[m] · w[r], rows × outputs.
 
-    There are as many outputs as layout_of says, but one for a single row. x, w, y, sums and following are addresses;
-    y_stride is in floats, pace in bytes. `sums` is read for a single row of a kind whose layout has a share: the sums
-    of so many neighbouring numbers of x.
+    Without `outputs`, there are as many as layout_of says; packed weights take one for a single row. x, w, y, sums and
+    following are addresses; y_stride is in floats, pace in bytes. `sums` is read for a single row of a kind whose
+    layout has a share: the sums of so many neighbouring numbers of x.
     """
 
     @intrinsic
@@ -39,14 +39,14 @@ def block(rows: int, depth: int = 1) -> Callable[..., None]:
         typing: Any, tag: Any, x: Any, w: Any, width: Any, y: Any, y_stride: Any, sums: Any, following: Any, pace: Any
     ) -> Any:
         code = _code(tag)
-        outputs = 1 if rows == 1 else _outputs(code)
+        count = 1 if rows == 1 and code in blocks.LAYOUTS else outputs or _outputs(code)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             _, x, w, width, y, y_stride, sums, following, pace = arguments
             if code in blocks.LAYOUTS:
-                packed.packed_tile(builder, x, w, width, y, y_stride, sums, following, pace, rows, outputs, code)
+                packed.packed_tile(builder, x, w, width, y, y_stride, sums, following, pace, rows, count, code)
             else:
-                plain_tile(builder, x, w, width, y, y_stride, following, pace, rows, outputs, code, depth)
+                plain_tile(builder, x, w, width, y, y_stride, following, pace, rows, count, code, depth)
             return context.get_dummy_value()
 
         return types.void(tag, *[types.intp] * 8), generate

@@ -14,11 +14,12 @@ from inference_server.cpu.kernels.vectors import floats
 SHARE = 8  # outputs are divided among threads in multiples of this
 MOST = 4  # rows that pass over the weights together
 NEAR = 48 * 1024  # bytes of weights that stay in a core's cache while all rows pass over them
-_DEEP = 4  # registers per sum for a single row
-_AHEAD = 4096  # prefetch distance in bytes for a single row
+_DEEP = 2  # registers per sum for a single row
+_STREAMS = 4  # outputs whose plain weights a single row reads side by side, which memory serves faster than one
+_AHEAD = 4096  # prefetch distance in bytes where it reads those of one
 
 # a single row streams the weights; several rows take tiles of outputs; both prefetch
-_one = block(1, depth=_DEEP)
+_one, _side_by_side = (block(1, depth=_DEEP, outputs=outputs) for outputs in (1, _STREAMS))
 _two, _three, _four = (block(rows) for rows in (2, 3, 4))
 _WIDENED = KIND_TAGS[FLOAT32]
 
@@ -88,9 +89,15 @@ def _single(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: 
         source = x + m * width * 4
         if share:
             _sum_groups(source, share, sums)
-        for o in range(first, last):
-            at, target = w + o * row_bytes, y + (m * y_stride + o) * 4
-            _one(kind, source, at, width, target, y_stride, sums.ctypes.data, at + _AHEAD, single)
+        streams = _STREAMS if numbers == 1 and last - first >= _STREAMS else 1
+        for o in range(first, last, streams):
+            start = min(o, last - streams)  # the last ones may overlap
+            at, target = w + start * row_bytes, y + (m * y_stride + start) * 4
+            if streams > 1:
+                following = at + streams * row_bytes
+                _side_by_side(kind, source, at, width, target, y_stride, 0, following, streams * single)
+            else:
+                _one(kind, source, at, width, target, y_stride, sums.ctypes.data, at + _AHEAD, single)
 
 
 @njit(nogil=True, fastmath={"reassoc", "contract"})
