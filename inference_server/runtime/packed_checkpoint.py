@@ -164,7 +164,10 @@ class PackedCheckpoint:
         bits, rest = divmod(rows * unpacking.WORD, len(order))
         if rest or bits not in GPTQ_BITS:
             raise _unread("gptq", f"{bits} bits in {short(owner)}")
-        self._need(f"{owner}.qzeros", ("I32",), groups, outputs * bits // unpacking.WORD)
+        columns, rest = divmod(outputs * bits, unpacking.WORD)
+        if rest:
+            raise _unfit(f"{owner}.qweight")
+        self._need(f"{owner}.qzeros", ("I32",), groups, columns)
         above = 0 if self._described.get("checkpoint_format") == "gptq_v2" else 1
 
         def unpack(*parts: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 DTYPES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32"}
+MOST_BLOCK = 1 << 16  # numbers; bitsandbytes' own are at most 4,096
 WORD, AWQ_BITS = 32, 4
 AWQ_ORDER = (0, 4, 1, 5, 2, 6, 3, 7)  # of a word's fields, to lie as the outputs do
 
@@ -45,8 +46,9 @@ class BnbState:
             None if nested is None else int(nested),
             float(found.get("nested_offset", 0)),
         )
-        if not state.shape or min(*state.shape, state.blocksize, 1 if nested is None else int(nested)) < 1:
-            raise ValueError("a size below one")
+        blocks = (state.blocksize, 1 if state.nested_blocksize is None else state.nested_blocksize)
+        if not state.shape or min(*state.shape, *blocks) < 1 or max(blocks) > MOST_BLOCK:
+            raise ValueError("a size out of range")
         return state
 
 

@@ -178,11 +178,11 @@ def test_as_much_memory_is_asked_for_as_the_numbers_take(
 
 
 PROJECTION = "model.layers.1.mlp.up_proj"
-Change = Callable[[Tensors], None]
+Change = Callable[[Tensors], object]
 
 
 def without(part: str) -> Change:
-    return lambda tensors: void(tensors.pop(f"{PROJECTION}.{part}"))
+    return lambda tensors: tensors.pop(f"{PROJECTION}.{part}")
 
 
 def instead(part: str, change: Callable[[Tensor], Tensor]) -> Change:
@@ -198,9 +198,6 @@ def state(**changes: Any) -> Change:
         return torch.tensor(list(json.dumps(found).encode()), dtype=torch.uint8)
 
     return instead(STATE, put)
-
-
-def void(_: object) -> None: ...
 
 
 FAULTS: dict[str, tuple[Pack, dict[str, Any], Change, str]] = {
@@ -222,6 +219,14 @@ FAULTS: dict[str, tuple[Pack, dict[str, Any], Change, str]] = {
     ),
     "no shape": (four_bits(nested=False), BNB4, state(shape=None), r"quant_state.* does not fit"),
     "endless blocks": (four_bits(nested=False), BNB4, state(blocksize=float("inf")), r"quant_state.* does not fit"),
+    "blocks that no memory holds": (
+        four_bits(nested=False), BNB4, state(blocksize=1 << 40), r"quant_state.* does not fit",
+    ),
+    "words that are cut": (
+        gptq(), GPTQ4,
+        lambda tensors: [instead(part, lambda each: each[:, :-4])(tensors) for part in ("qweight", "scales")],
+        r"up_proj\.qweight does not fit",
+    ),
     "blocks of nothing": (four_bits(nested=True), BNB4, state(nested_blocksize=-1), r"quant_state.* does not fit"),
     "an unknown dtype": (four_bits(nested=True), BNB4, state(dtype="complex64"), r"quant_state.* does not fit"),
     "a state of no object": (

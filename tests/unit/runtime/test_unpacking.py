@@ -39,7 +39,19 @@ def test_bnb_4bit_of_an_odd_count_leaves_the_last_half_out() -> None:
     assert unpacking.bnb_4bit(packed, parts, read(shape=[3])).tolist() == [1.0, 2.0, 3.0]
 
 
-@pytest.mark.parametrize("changes", [{"shape": []}, {"shape": [0, 4]}, {"blocksize": 0}, {"dtype": "int8"}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shape": []},
+        {"shape": [0, 4]},
+        {"blocksize": 0},
+        {"blocksize": 1 << 40},
+        {"nested_blocksize": 0},
+        {"nested_blocksize": 1 << 40},
+        {"dtype": "int8"},
+    ],
+    ids=str,
+)
 def test_a_state_that_means_nothing_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         read(**changes)
