@@ -38,10 +38,15 @@ def divide(total: int, others: int) -> Shares:
 
 
 def give_back() -> None:
-    """Returns what only loading needed to the operating system: freed memory (glibc only), and numba's compiler."""
+    """Returns what only loading needed to the operating system: freed memory, and numba's compiler."""
+    trim()
+    let_go(COMPILER)
+
+
+def trim() -> None:
+    """Returns freed memory to the operating system; glibc only."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-    let_go(COMPILER)
 
 
 def let_go(library: str, process: Path = ROOT / "proc/self") -> None:
