@@ -188,7 +188,7 @@ class PackedCheckpoint:
         if bits not in GPTQ_BITS:
             raise _unread("gptq", f"bits {short(repr(bits))}")
         inputs = rows * unpacking.WORD // bits
-        if not groups or inputs % groups:
+        if not inputs or not groups or inputs % groups:
             raise _unfit(f"{owner}.scales")
         return unpacking.in_order(inputs, groups)
 

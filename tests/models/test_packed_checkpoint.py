@@ -222,6 +222,9 @@ FAULTS: dict[str, tuple[Pack, dict[str, Any], Change, str]] = {
     "blocks that no memory holds": (
         four_bits(nested=False), BNB4, state(blocksize=1 << 40), r"quant_state.* does not fit",
     ),
+    "no words": (
+        gptq(told=False), GPTQ4, instead("qweight", lambda each: each[:0]), r"up_proj\.scales does not fit",
+    ),
     "words that are cut": (
         gptq(), GPTQ4,
         lambda tensors: [instead(part, lambda each: each[:, :-4])(tensors) for part in ("qweight", "scales")],
