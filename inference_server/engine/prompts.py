@@ -9,14 +9,12 @@ from typing import Protocol
 from inference_server.compare_messages import ComparedQuestion
 from inference_server.engine.validation import check_ids, check_length, check_range
 from inference_server.errors import InvalidField
-from inference_server.host import memory
 from inference_server.messages import TEXT, ModelFacts, TopKQuery
 from inference_server.scheduler.scheduler import Scheduler
 from inference_server.sequence import Ids, Permit
 from inference_server.tokenizer.tokenizer import ModelTokenizer
 
 LONG_TEXT = 2_000  # characters; longer texts are encoded beside the event loop
-HUGE_TEXT = 100_000  # characters; to encode longer ones takes much memory, up to 200 bytes for each
 
 
 class Question(Protocol):
@@ -47,10 +45,7 @@ class Prompts:
         """
         started = time.monotonic()
         field, length, encode = self._prompt(query)
-        if length > LONG_TEXT:
-            ids = await self._scheduler.aside(permit, deadline, _encode_long, encode, length)
-        else:
-            ids = tuple(encode())
+        ids = tuple(encode() if length <= LONG_TEXT else await self._scheduler.aside(permit, deadline, encode))
         spent_s = time.monotonic() - started
         if not ids:
             if self._tokenizer.bos_id is None:
@@ -77,11 +72,3 @@ class Prompts:
         if query.text is not None:
             return "text", len(query.text), partial(self._tokenizer.encode, query.text, literal)
         return "token_ids", 0, lambda: query.token_ids or ()
-
-
-def _encode_long(encode: Callable[[], Tokens[int]], length: int) -> Ids:
-    """The ids of a text of that many characters; what encoding a huge one took is free for others at once."""
-    ids = tuple(encode())
-    if length > HUGE_TEXT:
-        memory.trim()
-    return ids

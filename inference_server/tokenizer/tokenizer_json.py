@@ -15,11 +15,13 @@ from typing import Any
 from tokenizers import Tokenizer, models
 
 from inference_server.errors import LoadFailed
+from inference_server.host import memory
 from inference_server.tokenizer import continuation, literal, special_tokens, token_bytes
 from inference_server.tokenizer.special_tokens import SpecialTokens, first_line
 from inference_server.tokenizer.token_bytes import ByteDecoder
 
 FILE = "tokenizer.json"
+HUGE_TEXT = 100_000  # characters; to encode longer ones takes up to 200 bytes for each, which glibc would keep
 
 Encode = Callable[[str], list[int]]
 
@@ -107,7 +109,14 @@ def encoder(backend: Tokenizer) -> Encode:
     Uses a batch of one because `encode` holds the GIL: a text of a million bytes would block every thread for seconds.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # no thread pool for a single text
-    return lambda text: backend.encode_batch_fast([text], add_special_tokens=False)[0].ids
+
+    def encode(text: str) -> list[int]:
+        ids: list[int] = backend.encode_batch_fast([text], add_special_tokens=False)[0].ids
+        if len(text) > HUGE_TEXT:
+            memory.trim()
+        return ids
+
+    return encode
 
 
 def prefix_of(backend: Tokenizer) -> tuple[int, ...]:
