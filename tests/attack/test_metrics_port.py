@@ -8,11 +8,12 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from ports import free_port
 from servers import server_process
 
 from attack import raw
 from attack.guard import Guarded
-from attack.tiers import Address, Tiers, free_port
+from attack.tiers import Address, Tiers
 
 PROBES = 20
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 from gateways import GatewayProcess, gateway_process
+from ports import free_port
 from servers import PATIENCE_S, ServerProcess, server_process
 
 SAMPLE_S = 0.02
@@ -66,13 +66,6 @@ def running(inference: Mapping[str, str] | None = None, gateway: Mapping[str, st
             assert front.url, front.log()
             with httpx.Client(base_url=front.url, timeout=PATIENCE_S) as web:
                 yield Tiers(front.url, server.target, ("127.0.0.1", port), front, server, web)
-
-
-def free_port() -> int:
-    """A TCP port of loopback on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

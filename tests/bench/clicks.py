@@ -21,9 +21,10 @@ import aiohttp
 import grpc
 from nexttoken.v1 import next_token_pb2 as pb
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
+from ports import free_port
 
 from bench import shape
-from bench.stack import PATIENCE_S, Stack, free_port, percentile, running
+from bench.stack import PATIENCE_S, Stack, percentile, running
 
 PROMPT = 512
 CLICKS = 30

@@ -23,9 +23,10 @@ from capacity.load import BARS, Action, Load, visit
 from capacity.outcome import Outcome
 from capacity.profile import Profile
 from capacity.simulation import Simulation, Site
+from ports import free_port
 
 from bench import shape
-from bench.stack import free_port, wait_ready
+from bench.stack import wait_ready
 from inference_server.settings import Settings as ServerSettings
 from web_gateway.settings import Settings as GatewaySettings
 

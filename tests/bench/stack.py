@@ -5,13 +5,13 @@ import contextlib
 import functools
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import aiohttp
 import psutil
+from ports import free_port
 
 OFFLINE = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
 PATIENCE_S = 180.0  # a first start compiles kernels
@@ -26,13 +26,6 @@ class Stack:
     monitor: str
     inference: psutil.Process
     gateway: psutil.Process
-
-
-def free_port() -> int:
-    """A TCP port of loopback nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def wait_ready(session: aiohttp.ClientSession, url: str, model: str = "bundled") -> None:

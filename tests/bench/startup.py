@@ -8,8 +8,9 @@ from pathlib import Path
 
 import aiohttp
 import published
+from ports import free_port
 
-from bench.stack import OFFLINE, free_port, running, wait_ready
+from bench.stack import OFFLINE, running, wait_ready
 
 RUNS = 3
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import chromium
 import pytest
-from bench.stack import free_port
 from containers import Container, docker, until
 from pages import click_bar, rows, settled, write
 from playwright.sync_api import expect, sync_playwright
+from ports import free_port
 
 IMAGE = "next-token/space:local"
 LOCAL = "--disable-features=LocalNetworkAccessChecks"  # else no public site may show what this machine serves

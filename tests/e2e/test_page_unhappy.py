@@ -21,6 +21,7 @@ from pages import (
     write,
 )
 from playwright.sync_api import Page, Route, expect
+from ports import free_port
 
 
 def test_the_server_dies_and_returns(page: Page, stack: Stack) -> None:
@@ -53,8 +54,8 @@ def test_the_server_dies_and_returns(page: Page, stack: Stack) -> None:
 
 @pytest.mark.noted("net::ERR_")
 def test_the_gateway_dies_and_returns(open_page: OpenPage, stack: Stack) -> None:
-    target = {"NEXTTOKEN_INFERENCE_TARGET": stack.target}
-    with gateway_process(target) as gateway:
+    settings = {"NEXTTOKEN_INFERENCE_TARGET": stack.target, "NEXTTOKEN_PORT": str(free_port())}
+    with gateway_process(settings) as gateway:
         page = open_page(gateway.url)
         write(page, "Tom and his dog")
         gateway.process.kill()
@@ -62,7 +63,7 @@ def test_the_gateway_dies_and_returns(open_page: OpenPage, stack: Stack) -> None
         rows(page).first.click()
         expect(page.locator("#text")).not_to_have_value("Tom and his dog")
         text = page.locator("#text").input_value()
-    with gateway_process({**target, "NEXTTOKEN_PORT": gateway.url.rpartition(":")[2]}):
+    with gateway_process(settings):
         settled(page)
         expect(page.locator("#status")).to_have_attribute("data-tone", "calm")
         expect(page.locator("#text")).to_have_value(text)

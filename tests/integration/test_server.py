@@ -12,6 +12,7 @@ import pytest
 from calls import failure, until_health
 from grpc_health.v1 import health_pb2
 from nexttoken.v1 import next_token_pb2 as pb
+from ports import free_port
 from servers import PATIENCE_S, ServerProcess, server_process, stub_of
 
 from inference_server.host import openmp
@@ -25,7 +26,8 @@ PROMPTS = [[n, *range(1, 500)] for n in range(1, 25)]  # each takes a forward pa
 @pytest.fixture
 def loaded() -> Iterator[ServerProcess]:
     """A server whose model is ready, that computes one request at a time and gives clients time to notice its end."""
-    with started({"NEXTTOKEN_BATCH_SIZE": "1", "NEXTTOKEN_GRACE_S": str(PATIENCE_S)}) as server:
+    settings = {"NEXTTOKEN_GRPC_PORT": str(free_port()), "NEXTTOKEN_BATCH_SIZE": "1"}
+    with started({**settings, "NEXTTOKEN_GRACE_S": str(PATIENCE_S)}) as server:
         server.wait_for("model ready", model="bundled")
         yield server
 
@@ -84,7 +86,6 @@ async def test_a_client_gets_over_a_server_that_was_killed_and_came_back(loaded:
         assert failed.code() is grpc.StatusCode.UNAVAILABLE
         with server_process({"NEXTTOKEN_GRPC_PORT": target.rpartition(":")[2]}) as again:
             again.wait_for("model ready", model="bundled")
-            assert again.target == target
             after = await stub.TopK(pb.TopKRequest(text="Once"), timeout=PATIENCE_S, wait_for_ready=True)
     assert after.candidates == before.candidates
 

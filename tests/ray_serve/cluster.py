@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from ports import free_port
 from servers import PATIENCE_S, ROOT
 
 PYTHON = Path(os.environ.get("RAY_ENVIRONMENT", ROOT / "build" / "ray")) / "bin" / "python"
@@ -28,7 +28,9 @@ class RayCluster:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.grpc_port, self._http_port, self.metrics_port, self.second_port, self._spare = free_ports(5)
+        self.grpc_port, self._http_port, self.metrics_port, self.second_port, self._spare = (
+            free_port() for _ in range(5)
+        )
         path = os.pathsep.join(str(ROOT / part) for part in (".", "proto"))
         env = {key: value for key, value in os.environ.items() if not key.startswith(("NEXTTOKEN_", "HF_", "RAY_"))}
         ours = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "RAY_TMPDIR": str(folder)}
@@ -114,15 +116,6 @@ def title(process: psutil.Process) -> str:
     with contextlib.suppress(psutil.NoSuchProcess):
         return " ".join(process.cmdline())
     return ""
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @contextlib.contextmanager

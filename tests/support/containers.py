@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.stack import free_port
+from ports import free_port
 from servers import ROOT
 
 PATIENCE_S = 120.0  # bounds a wait for something that must happen; no test depends on its value

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from huggingface_hub import constants
+from ports import free_port
 
 PIECE = 64 * 1024
 WAIT_S = 60.0
@@ -130,9 +131,7 @@ def point_at(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def unreachable() -> str:
     """An endpoint where nobody listens."""
-    with contextlib.closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateways import gateway_process
 from playwright.sync_api import Locator, Page, Request, Response, Route, expect
+from ports import free_port
 from servers import ROOT, ServerProcess
 from warm_python import OFFLINE
 
@@ -24,7 +25,7 @@ class Stack:
     """Both services on free ports; the inference server can be killed and started again where it was."""
 
     def __init__(self, **env: str) -> None:
-        self.env = {**OFFLINE, **env}
+        self.env = {**OFFLINE, "NEXTTOKEN_GRPC_PORT": str(free_port()), **env}
         self.server = ServerProcess(self.env)
         self.target = self.server.target
         self.url = ""
@@ -36,7 +37,7 @@ class Stack:
 
     def start(self) -> None:
         """Starts the inference server again on the same port."""
-        self.server = ServerProcess({**self.env, "NEXTTOKEN_GRPC_PORT": self.target.rpartition(":")[2]})
+        self.server = ServerProcess(self.env)
         self.server.wait_for("model ready", model="bundled")
 
 

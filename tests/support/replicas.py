@@ -5,6 +5,7 @@ import json
 import signal
 from collections.abc import Iterator, Mapping
 
+from ports import free_port
 from servers import ServerProcess
 
 
@@ -13,7 +14,7 @@ class Replica:
 
     def __init__(self, host: str, env: Mapping[str, str]) -> None:
         self.host = host
-        self.port = 0
+        self.port = free_port()
         self._env = env
         self._read = 0
         self.server = self._start()
@@ -25,7 +26,6 @@ class Replica:
     def ready(self) -> None:
         """Waits until its model answers."""
         self.server.wait_for("model ready")
-        self.port = self.server.wait_for("listening")["port"]
 
     def send(self, number: signal.Signals) -> None:
         """Sends its process a signal."""

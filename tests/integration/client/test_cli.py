@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from servers import PATIENCE_S, ROOT, run_inference_server
 
 
@@ -80,7 +81,7 @@ def test_a_question_to_a_running_server(installed: Path, target: str) -> None:
 
 
 def test_a_question_without_a_server_starts_one_for_it(installed: Path) -> None:
-    usual = free_port()
+    usual = str(free_port())
     answer = run(installed, "predict", "Once upon a time", "--model", "bundled", "--json", NEXTTOKEN_GRPC_PORT=usual)
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout)["model"] == "bundled"
@@ -105,11 +106,6 @@ def test_a_fault_is_one_line_and_a_status(installed: Path, target: str) -> None:
     assert len(absent.stderr.splitlines()) == 1
 
 
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return str(probe.getsockname()[1])
-
-
 def serve(installed: Path, page: str, grpc: str) -> "subprocess.Popen[str]":
     ports = {"NEXTTOKEN_PORT": page, "NEXTTOKEN_GRPC_PORT": grpc}
     return subprocess.Popen(
@@ -122,7 +118,7 @@ def serve(installed: Path, page: str, grpc: str) -> "subprocess.Popen[str]":
 
 
 def test_both_services_start_and_ctrl_c_stops_both(installed: Path) -> None:
-    page, grpc = free_port(), free_port()
+    page, grpc = str(free_port()), str(free_port())
     process = serve(installed, page, grpc)
     try:
         deadline = time.monotonic() + PATIENCE_S
@@ -152,7 +148,7 @@ def test_both_services_start_and_ctrl_c_stops_both(installed: Path) -> None:
 
 def test_a_service_that_cannot_start_stops_the_other(installed: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        process = serve(installed, free_port(), str(taken.getsockname()[1]))
+        process = serve(installed, str(free_port()), str(taken.getsockname()[1]))
         _, log = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert "cannot start: can't listen on" in log

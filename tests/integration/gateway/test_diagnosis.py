@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import structlog
-from bench.stack import free_port
 from gateways import gateway_here, problem
+from ports import free_port
 from servers import PATIENCE_S
 
 from web_gateway.inference.channel import open_link

@@ -10,6 +10,7 @@ import fakes
 import httpx
 import pytest
 from gateways import NOWHERE, gateway_here, gateway_process, problem, until
+from ports import free_port
 from servers import PATIENCE_S, server_here
 
 from inference_server import settings as inference
@@ -120,8 +121,7 @@ async def test_a_quiet_stream_is_kept_open(monkeypatch: pytest.MonkeyPatch) -> N
 
 async def test_a_server_that_is_not_there_comes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "RETRY_S", 0.05)
-    async with inference_at() as server:
-        port = server.port
+    port = free_port()
     async with gateway_here(f"127.0.0.1:{port}") as gateway, listening(gateway.web) as events:
         await following(events)
         for _ in range(2):

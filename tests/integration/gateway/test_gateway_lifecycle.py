@@ -19,6 +19,7 @@ import pytest
 import structlog
 from gateways import gateway_here, gateway_process, problem, scripted_server, until
 from nexttoken.v1 import next_token_pb2 as pb
+from ports import free_port
 from servers import PATIENCE_S, connect, ready, server_here, server_process
 
 from inference_server import settings as inference
@@ -42,11 +43,6 @@ runpy.run_module("web_gateway", run_name="__main__")
 def taken_port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as bound:
         yield bound.getsockname()[1]
-
-
-def free_port() -> int:
-    with taken_port() as port:
-        return port
 
 
 def eventually(ask: Callable[[], httpx.Response], status: int) -> httpx.Response:
