@@ -114,7 +114,7 @@ def flat(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def acts_on_single_characters(part: Mapping[str, Any]) -> bool:
-    """Whether a step on the whole text equals the step on each token."""
+    """Whether a step on the whole text equals the step on each token, but for what bytes of several tokens spell."""
     return part["type"] == "Replace" and len(part["pattern"].get("String", "")) == 1
 
 

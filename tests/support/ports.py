@@ -6,7 +6,6 @@ import socket
 
 # Below those that Linux gives to outgoing connections and to port 0, above those of Ray's workers.
 PORTS = range(20_000, 32_768)
-_claims: list[socket.socket] = []
 
 
 def free_port() -> int:
@@ -18,6 +17,6 @@ def free_port() -> int:
             claim.bind(("127.0.0.1", port))
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("", port))
-            _claims.append(claim)
+            claim.detach()  # stays open until the process ends
             return port
         claim.close()
