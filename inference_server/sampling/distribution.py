@@ -16,10 +16,10 @@ from torch import Tensor
 from inference_server.errors import ComputeFailed
 from inference_server.messages import Candidate, PartitionPoint, Token
 from inference_server.sampling.log_partition import at_zero, partition
+from inference_server.sampling.ranking import Crossing, Ranking, Side
 
 _BLOCK = 64  # tokens
-_FIRST_RANKS, _MORE_RANKS = 64, 8  # how many of the likeliest tokens are ranked first, and how many times that next
-_MOST_RANKS = 1024  # up to which; from there on, sorting all keys is faster
+_FEW = 64  # tokens that are ranked sooner by themselves than among all
 _NOTHING = -1e3  # e**-1000 is 0 in float64; unlike minus infinity, times 0 it is not NaN
 _ABREAST = 8  # rows whose exponentials torch computes together
 ROUNDING = 1e-12  # of summed float64 probabilities; far below the precision of float32 logits
@@ -104,7 +104,7 @@ class Distribution:
     def places(self, token_ids: Sequence[int]) -> list[RankedToken]:
         """The given tokens, whatever their rank, in the given order."""
         ids = np.array(token_ids, dtype=np.int64)
-        if len(ids) > _FIRST_RANKS:
+        if len(ids) > _FEW:
             ranks = np.empty(len(self._logits), dtype=np.int64)
             ranks[self.order] = np.arange(1, len(ranks) + 1)
             return self._describe(ids, ranks[ids].tolist())
@@ -112,6 +112,8 @@ class Distribution:
 
     def other_probability(self, shown: Sequence[RankedToken]) -> float:
         """Total probability of the tokens not shown. Summed, since 1 - shown would lose small tails."""
+        if not shown:
+            return 1.0
         rest = self._relative.copy()
         rest[[place.token_id for place in shown]] = 0.0
         return min(1.0, float(rest.sum()) / self._total)
@@ -142,14 +144,15 @@ class Distribution:
 
     def keep(self, top_p: float, min_p: float) -> Kept:
         """The tokens that pass both top_p, in (0, 1], and min_p, in [0, 1]; 1 and 0 turn them off."""
-        count = int((self._relative >= min_p).sum()) if min_p > 0 else len(self._logits)
+        kept = Kept(len(self._logits), 1.0)
+        if min_p > 0:
+            likely = self._relative >= min_p
+            kept = Kept(int(likely.sum()), min(1.0, float(self._relative[likely].sum()) / self._total))
         if top_p < 1:
-            _, cumulated = self._ranked_up_to(top_p - ROUNDING)
-            count = min(count, int((cumulated < top_p - ROUNDING).sum()) + 1)
-        if count == len(self._logits):
-            return Kept(count, 1.0)
-        cumulated = np.cumsum(self._relative[self._highest_ids(count)] / self._total)
-        return Kept(count, min(1.0, float(cumulated[-1])))
+            (last,) = self._crossings([top_p - ROUNDING], "left")
+            if last.rank < kept.count:
+                kept = Kept(last.rank, min(1.0, last.cumulated / self._total))
+        return kept
 
     def sampled(self, kept: Kept) -> NDArray[np.float64]:
         """Each token's log-probability when sampling from the kept ones; minus infinity for the others."""
@@ -162,14 +165,11 @@ class Distribution:
 
     def draw(self, draws: Sequence[float], kept: Kept) -> list[RankedToken]:
         """For each number in [0, 1), the token at that point of the cumulative distribution of the kept tokens."""
-        if not draws:
-            return []
-        points = np.array(draws) * kept.probability
-        ids, cumulated = self._ranked_up_to(float(points.max()))
-        cumulated = cumulated[: kept.count]
-        last = np.searchsorted(cumulated, cumulated[-1])  # the last token with any probability
-        at = np.minimum(np.searchsorted(cumulated, points, side="right"), last)
-        return self._describe(ids[at], (at + 1).tolist())
+        found = self._crossings([draw * kept.probability for draw in draws], "right")
+        for at, place in enumerate(found):
+            if place.rank > kept.count:  # by rounding
+                (found[at],) = self._crossings([kept.probability - ROUNDING], "left")
+        return self._describe(np.array([each.place for each in found], dtype=np.int64), [each.rank for each in found])
 
     def partition(self) -> list[PartitionPoint]:
         """See log_partition; independent of the distribution's own temperature."""
@@ -179,25 +179,33 @@ class Distribution:
         """As `partition`, at inverse temperature 0."""
         return at_zero(self._logits)
 
-    def _ranked_up_to(self, point: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Ids by rank, and the cumulative probability of each, up to a token beyond this point of it; else all ids.
+    def _crossings(self, points: Sequence[float], side: Side) -> list[Crossing]:
+        """Where the cumulative probability passes each point: mostly among a few tokens, which are found sooner."""
+        ids, cumulated = self._likeliest
+        weights = [point * self._total for point in points]
+        ranks = np.searchsorted(cumulated, weights, side).tolist()
+        if max(ranks, default=0) == len(ids):
+            return self._ranking.crossings(weights, side)
+        return [Crossing(int(ids[at]), at + 1, float(cumulated[at])) for at in ranks]
 
-        Mostly a few: ranking the whole vocabulary for one draw would take longer than all the rest.
-        """
-        count = _FIRST_RANKS
-        while count < min(len(self._logits), _MOST_RANKS) and "order" not in self.__dict__:
-            ids = self._highest_ids(count)
-            cumulated = np.cumsum(self._relative[ids] / self._total)
-            if cumulated[-1] > point:
-                return ids, cumulated
-            count *= _MORE_RANKS
-        return self.order, self._cumulated
+    @cached_property
+    def _likeliest(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """A few ids by rank, and the cumulated `_relative`."""
+        ids = self._highest_ids(min(_FEW, len(self._logits)))
+        return ids, np.cumsum(self._relative[ids])
+
+    @cached_property
+    def _ranking(self) -> Ranking:
+        return Ranking(np.negative(self._logits), self._relative, -self._mean_below * self._temperature)
 
     @cached_property
     def _mean_below(self) -> float:
         """Mean of the scaled logit less the highest one."""
         # Not a dot product: BLAS would start threads, which keep spinning.
-        return float((self._relative * np.maximum(self._below, _NOTHING)).sum()) / self._total
+        mean = float(np.einsum("i,i->", self._relative, self._below)) / self._total
+        if math.isnan(mean):  # 0 times minus infinity
+            mean = float((self._relative * np.maximum(self._below, _NOTHING)).sum()) / self._total
+        return mean
 
     @cached_property
     def _finite(self) -> bool:
@@ -212,12 +220,6 @@ class Distribution:
         bits = np.subtract(np.float32(0), self._logits).view(np.int32)
         falling = (bits ^ (bits >> 31 & 0x7FFFFFFF)).astype(np.int64)
         return np.sort(falling << 32 | np.arange(len(bits))) & 0xFFFFFFFF
-
-    @cached_property
-    def _cumulated(self) -> NDArray[np.float64]:
-        """Cumulative probability by rank."""
-        summed: NDArray[np.float64] = np.cumsum(self._relative[self.order] / self._total)
-        return summed
 
     def _rank(self, token_id: int) -> int:
         logit = self._logits[token_id]

@@ -70,12 +70,8 @@ class Pipeline:
 
     def draw(self, points: Sequence[float]) -> list[int]:
         """For each number in [0, 1), the id at that point of the cumulative distribution, in descending order."""
-        if not points:
-            return []
-        at, cumulated = self._pool.up_to(-self._pool.scores, max(points))
-        last = np.searchsorted(cumulated, cumulated[-1])  # the last token with any probability
-        place = np.minimum(np.searchsorted(cumulated, np.asarray(points), side="right"), last)
-        found: list[int] = self._pool.ids[at[place]].tolist()
+        places = [crossing.place for crossing in self._pool.ranking.crossings(points, "right")]
+        found: list[int] = self._pool.ids[places].tolist()
         return found
 
 

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_server.sampler_messages import Penalty
+from inference_server.sampling.ranking import Ranking
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-
-_FIRST, _MORE = 64, 8  # how many tokens are ranked first, and how many times that next
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +79,13 @@ class Pool:
 
     def highest(self, count: int) -> Ints:
         """Where the `count` highest scores are, in descending order, ties by ascending id."""
-        return _lowest(-self.scores, count)[:count]
+        among = np.arange(len(self.scores))
+        if count < len(among):
+            among = np.flatnonzero(self.scores >= np.partition(self.scores, -count)[-count])
+        found: Ints = among[np.argsort(-self.scores[among], kind="stable")][:count]
+        return found
 
-    def up_to(self, keys: Floats, mass: float) -> tuple[Ints, Floats]:
-        """Where the lowest keys are, in ascending order, ties by id, and their cumulative probability.
-
-        So many that it reaches `mass`, and mostly few: to order the whole vocabulary would take longer than the rest.
-        """
-        count = _FIRST
-        while True:
-            at = _lowest(keys, count)
-            cumulated = np.cumsum(self.probabilities[at])
-            if count >= len(keys) or cumulated[-1] > mass:
-                return at, cumulated
-            count *= _MORE
-
-
-def _lowest(keys: Floats, count: int) -> Ints:
-    """Where at least the `count` lowest keys are, in ascending order, equal ones in order."""
-    if count >= len(keys):
-        return np.argsort(keys, kind="stable")
-    among = np.flatnonzero(keys <= np.partition(keys, count - 1)[count - 1])
-    found: Ints = among[np.argsort(keys[among], kind="stable")]
-    return found
+    @cached_property
+    def ranking(self) -> Ranking:
+        """By descending score."""
+        return Ranking(-self.scores, self.probabilities)

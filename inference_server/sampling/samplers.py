@@ -23,6 +23,7 @@ from inference_server.sampler_messages import (
     Xtc,
 )
 from inference_server.sampling.pool import Floats, History, Ints, Mask, Pool
+from inference_server.sampling.ranking import Ranking
 
 ROUNDING = 1e-12  # of summed float64 probabilities
 TOP_H_TOKENS = 100  # top_h sees no more, as in transformers
@@ -69,8 +70,10 @@ def top_p(pool: Pool, mass: float) -> Pool:
     """The fewest likeliest tokens with at least that probability."""
     if mass >= 1:
         return pool
-    at, cumulated = pool.up_to(-pool.scores, mass - ROUNDING)
-    return _only(pool, at[: int((cumulated < mass - ROUNDING).sum()) + 1])
+    last = pool.ranking.crossing(mass - ROUNDING, "left").place
+    alike = pool.scores == pool.scores[last]
+    alike[last + 1 :] = False
+    return pool.keep((pool.scores > pool.scores[last]) | alike)
 
 
 def min_p(pool: Pool, least: float) -> Pool:
@@ -83,9 +86,7 @@ def typical_p(pool: Pool, mass: float) -> Pool:
     if mass >= 1:
         return pool
     away = np.abs(-pool.logprobs - pool.entropy)
-    at, cumulated = pool.up_to(away, mass)
-    last = min(int((cumulated < mass).sum()), len(at) - 1)
-    return pool.keep(away <= away[at[last]])
+    return pool.keep(away <= away[Ranking(away, pool.probabilities).crossing(mass, "left").place])
 
 
 def top_n_sigma(pool: Pool, sigmas: float) -> Pool:
