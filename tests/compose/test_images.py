@@ -1,6 +1,7 @@
 """From nothing to a clicked chart in a real browser, and what the containers may not do."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +12,19 @@ import torch
 from containers import GATEWAY, SERVER, Container, Stack, docker, running, until
 from pages import click_bar, rows, settled, write
 from playwright.sync_api import expect, sync_playwright
+from servers import ROOT
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from inference_server.models.bundled import FOLDER as BUNDLED
 
 MOST_GATEWAY_MB = 120
 SERVER_IMAGE = "next-token/inference-server:local"
+PAPERS = "/usr/share/doc/next-token-visualizer"
+INSTALLED = """
+import json
+from importlib.metadata import distributions
+print(json.dumps(sorted([each.name, each.version] for each in distributions())))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +100,20 @@ def test_the_labels_say_what_it_is(name: str) -> None:
     labels = json.loads(docker("image", "inspect", "--format", "{{json .Config.Labels}}", f"next-token/{name}:local"))
     for key in ("title", "description", "version", "revision"):
         assert labels[f"org.opencontainers.image.{key}"]
+
+
+@pytest.mark.parametrize("name", ["inference-server", "gateway", "space"])
+def test_the_licence_of_every_package_is_in_the_image(name: str) -> None:
+    run = ("run", "--rm", f"next-token/{name}:local")
+    licence, licences = (docker(*run, "cat", f"{PAPERS}/{paper}") for paper in ("LICENSE", "licences.txt"))
+    assert licence == (ROOT / "LICENSE").read_text()
+    listed = re.findall(r"(?m)^=== ([^ =]+) ([^ =]+): (.+)$", licences)
+    assert sorted([package, version] for package, version, _ in listed) == json.loads(
+        docker(*run, "python", "-c", INSTALLED)
+    )
+    assert "not stated" not in {name for _, _, name in listed}
+    for words in ("Apache License\n", "Permission is hereby granted", "Redistributions of source code"):
+        assert words in licences
 
 
 @pytest.fixture(scope="module")
