@@ -1,5 +1,6 @@
 """The dtype of the weights in memory. Arithmetic on a CPU is always float32."""
 
+from collections.abc import Container
 from functools import cache
 
 import structlog
@@ -13,12 +14,12 @@ HALVES = {"BF16": torch.bfloat16, "F16": torch.float16}
 logger = structlog.get_logger()
 
 
-def choose_dtype(weights: Weights) -> tuple[torch.dtype, bool]:
+def choose_dtype(weights: Weights, packed: Container[str] = ()) -> tuple[torch.dtype, bool]:
     """The dtype for loading on a CPU, and whether numba kernels then widen the weights as they compute.
 
-    Checkpoints with mixed dtypes are loaded as float32.
+    Checkpoints with mixed dtypes are loaded as float32. `packed`: names of weights that stay packed.
     """
-    held = _half(weights)
+    held = _half(Weights({name: each for name, each in weights.tensors.items() if name not in packed}))
     compiled = weights.float_elements >= LEAST_ELEMENTS and kernels_run(held)
     return (held if compiled else torch.float32), compiled
 

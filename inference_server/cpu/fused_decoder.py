@@ -13,6 +13,7 @@ from inference_server.cpu.kernels.attention import scratch_of
 from inference_server.cpu.kernels.decoder import LAYER, PASS, decoder_body
 from inference_server.cpu.kernels.tiles import LANES
 from inference_server.cpu.kernels.vectors import BLOCK
+from inference_server.cpu.packed_linear import ReorderedLinear
 from inference_server.cpu.paged_attention import UNBOUNDED
 from inference_server.cpu.weight_only_linear import WeightOnlyLinear
 from inference_server.interruption import Interruption
@@ -44,6 +45,8 @@ class FusedDecoder:
             raise UnfusableError("an adapter beside its weights")
         if any(type(module) is nn.Linear for module in model.modules()):
             raise UnfusableError("weights in layers that are not weight-only")
+        if any(isinstance(module, ReorderedLinear) for module in model.modules()):
+            raise UnfusableError("inputs in another order")
         self._body = decoder_body()
         self._table = table = np.zeros((), dtype=PASS)
         table["layers"], table["hidden"], table["width"] = len(layers), config.hidden_size, width

@@ -15,6 +15,8 @@ from inference_server.errors import LoadFailed
 from inference_server.models.adapter import MERGE, WEIGHTS, Adapter, Pair
 from inference_server.models.safetensors_header import short
 
+LINEARS = ("WeightOnlyLinear", "PackedLinear", "ReorderedLinear")
+
 logger = structlog.get_logger()
 
 
@@ -112,7 +114,7 @@ def _wrap(layer: Any, name: str, pair: Pair, a: Tensor, b: Tensor, adapter: Adap
         outputs, inputs = layer.embedding_dim, layer.num_embeddings
     elif isinstance(layer, Conv1D):
         inputs, outputs = layer.weight.shape
-    elif isinstance(layer, nn.Linear) or type(layer).__name__ in ("WeightOnlyLinear", "PackedLinear"):
+    elif isinstance(layer, nn.Linear) or type(layer).__name__ in LINEARS:
         outputs, inputs = layer.out_features, layer.in_features
     else:
         raise LoadFailed(

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.module import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
@@ -39,10 +39,13 @@ class Blueprint:
         """`counts`: whether it was built within `counting`."""
         self.counts = counts
         self.kind = type(network)
-        tied = set(getattr(network, "all_tied_weights_keys", None) or ())
+        tied = dict(getattr(network, "all_tied_weights_keys", None) or {})
         self.parameters: dict[str, Tensor] = {
             name: tensor for name, tensor in network.named_parameters() if name not in tied
         }
+        linear = {f"{name}.weight" for name, module in network.named_modules() if type(module) is nn.Linear}
+        self.linear = (linear & self.parameters.keys()) - set(tied.values())
+        """Names of linear layers' weights that nothing shares."""
         self.whole = {name for name, tensor in network.state_dict().items() if not tensor.is_floating_point()}
         """Names of integer tensors."""
         self._buffers = sum(tensor.nbytes for tensor in network.buffers())

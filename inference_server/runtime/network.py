@@ -29,7 +29,8 @@ from inference_server.runtime import (
     weight_loader,
 )
 from inference_server.runtime.devices import Place
-from inference_server.runtime.packed_checkpoint import PackedCheckpoint
+from inference_server.runtime.packed_checkpoint import Packed, PackedCheckpoint
+from inference_server.runtime.packed_layers import NONE, PackedLayers
 
 EXACT = {"mxfp4", "mxfp8"}  # their scales are powers of two: 16 bits hold each product
 
@@ -64,9 +65,11 @@ class Network:
         quantizer, format_ = architecture.quantizer_of(config), architecture.format_of(config)
         method = packed_checkpoint.method_of(quantizer or {})
         unpacked: Mapping[str, Any] | None = None
+        stored: Mapping[str, Packed] = {}
         if method in packed_checkpoint.FORMATS:
             found = PackedCheckpoint(folder, quantizer or {}, weights)
             config, weights, unpacked = architecture.without_quantizer(config), found.weights, found.tensors
+            stored = found.packed
         plan = meta_model.draw(config, weights)
         if quantizer is None or unpacked is not None:
             unread_tensors.check_kinds(weights.tensors, plan.whole)
@@ -74,15 +77,24 @@ class Network:
         else:
             block_scales.check(quantizer, weights.tensors)
         packed = quantizer is not None and unpacked is None and not quantizer.get("dequantize")
-        dtype, compiled = _dtype(weights, place, "" if quantizer is None else method)
-        needed = weights.bytes if packed else plan.bytes_at(dtype.itemsize)
+        kept = PackedLayers.choose(stored if _may_stay(config, place) else {}, plan)
+        method = "" if quantizer is None or (stored and len(kept.weights) == len(stored)) else method
+        dtype, compiled = _dtype(weights, place, method, kept)
+        if not compiled:
+            kept = NONE
+        needed = plan.bytes_at(dtype.itemsize) - dtype.itemsize * kept.elements + kept.bytes
+        if packed:
+            needed = weights.bytes
         weight_loader.check_room(needed, place)
         try:
-            module = weight_loader.read(folder, config, dtype, place, plan, unpacked)
-            if quantizer is not None and not packed:
+            built = None if unpacked is None else {**unpacked, **kept.stand_in(dtype)}
+            module = weight_loader.read(folder, config, dtype, place, plan, built)
+            if quantizer is not None and unpacked is None and not packed:
                 module = module.to(dtype)  # what was plain in the files is still as there
             if compiled:
-                module = weight_loader.weight_only(module, folder, config, plan, unpacked)
+                module, stayed = weight_loader.weight_only(module, folder, config, plan, unpacked, kept)
+                if stayed and kept.weights:
+                    setattr(module, gguf_network.FACTS, (plan.elements, format_))
         except Exception as error:
             raise failed(error, needed) from error
         stated_limit = checkpoint.context_limit(module.config.get_text_config(), folder)
@@ -129,11 +141,19 @@ def failed(error: Exception, needed: int) -> LoadFailed:
     return LoadFailed(f"transformers can't load it: {architecture.one_line(error)}")
 
 
-def _dtype(weights: Weights, place: Place, method: str) -> tuple[torch.dtype, bool]:
-    """The weights' dtype in memory, and whether numba's kernels widen them; on a CPU no scale is rounded to 16 bits."""
+def _may_stay(config: PreTrainedConfig, place: Place) -> bool:
+    """Whether kernels could read packed weights. Of an image-text model the layers change places."""
+    return place.device.type == "cpu" and not architecture.is_image_text(config)
+
+
+def _dtype(weights: Weights, place: Place, method: str, kept: PackedLayers) -> tuple[torch.dtype, bool]:
+    """The weights' dtype in memory, and whether numba's kernels widen them; on a CPU no scale is rounded to 16 bits.
+
+    `method`: how those are packed that become plain.
+    """
     if place.device.type != "cpu":
         return checkpoint_dtype(weights, place.device), False
-    dtype, compiled = choose_dtype(weights)
+    dtype, compiled = choose_dtype(weights, kept.weights)
     return (dtype if not method or method in EXACT else torch.float32), compiled
 
 

@@ -6,6 +6,7 @@ that they stand for.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from inference_server.models import checkpoint
 from inference_server.models.checkpoint import Weights
 from inference_server.models.safetensors_header import Tensor as Stored
 from inference_server.models.safetensors_header import short
-from inference_server.runtime import unpacking
+from inference_server.runtime import repacking, unpacking
+from inference_server.runtime.repacking import Blocks
 from inference_server.runtime.unpacking import BnbState
 
 FORMATS = {"bitsandbytes": "bitsandbytes", "gptq": "GPTQ", "awq": "AWQ"}
@@ -58,6 +60,9 @@ class Packed:
     kind: str
     shape: tuple[int, ...]
     read: Callable[[], Tensor]
+    blocks: str
+    """The kind of blocks that hold the same numbers; empty: none does."""
+    repack: Callable[[], Blocks]
 
     def __getitem__(self, index: Any) -> Tensor:
         """As of a slice of a safetensors file."""
@@ -77,6 +82,7 @@ class PackedCheckpoint:
             self._slices |= {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         self._taken: set[str] = set()
         packed = dict(self._bitsandbytes() if method_of(described) == "bitsandbytes" else self._words())
+        self.packed: dict[str, Packed] = packed
         plain = self._stored.keys() - self._taken
         self.tensors: dict[str, Any] = {**{name: self._slices[name] for name in plain}, **packed}
         """Each a tensor once it is indexed with an ellipsis."""
@@ -115,23 +121,29 @@ class PackedCheckpoint:
         self._need(name, STORAGE, None, 1)
         self._need(f"{name}.quant_map", ("F32",), 16)
         state = self._bnb_state(state_name)
-        blocks = -(-2 * self._stored[name].bytes // state.blocksize)
+        count = -(-2 * self._stored[name].bytes // state.blocksize)
         parts = ["absmax", "quant_map"]
         if state.nested_blocksize is None:
-            self._need(f"{name}.absmax", ("F32",), blocks)
+            self._need(f"{name}.absmax", ("F32",), count)
         else:
-            self._need(f"{name}.absmax", ("U8",), blocks)
+            self._need(f"{name}.absmax", ("U8",), count)
             self._need(f"{name}.nested_quant_map", ("F32",), 256)
-            self._need(f"{name}.nested_absmax", ("F32",), -(-blocks // state.nested_blocksize))
+            self._need(f"{name}.nested_absmax", ("F32",), -(-count // state.nested_blocksize))
             parts += ["nested_quant_map", "nested_absmax"]
         if Stored("F32", state.shape, 0, 0).elements not in (2 * self._stored[name].bytes - odd for odd in (0, 1)):
             raise _unfit(name)
 
-        def read() -> Tensor:
-            found = {part: self._slices[f"{name}.{part}"][...] for part in parts}
-            return unpacking.bnb_4bit(self._slices[name][...], found, state)
+        def given() -> tuple[Tensor, dict[str, Tensor], BnbState]:
+            return self._slices[name][...], {part: self._slices[f"{name}.{part}"][...] for part in parts}, state
 
-        return Packed(state.kind, state.shape, read)
+        blocks = repacking.bnb_4bit_kind(self._slices[f"{name}.quant_map"][...], state)
+        return Packed(
+            state.kind,
+            state.shape,
+            lambda: unpacking.bnb_4bit(*given()),
+            blocks,
+            lambda: repacking.bnb_4bit(*given()),
+        )
 
     def _bnb_state(self, name: str) -> BnbState:
         (length,) = self._need(name, ("U8",), None)
@@ -148,7 +160,13 @@ class PackedCheckpoint:
             if self._slices[layout][...].any():
                 raise _unread("bitsandbytes", f"{short(name)} laid out for one kind of GPU")
         weight, largest = self._slices[name], self._slices[scales]
-        return Packed("F16", (outputs, inputs), lambda: unpacking.bnb_8bit(weight[...], largest[...]))
+        return Packed(
+            "F16",
+            (outputs, inputs),
+            lambda: unpacking.bnb_8bit(weight[...], largest[...]),
+            repacking.bnb_8bit_kind(inputs),
+            lambda: repacking.bnb_8bit(weight[...], largest[...]),
+        )
 
     def _words(self) -> Iterator[tuple[str, Packed]]:
         unpack = self._gptq if method_of(self._described) == "gptq" else self._awq
@@ -170,11 +188,9 @@ class PackedCheckpoint:
         self._need(f"{owner}.qzeros", ("I32",), groups, columns)
         above = 0 if self._described.get("checkpoint_format") == "gptq_v2" else 1
 
-        def unpack(*parts: Tensor) -> Tensor:
-            qweight, qzeros, scales = parts
-            return unpacking.gptq(qweight, qzeros, scales, order, bits, above)
-
-        return self._of_words(owner, (outputs, len(order)), unpack)
+        further: dict[str, Any] = {"groups": order, "bits": bits, "above": above}
+        ways = partial(unpacking.gptq, **further), partial(repacking.gptq, **further)
+        return self._of_words(owner, (outputs, len(order)), order, bits, *ways)
 
     def _order(self, owner: str, rows: int, groups: int) -> Tensor:
         """The group of each of a GPTQ layer's inputs."""
@@ -199,11 +215,26 @@ class PackedCheckpoint:
         self._need(f"{owner}.qzeros", ("I32",), groups, columns)
         if not groups or inputs % groups:
             raise _unfit(f"{owner}.scales")
-        return self._of_words(owner, (outputs, inputs), unpacking.awq)
+        order = unpacking.in_order(inputs, groups)
+        return self._of_words(owner, (outputs, inputs), order, unpacking.AWQ_BITS, unpacking.awq, repacking.awq)
 
-    def _of_words(self, owner: str, shape: tuple[int, int], unpack: Callable[..., Tensor]) -> Packed:
+    def _of_words(
+        self,
+        owner: str,
+        shape: tuple[int, int],
+        order: Tensor,
+        bits: int,
+        unpack: Callable[..., Tensor],
+        repack: Callable[..., Blocks],
+    ) -> Packed:
         parts = [self._slices[f"{owner}.{part}"] for part in ("qweight", "qzeros", "scales")]
-        return Packed(self._stored[f"{owner}.scales"].kind, shape, lambda: unpack(*(part[...] for part in parts)))
+        return Packed(
+            self._stored[f"{owner}.scales"].kind,
+            shape,
+            lambda: unpack(*(part[...] for part in parts)),
+            repacking.words_kind(parts[-1][...], order, bits),
+            lambda: repack(*(part[...] for part in parts)),
+        )
 
 
 def _unread(method: str, what: str) -> LoadFailed:

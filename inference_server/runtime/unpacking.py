@@ -53,18 +53,19 @@ class BnbState:
 
 
 def bnb_4bit(packed: Tensor, parts: Mapping[str, Tensor], state: BnbState) -> Tensor:
-    """Two numbers a byte, the first in its high half: each a place in `quant_map`, times its block's scale in `absmax`.
-
-    Scales may themselves be places in `nested_quant_map`, times their block's in `nested_absmax`, about an offset.
-    """
-    scales = parts["absmax"].float()
-    if state.nested_blocksize is not None:
-        scales = parts["nested_quant_map"][parts["absmax"].int()]
-        scales = _scaled(scales, parts["nested_absmax"], state.nested_blocksize) + state.nested_offset
+    """Two numbers a byte, the first in its high half: each a place in `quant_map`, times its block's scale."""
     code, places = parts["quant_map"], torch.arange(256)
     pairs = torch.stack((code[places >> 4], code[places & 0xF]), dim=1)  # of a byte
     numbers = functional.embedding(packed.reshape(-1).view(torch.uint8).int(), pairs).reshape(-1)
-    return _scaled(numbers, scales, state.blocksize)[: math.prod(state.shape)].reshape(state.shape)
+    return _scaled(numbers, bnb_scales(parts, state), state.blocksize)[: math.prod(state.shape)].reshape(state.shape)
+
+
+def bnb_scales(parts: Mapping[str, Tensor], state: BnbState) -> Tensor:
+    """Those in `absmax`, or places in `nested_quant_map`, times their block's in `nested_absmax`, about an offset."""
+    if state.nested_blocksize is None:
+        return parts["absmax"].float()
+    scales = parts["nested_quant_map"][parts["absmax"].int()]
+    return _scaled(scales, parts["nested_absmax"], state.nested_blocksize) + state.nested_offset
 
 
 def _scaled(numbers: Tensor, scales: Tensor, blocksize: int) -> Tensor:
@@ -84,9 +85,14 @@ def gptq(qweight: Tensor, qzeros: Tensor, scales: Tensor, groups: Tensor, bits: 
     qweight (inputs * bits / 32, outputs), qzeros (groups, outputs * bits / 32), scales (groups, outputs), `groups`
     (inputs,): the group of each input, `above`: how much more the zeros are than what is stored.
     """
+    return _multiplied(*gptq_numbers(qweight, qzeros, bits, above), scales, groups)
+
+
+def gptq_numbers(qweight: Tensor, qzeros: Tensor, bits: int, above: int) -> tuple[Tensor, Tensor]:
+    """The numbers (outputs, inputs) and zeros (groups, outputs), in bytes."""
     numbers = _fields(qweight, bits).transpose(0, 1).reshape(qweight.shape[1], -1)
-    zeros = (_fields(qzeros, bits).reshape(scales.shape) + above) & ((1 << bits) - 1)
-    return _multiplied(numbers, zeros, scales, groups)
+    zeros = _fields(qzeros, bits).reshape(len(qzeros), -1)
+    return numbers, (zeros + above) & ((1 << bits) - 1)
 
 
 def awq(qweight: Tensor, qzeros: Tensor, scales: Tensor) -> Tensor:
@@ -94,8 +100,14 @@ def awq(qweight: Tensor, qzeros: Tensor, scales: Tensor) -> Tensor:
 
     qweight (inputs, outputs / 8), qzeros (groups, outputs / 8), scales (groups, outputs).
     """
+    numbers, zeros = awq_numbers(qweight, qzeros)
+    return _multiplied(numbers, zeros, scales, in_order(len(qweight), len(scales)))
+
+
+def awq_numbers(qweight: Tensor, qzeros: Tensor) -> tuple[Tensor, Tensor]:
+    """The numbers (outputs, inputs) and zeros (groups, outputs), in bytes."""
     numbers, zeros = (_fields(words, AWQ_BITS)[..., AWQ_ORDER].reshape(len(words), -1) for words in (qweight, qzeros))
-    return _multiplied(numbers.T.contiguous(), zeros, scales, in_order(len(numbers), len(scales)))
+    return numbers.T.contiguous(), zeros
 
 
 def in_order(inputs: int, groups: int) -> Tensor:

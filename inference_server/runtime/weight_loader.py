@@ -19,6 +19,7 @@ from inference_server.runtime.devices import Place
 from inference_server.runtime.meta_model import Blueprint, counting
 from inference_server.runtime.network_class import network_class, text_part
 from inference_server.runtime.packed_checkpoint import PLAIN
+from inference_server.runtime.packed_layers import NONE, PackedLayers
 
 ALLOCATION_FAILED = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory")
 
@@ -103,20 +104,26 @@ def weight_only(
     config: PreTrainedConfig,
     plan: Blueprint,
     unpacked: Mapping[str, Any] | None = None,
-) -> Any:
-    """The network with its weights as in the checkpoint, computing in float32; widened if its code needs that."""
+    packed: PackedLayers = NONE,
+) -> tuple[Any, bool]:
+    """The network with its weights as in the checkpoint, computing in float32; widened if its code needs that.
+
+    And whether the weights in `packed` stayed so; the network was built with their stand-ins.
+    """
     from inference_server.cpu import autotune  # here, since they need numba
     from inference_server.cpu.weight_only_linear import computes_in_float32, replace_linears
 
+    stayed = packed.put_into(network)
     replace_linears(network)
-    if not computes_in_float32(network):
+    if not stayed or not computes_in_float32(network):
+        stayed = False
         del network
         cpu = Place(torch.device("cpu"))
         check_room(plan.bytes_at(4), cpu)
         network = read(folder, config, torch.float32, cpu, plan, unpacked)
         replace_linears(network)
     autotune.calibrate(network)
-    return network
+    return network, stayed
 
 
 def _check_spread(network: Any) -> None:

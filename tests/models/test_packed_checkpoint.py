@@ -16,14 +16,10 @@ from inference_server.host import memory
 from inference_server.runtime.model import Model
 from inference_server.runtime.network import Network
 from models import quantised
+from models.packing import AWQ4, BNB4, GPTQ4, KINDS, STATE, WIDENED, awq, eight_bits, four_bits, gptq
 from models.quantised import Pack, Tensors
 
 IDS = [5, 6, 7, 11]
-BLOCK, NESTED, GROUP = 64, 8, 32
-CODE = torch.linspace(-1, 1, 16) ** 3  # any sixteen numbers, rising
-NESTED_CODE = torch.linspace(-1, 1, 256)
-STATE = "weight.quant_state.bitsandbytes__nf4"
-ORDER = (0, 2, 4, 6, 1, 3, 5, 7)  # AWQ: which of eight outputs lies in each place of a word
 
 
 @pytest.fixture(scope="module")
@@ -31,140 +27,16 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return quantised.plain(tmp_path_factory.mktemp("plain"))
 
 
-def nearest(values: Tensor, code: Tensor) -> Tensor:
-    """The place of the nearest number in a code."""
-    return (values[:, None] - code).abs().argmin(1)
-
-
-def four_bits(nested: bool) -> Pack:
-    """As bitsandbytes: 64 numbers share a scale; those are bytes themselves, about their mean, if nested."""
-
-    def pack(weight: Tensor) -> tuple[Tensors, Tensor]:
-        blocks = weight.reshape(-1, BLOCK)
-        scales = blocks.abs().amax(1)
-        state: dict[str, Any] = {"quant_type": "nf4", "blocksize": BLOCK, "dtype": "bfloat16"}
-        state["shape"] = list(weight.shape)
-        stored: Tensors = {"weight.absmax": scales, "weight.quant_map": CODE.clone()}
-        if nested:
-            offset = float(scales.mean())
-            groups = (scales - offset).reshape(-1, NESTED)
-            largest = groups.abs().amax(1)
-            places = nearest((groups / largest[:, None]).reshape(-1), NESTED_CODE)
-            scales = NESTED_CODE[places] * largest.repeat_interleave(NESTED) + offset
-            state |= {"nested_blocksize": NESTED, "nested_dtype": "float32", "nested_offset": offset}
-            stored |= {
-                "weight.absmax": places.to(torch.uint8),
-                "weight.nested_absmax": largest,
-                "weight.nested_quant_map": NESTED_CODE.clone(),
-            }
-        places = nearest((blocks / scales[:, None]).reshape(-1), CODE)
-        words = [16 * int(first) + int(second) for first, second in places.reshape(-1, 2)]
-        stored["weight"] = torch.tensor(words, dtype=torch.uint8)[:, None]
-        stored[STATE] = torch.tensor(list(json.dumps(state).encode()), dtype=torch.uint8)
-        return stored, (CODE[places].reshape(-1, BLOCK) * scales[:, None]).reshape(weight.shape)
-
-    return pack
-
-
-def kept_as_floats(weight: Tensor) -> tuple[Tensors, Tensor]:
-    """bitsandbytes again, its bytes kept as if they were bfloat16."""
-    stored, numbers = four_bits(nested=False)(weight)
-    stored["weight"] = stored["weight"].reshape(-1).view(torch.bfloat16)[:, None]
-    return stored, numbers
-
-
-def eight_bits(weight: Tensor) -> tuple[Tensors, Tensor]:
-    largest = weight.abs().amax(1)
-    numbers = (weight * 127 / largest[:, None]).round().to(torch.int8)
-    stored = {"weight": numbers, "SCB": largest, "weight_format": torch.tensor(0, dtype=torch.uint8)}
-    return stored, numbers.float() * largest[:, None] / 127
-
-
-def words(numbers: Tensor, bits: int, order: tuple[int, ...] | None = None) -> Tensor:
-    """Numbers along the last axis packed into words of 32 bits, the first in its lowest bits."""
-    apart = numbers.reshape(*numbers.shape[:-1], -1, 32 // bits).long()
-    apart = apart if order is None else apart[..., list(order)]
-    whole = sum(apart[..., at] << (bits * at) for at in range(32 // bits))
-    assert isinstance(whole, Tensor)
-    return torch.where(whole >= 2**31, whole - 2**32, whole).to(torch.int32)
-
-
-def grouped(weight: Tensor, groups: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Numbers, zeros and scales (in 16 bits) of a weight whose inputs belong to these groups."""
-    count = int(groups.max()) + 1
-    low = torch.stack([weight[:, groups == each].amin(1) for each in range(count)], 1)
-    high = torch.stack([weight[:, groups == each].amax(1) for each in range(count)], 1)
-    scales = ((high - low) / most).half()
-    zeros = (-low / scales.float()).round().clamp(1, most)
-    numbers = (weight / scales.float()[:, groups] + zeros[:, groups]).round().clamp(0, most)
-    return numbers, zeros, scales
-
-
-def gptq(bits: int = 4, *, shuffled: bool = False, told: bool = True, above: int = 1) -> Pack:
-    """As AutoGPTQ: zeros are stored one less; groups may be of inputs that lie apart."""
-
-    def pack(weight: Tensor) -> tuple[Tensors, Tensor]:
-        groups = torch.arange(weight.shape[1]) // GROUP
-        if shuffled:
-            groups = groups[torch.randperm(len(groups), generator=torch.Generator().manual_seed(3))]
-        numbers, zeros, scales = grouped(weight, groups, 2**bits - 1)
-        stored = {
-            "qweight": words(numbers, bits).T,
-            "qzeros": words(zeros.T - above, bits),
-            "scales": scales.T,
-            **({"g_idx": groups.to(torch.int32)} if told else {}),
-        }
-        return stored, (numbers - zeros[:, groups]) * scales.float()[:, groups]
-
-    return pack
-
-
-def awq(weight: Tensor) -> tuple[Tensors, Tensor]:
-    groups = torch.arange(weight.shape[1]) // GROUP
-    numbers, zeros, scales = grouped(weight, groups, 15)
-    stored = {"qweight": words(numbers.T, 4, ORDER), "qzeros": words(zeros.T, 4, ORDER), "scales": scales.T}
-    return stored, (numbers - zeros[:, groups]) * scales.float()[:, groups]
-
-
-BNB4 = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
-GPTQ4 = {"quant_method": "gptq", "bits": 4, "group_size": GROUP, "desc_act": False}
-AWQ4 = {"quant_method": "awq", "bits": 4, "group_size": GROUP, "version": "gemm", "zero_point": True}
-KINDS: dict[str, tuple[Pack, dict[str, Any], str]] = {
-    "bitsandbytes, 4 bits": (four_bits(nested=False), BNB4, "bitsandbytes"),
-    "bitsandbytes, 4 bits, nested": (four_bits(nested=True), {"load_in_4bit": True}, "bitsandbytes"),
-    "bitsandbytes, 4 bits, kept as floats": (kept_as_floats, BNB4, "bitsandbytes"),
-    "bitsandbytes, 8 bits": (eight_bits, {"quant_method": "bitsandbytes", "load_in_8bit": True}, "bitsandbytes"),
-    "gptq": (gptq(), GPTQ4, "GPTQ"),
-    "gptq, shuffled": (gptq(shuffled=True), {**GPTQ4, "desc_act": True}, "GPTQ"),
-    "gptq, groups not told": (gptq(told=False), GPTQ4, "GPTQ"),
-    "gptq, zeros as they are": (gptq(above=0), {**GPTQ4, "checkpoint_format": "gptq_v2"}, "GPTQ"),
-    "gptq, 8 bits": (gptq(8), {**GPTQ4, "bits": 8}, "GPTQ"),
-    "gptq, 2 bits": (gptq(2), {**GPTQ4, "bits": 2}, "GPTQ"),
-    "awq": (awq, AWQ4, "AWQ"),
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *WIDENED])
 def test_it_answers_with_the_numbers_that_the_files_stand_for(plain: Path, tmp_path: Path, kind: str) -> None:
-    pack, described, named = KINDS[kind]
+    pack, described, named = (KINDS | WIDENED)[kind]
     network = quantised.write(plain, tmp_path / "packed", pack, described)
+    loaded = Model.load(tmp_path / "packed", "cpu", 1 << 20)
     with torch.inference_mode():
         expected = network(torch.tensor([IDS])).logits[0, -1]
-    loaded = Model.load(tmp_path / "packed", "cpu", 1 << 20)
     torch.testing.assert_close(loaded.whole_pass.last_logits(IDS), expected, atol=1e-5, rtol=1e-5)
     assert loaded.runner is not None
     assert (loaded.facts.format, loaded.facts.dtype) == (named, "float32")
-
-
-def test_kernels_read_them_too(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inference_server.cpu.dtype.LEAST_ELEMENTS", 1)
-    network = quantised.write(plain, tmp_path / "packed", awq, AWQ4)
-    with torch.inference_mode():
-        expected = network(torch.tensor([IDS])).logits[0, -1]
-    found = Network.read(tmp_path / "packed", "cpu")
-    assert found.compiled
-    loaded = Model.on(found, 1 << 20)
-    torch.testing.assert_close(loaded.whole_pass.last_logits(IDS), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_as_much_memory_is_asked_for_as_the_numbers_take(

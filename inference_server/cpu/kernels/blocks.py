@@ -1,4 +1,4 @@
-"""GGUF's blocks of weights, taken apart in vector registers, in LLVM IR.
+"""Blocks of weights, taken apart in vector registers, in LLVM IR: GGUF's, and those of `checkpoint_blocks`.
 
 A weight is q·s + m: a small whole number q, a scale s and an offset m that neighbouring weights share. That is what
 `gguf`'s own dequantisation computes, up to the rounding of one addition.
@@ -10,7 +10,9 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from inference_server.cpu.kernels.tiles import LANES, _at, _load, _number, _vector
+from inference_server.cpu.kernels import checkpoint_blocks
+from inference_server.cpu.kernels.registers import WORDS, constants, half_bytes, load_bytes, load_halves, splat
+from inference_server.cpu.kernels.tiles import LANES, _at, _load, _number
 
 Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K = range(3, 11)
 LAYOUTS = {
@@ -22,12 +24,12 @@ LAYOUTS = {
     Q4_K: (256, 144),
     Q5_K: (256, 176),
     Q6_K: (256, 210),
+    **checkpoint_blocks.LAYOUTS,
 }
 """Weights and bytes per block."""
-SHARES = {**dict.fromkeys(LAYOUTS, 32), Q6_K: 16, Q8_0: 0}
+SHARES = {**dict.fromkeys(LAYOUTS, 32), Q6_K: 16, Q8_0: 0, **checkpoint_blocks.SHARES}
 """Weights that share a scale and an offset; 0: there is no offset."""
 _FLOAT, _WORD, _BYTE = ir.FloatType(), ir.IntType(32), ir.IntType(8)
-_WORDS, _FLOATS = _vector(_WORD, LANES), _vector(_FLOAT, LANES)
 _GROUP = 32
 
 Use = Callable[[Any, list[Any], Any, Any], None]
@@ -39,6 +41,10 @@ def visit(builder: Any, kind: int, block: Any, use: Use) -> Any:
 
     Blocks of 256 are a loop over parts, whose scales are widened first.
     """
+    if kind in checkpoint_blocks.LAYOUTS:
+        scale, offset = checkpoint_blocks.scale_and_offset(builder, kind, block)
+        use(_number(0), checkpoint_blocks.levels(builder, kind, block), scale, offset)
+        return offset
     if LAYOUTS[kind][0] == _GROUP:
         scale, offset = _two_halves(builder, kind, block)
         use(_number(0), _levels(builder, kind, block), scale, offset)
@@ -58,13 +64,6 @@ def visit(builder: Any, kind: int, block: Any, use: Use) -> Any:
     return offsets
 
 
-def splat(builder: Any, value: Any) -> Any:
-    """A number in all lanes."""
-    one = builder.insert_element(ir.Constant(_vector(value.type, LANES), ir.Undefined), value, ir.Constant(_WORD, 0))
-    mask = ir.Constant(_WORDS, [0] * LANES)
-    return builder.shuffle_vector(one, ir.Constant(one.type, ir.Undefined), mask)
-
-
 def _held(builder: Any, vector: Any) -> Any:
     """The address of memory with a vector's numbers."""
     place = cgutils.alloca_once(builder, vector.type)
@@ -72,28 +71,10 @@ def _held(builder: Any, vector: Any) -> Any:
     return builder.ptrtoint(place, ir.IntType(64))
 
 
-def _words(value: int | list[int]) -> Any:
-    return ir.Constant(_WORDS, value if isinstance(value, list) else [value] * LANES)
-
-
-def _bytes(builder: Any, address: Any, offset: int, count: int = LANES) -> Any:
-    """`count` bytes as 32-bit numbers."""
-    kind = ir.VectorType(_BYTE, count)
-    pointer = builder.inttoptr(builder.add(address, _number(offset)), kind.as_pointer())
-    return builder.zext(builder.load(pointer, align=1, typ=kind), ir.VectorType(_WORD, count))
-
-
-def _halves(builder: Any, address: Any, offset: int, count: int) -> Any:
-    """`count` float16 numbers as float32."""
-    kind = ir.VectorType(ir.HalfType(), count)
-    pointer = builder.inttoptr(builder.add(address, _number(offset)), kind.as_pointer())
-    return builder.fpext(builder.load(pointer, align=2, typ=kind), ir.VectorType(_FLOAT, count))
-
-
 def _two_halves(builder: Any, kind: int, block: Any) -> tuple[Any, Any]:
     """The scale and the offset of a block of 32."""
     stated = kind in (Q4_1, Q5_1)
-    both = _halves(builder, block, 0, 2 if stated else 1)
+    both = load_halves(builder, block, 0, 2 if stated else 1)
     scale = builder.extract_element(both, ir.Constant(_WORD, 0))
     if stated:
         return scale, builder.extract_element(both, ir.Constant(_WORD, 1))
@@ -107,14 +88,14 @@ def _byte_scales(builder: Any, block: Any) -> tuple[Any, Any]:
     narrow = ir.VectorType(_BYTE, 16)
     pointer = builder.inttoptr(builder.add(block, _number(192)), narrow.as_pointer())
     words = builder.sext(builder.load(pointer, align=1, typ=narrow), ir.VectorType(_WORD, 16))
-    scales = _times(builder, builder.sitofp(words, ir.VectorType(_FLOAT, 16)), _halves(builder, block, 208, 1), 16)
+    scales = _times(builder, builder.sitofp(words, ir.VectorType(_FLOAT, 16)), load_halves(builder, block, 208, 1), 16)
     return scales, builder.fmul(scales, ir.Constant(scales.type, [-32.0] * 16))
 
 
 def _six_bit_scales(builder: Any, block: Any) -> tuple[Any, Any]:
     """The eight scales and offsets of a block of Q4_K or Q5_K, of six bits each, packed into twelve bytes."""
     four = ir.VectorType(_WORD, 4)
-    low, middle, high = (_bytes(builder, block, 4 + 4 * part, 4) for part in range(3))
+    low, middle, high = (load_bytes(builder, block, 4 + 4 * part, 4) for part in range(3))
 
     def number(value: int) -> Any:
         return ir.Constant(four, [value] * 4)
@@ -128,7 +109,7 @@ def _six_bit_scales(builder: Any, block: Any) -> tuple[Any, Any]:
 
     scales = joined(builder.and_(low, number(63)), builder.or_(builder.and_(high, number(15)), upper(low)))
     offsets = joined(builder.and_(middle, number(63)), builder.or_(builder.lshr(high, number(4)), upper(middle)))
-    both = _halves(builder, block, 0, 2)
+    both = load_halves(builder, block, 0, 2)
     scaled = _times(builder, offsets, both, 8, 1)
     return _times(builder, scales, both, 8), builder.fmul(scaled, ir.Constant(scaled.type, [-1.0] * 8))
 
@@ -145,17 +126,17 @@ def _levels(builder: Any, kind: int, block: Any) -> list[Any]:
         narrow = ir.VectorType(_BYTE, LANES)
         places = [builder.add(block, _number(2 + at)) for at in range(0, _GROUP, LANES)]
         loaded = [builder.load(builder.inttoptr(at, narrow.as_pointer()), align=1, typ=narrow) for at in places]
-        return [builder.sext(each, _WORDS) for each in loaded]
+        return [builder.sext(each, WORDS) for each in loaded]
     start = {Q4_0: 2, Q4_1: 4, Q5_0: 6, Q5_1: 8}[kind]
-    loaded = [_bytes(builder, block, start + at) for at in range(0, _GROUP // 2, LANES)]
-    found = [_nibbles(builder, each, upper) for upper in (False, True) for each in loaded]
+    loaded = [load_bytes(builder, block, start + at) for at in range(0, _GROUP // 2, LANES)]
+    found = [half_bytes(builder, each, upper) for upper in (False, True) for each in loaded]
     if kind in (Q4_0, Q4_1):
         return found
     pointer = builder.inttoptr(builder.add(block, _number(start - 4)), _WORD.as_pointer())
     bits = splat(builder, builder.load(pointer, align=2, typ=_WORD))
     for vector in range(_GROUP // LANES):
-        moved = builder.lshr(bits, _words([vector * LANES + lane for lane in range(LANES)]))
-        fifth = builder.shl(builder.and_(moved, _words(1)), _words(4))
+        moved = builder.lshr(bits, constants([vector * LANES + lane for lane in range(LANES)]))
+        fifth = builder.shl(builder.and_(moved, constants(1)), constants(4))
         found[vector] = builder.or_(found[vector], fifth)
     return found
 
@@ -164,15 +145,15 @@ def _nibble_pairs(builder: Any, kind: int, block: Any, part: Any) -> list[list[A
     """Two groups of Q4_K or Q5_K: the lower and the upper halves of 32 bytes, with a fifth bit from elsewhere."""
     start = builder.add(block, builder.mul(part, _number(_GROUP)))
     places = range(0, _GROUP, LANES)
-    loaded = [_bytes(builder, start, (16 if kind == Q4_K else 48) + at) for at in places]
-    found = [[_nibbles(builder, each, upper) for each in loaded] for upper in (False, True)]
+    loaded = [load_bytes(builder, start, (16 if kind == Q4_K else 48) + at) for at in places]
+    found = [[half_bytes(builder, each, upper) for each in loaded] for upper in (False, True)]
     if kind == Q4_K:
         return found
     shift = splat(builder, builder.trunc(builder.mul(part, _number(2)), _WORD))
     for vector, at in enumerate(places):
-        bits = builder.lshr(_bytes(builder, block, 16 + at), shift)
-        for group, moved in enumerate((builder.shl(bits, _words(4)), builder.shl(bits, _words(3)))):
-            found[group][vector] = builder.or_(found[group][vector], builder.and_(moved, _words(16)))
+        bits = builder.lshr(load_bytes(builder, block, 16 + at), shift)
+        for group, moved in enumerate((builder.shl(bits, constants(4)), builder.shl(bits, constants(3)))):
+            found[group][vector] = builder.or_(found[group][vector], builder.and_(moved, constants(16)))
     return found
 
 
@@ -184,15 +165,10 @@ def _six_bits(builder: Any, block: Any, part: Any) -> list[list[Any]]:
     for quarter in range(4):
         vectors = []
         for at in range(0, _GROUP, LANES):
-            nibbles = _nibbles(builder, _bytes(builder, lower, quarter % 2 * 32 + at), quarter >= 2)
-            bits, move = _bytes(builder, upper, at), 4 - 2 * quarter
-            moved = builder.shl(bits, _words(move)) if move >= 0 else builder.lshr(bits, _words(-move))
-            vectors.append(builder.or_(nibbles, builder.and_(moved, _words(48))))
+            nibbles = half_bytes(builder, load_bytes(builder, lower, quarter % 2 * 32 + at), quarter >= 2)
+            bits, move = load_bytes(builder, upper, at), 4 - 2 * quarter
+            moved = builder.shl(bits, constants(move)) if move >= 0 else builder.lshr(bits, constants(-move))
+            vectors.append(builder.or_(nibbles, builder.and_(moved, constants(48))))
         each = len(vectors) // 2
         found += [vectors[:each], vectors[each:]]
     return found
-
-
-def _nibbles(builder: Any, loaded: Any, upper: bool) -> Any:
-    """The lower or upper four bits of bytes."""
-    return builder.lshr(loaded, _words(4)) if upper else builder.and_(loaded, _words(15))

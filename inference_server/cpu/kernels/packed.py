@@ -5,7 +5,8 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from inference_server.cpu.kernels.blocks import LAYOUTS, SHARES, Use, splat, visit
+from inference_server.cpu.kernels.blocks import LAYOUTS, SHARES, Use, visit
+from inference_server.cpu.kernels.registers import as_floats, splat
 from inference_server.cpu.kernels.tiles import (
     LANES,
     _at,
@@ -57,7 +58,7 @@ def packed_tile(
         place = builder.add(start, place)
         part = zero
         for vector, level in enumerate(levels):
-            part = _multiply_add(builder, builder.sitofp(level, _FLOATS), values(0, place, vector), part)
+            part = _multiply_add(builder, as_floats(builder, level), values(0, place, vector), part)
         total = totals[beside.calls % 2][0]
         builder.store(_multiply_add(builder, splat(builder, scale), part, builder.load(total)), total)
 
@@ -140,7 +141,7 @@ def widen_row(builder: Any, kind: int, w: Any, width: Any, y: Any) -> None:
 
 
 def _weights(builder: Any, levels: Any, scale: Any, offset: Any) -> Any:
-    numbers, scales = builder.sitofp(levels, _FLOATS), splat(builder, scale)
+    numbers, scales = as_floats(builder, levels), splat(builder, scale)
     if offset is None:
         return builder.fmul(numbers, scales)
     return _multiply_add(builder, numbers, scales, splat(builder, offset))

@@ -14,6 +14,7 @@ from numba.core import cgutils
 
 BFLOAT16, FLOAT16, FLOAT32 = 0, 1, 2
 BYTES = {BFLOAT16: 2, FLOAT16: 2, FLOAT32: 4}
+X86 = ("x86_64", "AMD64")
 EXTENSIONS = {"fma": "FMA", "f16c": "F16C"}
 LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
 
@@ -31,13 +32,17 @@ def require(kind: int) -> None:
 
     LLVM replaces FMA by a slow function, and F16C, which widens float16, by one that isn't there: it ends the process.
     """
-    if platform.machine() not in ("x86_64", "AMD64"):
+    if platform.machine() not in X86:
         return
-    forced = getattr(config, "CPU_FEATURES", None)  # NUMBA_CPU_FEATURES
     for name in ("fma",) if kind in (BFLOAT16, FLOAT32) else ("fma", "f16c"):
-        present = llvmlite.binding.get_host_cpu_features().get(name) if forced is None else f"+{name}" in forced
-        if not present:
+        if not has_feature(name):
             raise ProcessorError(f"this processor has no {EXTENSIONS[name]} instructions")
+
+
+def has_feature(name: str) -> bool:
+    """Whether numba compiles for a processor with a feature, by LLVM's name."""
+    forced = getattr(config, "CPU_FEATURES", None)  # NUMBA_CPU_FEATURES
+    return bool(llvmlite.binding.get_host_cpu_features().get(name)) if forced is None else f"+{name}" in forced
 
 
 def _number(value: int) -> Any:

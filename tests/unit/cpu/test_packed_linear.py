@@ -1,4 +1,4 @@
-"""Layers on GGUF's blocks give the numbers of gguf's own dequantisation, whatever the blocks hold."""
+"""Layers on blocks give the numbers of gguf's own dequantisation, or packed checkpoints' own, whatever they hold."""
 
 import gguf
 import pytest
@@ -8,15 +8,41 @@ from torch import Tensor
 
 from inference_server.cpu import packed_linear
 from inference_server.cpu.autotune import calibrate
+from inference_server.cpu.kernels import codebooks
 from inference_server.cpu.kernels.blocks import LAYOUTS
-from inference_server.cpu.packed_linear import KINDS, PackedEmbedding, PackedLinear, random_blocks
+from inference_server.cpu.packed_linear import (
+    CHECKPOINT_KINDS,
+    CODES,
+    KINDS,
+    PackedEmbedding,
+    PackedLinear,
+    ReorderedLinear,
+    random_blocks,
+)
 
-each_kind = pytest.mark.parametrize("kind", KINDS)
+each_kind = pytest.mark.parametrize("kind", CODES)
 
 
 def wide(kind: str, blocks: Tensor) -> Tensor:
-    """By gguf alone, in float64 from there on."""
+    """By gguf alone, or by a checkpoint's own rules, in float64 from there on."""
+    if kind in CHECKPOINT_KINDS:
+        return checkpoint_wide(kind, blocks.view(-1, LAYOUTS[CODES[kind]][1])).view(len(blocks), -1)
     return torch.from_numpy(dequantize(blocks.numpy(), gguf.GGMLQuantizationType[kind])).double()
+
+
+def checkpoint_wide(kind: str, blocks: Tensor) -> Tensor:
+    """Of blocks (n, bytes): codebook[place]·s, or (q - z)·s."""
+    head, data = blocks[:, :4].contiguous(), blocks[:, 4:]
+    places = torch.cat((data & 15, data >> 4), 1)
+    if kind in ("NF4", "FP4"):
+        code = torch.tensor(codebooks.NORMAL if kind == "NF4" else codebooks.FLOAT).double()
+        return code[places.long()] * head.view(torch.float32).double()
+    if kind == "I8":
+        return data.contiguous().view(torch.int8).double() * head.view(torch.float32).double()
+    shared = head.view(torch.float16).double()
+    scale, zero = shared[:, :1], shared[:, 1:]
+    levels = data if kind == "U8" else places
+    return (levels.double() + zero) * scale
 
 
 def test_the_layouts_are_those_of_gguf() -> None:
@@ -40,7 +66,7 @@ def test_a_product(kind: str) -> None:
 
 def packed_blocks(kind: str) -> int:
     """Blocks in 256 weights."""
-    return 256 // LAYOUTS[KINDS[kind]][0]
+    return 256 // LAYOUTS[CODES[kind]][0]
 
 
 @each_kind
@@ -72,3 +98,31 @@ def test_the_number_of_rows_is_tuned_for_packed_layers_too() -> None:
     layer = PackedLinear("Q4_0", random_blocks("Q4_0", 64, 8), None)
     calibrate(torch.nn.Sequential(layer), budget_s=0.0)
     assert layer.most_rows > 0
+
+
+def reordered() -> tuple[ReorderedLinear, Tensor]:
+    """A layer whose inputs are in another order, and its weights in theirs."""
+    blocks, order = random_blocks("U4", 37, 6), torch.randperm(192, generator=torch.Generator().manual_seed(1))
+    weight = torch.empty(37, 192, dtype=torch.float64)
+    weight[:, order] = wide("U4", blocks)
+    return ReorderedLinear("U4", blocks, None, order), weight
+
+
+@pytest.mark.parametrize("rows", [1, 5, 40])
+def test_inputs_in_another_order(rows: int) -> None:
+    layer, weight = reordered()
+    x = torch.randn(2, rows, 192, generator=torch.Generator().manual_seed(rows), requires_grad=True)
+    expected = x.double() @ weight.T
+    for layer.most_rows in (0, 2 * rows):
+        torch.testing.assert_close(layer(x).double(), expected, rtol=1e-4, atol=1e-4)
+    (found,) = torch.autograd.grad(layer(x).square().sum(), x)
+    (wanted,) = torch.autograd.grad(expected.square().sum(), x)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(layer.widened_row(36).double(), weight[36], rtol=1e-6, atol=1e-7)
+
+
+def test_other_inputs_than_float32_are_refused() -> None:
+    """Code that converts them to the dtype of `weight` would have bytes read as numbers."""
+    layer = PackedLinear("U4", random_blocks("U4", 8, 1), None)
+    with pytest.raises(TypeError, match=r"packed weights multiply float32, not torch\.uint8"):
+        layer(torch.zeros(1, 32, dtype=layer.weight.dtype))

@@ -1,0 +1,50 @@
+"""Blocks of 32 weights that bitsandbytes', GPTQ's and AWQ's checkpoints become in memory, in LLVM IR.
+
+Each begins with its scale. Levels are in Q4_0's order: the lower halves of 16 bytes, then the upper ones.
+
+| kind | block | weight |
+| --- | --- | --- |
+| U4, U8 | float16 s, float16 -z, unsigned levels q of 4 or 8 bits | q·s + (-z)·s, which is (q - z)·s rounded once |
+| I8 | float32 s, signed bytes q | q·s |
+| NF4, FP4 | float32 s, places of 4 bits in a codebook | codebook[place]·s |
+"""
+
+from typing import Any
+
+from llvmlite import ir
+
+from inference_server.cpu.kernels import codebooks
+from inference_server.cpu.kernels.lookup import look_up
+from inference_server.cpu.kernels.registers import WORDS, half_bytes, load_bytes, load_halves
+from inference_server.cpu.kernels.tiles import LANES, _load, _number
+
+U4, U8, I8, NF4, FP4 = range(11, 16)
+GROUP = 32
+LAYOUTS = {U4: (GROUP, 20), U8: (GROUP, 36), I8: (GROUP, 36), NF4: (GROUP, 20), FP4: (GROUP, 20)}
+SHARES = {U4: GROUP, U8: GROUP, I8: 0, NF4: 0, FP4: 0}
+CODEBOOKS = {NF4: codebooks.NORMAL, FP4: codebooks.FLOAT}
+_FLOAT, _WORD, _BYTE = ir.FloatType(), ir.IntType(32), ir.IntType(8)
+_HEAD = 4  # bytes before the levels
+
+
+def scale_and_offset(builder: Any, kind: int, block: Any) -> tuple[Any, Any]:
+    """What a block's weights share; the offset may be None."""
+    if kind not in (U4, U8):
+        return _load(builder, block, _FLOAT, 1), None
+    both = load_halves(builder, block, 0, 2)
+    scale, zero = (builder.extract_element(both, ir.Constant(_WORD, lane)) for lane in range(2))
+    return scale, builder.fmul(scale, zero)
+
+
+def levels(builder: Any, kind: int, block: Any) -> list[Any]:
+    """A block's numbers before scaling, as vectors in order: 32-bit ones, or float32 out of a codebook."""
+    if kind == U8:
+        return [load_bytes(builder, block, _HEAD + at) for at in range(0, GROUP, LANES)]
+    if kind == I8:
+        narrow = ir.VectorType(_BYTE, LANES)
+        places = [builder.add(block, _number(_HEAD + at)) for at in range(0, GROUP, LANES)]
+        loaded = [builder.load(builder.inttoptr(at, narrow.as_pointer()), align=1, typ=narrow) for at in places]
+        return [builder.sext(each, WORDS) for each in loaded]
+    loaded = [load_bytes(builder, block, _HEAD + at) for at in range(0, GROUP // 2, LANES)]
+    found = [half_bytes(builder, each, upper) for upper in (False, True) for each in loaded]
+    return found if kind == U4 else [look_up(builder, each, CODEBOOKS[kind]) for each in found]
