@@ -1,0 +1,32 @@
+"""What stands at an edge is neither covered, clipped nor squeezed."""
+
+import pytest
+from pages import OpenPage, Stack, settled
+from playwright.sync_api import Locator, expect
+
+
+def sides(locator: Locator) -> dict[str, float]:
+    """Where an element's box begins and ends."""
+    box = locator.bounding_box()
+    assert box
+    return {"left": box["x"], "top": box["y"], "right": box["x"] + box["width"], "bottom": box["y"] + box["height"]}
+
+
+@pytest.mark.parametrize("width", [320, 390, 1440])
+@pytest.mark.parametrize("column", ["Log-probability", "Logit, before temperature"])
+def test_the_scale_stands_above_the_bars_beside_the_name_of_the_numbers(
+    open_page: OpenPage, stack: Stack, width: int, column: str
+) -> None:
+    page = open_page(stack.url, viewport={"width": width, "height": 900})
+    settled(page)
+    page.get_by_role("button", name="View").click()
+    view = page.get_by_role("dialog", name="View")
+    view.get_by_label("Logarithmic").check()
+    view.get_by_label(column).check()
+    page.keyboard.press("Escape")
+    expect(page.locator(".column-name")).to_be_visible()
+    name, first = sides(page.locator(".column-name")), sides(page.locator("#chart .row .track").first)
+    for mark in page.locator(".track-marks span:visible").all():
+        place = sides(mark)
+        assert place["bottom"] <= first["top"], mark.inner_text()
+        assert place["right"] <= name["left"], mark.inner_text()
