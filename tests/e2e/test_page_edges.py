@@ -2,7 +2,7 @@
 
 import pytest
 from pages import OpenPage, Stack, settled
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
 
 
 def sides(locator: Locator) -> dict[str, float]:
@@ -30,3 +30,10 @@ def test_the_scale_stands_above_the_bars_beside_the_name_of_the_numbers(
         place = sides(mark)
         assert place["bottom"] <= first["top"], mark.inner_text()
         assert place["right"] <= name["left"], mark.inner_text()
+
+
+def test_the_arrow_beside_a_long_model_s_name_keeps_its_shape(page: Page) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    page.locator(".models-name").evaluate("name => { name.textContent = 'SmolLM2-1.7B-Instruct-with-a-longer-name'; }")
+    arrow = sides(page.locator(".models-open .icon"))
+    assert arrow["right"] - arrow["left"] == pytest.approx(arrow["bottom"] - arrow["top"], abs=0.1)
