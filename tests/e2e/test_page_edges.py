@@ -1,8 +1,15 @@
 """What stands at an edge is neither covered, clipped nor squeezed."""
 
 import pytest
-from pages import OpenPage, Stack, settled
+from pages import OpenPage, Stack, open_tab, settled, write
 from playwright.sync_api import Locator, Page, expect
+
+TEXT = "The little girl was very"
+LINES = """words => {
+  const range = document.createRange();
+  range.selectNodeContents(words);
+  return [...range.getClientRects()].map(({ width }) => width);
+}"""
 
 
 def sides(locator: Locator) -> dict[str, float]:
@@ -37,3 +44,19 @@ def test_the_arrow_beside_a_long_model_s_name_keeps_its_shape(page: Page) -> Non
     page.locator(".models-name").evaluate("name => { name.textContent = 'SmolLM2-1.7B-Instruct-with-a-longer-name'; }")
     arrow = sides(page.locator(".models-open .icon"))
     assert arrow["right"] - arrow["left"] == pytest.approx(arrow["bottom"] - arrow["top"], abs=0.1)
+
+
+@pytest.mark.parametrize(("width", "lines"), [(320, 2), (390, 1)])
+def test_the_reason_beside_a_removed_token_breaks_between_words(
+    open_page: OpenPage, stack: Stack, width: int, lines: int
+) -> None:
+    page = open_page(stack.url, viewport={"width": width, "height": 844})
+    write(page, TEXT)
+    open_tab(page, "Settings")
+    page.get_by_role("spinbutton", name="Top-p as a number").fill("0.1")
+    settled(page)
+    reason = page.locator("#chart .fell:not(:empty)").first
+    expect(reason).to_have_text("removed by top-p")
+    widths = reason.evaluate(LINES)
+    assert len(widths) == lines
+    assert min(widths) > max(widths) / 2, "no letter stands alone"
