@@ -1,10 +1,11 @@
 """What stands at an edge is neither covered, clipped nor squeezed."""
 
 import pytest
-from pages import OpenPage, Stack, open_tab, settled, write
+from pages import OpenPage, Stack, generating, open_tab, settled, write
 from playwright.sync_api import Locator, Page, expect
 
 TEXT = "The little girl was very"
+PHONE = {"width": 390, "height": 844}
 LINES = """words => {
   const range = document.createRange();
   range.selectNodeContents(words);
@@ -60,3 +61,22 @@ def test_the_reason_beside_a_removed_token_breaks_between_words(
     widths = reason.evaluate(LINES)
     assert len(widths) == lines
     assert min(widths) > max(widths) / 2, "no letter stands alone"
+
+
+@pytest.mark.parametrize("view", ["Bars", "Tree", "Compare"])
+def test_what_a_phone_says_above_its_controls_hides_nothing_that_can_be_scrolled_to(
+    open_page: OpenPage, stack: Stack, view: str
+) -> None:
+    page = open_page(stack.url, viewport=PHONE)
+    write(page, TEXT)
+    page.get_by_role("tab", name=view).click()
+    generating(page, (5, ","))
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#prompt .token")).not_to_have_count(6)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".said")).to_contain_text("Stopped")
+    last = page.locator({"Bars": "#chart .others", "Tree": ".tree-frame", "Compare": ".compare-acts"}[view]).last
+    expect(last).to_be_visible()
+    page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
+    assert sides(last)["bottom"] <= sides(page.locator(".said"))["top"]
+    assert sides(page.locator(".dock"))["bottom"] == pytest.approx(PHONE["height"], abs=1), "the controls stay put"
