@@ -80,3 +80,25 @@ def test_what_a_phone_says_above_its_controls_hides_nothing_that_can_be_scrolled
     page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
     assert sides(last)["bottom"] <= sides(page.locator(".said"))["top"]
     assert sides(page.locator(".dock"))["bottom"] == pytest.approx(PHONE["height"], abs=1), "the controls stay put"
+
+
+RING = """editor => {
+  const { outlineOffset, outlineWidth } = getComputedStyle(editor);
+  const reach = parseFloat(outlineOffset) + parseFloat(outlineWidth);
+  const inner = editor.getBoundingClientRect(), outer = editor.closest(".turns").getBoundingClientRect();
+  return { reach, room: Math.min(inner.top - outer.top, inner.left - outer.left, outer.right - inner.right) };
+}"""
+
+
+def test_the_ring_around_a_message_is_whole(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(stack.url, viewport=PHONE)
+    settled(page)
+    page.locator(".models-open").click()
+    page.locator("#models-list").get_by_role("button", name="second-model").click()
+    page.get_by_role("tab", name="Chat").click()
+    editor = page.locator(".turn textarea:visible").first
+    editor.click()
+    expect(editor).to_be_focused()
+    ring = editor.evaluate(RING)
+    assert ring["reach"] > 0
+    assert ring["room"] >= ring["reach"]
