@@ -59,7 +59,7 @@ def models(console: Console, listed: list[pb.Model]) -> None:
     """One line per model."""
     table = Table(box=None, pad_edge=False)
     for name in ("model", "state", "parameters", "context", "weights", "device"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")  # a name that is cut can't be used
     for model in listed:
         facts = model.facts
         known = model.HasField("facts")
