@@ -37,6 +37,9 @@ def command(context: click.Context) -> None:
 def serve(browser: bool, **given: Any) -> None:
     """Run the inference server and the page; Ctrl-C stops both."""
     chosen = settings.environment(given)
+    for name in ("NEXTTOKEN_PORT", "NEXTTOKEN_GRPC_PORT"):
+        if chosen.get(name) == "0":  # chosen here: both services and the browser have to know it
+            chosen[name] = processes.free_port()
     port = chosen.get("NEXTTOKEN_GRPC_PORT", "50051")
     target = chosen.get("NEXTTOKEN_INFERENCE_TARGET", f"localhost:{port}")
     page = f"http://localhost:{chosen.get('NEXTTOKEN_PORT', '5005')}"
@@ -128,7 +131,10 @@ def predict(text: str, top_k: int, temperature: float, **connection: Any) -> Non
 @click.option("--top-k", default=0, help="Alternatives at each token.", show_default=True)
 def score(file: TextIO, top_k: int, **connection: Any) -> None:
     """Print how likely each token of FILE (-: standard input) is after those before it."""
-    text, name = file.read(), connection["model"]
+    try:
+        text, name = file.read(), connection["model"]
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{file.name} is not UTF-8 text: {error.reason} at byte {error.start:,}") from error
 
     def call(client: Client) -> Any:
         with notes.status("scoring"):

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPException
 
 STOP_S = 30.0  # both services finish within their grace periods, then they are killed
 POLL_S = 0.2
@@ -61,21 +62,26 @@ def when_answering(url: str, act: Callable[[], object]) -> None:
             try:
                 with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - http
                     break
-            except OSError:
+            except (OSError, HTTPException):  # the second also where the port is none
                 time.sleep(POLL_S)
         act()
 
     threading.Thread(target=wait, daemon=True).start()
 
 
+def free_port() -> str:
+    """A port of this machine that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return str(probe.getsockname()[1])
+
+
 @contextmanager
 def private_server(environment: Mapping[str, str]) -> Iterator[str]:
     """The target of an inference server of one's own on a free port; it ends with the block."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     chosen = {
         "NEXTTOKEN_GRPC_HOST": "127.0.0.1",
-        "NEXTTOKEN_GRPC_PORT": str(port),
+        "NEXTTOKEN_GRPC_PORT": port,
         "NEXTTOKEN_LOG_LEVEL": "error",
         "NEXTTOKEN_LOOKAHEAD": "0",
         "NEXTTOKEN_DRAIN_S": "0",

@@ -29,7 +29,10 @@ def client_for(target: str, model: str, credentials: Credentials, console: Conso
     usual = f"localhost:{os.environ.get('NEXTTOKEN_GRPC_PORT') or DEFAULT_PORT}"
     if target or listening(usual):
         with Client(target or usual, credentials=credentials) as client:
-            wait_for(client, model, console, 0.0)
+            try:
+                wait_for(client, model, console, 0.0)
+            except Unavailable as error:
+                raise Unavailable(f"can't reach an inference server at {target or usual}: {error}") from error
             yield client
         return
     with private_server({"NEXTTOKEN_MODEL": model} if model else {}) as own, Client(own) as client:

@@ -96,14 +96,19 @@ def test_a_file_is_scored_and_models_are_listed(installed: Path, target: str, tm
     assert "bundled (default)" in run(installed, "models", "--target", target).stdout
 
 
-def test_a_fault_is_one_line_and_a_status(installed: Path, target: str) -> None:
+def test_a_fault_is_one_line_and_a_status(installed: Path, target: str, tmp_path: Path) -> None:
     refused = run(installed, "predict", "a", "--target", target, "--top-k", "0")
     assert refused.returncode == 1
     assert refused.stderr == "Error: top_k: must be from 1 to 1,000, got 0\n"
     absent = run(installed, "predict", "a", "--target", "127.0.0.1:1")
     assert absent.returncode == 1
-    assert absent.stderr.startswith("Error: ")
+    assert absent.stderr.startswith("Error: can't reach an inference server at 127.0.0.1:1: ")
     assert len(absent.stderr.splitlines()) == 1
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes(b"Caf\xe9")
+    unreadable = run(installed, "score", str(latin), "--target", target)
+    assert unreadable.returncode == 1
+    assert unreadable.stderr == f"Error: {latin} is not UTF-8 text: unexpected end of data at byte 3\n"
 
 
 def serve(installed: Path, page: str, grpc: str) -> "subprocess.Popen[str]":
@@ -112,6 +117,7 @@ def serve(installed: Path, page: str, grpc: str) -> "subprocess.Popen[str]":
         [sys.executable, "-m", "next_token_visualizer", "serve", "--no-browser"],
         env=environment(installed, **ports),
         cwd=installed.parent,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -144,6 +150,28 @@ def test_both_services_start_and_ctrl_c_stops_both(installed: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_serve_finds_free_ports_where_any_will_do(installed: Path) -> None:
+    process = serve(installed, "0", "0")
+    try:
+        said = ""
+        for line in process.stdout or ():
+            said = line
+            if line.startswith("Next-Token Visualizer: "):
+                break
+        assert "waiting" not in said, "the page found its server"
+        page = said.removeprefix("Next-Token Visualizer: ").strip()
+        assert json.load(urllib.request.urlopen(f"{page}/readyz", timeout=10)) == {"status": "ready"}
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def test_a_port_that_is_none_is_refused_in_one_line(installed: Path) -> None:
+    refused = run(installed, "serve", "--port", "abc", "--grpc-port", "0", NEXTTOKEN_LOG_LEVEL="error")
+    assert refused.returncode == 1
+    assert refused.stderr == "cannot start: NEXTTOKEN_PORT='abc': Expected int, got str\n"
 
 
 def test_a_service_that_cannot_start_stops_the_other(installed: Path) -> None:
