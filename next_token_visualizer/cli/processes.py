@@ -1,6 +1,7 @@
 """The two services as processes of this one."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -9,11 +10,12 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 
 STOP_S = 30.0  # both services finish within their grace periods, then they are killed
 POLL_S = 0.2
+PORTS = range(20_000, 32_768)  # below those that a connection or another program may be given by the system meanwhile
 
 
 def start(module: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -71,8 +73,10 @@ def when_answering(url: str, act: Callable[[], object]) -> None:
 
 def free_port() -> str:
     """A port of this machine that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return str(probe.getsockname()[1])
+    while True:
+        port = secrets.choice(PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return str(port)
 
 
 @contextmanager
