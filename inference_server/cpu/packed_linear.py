@@ -166,4 +166,4 @@ def _put_scales(kind: str, blocks: Tensor, scales: Tensor) -> None:
         scales[:, 1] = -(scales[:, 1] * (1500 if kind == "U4" else 25_500)).round()
         blocks[:, :4] = scales.half().view(torch.uint8)
     else:
-        blocks[:, :4] = scales[:, :1].contiguous().view(torch.uint8)
+        blocks[:, :4] = scales[:, 1:].contiguous().view(torch.uint8)

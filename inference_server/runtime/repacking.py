@@ -102,6 +102,7 @@ def _blocks(kind: str, numbers: Tensor, heads: Tensor) -> Tensor:
     if BYTES[kind] == _HEAD + BLOCK:
         found[..., _HEAD:] = numbers.view(outputs, -1, BLOCK)
     else:
-        halves = numbers.view(outputs, -1, 2, BLOCK // 2)
-        torch.bitwise_or(halves[:, :, 0], halves[:, :, 1] << 4, out=found[..., _HEAD:])
+        apart = 4 if kind in CODES else BLOCK // 2  # how far the halves of a byte lie
+        low, high = numbers.view(outputs, -1, BLOCK // apart // 2, 2, apart).unbind(-2)
+        found[..., _HEAD:] = (high << 4).bitwise_or_(low).view(outputs, -1, BLOCK // 2)
     return found.view(outputs, -1)

@@ -1,6 +1,7 @@
 """Blocks of 32 weights that bitsandbytes', GPTQ's and AWQ's checkpoints become in memory, in LLVM IR.
 
-Each begins with its scale. Levels are in Q4_0's order: the lower halves of 16 bytes, then the upper ones.
+Each begins with its scale. U4's levels are in Q4_0's order: the lower halves of 16 bytes, then the upper ones. Places
+in a codebook are in that of `lookup`.
 
 | kind | block | weight |
 | --- | --- | --- |
@@ -45,6 +46,7 @@ def levels(builder: Any, kind: int, block: Any) -> list[Any]:
         places = [builder.add(block, _number(_HEAD + at)) for at in range(0, GROUP, LANES)]
         loaded = [builder.load(builder.inttoptr(at, narrow.as_pointer()), align=1, typ=narrow) for at in places]
         return [builder.sext(each, WORDS) for each in loaded]
+    if kind in CODEBOOKS:
+        return look_up(builder, builder.add(block, _number(_HEAD)), CODEBOOKS[kind])
     loaded = [load_bytes(builder, block, _HEAD + at) for at in range(0, GROUP // 2, LANES)]
-    found = [half_bytes(builder, each, upper) for upper in (False, True) for each in loaded]
-    return found if kind == U4 else [look_up(builder, each, CODEBOOKS[kind]) for each in found]
+    return [half_bytes(builder, each, upper) for upper in (False, True) for each in loaded]

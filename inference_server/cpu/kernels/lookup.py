@@ -7,28 +7,72 @@ from typing import Any
 
 from llvmlite import ir
 
-from inference_server.cpu.kernels.registers import FLOATS, WORDS, constants
+from inference_server.cpu.kernels.registers import FLOATS, constants, half_bytes, load_bytes
 from inference_server.cpu.kernels.tiles import LANES, X86, _call, has_feature
 
 _BYTE, _WORD = ir.IntType(8), ir.IntType(32)
 
 
-def look_up(builder: Any, places: Any, table: Sequence[float]) -> Any:
-    """The numbers of a table of 16, float32 ones, at LANES places."""
+def look_up(builder: Any, block: Any, table: Sequence[float]) -> list[Any]:
+    """The numbers of a table of 16, float32 ones, at the 32 places in 16 bytes at an address: vectors in order.
+
+    Of every eight places, the first four are the lower halves of four bytes, the others their upper halves.
+    """
     machine = platform.machine()
-    if machine in X86 and has_feature("avx512f" if LANES == 16 else "avx2"):
-        return _permuted(builder, places, table)
-    if machine in ("aarch64", "arm64"):
-        return _of_bytes(builder, places, table)
-    return _selected(builder, places, table)
+    if machine in X86 and LANES == 8 and has_feature("avx2"):
+        return _of_planes(builder, block, table)
+    find = _selected
+    if machine in X86 and LANES == 16:
+        find = _permuted
+    elif machine in ("aarch64", "arm64"):
+        find = _of_bytes
+    found = []
+    for at in range(0, 16, LANES):
+        loaded = load_bytes(builder, block, at)
+        low, high = (find(builder, half_bytes(builder, loaded, upper), table) for upper in (False, True))
+        fours = [of + 4 * four for four in range(LANES // 4) for of in (0, LANES)]
+        lanes = [first + lane for first in fours for lane in range(4)]
+        for first in (0, LANES):
+            found.append(_shuffled(builder, low, high, lanes[first : first + LANES]))
+    return found
+
+
+def _shuffled(builder: Any, some: Any, others: Any, lanes: list[int]) -> Any:
+    return builder.shuffle_vector(some, others, ir.Constant(ir.VectorType(_WORD, len(lanes)), lanes))
+
+
+def _of_planes(builder: Any, block: Any, table: Sequence[float]) -> list[Any]:
+    """By x86's look-up of 32 bytes in a table of 16, once for each byte of a number, and interleaving of those."""
+    narrow, wide = ir.VectorType(_BYTE, 16), ir.VectorType(_BYTE, 32)
+    loaded = builder.load(builder.inttoptr(block, narrow.as_pointer()), align=1, typ=narrow)
+    low = builder.and_(loaded, ir.Constant(narrow, [15] * 16))
+    high = builder.lshr(loaded, ir.Constant(narrow, [4] * 16))
+    places, held = _shuffled(builder, low, high, list(range(32))), struct.pack("<16f", *table)
+    planes = [
+        _call(builder, "llvm.x86.avx2.pshuf.b", wide, [ir.Constant(wide, list(held[at::4]) * 2), places])
+        for at in range(4)
+    ]
+    found = []
+    for upper in (0, 1):
+        pairs = [_interleaved(builder, *planes[at : at + 2], upper) for at in (0, 2)]
+        halves = [builder.bitcast(each, ir.VectorType(ir.IntType(16), 16)) for each in pairs]
+        found += [builder.bitcast(_interleaved(builder, *halves, end), FLOATS) for end in (0, 1)]
+    return found
+
+
+def _interleaved(builder: Any, some: Any, others: Any, upper: int) -> Any:
+    """The lower or upper halves of both halves of two vectors, number by number, as AVX2's instructions do."""
+    count = some.type.count
+    quarter = count // 4
+    starts = [2 * quarter * half + quarter * upper for half in (0, 1)]
+    lanes = [start + at + count * vector for start in starts for at in range(quarter) for vector in (0, 1)]
+    return _shuffled(builder, some, others, lanes)
 
 
 def _permuted(builder: Any, places: Any, table: Sequence[float]) -> Any:
-    """By x86's permutations of a register, which read the lowest bits of a place."""
-    name = "llvm.x86.avx512.permvar.sf.512" if LANES == 16 else "llvm.x86.avx2.permps"
-    parts = [ir.Constant(FLOATS, list(table[at : at + LANES])) for at in range(0, 16, LANES)]
-    found = [_call(builder, name, FLOATS, [part, places]) for part in parts]
-    return found[0] if LANES == 16 else builder.select(_bit(builder, places, 3), found[1], found[0])
+    """By AVX-512's permutation of a register."""
+    name = "llvm.x86.avx512.permvar.sf.512"
+    return _call(builder, name, FLOATS, [ir.Constant(FLOATS, list(table)), places])
 
 
 def _of_bytes(builder: Any, places: Any, table: Sequence[float]) -> Any:
@@ -40,21 +84,16 @@ def _of_bytes(builder: Any, places: Any, table: Sequence[float]) -> Any:
     every = builder.bitcast(builder.add(first, constants(0x03020100)), ir.VectorType(_BYTE, 4 * LANES))
     found = []
     for at in range(0, 4 * LANES, 16):
-        mask = ir.Constant(ir.VectorType(_WORD, 16), list(range(at, at + 16)))
-        part = builder.shuffle_vector(every, ir.Constant(every.type, ir.Undefined), mask)
+        part = _shuffled(builder, every, ir.Constant(every.type, ir.Undefined), list(range(at, at + 16)))
         found.append(_call(builder, "llvm.aarch64.neon.tbl4.v16i8", sixteen, [*registers, part]))
-    mask = ir.Constant(ir.VectorType(_WORD, 4 * LANES), list(range(4 * LANES)))
-    return builder.bitcast(builder.shuffle_vector(found[0], found[1], mask), FLOATS)
+    return builder.bitcast(_shuffled(builder, *found, list(range(4 * LANES))), FLOATS)
 
 
 def _selected(builder: Any, places: Any, table: Sequence[float]) -> Any:
     """By choosing between halves of the table, bit by bit."""
     found = [ir.Constant(FLOATS, [number] * LANES) for number in table]
     for bit in range(4):
-        chosen = _bit(builder, places, bit)
+        one = builder.and_(places, constants(1 << bit))
+        chosen = builder.icmp_unsigned("!=", one, constants(0))
         found = [builder.select(chosen, found[at + 1], found[at]) for at in range(0, len(found), 2)]
     return found[0]
-
-
-def _bit(builder: Any, places: Any, bit: int) -> Any:
-    return builder.icmp_unsigned("!=", builder.and_(places, constants(1 << bit)), ir.Constant(WORDS, [0] * LANES))

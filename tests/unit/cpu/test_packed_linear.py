@@ -35,6 +35,7 @@ def checkpoint_wide(kind: str, blocks: Tensor) -> Tensor:
     head, data = blocks[:, :4].contiguous(), blocks[:, 4:]
     places = torch.cat((data & 15, data >> 4), 1)
     if kind in ("NF4", "FP4"):
+        places = torch.stack((data.view(-1, 4, 4) & 15, data.view(-1, 4, 4) >> 4), 2).view(-1, 32)
         code = torch.tensor(codebooks.NORMAL if kind == "NF4" else codebooks.FLOAT).double()
         return code[places.long()] * head.view(torch.float32).double()
     if kind == "I8":

@@ -9,20 +9,21 @@ from llvmlite import ir
 
 from inference_server.cpu.kernels import codebooks
 from inference_server.cpu.kernels.lookup import look_up
-from inference_server.cpu.kernels.registers import WORDS
+from inference_server.cpu.kernels.registers import FLOATS
 from inference_server.cpu.kernels.tiles import LANES
 
 ADDRESS = ir.IntType(64)
 
 
 def looked_up(table: tuple[float, ...], places: list[int]) -> list[float]:
-    """Through a function of two addresses."""
+    """32 places through a function of two addresses."""
     module = ir.Module()
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [ADDRESS] * 2), "look_up")
     builder = ir.IRBuilder(function.append_basic_block())
-    source, target = (builder.inttoptr(each, WORDS.as_pointer()) for each in function.args)
-    found = builder.bitcast(look_up(builder, builder.load(source, align=4, typ=WORDS), table), WORDS)
-    builder.store(found, target, align=4)
+    source, target = function.args
+    for at, vector in enumerate(look_up(builder, source, table)):
+        to = builder.add(target, ir.Constant(ADDRESS, at * LANES * 4))
+        builder.store(vector, builder.inttoptr(to, FLOATS.as_pointer()), align=4)
     builder.ret_void()
     llvmlite.binding.initialize_native_target()
     llvmlite.binding.initialize_native_asmprinter()
@@ -33,12 +34,11 @@ def looked_up(table: tuple[float, ...], places: list[int]) -> list[float]:
     engine = llvmlite.binding.create_mcjit_compiler(llvmlite.binding.parse_assembly(str(module)), host)
     engine.finalize_object()
     call = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(engine.get_function_address("look_up"))
-    result: list[float] = []
-    for first in range(0, len(places), LANES):
-        given, given_back = np.array(places[first : first + LANES], np.int32), np.empty(LANES, np.float32)
-        call(given.ctypes.data, given_back.ctypes.data)
-        result += given_back.tolist()
-    return result
+    fours = [(places[at : at + 4], places[at + 4 : at + 8]) for at in range(0, 32, 8)]
+    held = np.array([low + 16 * high for four in fours for low, high in zip(*four, strict=True)], np.uint8)
+    found = np.full(32, np.nan, np.float32)
+    call(held.ctypes.data, found.ctypes.data)
+    return [float(each) for each in found]
 
 
 @pytest.mark.parametrize("machine", ["", "riscv64"], ids=["own", "any"])
