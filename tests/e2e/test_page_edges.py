@@ -1,5 +1,7 @@
 """What stands at an edge is neither covered, clipped nor squeezed."""
 
+import re
+
 import pytest
 from pages import OpenPage, Stack, generating, open_tab, settled, write
 from playwright.sync_api import Locator, Page, expect
@@ -61,6 +63,19 @@ def test_the_reason_beside_a_removed_token_breaks_between_words(
     widths = reason.evaluate(LINES)
     assert len(widths) == lines
     assert min(widths) > max(widths) / 2, "no letter stands alone"
+
+
+@pytest.mark.parametrize("width", [320, 1440])
+def test_what_a_sampler_step_left_is_no_column_of_words(open_page: OpenPage, stack: Stack, width: int) -> None:
+    page = open_page(stack.url, viewport={"width": width, "height": 900})
+    write(page, TEXT)
+    open_tab(page, "Settings")
+    page.locator("#samplers summary").click()
+    page.get_by_role("checkbox", name="Repetition penalty").check()
+    left = page.locator(".sampler-steps > li", has_text="Repetition penalty").locator(".sampler-left")
+    expect(left).to_have_text(re.compile("100.%"))
+    assert len(left.evaluate(LINES)) <= 2
+    assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
 @pytest.mark.parametrize("view", ["Bars", "Tree", "Compare"])
