@@ -229,7 +229,9 @@ class Registry:
         except Cancelled:
             return
         except errors.LoadFailed as error:
-            logger.warning("model not loaded", model=model.name, reason=str(error), cause=repr(error.__cause__))
+            cause = error.__cause__
+            known = {} if cause is None or str(cause) == str(error) else {"cause": repr(cause)}
+            logger.warning("model not loaded", model=model.name, reason=str(error), **known)
             self._set(replace(model, state=ModelState.FAILED, reason=public(str(error), *folders)))
         except (KeyboardInterrupt, SystemExit):
             raise

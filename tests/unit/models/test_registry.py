@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from fakes import FakeEngine
 
 from inference_server import errors
@@ -145,6 +146,21 @@ async def test_a_failure_keeps_its_reason_and_can_be_retried(registry: Registry,
     models = await until(registry, lambda models: models[BUNDLED].state is ModelState.READY)
     assert (models[BUNDLED].reason, models[BUNDLED].facts) == ("", loader.engines[BUNDLED].facts)
     assert loader.asked.count(BUNDLED) == 2
+
+
+async def test_the_log_names_a_cause_that_says_more_than_the_reason(registry: Registry, loader: Loader) -> None:
+    same, other = LoadFailed("disk full"), LoadFailed("no network")
+    same.__cause__, other.__cause__ = LoadFailed("disk full"), OSError("unknown host")
+    loader.failure.update({BUNDLED: same, DEFAULT: other, OTHER: LoadFailed("too large")})
+    with structlog.testing.capture_logs() as logs:
+        loader.release(BUNDLED, DEFAULT, OTHER)
+        await until(registry, lambda models: models[OTHER].state is ModelState.FAILED)
+    told = {each["model"]: (each["reason"], each.get("cause")) for each in logs if each["event"] == "model not loaded"}
+    assert told == {
+        BUNDLED: ("disk full", None),
+        DEFAULT: ("no network", "OSError('unknown host')"),
+        OTHER: ("too large", None),
+    }
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, BaseException])  # the latter as where a native library panics
