@@ -117,3 +117,20 @@ def test_the_ring_around_a_message_is_whole(open_page: OpenPage, stack: Stack) -
     ring = editor.evaluate(RING)
     assert ring["reach"] > 0
     assert ring["room"] >= ring["reach"]
+
+
+@pytest.mark.parametrize(("width", "height", "inspecting"), [(320, 640, False), (390, 640, False), (768, 1024, True)])
+def test_the_way_to_the_hidden_bars_stands_above_the_controls(
+    open_page: OpenPage, stack: Stack, width: int, height: int, inspecting: bool
+) -> None:
+    page = open_page(stack.url, viewport={"width": width, "height": height})
+    write(page, TEXT)
+    page.locator("#pin").click()
+    if inspecting:
+        open_tab(page, "Layers")
+    page.locator("#extras-open").click()
+    page.get_by_role("button", name="Guess first").click()
+    show = page.get_by_role("button", name="Show the bars")
+    expect(show).to_be_visible()
+    page.evaluate("window.scrollTo(0, 0)")
+    assert sides(show)["bottom"] <= sides(page.locator(".controls"))["top"]
