@@ -54,9 +54,9 @@ def _of_planes(builder: Any, block: Any, table: Sequence[float]) -> list[Any]:
     ]
     found = []
     for upper in (0, 1):
-        pairs = [_interleaved(builder, *planes[at : at + 2], upper) for at in (0, 2)]
-        halves = [builder.bitcast(each, ir.VectorType(ir.IntType(16), 16)) for each in pairs]
-        found += [builder.bitcast(_interleaved(builder, *halves, end), FLOATS) for end in (0, 1)]
+        pairs = [_interleaved(builder, planes[at], planes[at + 1], upper) for at in (0, 2)]
+        some, others = (builder.bitcast(each, ir.VectorType(ir.IntType(16), 16)) for each in pairs)
+        found += [builder.bitcast(_interleaved(builder, some, others, end), FLOATS) for end in (0, 1)]
     return found
 
 
@@ -86,7 +86,7 @@ def _of_bytes(builder: Any, places: Any, table: Sequence[float]) -> Any:
     for at in range(0, 4 * LANES, 16):
         part = _shuffled(builder, every, ir.Constant(every.type, ir.Undefined), list(range(at, at + 16)))
         found.append(_call(builder, "llvm.aarch64.neon.tbl4.v16i8", sixteen, [*registers, part]))
-    return builder.bitcast(_shuffled(builder, *found, list(range(4 * LANES))), FLOATS)
+    return builder.bitcast(_shuffled(builder, found[0], found[1], list(range(4 * LANES))), FLOATS)
 
 
 def _selected(builder: Any, places: Any, table: Sequence[float]) -> Any:
