@@ -1,8 +1,8 @@
-"""GGUF's packed weights in the engine: a step and a prefill beside 16-bit weights, and the server's memory.
+"""Packed weights in the engine: a step and a prefill beside 16-bit weights, and the server's memory with a GGUF file.
 
-The random model in SmolLM2-360M's shape, as a Q4_1 file and in bfloat16, both in one process and in turn, so that a
-busy machine slows both sides of a ratio. `python -m bench.gguf_step 7b`: once, a step of random Q4_K weights in the
-shape of a 7-billion-parameter model.
+The random model in SmolLM2-360M's shape, as a Q4_1 file, in GPTQ's 4 bits and in bfloat16, all in one process and in
+turn, so that a busy machine slows both sides of a ratio. `python -m bench.gguf_step 7b`: once, a step of random Q4_K
+weights in the shape of a 7-billion-parameter model.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import torch
 import transformers
 from transformers import LlamaConfig
 
-from bench import gguf_file, shape
+from bench import gguf_file, packed_folder, shape
 from bench.stack import resident_mb, running
 from bench.step import REPEATS, SLOW_REPEATS, Prompts, medians
 from inference_server.cpu.autotune import calibrate
@@ -45,7 +45,12 @@ LARGE = LlamaConfig(
 def packed(path: Path) -> ModelRunner:
     """A file as the server loads it."""
     with gguf_folder.unpacked(path) as folder:
-        runner = Model.load(folder, "cpu", 1 << 30).runner
+        return fused(folder)
+
+
+def fused(folder: Path) -> ModelRunner:
+    """A folder as the server loads it."""
+    runner = Model.load(folder, "cpu", 1 << 30).runner
     assert runner is not None
     assert runner.fused
     return runner
@@ -63,7 +68,11 @@ def halves() -> ModelRunner:
 
 def speeds() -> dict[str, float]:
     """Milliseconds of a step after 512 tokens, and of a prefill of 512."""
-    sides = {"gguf": Prompts(packed(gguf_file.file(KIND))), "16bit": Prompts(halves())}
+    sides = {
+        "gguf": Prompts(packed(gguf_file.file(KIND))),
+        "gptq": Prompts(fused(packed_folder.folder())),
+        "16bit": Prompts(halves()),
+    }
     found = medians({f"{name}_step": each.steps([512]) for name, each in sides.items()}, REPEATS)
     return found | medians({f"{name}_prefill": each.prefill(512) for name, each in sides.items()}, SLOW_REPEATS)
 
@@ -76,11 +85,13 @@ async def measure() -> dict[str, float]:
         floor = resident_mb(stack.inference)
     async with running(model=str(path), NEXTTOKEN_LOOKAHEAD="0", NEXTTOKEN_TIMEOUT_S="600") as stack:
         found["resident_mb"] = resident_mb(stack.inference)
-    print("a GGUF file in Q4_1 beside bfloat16, SmolLM2-360M's shape: milliseconds, and the inference server's MB")
+    print("Q4_1 and GPTQ in 4 bits beside bfloat16, SmolLM2-360M's shape: milliseconds, and the inference server's MB")
     for name, value in found.items():
         print(f"  {name:30} {value:10.1f}")
     ratios = {
         "gguf_step_over_16bit_step": found["gguf_step"] / found["16bit_step"],
+        "gptq_step_over_16bit_step": found["gptq_step"] / found["16bit_step"],
+        "gptq_prefill_over_16bit_prefill": found["gptq_prefill"] / found["16bit_prefill"],
         "gguf_prefill_over_16bit_prefill": found["gguf_prefill"] / found["16bit_prefill"],
         "gguf_resident_over_file": (found["resident_mb"] - floor) / (path.stat().st_size / 1e6),
     }

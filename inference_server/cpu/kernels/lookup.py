@@ -55,8 +55,8 @@ def _of_planes(builder: Any, block: Any, table: Sequence[float]) -> list[Any]:
     found = []
     for upper in (0, 1):
         pairs = [_interleaved(builder, planes[at], planes[at + 1], upper) for at in (0, 2)]
-        some, others = (builder.bitcast(each, ir.VectorType(ir.IntType(16), 16)) for each in pairs)
-        found += [builder.bitcast(_interleaved(builder, some, others, end), FLOATS) for end in (0, 1)]
+        halves = [builder.bitcast(each, ir.VectorType(ir.IntType(16), 16)) for each in pairs]
+        found += [builder.bitcast(_interleaved(builder, halves[0], halves[1], end), FLOATS) for end in (0, 1)]
     return found
 
 
