@@ -90,7 +90,7 @@ class Network:
             built = None if unpacked is None else {**unpacked, **kept.stand_in(dtype)}
             module = weight_loader.read(folder, config, dtype, place, plan, built)
             if quantizer is not None and unpacked is None and not packed:
-                module = module.to(dtype)  # what was plain in the files is still as there
+                weight_loader.convert(module, dtype)
             if compiled:
                 module, stayed = weight_loader.weight_only(module, folder, config, plan, unpacked, kept)
                 if stayed and kept.weights:

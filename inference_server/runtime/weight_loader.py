@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import transformers
+from torch import nn
 from transformers import PreTrainedConfig
 from transformers.integrations.compressed_tensors import CompressedTensorsDequantize
 from transformers.pytorch_utils import Conv1D
@@ -96,6 +97,16 @@ def _wide(value: Any) -> Any:
     if isinstance(value, list):
         return [_wide(each) for each in value]
     return value.float() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+
+
+def convert(network: nn.Module, dtype: torch.dtype) -> None:
+    """Gives all weights a dtype: what was plain in a quantised checkpoint is as there. Buffers keep theirs.
+
+    In 16 bits, the frequencies of rotations would be others.
+    """
+    for parameter in network.parameters():
+        if parameter.is_floating_point():
+            parameter.data = parameter.data.to(dtype)
 
 
 def weight_only(

@@ -13,9 +13,11 @@ import torch
 import transformers
 from torch import Tensor
 
+from inference_server.cpu import dtype as dtype_module
 from inference_server.errors import LoadFailed
 from inference_server.host import memory
 from inference_server.runtime.model import Model
+from inference_server.runtime.network import Network
 
 IDS = [5, 6, 7, 11]
 FP8 = torch.float8_e4m3fn
@@ -197,6 +199,21 @@ def test_what_transformers_turns_into_plain_numbers_is_read_truly(mxfp4: tuple[P
         network = transformers.AutoModelForCausalLM.from_pretrained(plain)
         expected = network(torch.tensor([IDS])).logits[0, -1]
     torch.testing.assert_close(logits(Model.load(packed, "cpu")), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_rotations_keep_their_precision_beside_weights_of_16_bits(
+    mxfp4: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def halve(tensors: Tensors) -> None:
+        tensors |= {name: each.bfloat16() for name, each in tensors.items() if each.is_floating_point()}
+
+    folder = Path(shutil.copytree(mxfp4[0], tmp_path / "halves"))
+    rewrite(folder, halve, dtype="bfloat16")
+    monkeypatch.setattr(dtype_module, "LEAST_ELEMENTS", 0)
+    network = Network.read(folder, "cpu")
+    assert network.compiled
+    assert {buffer.dtype for buffer in network.module.buffers() if buffer.is_floating_point()} == {torch.float32}
+    assert network.module.lm_head.weight.dtype == torch.bfloat16
 
 
 def test_as_much_memory_is_asked_for_as_the_plain_numbers_take(
