@@ -1,10 +1,5 @@
-"""A network read from its files: weights in memory, device and dtype settled, nothing computed yet.
+"""A network read from its files: weights in memory, device and dtype settled, nothing computed yet."""
 
-On a CPU arithmetic is float32, and large models keep their weights in the 16 bits of their checkpoint. On a GPU both
-are as in the checkpoint.
-"""
-
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,27 +7,14 @@ from typing import Any
 import torch
 from transformers import PreTrainedConfig
 
-from inference_server.cpu.dtype import checkpoint_dtype, choose_dtype
 from inference_server.errors import LoadFailed
 from inference_server.host import cpu_quota
-from inference_server.models import block_scales, checkpoint, unread_tensors
+from inference_server.models import checkpoint
 from inference_server.models.adapter import Adapter
-from inference_server.models.checkpoint import Weights
 from inference_server.models.gguf_header import Header
-from inference_server.runtime import (
-    architecture,
-    devices,
-    gguf_network,
-    lora,
-    meta_model,
-    packed_checkpoint,
-    weight_loader,
-)
+from inference_server.runtime import architecture, devices, gguf_network, lora, weight_loader
 from inference_server.runtime.devices import Place
-from inference_server.runtime.packed_checkpoint import Packed, PackedCheckpoint
-from inference_server.runtime.packed_layers import NONE, PackedLayers
-
-EXACT = {"mxfp4", "mxfp8"}  # their scales are powers of two: 16 bits hold each product
+from inference_server.runtime.load_plan import LoadPlan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,44 +43,16 @@ class Network:
         config = architecture.configuration(folder)
         if (file := gguf_network.find(folder)) is not None:
             return cls._read_gguf(file, folder, config, place)
-        weights = checkpoint.inspect(folder)
-        quantizer, format_ = architecture.quantizer_of(config), architecture.format_of(config)
-        method = packed_checkpoint.method_of(quantizer or {})
-        unpacked: Mapping[str, Any] | None = None
-        stored: Mapping[str, Packed] = {}
-        if method in packed_checkpoint.FORMATS:
-            found = PackedCheckpoint(folder, quantizer or {}, weights)
-            config, weights, unpacked = architecture.without_quantizer(config), found.weights, found.tensors
-            stored = found.packed
-        plan = meta_model.draw(config, weights)
-        if quantizer is None or unpacked is not None:
-            unread_tensors.check_kinds(weights.tensors, plan.whole)
-            meta_model.check_sizes(plan, weights)
-        else:
-            block_scales.check(quantizer, weights.tensors)
-        packed = quantizer is not None and unpacked is None and not quantizer.get("dequantize")
-        kept = PackedLayers.choose(stored if _may_stay(config, place) else {}, plan)
-        method = "" if quantizer is None or (stored and len(kept.weights) == len(stored)) else method
-        dtype, compiled = _dtype(weights, place, method, kept)
-        if not compiled:
-            kept = NONE
-        needed = plan.bytes_at(dtype.itemsize) - dtype.itemsize * kept.elements + kept.bytes
-        if packed:
-            needed = weights.bytes
-        weight_loader.check_room(needed, place)
+        plan, format_ = LoadPlan.of(folder, config, place), architecture.format_of(config)
+        weight_loader.check_room(plan.needed, place)
         try:
-            built = None if unpacked is None else {**unpacked, **kept.stand_in(dtype)}
-            module = weight_loader.read(folder, config, dtype, place, plan, built)
-            if quantizer is not None and unpacked is None and not packed:
-                weight_loader.convert(module, dtype)
-            if compiled:
-                module, stayed = weight_loader.weight_only(module, folder, config, plan, unpacked, kept)
-                if stayed and kept.weights:
-                    setattr(module, gguf_network.FACTS, (plan.elements, format_))
+            module, stayed = weight_loader.load(folder, plan, place)
         except Exception as error:
-            raise failed(error, needed) from error
+            raise failed(error, plan.needed) from error
+        if stayed:
+            setattr(module, gguf_network.FACTS, (plan.blueprint.elements, format_))
         stated_limit = checkpoint.context_limit(module.config.get_text_config(), folder)
-        return cls(module, place, stated_limit, compiled, format_, _note(config, module))
+        return cls(module, place, stated_limit, plan.compiled, format_, _note(plan.config, module))
 
     @classmethod
     def _read_gguf(cls, file: Header, folder: Path, config: PreTrainedConfig, place: Place) -> "Network":
@@ -139,22 +93,6 @@ def failed(error: Exception, needed: int) -> LoadFailed:
     if weight_loader.is_out_of_memory(error):
         return LoadFailed(weight_loader.out_of_memory(needed))
     return LoadFailed(f"transformers can't load it: {architecture.one_line(error)}")
-
-
-def _may_stay(config: PreTrainedConfig, place: Place) -> bool:
-    """Whether kernels could read packed weights. Of an image-text model the layers change places."""
-    return place.device.type == "cpu" and not architecture.is_image_text(config)
-
-
-def _dtype(weights: Weights, place: Place, method: str, kept: PackedLayers) -> tuple[torch.dtype, bool]:
-    """The weights' dtype in memory, and whether numba's kernels widen them; on a CPU no scale is rounded to 16 bits.
-
-    `method`: how those are packed that become plain.
-    """
-    if place.device.type != "cpu":
-        return checkpoint_dtype(weights, place.device), False
-    dtype, compiled = choose_dtype(weights, kept.weights)
-    return (dtype if not method or method in EXACT else torch.float32), compiled
 
 
 def _note(config: PreTrainedConfig, module: Any) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
-from transformers import PreTrainedConfig
 from transformers.integrations.compressed_tensors import CompressedTensorsDequantize
 from transformers.pytorch_utils import Conv1D
 
@@ -17,35 +16,42 @@ from inference_server.host import memory
 from inference_server.models import unread_tensors
 from inference_server.runtime import architecture
 from inference_server.runtime.devices import Place
-from inference_server.runtime.meta_model import Blueprint, counting
+from inference_server.runtime.load_plan import LoadPlan
+from inference_server.runtime.meta_model import counting
 from inference_server.runtime.network_class import network_class, text_part
 from inference_server.runtime.packed_checkpoint import PLAIN
-from inference_server.runtime.packed_layers import NONE, PackedLayers
 
 ALLOCATION_FAILED = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory")
 
 
-def read(
-    folder: Path,
-    config: PreTrainedConfig,
-    dtype: torch.dtype,
-    place: Place,
-    plan: Blueprint | None = None,
-    unpacked: Mapping[str, Any] | None = None,
-) -> Any:
-    """The network in evaluation mode, where it computes. Raises LoadFailed if its weights don't match the files'.
+def load(folder: Path, plan: LoadPlan, place: Place) -> tuple[Any, bool]:
+    """The network in evaluation mode, where it computes, and whether some of its weights stayed packed.
 
-    `unpacked`: its tensors by name, read instead of those in the files; each is one once it is indexed.
+    Raises LoadFailed if its weights don't match the files'.
+    """
+    unpacked = None if plan.unpacked is None else {**plan.unpacked, **plan.kept.stand_in(plan.dtype)}
+    network = _read(folder, plan, plan.dtype, place, unpacked)
+    if plan.converts:
+        _convert(network, plan.dtype)
+    return _weight_only(network, folder, plan) if plan.compiled else (network, False)
+
+
+def _read(
+    folder: Path, plan: LoadPlan, dtype: torch.dtype, place: Place, unpacked: Mapping[str, Any] | None = None
+) -> Any:
+    """The network with plain weights. `unpacked`: its tensors by name, read instead of those in the files.
+
     Tensors that nothing reads, such as masks in older checkpoints, are ignored, unless they belong to what is read.
     """
     transformers.utils.logging.disable_progress_bar()
     network: Any
     found: Any
+    config, blueprint = plan.config, plan.blueprint
     kind: Any = network_class(config)
-    if unpacked is not None and plan is not None:
-        kind = plan.kind  # an automatic class wants a folder
+    if unpacked is not None:
+        kind = blueprint.kind  # an automatic class wants a folder
         config = config if isinstance(config, kind.config_class) else config.get_text_config(decoder=True)
-    with _unrounded(), counting() if plan is not None and plan.counts else contextlib.nullcontext():
+    with _unrounded(), counting() if blueprint.counts else contextlib.nullcontext():
         network, found = kind.from_pretrained(
             folder if unpacked is None else None,
             state_dict=unpacked,
@@ -99,7 +105,7 @@ def _wide(value: Any) -> Any:
     return value.float() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
 
 
-def convert(network: nn.Module, dtype: torch.dtype) -> None:
+def _convert(network: nn.Module, dtype: torch.dtype) -> None:
     """Gives all weights a dtype: what was plain in a quantised checkpoint is as there. Buffers keep theirs.
 
     In 16 bits, the frequencies of rotations would be others.
@@ -109,32 +115,22 @@ def convert(network: nn.Module, dtype: torch.dtype) -> None:
             parameter.data = parameter.data.to(dtype)
 
 
-def weight_only(
-    network: Any,
-    folder: Path,
-    config: PreTrainedConfig,
-    plan: Blueprint,
-    unpacked: Mapping[str, Any] | None = None,
-    packed: PackedLayers = NONE,
-) -> tuple[Any, bool]:
-    """The network with its weights as in the checkpoint, computing in float32; widened if its code needs that.
-
-    And whether the weights in `packed` stayed so; the network was built with their stand-ins.
-    """
+def _weight_only(network: Any, folder: Path, plan: LoadPlan) -> tuple[Any, bool]:
+    """The network with its weights as in the checkpoint, computing in float32; widened if its code needs that."""
     from inference_server.cpu import autotune  # here, since they need numba
     from inference_server.cpu.weight_only_linear import computes_in_float32, replace_linears
 
-    stayed = packed.put_into(network)
+    fits = plan.kept.put_into(network)
     replace_linears(network)
-    if not stayed or not computes_in_float32(network):
-        stayed = False
+    if not fits or not computes_in_float32(network):
+        fits = False
         del network
         cpu = Place(torch.device("cpu"))
-        check_room(plan.bytes_at(4), cpu)
-        network = read(folder, config, torch.float32, cpu, plan, unpacked)
+        check_room(plan.blueprint.bytes_at(4), cpu)
+        network = _read(folder, plan, torch.float32, cpu, plan.unpacked)
         replace_linears(network)
     autotune.calibrate(network)
-    return network, stayed
+    return network, fits and bool(plan.kept.weights)
 
 
 def _check_spread(network: Any) -> None:

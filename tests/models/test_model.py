@@ -16,6 +16,8 @@ from inference_server.cpu import dtype as dtype_module
 from inference_server.errors import LoadFailed
 from inference_server.host import memory
 from inference_server.runtime import weight_loader
+from inference_server.runtime.devices import Place
+from inference_server.runtime.load_plan import LoadPlan
 from inference_server.runtime.model import Model
 from models import architectures
 
@@ -137,7 +139,7 @@ def test_a_model_larger_than_the_memory_left_is_not_begun(
     monkeypatch.setattr(dtype_module, "kernels_run", lambda kind: kernels)
     monkeypatch.setattr(memory, "available", lambda: 50_000_000)
     reads: list[Path] = []
-    monkeypatch.setattr(weight_loader, "read", lambda folder, *_: reads.append(folder))
+    monkeypatch.setattr(weight_loader, "load", lambda folder, *_: reads.append(folder))
     reconfigure(folder, vocab_size=5_470_000)
     write_sparse(folder, 5_470_000)
     with pytest.raises(LoadFailed, match=rf"^out of memory: needs about {needed} GB, 0\.1 GB are free"):
@@ -160,10 +162,10 @@ def write_sparse(folder: Path, vocab_size: int) -> None:
 
 
 def test_an_allocation_that_fails_is_told_as_such(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(folder: Path, config: Any, dtype: torch.dtype, *_: Any) -> Any:
-        return torch.empty(2**60, dtype=dtype)  # what the allocator says of more than there can be
+    def load(folder: Path, plan: LoadPlan, place: Place) -> Any:
+        return torch.empty(2**60, dtype=plan.dtype)  # what the allocator says of more than there can be
 
-    monkeypatch.setattr(weight_loader, "read", read)
+    monkeypatch.setattr(weight_loader, "load", load)
     with pytest.raises(LoadFailed, match=r"^out of memory: needs about 0\.1 GB"):
         Model.load(sound, "cpu")
 
