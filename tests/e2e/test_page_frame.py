@@ -109,6 +109,7 @@ def test_what_appears_later_and_did_not_load_says_so_and_loads_on_a_second_try(p
     page.keyboard.press("?")
     expect(page.locator("#keys")).to_contain_text(words)
     page.keyboard.press("Escape")
+    expect(page.locator("#keys")).to_be_hidden()
     page.keyboard.press("p")
     expect(page.locator("#room-line")).to_contain_text(words)
     page.unroute_all()
