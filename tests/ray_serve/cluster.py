@@ -46,7 +46,11 @@ class RayCluster:
                 stderr=log,
                 text=True,
             )
-        self._answer()
+        try:
+            self._answer()
+        except AssertionError:
+            self.close()
+            raise
 
     def ask(self, name: str, *arguments: Any) -> Any:
         """What the driver's method gives."""
@@ -120,16 +124,25 @@ def title(process: psutil.Process) -> str:
 
 @contextlib.contextmanager
 def ray_cluster() -> Iterator[RayCluster]:
-    """One node without an application. Its folder has a short name: Ray's sockets lie there."""
-    folder = Path(tempfile.mkdtemp(prefix="ntr", dir="/tmp"))
+    """One node without an application."""
+    cluster = started()
     try:
-        cluster = RayCluster(folder)
-        try:
-            yield cluster
-        finally:
-            cluster.close()
+        yield cluster
     finally:
+        cluster.close()
+        shutil.rmtree(cluster.folder, ignore_errors=True)
+
+
+def started(tries: int = 3) -> RayCluster:
+    """A cluster that is up. On a busy machine, a node may end while it starts."""
+    folder = Path(tempfile.mkdtemp(prefix="ntr", dir="/tmp"))  # a short name: Ray's sockets lie there
+    try:
+        return RayCluster(folder)
+    except AssertionError:
         shutil.rmtree(folder, ignore_errors=True)
+        if tries == 1:
+            raise
+        return started(tries - 1)
 
 
 def until(holds: Any, patience_s: float = PATIENCE_S) -> None:
