@@ -22,7 +22,7 @@ from inference_server.runtime.model import Model
 from inference_server.runtime.network import Network
 from models import quantised
 from models.packing import AWQ4, GPTQ4, GROUP, KINDS, WIDENED, awq, gptq
-from models.quantised import Tensors
+from models.quantised import Pack, Tensors
 
 IDS = [5, 6, 7, 11]
 pytestmark = pytest.mark.usefixtures("large")
@@ -57,12 +57,18 @@ def assert_every_path(loaded: Model, expected: Tensor) -> None:
     torch.testing.assert_close(found[0], expected[-1], atol=1e-5, rtol=1e-5)
 
 
+def load_packed(plain: Path, folder: Path, pack: Pack, described: dict[str, Any]) -> tuple[Model, Any]:
+    """A packed checkpoint, right on every path, and plain transformers with the numbers it stands for."""
+    network = quantised.write(plain, folder, pack, described)
+    loaded = Model.load(folder, "cpu", 1 << 20)
+    assert_every_path(loaded, expected_logits(network))
+    return loaded, network
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_stay_packed_and_give_the_same_numbers(plain: Path, tmp_path: Path, kind: str) -> None:
     pack, described, named = KINDS[kind]
-    network = quantised.write(plain, tmp_path / "packed", pack, described)
-    loaded = Model.load(tmp_path / "packed", "cpu", 1 << 20)
-    assert_every_path(loaded, expected_logits(network))
+    loaded, network = load_packed(plain, tmp_path / "packed", pack, described)
     facts, runner = loaded.facts, loaded.runner
     assert (facts.format, facts.dtype, facts.parameters) == (named, named, sum(p.numel() for p in network.parameters()))
     layers = [each for each in loaded.network.modules() if isinstance(each, PackedLinear)]
@@ -76,9 +82,7 @@ def test_weights_stay_packed_and_give_the_same_numbers(plain: Path, tmp_path: Pa
 @pytest.mark.parametrize("kind", WIDENED)
 def test_what_no_blocks_hold_is_widened(plain: Path, tmp_path: Path, kind: str) -> None:
     pack, described, _ = WIDENED[kind]
-    network = quantised.write(plain, tmp_path / "packed", pack, described)
-    loaded = Model.load(tmp_path / "packed", "cpu", 1 << 20)
-    assert_every_path(loaded, expected_logits(network))
+    loaded, _ = load_packed(plain, tmp_path / "packed", pack, described)
     assert not any(isinstance(each, PackedLinear) for each in loaded.network.modules())
     assert loaded.facts.dtype == "float32"
 
@@ -87,9 +91,7 @@ def test_what_blocks_hold_stays_beside_what_they_do_not(plain: Path, tmp_path: P
     def pack(weight: Tensor) -> tuple[Tensors, Tensor]:
         return gptq(group=16 if weight.shape[0] == 192 else GROUP)(weight)
 
-    network = quantised.write(plain, tmp_path / "packed", pack, GPTQ4)
-    loaded = Model.load(tmp_path / "packed", "cpu", 1 << 20)
-    assert_every_path(loaded, expected_logits(network))
+    loaded, _ = load_packed(plain, tmp_path / "packed", pack, GPTQ4)
     kinds = [type(each) for each in loaded.network.modules() if isinstance(each, WeightOnlyLinear)]
     assert (kinds.count(PackedLinear), kinds.count(WeightOnlyLinear)) == (10, 5)  # gate and up are wide, and the head
 
