@@ -61,6 +61,7 @@ async def answering(rpc: str, request: object, context: Context, metrics: Metric
     context.set_trailing_metadata(echo)
     notes: dict[str, Any] = {}
     code = StatusCode.OK
+    refusal: errors.ServingError | None = None
     started = time.monotonic()
     structlog.contextvars.bind_contextvars(request_id=request_id)  # for this call's task alone
     with tracing.NOTHING if rpc == "WatchModels" else tracing.span(rpc, "SERVER", metadata) as span:
@@ -74,12 +75,11 @@ async def answering(rpc: str, request: object, context: Context, metrics: Metric
         except (KeyboardInterrupt, SystemExit):
             raise
         except errors.ServingError as error:
-            code, notes["error"] = STATUS[type(error)], str(error)
-            await refuse(context, code, error, echo)
+            code, refusal = STATUS[type(error)], error
+            notes["error"] = str(error)
         except BaseException:  # a panic in a native library is not an Exception
             code = StatusCode.INTERNAL
             logger.exception("unhandled exception", rpc=rpc)
-            await context.abort(code, f"internal error; see the server's log for request id {request_id}", echo)
         finally:
             milliseconds = round((time.monotonic() - started) * 1000, 2)
             metrics.count_call(rpc, notes.get("model", ""), code.name)
@@ -88,6 +88,11 @@ async def answering(rpc: str, request: object, context: Context, metrics: Metric
                 span.set_attributes({"rpc.response.status_code": code.name, "request_id": request_id})
                 if code not in NOT_OUR_FAULT:
                     tracing.failed(span, code.name)
+    # Only now is the caller answered: it finds its call counted.
+    if refusal is not None:
+        await refuse(context, code, refusal, echo)
+    if code is StatusCode.INTERNAL:
+        await context.abort(code, f"internal error; see the server's log for request id {request_id}", echo)
 
 
 async def counted(
