@@ -4,7 +4,7 @@ import ipaddress
 import re
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -81,13 +81,24 @@ def read(settings: type[S], environment: Mapping[str, str]) -> S:
     except msgspec.ValidationError as error:
         fault, _, path = str(error).partition(" - at `$.")
         name = path.rstrip("`").split("[")[0]
-        hint = get_type_hints(settings)[name]
-        if get_origin(hint) is Literal:
-            fault = f"Expected one of {', '.join(map(repr, get_args(hint)))}"
-        elif hint is bool:
-            fault = "Expected true or false"
-        fault = fault.replace(" | null", "")  # null is written as blank
-        raise SettingsError(f"{variable(name)}={given[name]!r}: {fault.replace('`', '')}") from error
+        hint = get_type_hints(settings, include_extras=True)[name]
+        if get_origin(get_type_hints(settings)[name]) is not tuple:  # a part of a list says itself what is wrong
+            fault = f"must be {allowed(msgspec.json.schema(hint))}"
+        raise SettingsError(f"{variable(name)}={given[name]!r}: {fault}") from error
+
+
+def allowed(rule: dict[str, Any]) -> str:
+    """What a field's JSON schema allows, for error messages; null is written as blank."""
+    rule = rule.get("anyOf", [rule])[0]
+    if "enum" in rule:
+        return f"one of {', '.join(map(repr, rule['enum']))}"
+    if rule["type"] == "boolean":
+        return "true or false"
+    kind = {"integer": "a whole number", "number": "a number"}[rule["type"]]
+    most = rule.get("maximum")
+    if "exclusiveMinimum" in rule:
+        return f"{kind} above {rule['exclusiveMinimum']:g}" + ("" if most is None else f" and at most {most:g}")
+    return f"{kind} from {rule['minimum']}" + (" up" if most is None else f" to {most}")
 
 
 def read_or_exit(settings: type[S], environment: Mapping[str, str]) -> S:

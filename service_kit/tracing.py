@@ -32,7 +32,7 @@ def start(service: str, environment: Mapping[str, str]) -> bool:
     if named is None or environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
     if not environment[named].strip().startswith(("http://", "https://")):
-        raise SettingsError(f"{named}={environment[named]!r}: Expected a URL such as http://collector:4318")
+        raise SettingsError(f"{named}={environment[named]!r}: must be a URL such as http://collector:4318")
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource

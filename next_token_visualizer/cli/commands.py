@@ -18,6 +18,7 @@ from next_token_visualizer.cli.waiting import client_for
 from next_token_visualizer.client import Client
 from next_token_visualizer.connection import DEFAULT_TARGET, Credentials
 from next_token_visualizer.errors import NextTokenError
+from service_kit.settings import read_or_exit
 
 BOTH = (inference_server.settings.Settings, web_gateway.settings.Settings)
 out, notes = Console(), Console(stderr=True)
@@ -40,6 +41,8 @@ def serve(browser: bool, **given: Any) -> None:
     for name in ("NEXTTOKEN_PORT", "NEXTTOKEN_GRPC_PORT"):
         if chosen.get(name) == "0":  # chosen here: both services and the browser have to know it
             chosen[name] = processes.free_port()
+    for kind in BOTH:  # in one line here, rather than by one service beside the other's first ones
+        read_or_exit(kind, {**os.environ, **chosen})
     port = chosen.get("NEXTTOKEN_GRPC_PORT", "50051")
     target = chosen.get("NEXTTOKEN_INFERENCE_TARGET", f"localhost:{port}")
     page = f"http://localhost:{chosen.get('NEXTTOKEN_PORT', '5005')}"

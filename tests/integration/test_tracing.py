@@ -79,7 +79,7 @@ def test_off_it_imports_nothing() -> None:
 
 
 def test_a_collector_that_can_not_be_used_is_said_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SettingsError, match="OTEL_EXPORTER_OTLP_ENDPOINT='collector:4318': Expected a URL"):
+    with pytest.raises(SettingsError, match="OTEL_EXPORTER_OTLP_ENDPOINT='collector:4318': must be a URL"):
         tracing.start("s", {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"})
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)  # as if it were not installed
     with pytest.raises(SettingsError, match=r"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set, .* install the extra"):

@@ -21,12 +21,15 @@ def test_defaults_need_no_environment(settings: type[msgspec.Struct]) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        ("NEXTTOKEN_GRPC_PORT", "70000", "NEXTTOKEN_GRPC_PORT='70000': Expected int <= 65535"),
-        ("NEXTTOKEN_GRPC_PORT", "-1", "NEXTTOKEN_GRPC_PORT='-1': Expected int >= 0"),
-        ("NEXTTOKEN_GRPC_PORT", "http", "NEXTTOKEN_GRPC_PORT='http': Expected int, got str"),
-        ("NEXTTOKEN_DEVICE", "gpu", "NEXTTOKEN_DEVICE='gpu': Expected one of 'auto', 'cpu', 'cuda', 'cuda:all', 'mps'"),
-        ("NEXTTOKEN_READY_WHEN", "soon", "NEXTTOKEN_READY_WHEN='soon': Expected one of 'any', 'default'"),
-        ("NEXTTOKEN_GRACE_S", "nan", "NEXTTOKEN_GRACE_S='nan': Expected float >= 0.0"),
+        ("NEXTTOKEN_GRPC_PORT", "70000", "NEXTTOKEN_GRPC_PORT='70000': must be a whole number from 0 to 65535"),
+        ("NEXTTOKEN_GRPC_PORT", "-1", "NEXTTOKEN_GRPC_PORT='-1': must be a whole number from 0 to 65535"),
+        ("NEXTTOKEN_GRPC_PORT", "http", "NEXTTOKEN_GRPC_PORT='http': must be a whole number from 0 to 65535"),
+        ("NEXTTOKEN_DEVICE", "gpu", "NEXTTOKEN_DEVICE='gpu': must be one of 'auto', 'cpu', 'cuda', 'cuda:all', 'mps'"),
+        ("NEXTTOKEN_READY_WHEN", "soon", "NEXTTOKEN_READY_WHEN='soon': must be one of 'any', 'default'"),
+        ("NEXTTOKEN_CLIENT_SHARE", "2", "NEXTTOKEN_CLIENT_SHARE='2': must be a number above 0 and at most 1"),
+        ("NEXTTOKEN_STALL_S", "0", "NEXTTOKEN_STALL_S='0': must be a number above 0"),
+        ("NEXTTOKEN_CONNECTION_AGE_S", "-1", "NEXTTOKEN_CONNECTION_AGE_S='-1': must be a number from 0 to 86400"),
+        ("NEXTTOKEN_GRACE_S", "nan", "NEXTTOKEN_GRACE_S='nan': must be a number from 0 up"),
     ],
 )
 def test_a_fault_names_the_variable_and_the_range(variable: str, value: str, words: str) -> None:
@@ -44,7 +47,7 @@ def test_a_fault_names_the_variable_and_the_range(variable: str, value: str, wor
         ("NEXTTOKEN_TRUSTED_HOSTS", "a.org:80", "a.org:80 must be a host name such as example.org"),
         ("NEXTTOKEN_CORS_ORIGINS", "a.org", "a.org must be an origin such as https://example.org"),
         ("NEXTTOKEN_CORS_ORIGINS", "https://a.org/", "https://a.org/ must be an origin such as https://example.org"),
-        ("NEXTTOKEN_RATE_PER_S", "-1", "Expected int >= 0"),
+        ("NEXTTOKEN_RATE_PER_S", "-1", "must be a whole number from 0 to 100000"),
     ],
 )
 def test_a_fault_of_the_gateways(variable: str, value: str, words: str) -> None:
@@ -55,7 +58,13 @@ def test_a_fault_of_the_gateways(variable: str, value: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [("x", "Expected int, got str"), ("70000", "Expected int <= 65535"), ("", ""), ("0", "")]
+    ("value", "words"),
+    [
+        ("x", "must be a whole number from 0 to 65535"),
+        ("70000", "must be a whole number from 0 to 65535"),
+        ("", ""),
+        ("0", ""),
+    ],
 )
 def test_a_port_may_be_left_out(value: str, words: str) -> None:
     environment = {"NEXTTOKEN_METRICS_PORT": value}
@@ -68,7 +77,7 @@ def test_a_port_may_be_left_out(value: str, words: str) -> None:
 
 def test_a_switch_says_what_it_takes() -> None:
     assert read(inference_server.settings.Settings, {"NEXTTOKEN_LOG_TEXT": "true"}).log_text is True
-    with pytest.raises(SettingsError, match="NEXTTOKEN_LOG_TEXT='yes': Expected true or false"):
+    with pytest.raises(SettingsError, match="NEXTTOKEN_LOG_TEXT='yes': must be true or false"):
         read(inference_server.settings.Settings, {"NEXTTOKEN_LOG_TEXT": "yes"})
 
 

@@ -168,10 +168,18 @@ def test_serve_finds_free_ports_where_any_will_do(installed: Path) -> None:
         process.communicate()
 
 
-def test_a_port_that_is_none_is_refused_in_one_line(installed: Path) -> None:
-    refused = run(installed, "serve", "--port", "abc", "--grpc-port", "0", NEXTTOKEN_LOG_LEVEL="error")
-    assert refused.returncode == 1
-    assert refused.stderr == "cannot start: NEXTTOKEN_PORT='abc': Expected int, got str\n"
+@pytest.mark.parametrize(
+    ("option", "value", "fault"),
+    [
+        ("--port", "abc", "NEXTTOKEN_PORT='abc': must be a whole number from 0 to 65535"),
+        ("--stall-s", "0", "NEXTTOKEN_STALL_S='0': must be a number above 0"),
+    ],
+)
+def test_serve_refuses_a_setting_of_either_service_in_one_line(
+    installed: Path, option: str, value: str, fault: str
+) -> None:
+    refused = run(installed, "serve", option, value, "--grpc-port", "0", NEXTTOKEN_LOG_LEVEL="error")
+    assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", f"cannot start: {fault}\n")
 
 
 def test_a_service_that_cannot_start_stops_the_other(installed: Path) -> None:
