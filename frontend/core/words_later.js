@@ -123,6 +123,7 @@ export const TREE = {
   empty: "The tree appears once the text has an answer.",
   hint: "Click a branch to make it the text. Arrow keys move, Enter takes a branch, G grows it, + and − zoom, 0 shows all.",
   growing: "Growing…",
+  likely: (/** @type {string} */ step, /** @type {string} */ all) => (step === all ? step : `${step} from the fork, ${all} from the start`),
   grown: "grown",
   tried: "tried",
   here: "the text ends here",

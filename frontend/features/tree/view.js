@@ -35,7 +35,7 @@ export function mount(root, { act, read, consider }) {
     return { select, label: build("label", {}, words, " ", select) };
   };
   const depth = choice(TREE.depth, models.DEPTHS, 3);
-  const size = choice(TREE.nodes, models.SIZES, 200);
+  const size = choice(TREE.nodes, models.SIZES, 50);
   const begin = button(TREE.grow, grow);
   const stop = button(TREE.stop, () => act((now) => models.end(now)));
   const clear = button(TREE.clear, () => act(models.clear));
@@ -187,7 +187,7 @@ export function mount(root, { act, read, consider }) {
     item.hidden = !place;
     if (!place) return;
     const siblings = place.parent === null ? drawn.filter(({ parent }) => parent === null).map(({ index }) => index) : drawn[place.parent].children;
-    const likely = place.probability === null ? "" : `, ${format.percent(place.probability)}`;
+    const likely = place.probability === null ? "" : `, ${TREE.likely(format.percent(place.probability), format.percent(place.flow))}`;
     setText(item, `${place.words}${likely}, ${place.grown ? TREE.grown : TREE.tried}${place.here ? `, ${TREE.here}` : ""}`);
     setAttribute(item, "aria-level", String(place.depth));
     setAttribute(item, "aria-setsize", String(siblings.length));
