@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from inference_server.attention.batch import ABREAST, Batch
 from inference_server.cpu.kernels.attention import scratch_of
 from inference_server.cpu.kernels.decoder import LAYER, PASS, decoder_body
+from inference_server.cpu.kernels.matrix import MATRIX
 from inference_server.cpu.kernels.tiles import LANES
 from inference_server.cpu.kernels.vectors import BLOCK
 from inference_server.cpu.packed_linear import ReorderedLinear
@@ -41,8 +42,6 @@ class FusedDecoder:
         width = layers[0].self_attn.head_dim
         if width % LANES or type(layers[0].mlp.act_fn).__name__ not in ("SiLU", "SiLUActivation"):
             raise UnfusableError("another head width or activation")
-        if any(type(module).__name__ == "LoraLinear" for module in model.modules()):
-            raise UnfusableError("an adapter beside its weights")
         if any(type(module) is nn.Linear for module in model.modules()):
             raise UnfusableError("weights in layers that are not weight-only")
         if any(isinstance(module, ReorderedLinear) for module in model.modules()):
@@ -51,16 +50,13 @@ class FusedDecoder:
         self._table = table = np.zeros((), dtype=PASS)
         table["layers"], table["hidden"], table["width"] = len(layers), config.hidden_size, width
         table["heads"], table["groups"] = config.num_attention_heads, config.num_key_value_heads
-        table["inner"], table["vocabulary"] = config.intermediate_size, model.lm_head.out_features
+        table["inner"] = config.intermediate_size
         table["block_step"] = store.block_step
         epsilon, scaling = config.rms_norm_eps, layers[0].self_attn.scaling
         table["floats"] = self._reference(np.array([epsilon, scaling], dtype=np.float32))
         table["final_norm"] = self._address(model.model.norm.weight)
-        table["output_weight"] = self._address(model.lm_head.weight)
-        table["output_product"] = model.lm_head.product
+        table["output"], self._outputs = self._matrix(model.lm_head), len(model.lm_head.weight)
         table["layer_table"] = self._reference(self._layers(layers))
-        if model.lm_head.bias is not None:
-            raise UnfusableError("a bias on the output")
         self._threads = torch.get_num_threads()
         self._most_rows = min(module.most_rows for module in model.modules() if isinstance(module, WeightOnlyLinear))
         self._buffers = dict[str, NDArray[np.float32]]()
@@ -87,7 +83,7 @@ class FusedDecoder:
         states = self._model.model.embed_tokens(torch.tensor(batch.token_ids)).contiguous()
         cosines, sines = self._model.model.rotary_emb(states[None], torch.tensor([batch.positions]))
         cosines, sines = cosines[0].contiguous(), sines[0].contiguous()
-        logits = torch.empty(len(answers), int(table["vocabulary"]))
+        logits = torch.empty(len(answers), self._outputs)
         (row_table, blocks), tiles = batch.rows, batch.tiles
         table["rows"], table["tiles"], table["answers"] = rows, len(tiles), len(answers)
         table["row_table"], table["block_list"] = row_table.ctypes.data, blocks.ctypes.data
@@ -133,18 +129,17 @@ class FusedDecoder:
         table = np.zeros(len(layers), dtype=LAYER)
         for index, layer in enumerate(layers):
             attention, mlp, row = layer.self_attn, layer.mlp, table[index]
-            for name, linear in (
-                ("query", attention.q_proj),
-                ("key", attention.k_proj),
-                ("value", attention.v_proj),
-                ("output", attention.o_proj),
-            ):
-                row[name], row[f"{name}_bias"] = self._address(linear.weight), self._address(linear.bias)
-                row[f"{name}_product"] = linear.product
-            for name, linear in (("gate", mlp.gate_proj), ("up", mlp.up_proj), ("down", mlp.down_proj)):
-                row[name], row[f"{name}_product"] = self._address(linear.weight), linear.product
-                if linear.bias is not None:
-                    raise UnfusableError("biases in the feed-forward layers")
+            matrices = {
+                "query": attention.q_proj,
+                "key": attention.k_proj,
+                "value": attention.v_proj,
+                "output": attention.o_proj,
+                "gate": mlp.gate_proj,
+                "up": mlp.up_proj,
+                "down": mlp.down_proj,
+            }
+            for name, linear in matrices.items():
+                row[name] = self._matrix(linear)
             row["norm"] = self._address(layer.input_layernorm.weight)
             row["second_norm"] = self._address(layer.post_attention_layernorm.weight)
             row["query_norm"] = self._address(getattr(getattr(attention, "q_norm", None), "weight", None))
@@ -153,6 +148,17 @@ class FusedDecoder:
             row["value_store"] = self._store.values[index].data_ptr()
             row["window"] = self._store.windows[index] or UNBOUNDED
         return table
+
+    def _matrix(self, linear: Any) -> int:
+        """The address of what the kernel reads of a layer, with an adapter beside it or not."""
+        base = getattr(linear, "base_layer", linear)
+        found = np.zeros((), dtype=MATRIX)
+        found["weight"], found["bias"] = self._address(base.weight), self._address(base.bias)
+        found["product"], found["inputs"], found["outputs"] = base.product, base.in_features, base.out_features
+        if base is not linear:
+            found["rank"], found["scaling"] = len(linear.lora_a), linear.scaling
+            found["a"], found["b"] = self._address(linear.lora_a), self._address(linear.lora_b.T)
+        return self._reference(found)
 
     def _address(self, tensor: Tensor | None) -> int:
         if tensor is None:

@@ -44,7 +44,10 @@ class LoraLayer(nn.Module):
 
 
 class LoraLinear(LoraLayer):
-    """y = Wx + scaling · B(Ax)."""
+    """y = Wx + scaling · B(Ax). B lies column by column in memory, as the fused decoder reads it."""
+
+    def __init__(self, layer: Any, a: Tensor, b: Tensor, scaling: float) -> None:
+        super().__init__(layer, a, b.T.contiguous().T, scaling)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, width) → (…, outputs)."""

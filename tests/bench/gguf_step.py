@@ -1,8 +1,8 @@
-"""Packed weights in the engine: a step and a prefill beside 16-bit weights, and the server's memory with a GGUF file.
+"""Packed weights and adapters in the engine: a step and a prefill beside 16-bit weights, and a GGUF file's memory.
 
-The random model in SmolLM2-360M's shape, as a Q4_1 file, in GPTQ's 4 bits and in bfloat16, all in one process and in
-turn, so that a busy machine slows both sides of a ratio. `python -m bench.gguf_step 7b`: once, a step of random Q4_K
-weights in the shape of a 7-billion-parameter model.
+The random model in SmolLM2-360M's shape, as a Q4_1 file, in GPTQ's 4 bits, in bfloat16, and in bfloat16 with a LoRA
+adapter on all linear layers but the head, all in one process and in turn, so that a busy machine slows both sides of a
+ratio. `python -m bench.gguf_step 7b`: once, a step of random Q4_K weights in the shape of a 7-billion-parameter model.
 """
 
 import asyncio
@@ -22,14 +22,16 @@ from bench.stack import resident_mb, running
 from bench.step import REPEATS, SLOW_REPEATS, Prompts, medians
 from inference_server.cpu.autotune import calibrate
 from inference_server.cpu.packed_linear import PackedEmbedding, PackedLinear, random_blocks
-from inference_server.cpu.weight_only_linear import replace_linears
+from inference_server.cpu.weight_only_linear import WeightOnlyLinear, replace_linears
 from inference_server.engine import gguf_folder
 from inference_server.runtime import gguf_network
 from inference_server.runtime.capability import build_runner
+from inference_server.runtime.lora import LoraLinear
 from inference_server.runtime.model import Model
 from inference_server.runtime.model_runner import ModelRunner
 
 KIND = "q4_1"
+RANK = 16
 LARGE = LlamaConfig(
     vocab_size=32_000,
     hidden_size=4096,
@@ -56,13 +58,18 @@ def fused(folder: Path) -> ModelRunner:
     return runner
 
 
-def halves() -> ModelRunner:
-    """The same model in bfloat16."""
+def halves(adapter: bool = False) -> ModelRunner:
+    """The same model in bfloat16, and with an adapter beside it."""
     model: Any = transformers.AutoModelForCausalLM.from_pretrained(shape.folder(), dtype=torch.bfloat16).eval()
     replace_linears(model)
     calibrate(model)
+    for name, layer in list(model.model.named_modules()) if adapter else ():
+        if isinstance(layer, WeightOnlyLinear):
+            a, b = torch.randn(RANK, layer.in_features) / 30, torch.randn(layer.out_features, RANK) / 30
+            model.model.set_submodule(name, LoraLinear(layer, a, b, 2.0))
     runner = build_runner(model, 1 << 30)
     assert runner is not None
+    assert runner.fused
     return runner
 
 
@@ -72,6 +79,7 @@ def speeds() -> dict[str, float]:
         "gguf": Prompts(packed(gguf_file.file(KIND))),
         "gptq": Prompts(fused(packed_folder.folder())),
         "16bit": Prompts(halves()),
+        "adapter": Prompts(halves(adapter=True)),
     }
     found = medians({f"{name}_step": each.steps([512]) for name, each in sides.items()}, REPEATS)
     return found | medians({f"{name}_prefill": each.prefill(512) for name, each in sides.items()}, SLOW_REPEATS)
@@ -85,13 +93,14 @@ async def measure() -> dict[str, float]:
         floor = resident_mb(stack.inference)
     async with running(model=str(path), NEXTTOKEN_LOOKAHEAD="0", NEXTTOKEN_TIMEOUT_S="600") as stack:
         found["resident_mb"] = resident_mb(stack.inference)
-    print("Q4_1 and GPTQ in 4 bits beside bfloat16, SmolLM2-360M's shape: milliseconds, and the inference server's MB")
+    print("Q4_1, 4 bits of GPTQ and an adapter beside bfloat16, SmolLM2-360M's shape: milliseconds; the server's MB")
     for name, value in found.items():
         print(f"  {name:30} {value:10.1f}")
     ratios = {
         "gguf_step_over_16bit_step": found["gguf_step"] / found["16bit_step"],
         "gptq_step_over_16bit_step": found["gptq_step"] / found["16bit_step"],
         "gptq_prefill_over_16bit_prefill": found["gptq_prefill"] / found["16bit_prefill"],
+        "adapter_step_over_16bit_step": found["adapter_step"] / found["16bit_step"],
         "gguf_prefill_over_16bit_prefill": found["gguf_prefill"] / found["16bit_prefill"],
         "gguf_resident_over_file": (found["resident_mb"] - floor) / (path.stat().st_size / 1e6),
     }

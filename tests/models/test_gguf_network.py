@@ -24,7 +24,7 @@ from models.gguf_files import CONFIGS, Written
 
 MIXED = ("Q4_1", "Q8_0", "F16", "Q4_K", "Q6_K")
 KINDS = [*packed_linear.KINDS, "F16", "BF16", "F32", "MXFP4"]
-FUSED = {"llama", "mistral", "qwen2", "qwen3"}  # biases in feed-forward layers are not
+FUSED = {"llama", "llama_biased", "mistral", "qwen2", "qwen3"}
 PROMPT = [int(token) for token in torch.randint(3, 600, (40,), generator=torch.Generator().manual_seed(2))]
 Write = Callable[[str, tuple[str, ...]], Written]
 

@@ -24,6 +24,7 @@ from inference_server.models import adapter as adapters
 from inference_server.models.adapter import AdapterFiles
 from inference_server.models.bases import Bases
 from inference_server.runtime.lora import LoraLayer
+from inference_server.runtime.model import Model
 from inference_server.runtime.network import Network
 from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
@@ -97,6 +98,38 @@ def load(scheduler: Scheduler, names: dict[str, Any]) -> dict[str, Engine]:
     }
 
 
+def halves(folder: Path, below: Path) -> Path:
+    """The same model in bfloat16."""
+    copied = Path(shutil.copytree(folder, below / "halved"))
+    tensors = safetensors.torch.load_file(folder / "model.safetensors")
+    narrow = {name: each.bfloat16() if each.is_floating_point() else each for name, each in tensors.items()}
+    safetensors.torch.save_file(narrow, copied / "model.safetensors", metadata={"format": "pt"})
+    return copied
+
+
+async def answers_as_in_peft(
+    folder: Path, adapter: Path, scheduler: Scheduler, options: dict[str, Any], strength: float = 0.3
+) -> Model:
+    """A model with a new adapter, after its answers and its base's have been compared with PEFT's."""
+    theirs = make(folder, adapter, strength, **options)
+    expected = logits(theirs, IDS)
+    with theirs.disable_adapter():
+        plain = logits(theirs, IDS)
+    loaded = load(scheduler, {"b": folder, "b + a": AdapterFiles(folder, adapter)})
+    model = loaded["b + a"].executor.model
+    rows: list[Tensor] = []
+    model.whole_pass.each_logits(IDS, lambda found: rows.append(found.clone()))
+    torch.testing.assert_close(torch.cat(rows), expected, atol=1e-4, rtol=1e-4)
+    assert float((expected.softmax(-1) - plain.softmax(-1)).abs().max()) > 0.05
+    for count in (3, 5, 6, len(IDS)):  # paged, cached, and a prefetched click
+        for name, wanted in (("b + a", expected), ("b", plain)):
+            answer = await loaded[name].top_k(TopKQuery(token_ids=tuple(IDS[:count]), top_k=5), None)
+            right = wanted[count - 1].softmax(0)
+            for each in answer.candidates:
+                assert each.probability == pytest.approx(float(right[each.token.token_id]), abs=1e-4)
+    return model
+
+
 EACH_LAYER = ("plain", "embedding and head", "convolutions")  # a variant for each kind of layer
 
 
@@ -119,28 +152,30 @@ async def test_an_adapted_model_answers_as_in_peft(
     folder = base(architecture)
     if halved:
         monkeypatch.setattr(dtype, "LEAST_ELEMENTS", 1)
-        folder = Path(shutil.copytree(folder, tmp_path / "halved"))
-        tensors = safetensors.torch.load_file(folder / "model.safetensors")
-        halves = {name: each.bfloat16() if each.is_floating_point() else each for name, each in tensors.items()}
-        safetensors.torch.save_file(halves, folder / "model.safetensors", metadata={"format": "pt"})
-    theirs = make(folder, tmp_path / "adapter", **options)
-    expected = logits(theirs, IDS)
-    with theirs.disable_adapter():
-        plain = logits(theirs, IDS)
-    loaded = load(scheduler, {"b": folder, "b + a": AdapterFiles(folder, tmp_path / "adapter")})
-    model = loaded["b + a"].executor.model
+        folder = halves(folder, tmp_path)
+    model = await answers_as_in_peft(folder, tmp_path / "adapter", scheduler, options)
     if halved:
         assert model.facts.dtype == "bfloat16"
-    rows: list[Tensor] = []
-    model.whole_pass.each_logits(IDS, lambda found: rows.append(found.clone()))
-    torch.testing.assert_close(torch.cat(rows), expected, atol=1e-4, rtol=1e-4)
-    assert float((expected.softmax(-1) - plain.softmax(-1)).abs().max()) > 0.05
-    for count in (3, 5, 6, len(IDS)):  # paged, cached, and a prefetched click
-        for name, wanted in (("b + a", expected), ("b", plain)):
-            answer = await loaded[name].top_k(TopKQuery(token_ids=tuple(IDS[:count]), top_k=5), None)
-            right = wanted[count - 1].softmax(0)
-            for each in answer.candidates:
-                assert each.probability == pytest.approx(float(right[each.token.token_id]), abs=1e-4)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+async def test_an_adapted_models_steps_are_fused(
+    tmp_path: Path, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    monkeypatch.setattr(dtype, "LEAST_ELEMENTS", 1)
+    torch.set_num_threads(threads)
+    folder = tmp_path / "base"
+    tokenizers.build("byte_bpe", folder)
+    shape = {**architectures.GATED, **architectures.UNTIED, "head_dim": 16, "attention_bias": True, "mlp_bias": True}
+    torch.manual_seed(4)
+    transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=800, **shape)).save_pretrained(folder)
+    layers = ["embed_tokens", "lm_head", *(f"{name}_proj" for name in ("q", "k", "v", "o", "gate", "up", "down"))]
+    ranks = {"lm_head": 3, "up_proj": 9, "embed_tokens": 2}
+    options = {"r": 4, "lora_alpha": 6, "target_modules": layers, "rank_pattern": ranks}
+    model = await answers_as_in_peft(halves(folder, tmp_path), tmp_path / "adapter", scheduler, options, strength=0.1)
+    assert model.runner is not None
+    assert model.runner.fused
+    assert sum(isinstance(layer, LoraLayer) for layer in model.network.modules()) == 16
 
 
 def test_the_bases_tensors_are_in_memory_once(

@@ -18,7 +18,7 @@ from models.shapes import PAGED, VOCABULARY, build
 
 PROMPT = [int(token) for token in torch.randint(3, VOCABULARY, (60,), generator=torch.Generator().manual_seed(2))]
 FUSED: dict[str, dict[str, Any]] = {
-    "LlamaConfig": {"attention_bias": True},
+    "LlamaConfig": {"attention_bias": True, "mlp_bias": True},
     "MistralConfig": {"sliding_window": 20},
     "Qwen2Config": {"tie_word_embeddings": True},
     "Qwen3Config": {},

@@ -10,8 +10,8 @@ import numpy as np
 from numba import carray, njit
 
 from inference_server.cpu.kernels.attention import ROW, TILE, attend, store, tasks, turn
-from inference_server.cpu.kernels.product import bounds
-from inference_server.cpu.kernels.team import SOURCES, Body, here, invoke, meet
+from inference_server.cpu.kernels.matrix import multiply
+from inference_server.cpu.kernels.team import SOURCES, Body, here, meet
 from inference_server.cpu.kernels.vectors import BLOCK, exponential, floats, integers, pointer_to, untyped
 
 
@@ -21,22 +21,20 @@ def _fields(names: str) -> np.dtype[Any]:
 
 
 PASS = _fields("""
-    rows tiles answers layers hidden heads groups width inner vocabulary block_step row_table tile_table answer_list
+    rows tiles answers layers hidden heads groups width inner block_step row_table tile_table answer_list
     block_list cosines sines states queries keys values mixed gate up normed normed_step scratch scratch_step logits
-    floats final_norm output_weight output_product layer_table interruption trail
+    floats final_norm output layer_table interruption trail
 """)
-"""Counts and addresses of one pass; steps are in bytes. `…_product` is the product_function of a matrix's kind.
+"""Counts and addresses of one pass; steps are in bytes. `output` is a MATRIX.
 
 `interruption` is that of the class of this name, or 0. `trail`, or 0, gets of the last row, layer by layer, what its
 attention adds and the state after it.
 """
 
 LAYER = _fields("""
-    norm query query_bias key key_bias value value_bias output output_bias query_norm key_norm second_norm gate up down
-    query_product key_product value_product output_product gate_product up_product down_product
-    key_store value_store window
+    norm query key value output query_norm key_norm second_norm gate up down key_store value_store window
 """)
-"""Addresses of one layer; 0: it has none."""
+"""Addresses of one layer, of a MATRIX where it has one; 0: it has none."""
 
 
 @njit(nogil=True, fastmath={"reassoc", "contract"})
@@ -58,17 +56,12 @@ def _norm_rows(source: int, weight: int, rows: int, count: int, epsilon: float, 
 
 
 @njit(nogil=True)
-def _add(source: int, bias: int, rows: int, count: int, first: int, last: int, target: int) -> None:
-    """target += source (+ bias), in columns first…last of (rows, count); target 0: in place."""
+def _add(source: int, rows: int, count: int, first: int, last: int, target: int) -> None:
+    """target += source, in columns first…last of (rows, count)."""
     for m in range(rows):
-        if bias:
-            x, b = floats(source + m * count * 4, count), floats(bias, count)
-            for i in range(first, last):
-                x[i] += b[i]
-        if target:
-            x, y = floats(source + m * count * 4, count), floats(target + m * count * 4, count)
-            for i in range(first, last):
-                y[i] += x[i]
+        x, y = floats(source + m * count * 4, count), floats(target + m * count * 4, count)
+        for i in range(first, last):
+            y[i] += x[i]
 
 
 @njit(nogil=True)
@@ -168,61 +161,43 @@ def _ends_early(table: Any) -> Any:
 def _pass(pointer: Any) -> None:
     table = carray(untyped(pointer), (1,), dtype=PASS)[0]
     layers = carray(pointer_to(table.layer_table), (table.layers,), dtype=LAYER)
-    rows, hidden, heads, groups, width, inner = (
-        table.rows,
-        table.hidden,
-        table.heads,
-        table.groups,
-        table.width,
-        table.inner,
-    )
+    rows, hidden, inner = table.rows, table.hidden, table.inner
     epsilon = floats(table.floats, 2)[0]
     states, queries, keys, values, mixed, gate, up = (
         table.states, table.queries, table.keys, table.values, table.mixed, table.gate, table.up,
     )  # fmt: skip
     normed = table.normed + here() * table.normed_step
     row_table = integers(table.row_table, rows * ROW)
-    own = bounds(hidden)
     for index in range(table.layers):
         layer = layers[index]
         _norm_rows(states, layer.norm, rows, hidden, epsilon, normed)
-        first, last = bounds(heads * width)
-        invoke(layer.query_product, normed, rows, layer.query, hidden, first, last, queries, heads * width)
-        _add(queries, layer.query_bias, rows, heads * width, first, last, 0)
-        first, last = bounds(groups * width)
-        invoke(layer.key_product, normed, rows, layer.key, hidden, first, last, keys, groups * width)
-        _add(keys, layer.key_bias, rows, groups * width, first, last, 0)
-        invoke(layer.value_product, normed, rows, layer.value, hidden, first, last, values, groups * width)
-        _add(values, layer.value_bias, rows, groups * width, first, last, 0)
+        multiply(layer.query, normed, rows, queries)
+        multiply(layer.key, normed, rows, keys)
+        multiply(layer.value, normed, rows, values)
         meet()
         _rotate_and_store(table, layer, row_table)
         meet()
         _attention(table, layer, row_table)
         meet()
-        invoke(layer.output_product, mixed, rows, layer.output, heads * width, own[0], own[1], up, hidden)
-        _add(up, layer.output_bias, rows, hidden, own[0], own[1], states)
-        _leave(table, up, 2 * index, own[0], own[1])
+        first, last = multiply(layer.output, mixed, rows, up)
+        _add(up, rows, hidden, first, last, states)
+        _leave(table, up, 2 * index, first, last)
         meet()
         _norm_rows(states, layer.second_norm, rows, hidden, epsilon, normed)
-        first, last = bounds(inner)
-        invoke(layer.gate_product, normed, rows, layer.gate, hidden, first, last, gate, inner)
-        invoke(layer.up_product, normed, rows, layer.up, hidden, first, last, up, inner)
+        first, last = multiply(layer.gate, normed, rows, gate)
+        multiply(layer.up, normed, rows, up)
         _gate(gate, up, rows, inner, first, last)
         meet()
-        invoke(layer.down_product, gate, rows, layer.down, inner, own[0], own[1], queries, hidden)
-        _add(queries, 0, rows, hidden, own[0], own[1], states)
-        _leave(table, states, 2 * index + 1, own[0], own[1])
+        first, last = multiply(layer.down, gate, rows, queries)
+        _add(queries, rows, hidden, first, last, states)
+        _leave(table, states, 2 * index + 1, first, last)
         if _ends_early(table):
             return
     answers = integers(table.answer_list, table.answers)
     for index in range(len(answers)):
         at = states + answers[index] * hidden * 4
         _norm(at, table.final_norm, hidden, epsilon, normed + index * hidden * 4)
-    first, last = bounds(table.vocabulary)
-    invoke(
-        table.output_product, normed, len(answers), table.output_weight, hidden, first, last, table.logits,
-        table.vocabulary,
-    )  # fmt: skip
+    multiply(table.output, normed, len(answers), table.logits)
 
 
 @cache
