@@ -22,9 +22,10 @@ class TurnQueue:
 
     def __init__(self) -> None:
         self._addresses: Lines = OrderedDict()
+        self._length = 0
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return self._length
 
     def __iter__(self) -> Iterator[Sequence[Any]]:
         """In the order of their turns: one of each address, then another of each, and so on."""
@@ -38,6 +39,7 @@ class TurnQueue:
             lines = lines.setdefault(name, OrderedDict())
         own = lines.setdefault(last, deque())
         own.insert(next((at for at, other in enumerate(own) if other.arrived > sequence.arrived), len(own)), sequence)
+        self._length += 1
 
     def remove(self, sequence: Sequence[Any]) -> bool:
         """Removes a sequence; says whether it was there."""
@@ -47,6 +49,7 @@ class TurnQueue:
         if sequence not in own:
             return False
         own.remove(sequence)
+        self._length -= 1
         return True
 
     def take(self, batch_size: int) -> list[Sequence[Any]]:

@@ -96,7 +96,12 @@ def visit(load: Load, seed: int, number: int) -> Visit:
     clicks = max(1, round(chance.expovariate(1 / load.clicks)))
     first = Action("open", 0.0, tokens=opening)
     actions = (first, *(_action(load, chance) for _ in range(clicks)))
-    return Visit(f"visit-{seed}-{number}", f"address-{number // load.visitors_per_address}", actions)
+    return Visit(session(seed, number), f"address-{number // load.visitors_per_address}", actions)
+
+
+def session(seed: int, number: int) -> str:
+    """The name of a visit's session."""
+    return f"visit-{seed}-{number}"
 
 
 def arrivals(per_s: float, seed: int) -> Iterator[float]:

@@ -9,7 +9,7 @@ import simpy
 
 from capacity.cores import Cores
 from capacity.gateway import Gateway, Late, Refused, Ways
-from capacity.load import Action, Load, Visit, arrivals, extended, visit
+from capacity.load import Action, Load, Visit, arrivals, extended, session, visit
 from capacity.outcome import Outcome
 from capacity.profile import Profile, Times
 from capacity.replica import Replica, Waiting
@@ -68,8 +68,8 @@ class Simulation:
         """Visits that begin at random, so many a second, among others that have begun before."""
         begun = round(per_s * self.load.visit_s)
         for number in range(begun):
-            each = visit(self.load, self.seed, number)
-            if self._simulated(each):
+            if self._simulated(number):
+                each = visit(self.load, self.seed, number)
                 self.env.process(self._visit(each, number, self.chance.randrange(len(each.actions))))
         self.env.process(self._arrive(per_s, begun))
         return self._count(warm_s, seconds)
@@ -100,12 +100,11 @@ class Simulation:
     def _arrive(self, per_s: float, first: int, count: int | None = None) -> Waiting:
         for number, pause_s in enumerate(islice(arrivals(per_s, self.seed), count), first):
             yield self.env.timeout(pause_s)
-            each = visit(self.load, self.seed, number)
-            if self._simulated(each):
-                self.env.process(self._visit(each, number))
+            if self._simulated(number):
+                self.env.process(self._visit(visit(self.load, self.seed, number), number))
 
-    def _simulated(self, each: Visit) -> bool:
-        return self._sampled is None or self.ways.replica(each.session).address in self._sampled
+    def _simulated(self, number: int) -> bool:
+        return self._sampled is None or self.ways.replica(session(self.seed, number)).address in self._sampled
 
     def _user(self, user: int, users: int) -> Waiting:
         for number in _every(user, users):

@@ -194,6 +194,23 @@ async def test_nobody_waits_for_more_than_one_of_each_other_client(clients: list
     assert sorted(served) == sorted(clients)
 
 
+@given(st.lists(st.tuples(st.sampled_from(["add", "remove", "take"]), st.sampled_from("abc"), st.booleans())))
+async def test_its_length_is_the_number_of_those_that_wait(steps: list[tuple[str, str, bool]]) -> None:
+    queue, added = Queue(), list[Sequence[Any]]()
+    for at, (what, client, begun) in enumerate(steps):
+        if what == "add":
+            added.append(of(Client(client), at))
+            added[-1].began = 1.0 if begun else None
+            queue.add(added[-1])
+        elif what == "take":
+            queue.take(2)
+        elif added:
+            queue.remove(added[at % len(added)])
+        waiting = [*queue]
+        assert len(queue) == len(waiting)
+        assert queue.begun == sum(sequence.began is not None for sequence in waiting)
+
+
 async def test_a_sequence_is_taken_out_wherever_it_waits() -> None:
     queue = Queue()
     new, begun = sequences("aa")
