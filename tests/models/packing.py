@@ -44,8 +44,7 @@ def four_bits(nested: bool, code: tuple[float, ...] = codebooks.NORMAL) -> Pack:
                 "weight.nested_quant_map": NESTED_CODE.clone(),
             }
         places = nearest((blocks / scales[:, None]).reshape(-1), table)
-        words = [16 * int(first) + int(second) for first, second in places.reshape(-1, 2)]
-        stored["weight"] = torch.tensor(words, dtype=torch.uint8)[:, None]
+        stored["weight"] = (16 * places[::2] + places[1::2]).to(torch.uint8)[:, None]
         stored[STATE] = torch.tensor(list(json.dumps(state).encode()), dtype=torch.uint8)
         return stored, (table[places].reshape(-1, BLOCK) * scales[:, None]).reshape(weight.shape)
 
