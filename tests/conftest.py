@@ -1,6 +1,7 @@
 """What holds for every test, as they run beside each other, one process per core."""
 
 import gc
+import re
 
 import hypothesis
 import pytest
@@ -12,6 +13,8 @@ hypothesis.settings.register_profile(  # what an example takes is the machine's 
 )
 hypothesis.settings.load_profile("untimed")
 gc.disable()  # what imports and collected tests are made of stays until the end; looking through it takes a third more
+
+vars(re)["_MAXCACHE"] = 1 << 14  # of 512: transformers compiles 400 patterns for each model that it reads or writes
 
 
 def pytest_collection_finish() -> None:
