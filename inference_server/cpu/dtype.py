@@ -5,11 +5,14 @@ from functools import cache
 
 import structlog
 import torch
+from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from inference_server.models.checkpoint import Weights
 
 LEAST_ELEMENTS = 50_000_000  # smaller models are fast anyway
 HALVES = {"BF16": torch.bfloat16, "F16": torch.float16}
+_WEIGHT_ONLY = (nn.Linear, Conv1D, nn.Embedding)  # not their subclasses, which may do more
 
 logger = structlog.get_logger()
 
@@ -22,6 +25,11 @@ def choose_dtype(weights: Weights, packed: Container[str] = ()) -> tuple[torch.d
     held = _half(Weights({name: each for name, each in weights.tensors.items() if name not in packed}))
     compiled = weights.float_elements >= LEAST_ELEMENTS and kernels_run(held)
     return (held if compiled else torch.float32), compiled
+
+
+def kept(layer: nn.Module) -> tuple[str, ...]:
+    """Names of a layer's own parameters that stay as they are where kernels widen weights; others become float32."""
+    return ("weight",) if type(layer) in _WEIGHT_ONLY else ()
 
 
 def checkpoint_dtype(weights: Weights, place: torch.device) -> torch.dtype:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 from transformers.pytorch_utils import Conv1D
 
+from inference_server.cpu.dtype import kept
 from inference_server.cpu.kernels import product, tiles
 from inference_server.host import stepwise
 
@@ -169,15 +170,15 @@ def computes_in_float32(model: Any) -> bool:
 
 
 def _replacement(layer: nn.Module) -> nn.Module | None:
-    weight = getattr(layer, "weight", None)
-    if not isinstance(weight, Tensor) or weight.dtype not in KINDS:
+    if any(layer.get_parameter(name).dtype not in KINDS for name in kept(layer)):
         return None
+    found: Any = layer
     if type(layer) is nn.Linear:
-        return WeightOnlyLinear(weight.data, layer.bias)
+        return WeightOnlyLinear(found.weight.data, found.bias)
     if type(layer) is Conv1D:
-        return WeightOnlyLinear(weight.data.T, layer.bias)
+        return WeightOnlyLinear(found.weight.data.T, found.bias)
     if type(layer) is nn.Embedding:
-        return WeightOnlyEmbedding(weight.data)
+        return WeightOnlyEmbedding(found.weight.data)
     return None
 
 

@@ -56,8 +56,8 @@ class LoadPlan:
     @classmethod
     def _plain(cls, config: PreTrainedConfig, weights: Weights, place: Place) -> "LoadPlan":
         blueprint = _fitting(config, weights)
-        dtype, compiled = _dtype(weights, place)
-        return cls(config, blueprint, dtype, compiled, blueprint.bytes_at(dtype.itemsize))
+        dtype, compiled = _dtype(weights, place, blueprint)
+        return cls(config, blueprint, dtype, compiled, _bytes(blueprint, dtype, compiled=compiled))
 
     @classmethod
     def _packed(cls, config: PreTrainedConfig, found: PackedCheckpoint, place: Place) -> "LoadPlan":
@@ -67,9 +67,9 @@ class LoadPlan:
         in_place = not architecture.is_image_text(config)  # of an image-text model the layers change places
         kept = PackedLayers.choose(found.packed if in_place and place.device.type == "cpu" else {}, blueprint)
         exact = len(kept.weights) == len(found.packed)
-        dtype, compiled = _dtype(found.weights, place, kept.weights, exact=exact)
+        dtype, compiled = _dtype(found.weights, place, blueprint, kept.weights, exact=exact)
         kept = kept if compiled else NONE
-        needed = blueprint.bytes_at(dtype.itemsize) - dtype.itemsize * kept.elements + kept.bytes
+        needed = _bytes(blueprint, dtype, compiled=compiled) - dtype.itemsize * kept.elements + kept.bytes
         return cls(plain, blueprint, dtype, compiled, needed, unpacked=found.tensors, kept=kept)
 
     @classmethod
@@ -79,9 +79,9 @@ class LoadPlan:
         """As transformers reads it: into plain weights, or else as on a GPU."""
         blueprint = meta_model.draw(config, weights)
         block_scales.check(quantizer, weights.tensors)
-        dtype, compiled = _dtype(weights, place, exact=packed_checkpoint.method_of(quantizer) in EXACT)
+        dtype, compiled = _dtype(weights, place, blueprint, exact=packed_checkpoint.method_of(quantizer) in EXACT)
         plain = bool(quantizer.get("dequantize"))
-        needed = blueprint.bytes_at(dtype.itemsize) if plain else weights.bytes
+        needed = _bytes(blueprint, dtype, compiled=compiled) if plain else weights.bytes
         return cls(config, blueprint, dtype, compiled, needed, converts=plain)
 
 
@@ -93,14 +93,20 @@ def _fitting(config: PreTrainedConfig, weights: Weights) -> Blueprint:
     return blueprint
 
 
+def _bytes(blueprint: Blueprint, dtype: torch.dtype, *, compiled: bool) -> int:
+    """Memory for a network with plain weights: kernels widen only those of some layers, the others are float32."""
+    return blueprint.bytes_widened(dtype.itemsize) if compiled else blueprint.bytes_at(dtype.itemsize)
+
+
 def _dtype(
-    weights: Weights, place: Place, packed: Container[str] = (), *, exact: bool = True
+    weights: Weights, place: Place, blueprint: Blueprint, packed: Container[str] = (), *, exact: bool = True
 ) -> tuple[torch.dtype, bool]:
     """The weights' dtype in memory, and whether numba's kernels widen them.
 
-    `packed`: names of those that stay packed. `exact`: whether 16 bits hold the others; on a CPU no scale is rounded.
+    `packed`: names of those that stay packed. `exact`: whether 16 bits hold the others; on a CPU no scale is rounded,
+    nor are constants of the network's code.
     """
     if place.device.type != "cpu":
         return checkpoint_dtype(weights, place.device), False
     dtype, compiled = choose_dtype(weights, packed)
-    return (dtype if exact else torch.float32), compiled
+    return (dtype if exact and not blueprint.rounds else torch.float32), compiled

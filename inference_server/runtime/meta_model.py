@@ -6,7 +6,7 @@ Built on torch's meta device, where tensors have shapes and no memory.
 import contextlib
 import copy
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import structlog
@@ -19,6 +19,7 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 from transformers import PreTrainedConfig, initialization
 
+from inference_server.cpu.dtype import kept
 from inference_server.errors import LoadFailed
 from inference_server.models.checkpoint import Weights
 from inference_server.models.safetensors_header import short
@@ -48,7 +49,16 @@ class Blueprint:
         """Names of linear layers' weights that nothing shares."""
         self.whole = {name for name, tensor in network.state_dict().items() if not tensor.is_floating_point()}
         """Names of integer tensors."""
-        self._buffers = sum(tensor.nbytes for tensor in network.buffers())
+        self._buffers = list(network.buffers())
+        self.rounds = any(each.is_floating_point() and each.itemsize < 4 for each in self._buffers)
+        """Whether its code computes with constants of 16 bits if its weights have 16."""
+        first = {id(tensor): name for name, tensor in network.named_parameters()}
+        self._kept = dict[str, set[bool]]()
+        """Of each tensor, whether layers keep its dtype; of a shared one, some may and others not."""
+        for prefix, module in network.named_modules():
+            for own, tensor in module.named_parameters(prefix, recurse=False):
+                name = tied.get(own) or tied.get(first[id(tensor)], first[id(tensor)])
+                self._kept.setdefault(name, set()).add(own.rpartition(".")[2] in kept(module))
 
     @property
     def elements(self) -> int:
@@ -57,9 +67,19 @@ class Blueprint:
 
     def bytes_at(self, element_bytes: int) -> int:
         """Memory for the network if a float takes that many bytes."""
-        taken: int = self._buffers
-        for tensor in self.parameters.values():
-            taken += tensor.numel() * (element_bytes if tensor.is_floating_point() else tensor.itemsize)
+        return self._bytes({True: element_bytes, False: element_bytes})
+
+    def bytes_widened(self, kept_bytes: int) -> int:
+        """The same if it takes that many only where layers keep their dtype, and four elsewhere."""
+        return self._bytes({True: kept_bytes, False: 4})
+
+    def _bytes(self, sizes: Mapping[bool, int]) -> int:
+        taken = 0
+        for buffer in self._buffers:
+            taken += buffer.numel() * max(buffer.itemsize, sizes[False] if buffer.is_floating_point() else 0)
+        for name, tensor in self.parameters.items():
+            each = {sizes[way] for way in self._kept[name]} if tensor.is_floating_point() else {tensor.itemsize}
+            taken += tensor.numel() * sum(each)
         return taken
 
 

@@ -1,17 +1,31 @@
 """What the headers of a folder's weights decide: the dtype in memory, what stays packed, how much is needed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import transformers as tf
 
 from inference_server.cpu import dtype as dtype_module
 from inference_server.runtime import architecture, devices
 from inference_server.runtime.load_plan import LoadPlan
-from models import quantised
+from inference_server.runtime.network import Network
+from models import architectures, quantised
 from models.packing import KINDS, WIDENED
 
 LARGE = 1
+SHAPES: dict[str, tf.PreTrainedConfig] = {
+    **{
+        name: architectures.ARCHITECTURES[name](300)
+        for name in ("gpt2", "opt", "llama", "gemma2", "mixtral", "qwen3_moe")
+    },
+    "gpt_oss": tf.GptOssConfig(vocab_size=300, num_local_experts=4, **architectures.HEAD_DIM),
+    "olmoe": tf.OlmoeConfig(vocab_size=300, num_experts=4, num_experts_per_tok=2, **architectures.GATED),
+    "llama4": tf.Llama4TextConfig(
+        vocab_size=300, num_local_experts=4, intermediate_size_mlp=48, **architectures.HEAD_DIM
+    ),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +42,27 @@ def test_weights_of_16_bits_stay_so_in_large_models(plain: Path, monkeypatch: py
     monkeypatch.setattr(dtype_module, "LEAST_ELEMENTS", least)
     found, large = plan(plain), least == LARGE
     assert (found.dtype, found.compiled) == ((torch.bfloat16, True) if large else (torch.float32, False))
-    assert found.needed == found.blueprint.bytes_at(2 if large else 4)
+    assert found.needed == (found.blueprint.bytes_widened(2) if large else found.blueprint.bytes_at(4))
     assert not found.converts
     assert found.unpacked is None
     assert not found.kept.weights
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [*((name, torch.bfloat16) for name in SHAPES), ("mixtral", torch.float16), ("mixtral", torch.float32)],
+    ids=str,
+)
+def test_what_a_network_takes_was_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(dtype_module, "LEAST_ELEMENTS", LARGE)
+    network: Any = tf.AutoModelForCausalLM.from_config(SHAPES[name])
+    network.to(dtype).save_pretrained(tmp_path)
+    loaded = Network.read(tmp_path, "cpu")
+    assert loaded.compiled
+    tensors = [*loaded.module.parameters(), *loaded.module.buffers()]
+    assert plan(tmp_path).needed == sum({each.data_ptr(): each.nbytes for each in tensors}.values())
 
 
 @pytest.mark.parametrize("kind", ["bitsandbytes, 8 bits", "gptq", "awq"])
@@ -48,7 +79,7 @@ def test_what_stays_packed_needs_the_memory_of_its_blocks(
     assert found.unpacked.keys() == dict(network.named_parameters()).keys()
     numbers = sum(network.get_parameter(name).numel() for name in matrices)
     of_a_block = 36 if "8 bits" in kind else 20  # bytes for 32 numbers
-    assert found.needed == found.blueprint.bytes_at(2) - 2 * numbers + numbers // 32 * of_a_block
+    assert found.needed == found.blueprint.bytes_widened(2) - 2 * numbers + numbers // 32 * of_a_block
     assert not architecture.quantizer_of(found.config)
 
 

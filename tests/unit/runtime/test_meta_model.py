@@ -28,6 +28,22 @@ def test_it_counts_what_the_network_would_take() -> None:
     assert all(tensor.device == torch.device("meta") for tensor in plan.parameters.values())
 
 
+def test_what_kernels_do_not_widen_takes_four_bytes() -> None:
+    plan = meta_model.draw(SMALL, weights({}))
+    norms = sum(tensor.numel() for name, tensor in plan.parameters.items() if "norm" in name)
+    assert plan.bytes_widened(2) == plan.bytes_at(2) + 2 * norms
+    assert plan.bytes_widened(4) == plan.bytes_at(4)
+
+
+def test_a_shared_tensor_takes_both_where_only_some_of_its_layers_keep_it() -> None:
+    """Gemma's embedding, which scales, and its head."""
+    plan = meta_model.draw(build("gemma3").config, weights({}))
+    embedding = plan.parameters["model.embed_tokens.weight"].numel()
+    others = sum(tensor.numel() for name, tensor in plan.parameters.items() if "norm" in name)
+    assert plan.bytes_widened(2) == plan.bytes_at(2) + 2 * others + 4 * embedding
+    assert plan.bytes_widened(4) == plan.bytes_at(4)
+
+
 def test_weights_of_its_sizes_fit() -> None:
     plan = meta_model.draw(SMALL, weights({}))
     shapes = {name: tuple(tensor.shape) for name, tensor in plan.parameters.items()}
