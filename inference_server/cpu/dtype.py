@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from inference_server.cpu import experts
 from inference_server.models.checkpoint import Weights
 
 LEAST_ELEMENTS = 50_000_000  # smaller models are fast anyway
@@ -29,7 +30,9 @@ def choose_dtype(weights: Weights, packed: Container[str] = ()) -> tuple[torch.d
 
 def kept(layer: nn.Module) -> tuple[str, ...]:
     """Names of a layer's own parameters that stay as they are where kernels widen weights; others become float32."""
-    return ("weight",) if type(layer) in _WEIGHT_ONLY else ()
+    if type(layer) in _WEIGHT_ONLY:
+        return ("weight",)
+    return experts.kept(layer) if experts.fits(layer) else ()
 
 
 def checkpoint_dtype(weights: Weights, place: torch.device) -> torch.dtype:

@@ -12,6 +12,7 @@ from torch.nn.functional import embedding
 from transformers.pytorch_utils import Conv1D
 
 from inference_server.cpu.dtype import kept
+from inference_server.cpu.experts import Experts
 from inference_server.cpu.kernels import product, tiles
 from inference_server.host import stepwise
 
@@ -127,7 +128,7 @@ class WeightOnlyEmbedding(nn.Module):
 
 
 def replace_linears(model: nn.Module) -> None:
-    """Replaces a CPU model's linear layers and embeddings in place, and converts everything else to float32.
+    """Replaces a CPU model's linear layers, embeddings and experts in place; everything else becomes float32.
 
     Subclasses of these layers are not replaced, since they may do more. Raises NoTeamError, before any change, if the
     kernels can't run.
@@ -170,7 +171,8 @@ def computes_in_float32(model: Any) -> bool:
 
 
 def _replacement(layer: nn.Module) -> nn.Module | None:
-    if any(layer.get_parameter(name).dtype not in KINDS for name in kept(layer)):
+    names: tuple[str, ...] = kept(layer)
+    if not names or any(layer.get_parameter(name).dtype not in KINDS for name in names):
         return None
     found: Any = layer
     if type(layer) is nn.Linear:
@@ -179,7 +181,7 @@ def _replacement(layer: nn.Module) -> nn.Module | None:
         return WeightOnlyLinear(found.weight.data.T, found.bias)
     if type(layer) is nn.Embedding:
         return WeightOnlyEmbedding(found.weight.data)
-    return None
+    return Experts(layer, WeightOnlyLinear)
 
 
 @cache
