@@ -9,11 +9,12 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from inference_server.cpu import experts
+from inference_server.cpu.scaled_embedding import scale_of
 from inference_server.models.checkpoint import Weights
 
 LEAST_ELEMENTS = 50_000_000  # smaller models are fast anyway
 HALVES = {"BF16": torch.bfloat16, "F16": torch.float16}
-_WEIGHT_ONLY = (nn.Linear, Conv1D, nn.Embedding)  # not their subclasses, which may do more
+_WEIGHT_ONLY = (nn.Linear, Conv1D)  # not their subclasses, which may do more
 
 logger = structlog.get_logger()
 
@@ -30,7 +31,7 @@ def choose_dtype(weights: Weights, packed: Container[str] = ()) -> tuple[torch.d
 
 def kept(layer: nn.Module) -> tuple[str, ...]:
     """Names of a layer's own parameters that stay as they are where kernels widen weights; others become float32."""
-    if type(layer) in _WEIGHT_ONLY:
+    if type(layer) in _WEIGHT_ONLY or scale_of(layer) is not None:
         return ("weight",)
     return experts.kept(layer) if experts.fits(layer) else ()
 

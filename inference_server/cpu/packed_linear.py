@@ -91,7 +91,7 @@ class ReorderedLinear(PackedLinear):
 class PackedEmbedding(nn.Module):
     """nn.Embedding that widens rows on lookup; times `scale`, as some models do."""
 
-    def __init__(self, kind: str, blocks: Tensor, scale: Tensor | None = None) -> None:
+    def __init__(self, kind: str, blocks: Tensor, scale: float = 1.0) -> None:
         super().__init__()
         numbers, size = layouts.LAYOUTS[CODES[kind]]
         self.kind = kind
@@ -103,7 +103,7 @@ class PackedEmbedding(nn.Module):
         """(…) int64 → (…, width) float32."""
         rows = widen(self.kind, self.weight[ids.reshape(-1)])
         found = rows.view(*ids.shape, self.embedding_dim)
-        return found if self.scale is None else found * self.scale
+        return found if self.scale == 1 else found * self.scale
 
 
 def widen(kind: str, blocks: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from transformers.pytorch_utils import Conv1D
 from inference_server.cpu.dtype import kept
 from inference_server.cpu.experts import Experts
 from inference_server.cpu.kernels import product, tiles
+from inference_server.cpu.scaled_embedding import scale_of
 from inference_server.host import stepwise
 
 KINDS = {torch.bfloat16: tiles.BFLOAT16, torch.float16: tiles.FLOAT16, torch.float32: tiles.FLOAT32}
@@ -115,16 +116,18 @@ class _Product(torch.autograd.Function):
 
 
 class WeightOnlyEmbedding(nn.Module):
-    """nn.Embedding that widens rows to float32 on lookup."""
+    """nn.Embedding that widens rows to float32 on lookup; times `scale`, as some models do."""
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, scale: float = 1.0) -> None:
         super().__init__()
+        self.scale = scale
         self.weight = nn.Parameter(weight.detach(), requires_grad=False)
         self.num_embeddings, self.embedding_dim = weight.shape
 
     def forward(self, ids: Tensor) -> Tensor:
         """(…) int64 → (…, width) float32."""
-        return embedding(ids, self.weight).float()
+        found = embedding(ids, self.weight).float()
+        return found if self.scale == 1 else found * self.scale
 
 
 def replace_linears(model: nn.Module) -> None:
@@ -143,9 +146,9 @@ def replace_linears(model: nn.Module) -> None:
             if layer is not None:
                 setattr(parent, name, layer)
                 replaced.update(id(parameter) for parameter in layer.parameters())
-    for parameter in model.parameters():
-        if id(parameter) not in replaced and parameter.is_floating_point():
-            parameter.data = parameter.data.float()
+    for tensor in model.state_dict(keep_vars=True).values():
+        if id(tensor) not in replaced and tensor.is_floating_point():
+            tensor.data = tensor.data.float()
 
 
 @torch.inference_mode()
@@ -179,8 +182,8 @@ def _replacement(layer: nn.Module) -> nn.Module | None:
         return WeightOnlyLinear(found.weight.data, found.bias)
     if type(layer) is Conv1D:
         return WeightOnlyLinear(found.weight.data.T, found.bias)
-    if type(layer) is nn.Embedding:
-        return WeightOnlyEmbedding(found.weight.data)
+    if (scale := scale_of(layer)) is not None:
+        return WeightOnlyEmbedding(found.weight.data, scale)
     return Experts(layer, WeightOnlyLinear)
 
 

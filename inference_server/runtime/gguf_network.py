@@ -17,6 +17,7 @@ from transformers import PreTrainedConfig, initialization
 from transformers.pytorch_utils import Conv1D
 
 from inference_server.cpu import dtype
+from inference_server.cpu.scaled_embedding import scale_of
 from inference_server.models import gguf_header, gguf_names
 from inference_server.models.checkpoint import Weights
 from inference_server.models.gguf_header import Header
@@ -184,12 +185,9 @@ class _Filling:
         if type(module) in (nn.Linear, Conv1D):
             weight = self._ordered(name, self._stored(name))
             return PackedLinear(kind, weight, bias) if kind in KINDS else WeightOnlyLinear(weight, bias)
-        scale = getattr(module, "embed_scale", None)
-        if type(module) is nn.Embedding or (isinstance(module, nn.Embedding) and isinstance(scale, Tensor)):
+        if (scale := scale_of(module)) is not None:
             weight = self._stored(name)
-            if kind in KINDS:
-                return PackedEmbedding(kind, weight, scale)
-            return WeightOnlyEmbedding(weight) if scale is None else None
+            return PackedEmbedding(kind, weight, scale) if kind in KINDS else WeightOnlyEmbedding(weight, scale)
         return None
 
     def _tie(self, network: Any) -> None:

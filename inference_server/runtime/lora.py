@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, linear
 from transformers.pytorch_utils import Conv1D
 
+from inference_server.cpu.scaled_embedding import scale_of
 from inference_server.errors import LoadFailed
 from inference_server.models.adapter import MERGE, WEIGHTS, Adapter, Pair
 from inference_server.models.safetensors_header import short
 
 LINEARS = ("WeightOnlyLinear", "PackedLinear", "ReorderedLinear")
+EMBEDDINGS = ("WeightOnlyEmbedding", "PackedEmbedding")
 
 logger = structlog.get_logger()
 
@@ -112,7 +114,8 @@ def _layer(network: Any, name: str, adapter: Adapter) -> tuple[str, Any]:
 
 
 def _wrap(layer: Any, name: str, pair: Pair, a: Tensor, b: Tensor, adapter: Adapter) -> LoraLayer:
-    embeds = _is_embedding(layer)
+    scale = _scale_of(layer)
+    embeds = scale is not None
     if embeds:
         outputs, inputs = layer.embedding_dim, layer.num_embeddings
     elif isinstance(layer, Conv1D):
@@ -129,8 +132,12 @@ def _wrap(layer: Any, name: str, pair: Pair, a: Tensor, b: Tensor, adapter: Adap
             f"the adapter does not fit its base: {short(name)} takes {inputs:,} numbers to {outputs:,}, "
             f"the adapter's matrices {pair.inputs:,} to {pair.outputs:,}{made_for}"
         )
-    return (LoraEmbedding if embeds else LoraLinear)(layer, a, b, pair.scaling)
+    return LoraLinear(layer, a, b, pair.scaling) if scale is None else LoraEmbedding(layer, a, b, pair.scaling * scale)
 
 
-def _is_embedding(layer: Any) -> bool:
-    return type(layer) is nn.Embedding or type(layer).__name__ in ("WeightOnlyEmbedding", "PackedEmbedding")
+def _scale_of(layer: Any) -> float | None:
+    """What an embedding multiplies its rows by; None for another layer."""
+    if type(layer).__name__ in EMBEDDINGS:
+        found: float = layer.scale
+        return found
+    return scale_of(layer)

@@ -6,7 +6,7 @@ Built on torch's meta device, where tensors have shapes and no memory.
 import contextlib
 import copy
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -50,8 +50,12 @@ class Blueprint:
         self.whole = {name for name, tensor in network.state_dict().items() if not tensor.is_floating_point()}
         """Names of integer tensors."""
         self._buffers = list(network.buffers())
-        self.rounds = any(each.is_floating_point() and each.itemsize < 4 for each in self._buffers)
-        """Whether its code computes with constants of 16 bits if its weights have 16."""
+        self._constants = [each for part in network.modules() if not kept(part) for each in part.buffers(recurse=False)]
+        """Buffers but for those of layers that kernels replace."""
+        own = {id(each) for each in network.state_dict(keep_vars=True).values()}  # from the files, so exact as they are
+        constants = [each for each in self._constants if each.is_floating_point() and id(each) not in own]
+        self.rounds = any(each.itemsize < 4 for each in constants)
+        """Whether its code computes with constants of 16 bits if its weights have 16, kernels or not."""
         first = {id(tensor): name for name, tensor in network.named_parameters()}
         self._kept = dict[str, set[bool]]()
         """Of each tensor, whether layers keep its dtype; of a shared one, some may and others not."""
@@ -67,15 +71,15 @@ class Blueprint:
 
     def bytes_at(self, element_bytes: int) -> int:
         """Memory for the network if a float takes that many bytes."""
-        return self._bytes({True: element_bytes, False: element_bytes})
+        return self._bytes(self._buffers, {True: element_bytes, False: element_bytes})
 
     def bytes_widened(self, kept_bytes: int) -> int:
         """The same if it takes that many only where layers keep their dtype, and four elsewhere."""
-        return self._bytes({True: kept_bytes, False: 4})
+        return self._bytes(self._constants, {True: kept_bytes, False: 4})
 
-    def _bytes(self, sizes: Mapping[bool, int]) -> int:
+    def _bytes(self, buffers: Sequence[Tensor], sizes: Mapping[bool, int]) -> int:
         taken = 0
-        for buffer in self._buffers:
+        for buffer in buffers:
             taken += buffer.numel() * max(buffer.itemsize, sizes[False] if buffer.is_floating_point() else 0)
         for name, tensor in self.parameters.items():
             each = {sizes[way] for way in self._kept[name]} if tensor.is_floating_point() else {tensor.itemsize}

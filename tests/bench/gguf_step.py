@@ -122,8 +122,8 @@ def large() -> dict[str, float]:
         if (outputs, width) not in drawn:
             drawn[outputs, width] = random_blocks("Q4_K", outputs, width // 256)
         blocks = drawn[outputs, width].clone()
-        layer = PackedEmbedding if isinstance(module, torch.nn.Embedding) else PackedLinear
-        network.set_submodule(name, layer("Q4_K", blocks, *([None] if layer is PackedLinear else [])))
+        embeds = isinstance(module, torch.nn.Embedding)
+        network.set_submodule(name, PackedEmbedding("Q4_K", blocks) if embeds else PackedLinear("Q4_K", blocks, None))
     drawn.clear()
     calibrate(network)
     taken = sum(each.nbytes for each in network.parameters()) / 1e9

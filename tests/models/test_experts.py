@@ -26,6 +26,11 @@ CONFIGS: dict[str, Any] = {
         vocab_size=300, n_routed_experts=4, num_experts_per_tok=2, moe_intermediate_size=24, layers_block_type=["moe"],
         **GATED,
     ),
+    "deepseek_v3": tf.DeepseekV3Config(
+        vocab_size=300, n_routed_experts=4, num_experts_per_tok=2, n_group=1, topk_group=1, first_k_dense_replace=1,
+        moe_intermediate_size=24, q_lora_rank=None, kv_lora_rank=16, qk_rope_head_dim=8, qk_nope_head_dim=8,
+        v_head_dim=8, **{**GATED, "num_key_value_heads": GATED["num_attention_heads"]},
+    ),
     "olmoe": tf.OlmoeConfig(vocab_size=300, num_experts=4, num_experts_per_tok=2, **GATED),
 }  # fmt: skip
 """Gated ones; with biases, across and with a gate of its own; without a gate."""
@@ -151,13 +156,18 @@ def test_experts_with_a_layer_beside_their_weights_are_left_alone() -> None:
     assert not fits(module)
 
 
-@pytest.mark.parametrize("name", ["mixtral", "gpt_oss"])
+@pytest.mark.parametrize("name", ["mixtral", "gpt_oss", "deepseek_v3"])
 def test_a_loaded_mixture_answers_as_in_float32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(dtype_module, "LEAST_ELEMENTS", 1)
-    network(name).save_pretrained(tmp_path)
+    made = network(name)
+    for buffer in made.buffers():
+        if buffer.dtype == torch.bfloat16:  # DeepSeek's biases of a router, which are zero at first
+            buffer.normal_()
+    made.save_pretrained(tmp_path)
     wanted: Any = tf.AutoModelForCausalLM.from_pretrained(tmp_path, dtype="float32").eval()
     found = Network.read(tmp_path, "cpu").module
     assert any(isinstance(module, Experts) for module in found.modules())
+    assert found.get_output_embeddings().weight.dtype == torch.bfloat16
     ids = torch.tensor([[5, 6, 7, 8, 9, 10, 11]])
     with torch.inference_mode():
         torch.testing.assert_close(found(ids).logits, wanted(ids).logits, rtol=1e-4, atol=1e-5)

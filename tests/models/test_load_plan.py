@@ -18,7 +18,7 @@ LARGE = 1
 SHAPES: dict[str, tf.PreTrainedConfig] = {
     **{
         name: architectures.ARCHITECTURES[name](300)
-        for name in ("gpt2", "opt", "llama", "gemma2", "mixtral", "qwen3_moe")
+        for name in ("gpt2", "opt", "llama", "gemma2", "gemma3", "mixtral", "qwen3_moe")
     },
     "gpt_oss": tf.GptOssConfig(vocab_size=300, num_local_experts=4, **architectures.HEAD_DIM),
     "olmoe": tf.OlmoeConfig(vocab_size=300, num_experts=4, num_experts_per_tok=2, **architectures.GATED),

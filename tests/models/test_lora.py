@@ -47,6 +47,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "all linear": ("gemma2", {"r": 2, "lora_alpha": 4, "target_modules": "all-linear"}),
     "embedding and head": ("mistral_sliding", {"r": 3, "lora_alpha": 9, "target_modules": ["embed_tokens", "lm_head"]}),
+    "scaled embedding": ("gemma3", {"r": 3, "lora_alpha": 6, "target_modules": ["embed_tokens", "q_proj"]}),
     "one layer": ("phi3", {"r": 2, "target_modules": ["qkv_proj"], "layers_to_transform": [1]}),
     "convolutions": ("gpt2", {"r": 4, "lora_alpha": 8, "target_modules": ["c_attn"], "fan_in_fan_out": True}),
     "no paged pass": ("bloom", {"r": 4, "lora_alpha": 8, "target_modules": ["query_key_value"]}),
@@ -130,7 +131,7 @@ async def answers_as_in_peft(
     return model
 
 
-EACH_LAYER = ("plain", "embedding and head", "convolutions")  # a variant for each kind of layer
+EACH_LAYER = ("plain", "embedding and head", "scaled embedding", "convolutions")  # a variant for each kind of layer
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from models import gguf_files, tokenizers
 from models.test_lora import ATTENTION, IDS, load, logits, make
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+@pytest.mark.parametrize("architecture", ["llama", "gemma3", "gpt2"])
 async def test_an_adapter_on_a_gguf_file_adds_to_its_packed_weights(
     tmp_path: Path,
     scheduler: Scheduler,
@@ -27,7 +27,7 @@ async def test_an_adapter_on_a_gguf_file_adds_to_its_packed_weights(
     tokenizers.build("byte_bpe", tmp_path / "vocabulary")
     written = gguf_files.write(architecture, ("Q4_1", "Q4_K", "Q8_0"), tmp_path / "vocabulary", tmp_path / "base.gguf")
     written.network.save_pretrained(tmp_path / "plain")
-    targets = ["embed_tokens", *ATTENTION, "down_proj"] if architecture == "llama" else ["c_attn", "c_proj"]
+    targets = ["embed_tokens", *ATTENTION, "down_proj"] if architecture != "gpt2" else ["c_attn", "c_proj"]
     theirs = make(tmp_path / "plain", tmp_path / "adapter", r=4, lora_alpha=8, target_modules=targets)
     expected = logits(theirs, IDS)
     with theirs.disable_adapter():

@@ -77,7 +77,7 @@ def test_rows_are_widened_as_gguf_does(kind: str) -> None:
     found = PackedEmbedding(kind, blocks)(ids)
     torch.testing.assert_close(found.double(), wide(kind, blocks)[ids], rtol=1e-6, atol=1e-7)
     assert torch.equal(PackedLinear(kind, blocks, None).widened_row(8), found[0, 0])
-    scaled = PackedEmbedding(kind, blocks, torch.tensor(3.0))(ids)
+    scaled = PackedEmbedding(kind, blocks, 3.0)(ids)
     assert torch.equal(scaled, found * 3)
 
 

@@ -1,10 +1,12 @@
 """A network without its numbers: what it would take, whether weights fit it, and that none grows without end."""
 
+from typing import Any
+
 import pytest
 import torch
 from models.shapes import build
 from torch import nn
-from transformers import LlamaConfig
+from transformers import BioGptConfig, LlamaConfig
 
 from inference_server.errors import LoadFailed
 from inference_server.models.checkpoint import Weights
@@ -36,10 +38,12 @@ def test_what_kernels_do_not_widen_takes_four_bytes() -> None:
 
 
 def test_a_shared_tensor_takes_both_where_only_some_of_its_layers_keep_it() -> None:
-    """Gemma's embedding, which scales, and its head."""
-    plan = meta_model.draw(build("gemma3").config, weights({}))
-    embedding = plan.parameters["model.embed_tokens.weight"].numel()
-    others = sum(tensor.numel() for name, tensor in plan.parameters.items() if "norm" in name)
+    """BioGPT's embedding, a class of its own, and its head."""
+    shape: dict[str, Any] = {"vocab_size": 96, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    plan = meta_model.draw(BioGptConfig(**shape, intermediate_size=64), weights({}))
+    embedding = plan.parameters["biogpt.embed_tokens.weight"].numel()
+    widened = [each for name, each in plan.parameters.items() if each.ndim == 1 or "embed_positions" in name]
+    others = sum(tensor.numel() for tensor in widened)
     assert plan.bytes_widened(2) == plan.bytes_at(2) + 2 * others + 4 * embedding
     assert plan.bytes_widened(4) == plan.bytes_at(4)
 
