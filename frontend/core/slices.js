@@ -45,7 +45,7 @@
  * @typedef {object} Reread  how another model tokenized the current text
  * @property {string} model
  * @property {string} text
- * @property {number} count  tokens
+ * @property {readonly number[]} lengths  of its tokens in bytes; special ones have 0
  *
  * @typedef {object} Linked  tokens from a link
  * @property {string} model  whose vocabulary they are from

@@ -119,6 +119,8 @@ export const STATUS = {
   reading: (/** @type {string} */ model) => `${model} is re-tokenizing the text.`,
   read: (/** @type {string} */ model, /** @type {number} */ now, /** @type {number} */ before, /** @type {string} */ other) =>
     `${model} re-tokenized the text: ${format.tokens(now)}, ${format.tokens(before)} with ${other}.`,
+  alike: (/** @type {string} */ model, /** @type {number} */ count, /** @type {string} */ other) =>
+    `${model} splits the text into the same ${format.tokens(count)} as ${other}.`,
   way: "Browser storage is full: reloading keeps this text, but not the other paths.",
   text: "Browser storage is full: reloading keeps only the characters of this text.",
   nothing: "Browser storage is full or blocked; reloading loses your work.",

@@ -87,13 +87,18 @@ function movable(state) {
   return state.draft !== null || end === null || tree.node(state.tree, end).typed !== null;
 }
 
-/** @param {State} state @returns {(Reread & {now: number | null}) | null} until the next step; `now` once it is tokenized */
+/** @param {State} state @returns {(Reread & {now: readonly number[] | null}) | null} until the next step; `now`, lengths too, once it is tokenized */
 export function reread(state) {
   const { reread: before, current, draft } = state;
   if (!before || before.model === state.model || before.text !== (draft ?? textHere(state))) return null;
   if (draft !== null) return { ...before, now: null };
   const { model, typed } = tree.node(state.tree, /** @type {number} */ (current));
-  return model === state.model && typed === before.text ? { ...before, now: tree.path(state.tree, /** @type {number} */ (current)).length } : null;
+  return model === state.model && typed === before.text ? { ...before, now: lengths(state, /** @type {number} */ (current)) } : null;
+}
+
+/** @param {State} state @param {number} end @returns {number[]} of the tokens up to it, in bytes; special ones have 0 */
+function lengths(state, end) {
+  return tree.path(state.tree, end).map(({ token }) => (token && !token.special ? token.bytes.length : 0));
 }
 
 /** @param {State} state @param {string} name @returns {State} with the text to be re-tokenized by that model */
@@ -101,7 +106,7 @@ function speak(state, name) {
   const draft = state.draft ?? (state.current === null ? FIRST_TEXT : textHere(state));
   const end = ending(state);
   const read = state.draft === null && end !== null ? tree.node(state.tree, end).model : null;
-  const reread = read === null ? state.reread : { model: read, text: draft, count: tree.path(state.tree, /** @type {number} */ (end)).length };
+  const reread = read === null ? state.reread : { model: read, text: draft, lengths: lengths(state, /** @type {number} */ (end)) };
   return { ...state, model: name, current: end, end: null, draft, base: state.draft === null ? end : state.base, reread, session: state.draft === null ? null : state.session, trouble: null, play: null, said: null };
 }
 

@@ -59,7 +59,9 @@ export function rereadWords(state) {
   const again = reread(state);
   if (!again) return "";
   if (again.now === null) return STATUS.reading(first(String(state.model)));
-  return STATUS.read(first(String(state.model)), again.now, again.count, named(again.model));
+  const [model, other, count] = [first(String(state.model)), named(again.model), again.now.length];
+  const alike = count === again.lengths.length && again.now.every((length, at) => length === again.lengths[at]);
+  return alike ? STATUS.alike(model, count, other) : STATUS.read(model, count, again.lengths.length, other);
 }
 
 /** @param {State} state @param {Model} want @param {Model | undefined} answering @returns {StatusLine} */

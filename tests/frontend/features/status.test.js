@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { initial } from "../../../frontend/core/state.js";
-import { lose, setModels } from "../../../frontend/features/models/model.js";
+import { choose, lose, setModels } from "../../../frontend/features/models/model.js";
 import { statusLine } from "../../../frontend/features/status/model.js";
 import { readModels } from "../../../frontend/net/wire.js";
+import { answer, begun, model, news } from "../helpers/reader.js";
 
 const FACTS = { parameters: 5_475_584, device: "cpu", dtype: "float32", vocab_size: 4096, context_limit: 512 };
 const bundled = { name: "bundled", state: "ready", is_default: false, facts: FACTS };
@@ -53,4 +54,13 @@ test("a lost server, in words, whatever else is known", () => {
 
 test("no model at all", () => {
   assert.equal(statusLine(after(0, [])).words, "The server offers no models.");
+});
+
+test("how another model tokenized the text: alike, or into how many tokens", () => {
+  const two = setModels(begun("Once upon a time"), news(model("tiny"), model("org/other")), 1);
+  const asked = choose(two, "org/other");
+  assert.equal(statusLine(asked).words, "other is re-tokenizing the text.");
+  assert.equal(statusLine(answer(asked)).words, "other splits the text into the same 4 tokens as tiny.");
+  assert.equal(statusLine(answer(asked, { split: /\s*\w{1,3}/g })).words, "other re-tokenized the text: 7 tokens, 4 tokens with tiny.");
+  assert.equal(statusLine(answer(asked, { split: /Once u|pon| a| time/g })).words, "other re-tokenized the text: 4 tokens, 4 tokens with tiny.");
 });

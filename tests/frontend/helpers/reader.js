@@ -19,11 +19,11 @@ export const news = (...models) => readModels({ models });
 /** The id of a word: that of the bar it stands at, else one by its letters. @param {string} word */
 const idOf = (word) => (/^ w\d+$/.test(word) ? Number(word.slice(2)) : 1000 + [...word].reduce((sum, each) => sum * 7 + each.charCodeAt(0), 0));
 
-/** The server's part: one token for each word. @param {states.State} state */
-export function answer(state, { settings = state.settings } = {}) {
+/** The server's part: one token for each word, or for what `split` matches. @param {states.State} state */
+export function answer(state, { settings = state.settings, split = /\s*\S+/g } = {}) {
   const question = wanted({ ...state, settings });
   assert.ok(question, "nothing was asked");
-  const words = question.text?.match(/\s*\S+/g) ?? [];
+  const words = question.text?.match(split) ?? [];
   const tokens = question.text === null ? undefined : words.map((word) => wireToken(idOf(word), word));
   const json = wireAnswer(VALUES, { ...question.settings, draws: [...question.draws], watch: question.watch, tokens, model: question.model });
   return outcomes.receive(state, question, readAnswer(json, { model: question.model, text: question.text, draws: question.draws, watch: question.watch, ...question.settings }));
