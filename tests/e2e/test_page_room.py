@@ -65,6 +65,31 @@ def test_presenting_shows_text_and_ten_bars_to_the_back_row(open_page: OpenPage,
     expect(page.locator("#controls")).to_be_visible()
 
 
+def test_presenting_again_while_the_screen_is_left_fills_it_again(page: Page) -> None:
+    page.locator("#text").blur()
+    page.keyboard.press("p")
+    expect(page.locator("html:fullscreen")).to_have_count(1)
+    page.evaluate(
+        """() => {
+          const root = document.documentElement;
+          root.dataset.left = 0;
+          const left = () => Number(root.dataset.left) + !document.fullscreenElement;
+          document.addEventListener("fullscreenchange", () => { root.dataset.left = left(); });
+          const exit = document.exitFullscreen.bind(document);
+          document.exitFullscreen = () => new Promise((wait) => setTimeout(wait, 500)).then(exit);
+        }"""
+    )
+    page.get_by_role("button", name="Leave").press("Enter")
+    expect(page.locator("#controls")).to_be_visible()
+    page.keyboard.press("p")
+    expect(page.locator("#controls")).to_be_hidden()
+    expect(page.locator("html[data-left='1']")).to_have_count(1)
+    expect(page.locator("html:fullscreen")).to_have_count(1)
+    page.get_by_role("button", name="Leave").press("Enter")
+    expect(page.locator("html[data-left='2']")).to_have_count(1)
+    expect(page.locator("#controls")).to_be_visible()
+
+
 @pytest.mark.noted("net::ERR_")
 def test_presenting_a_long_text_shows_its_end_all_bars_and_what_is_wrong(open_page: OpenPage, stack: Stack) -> None:
     page = open_page(stack.url, viewport={"width": 1280, "height": 720})

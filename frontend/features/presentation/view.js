@@ -19,12 +19,18 @@ export function mount(line, { verbs }) {
   const root = document.documentElement;
   let presenting = false;
   let full = false; // whether the presentation is in full screen
+  let turn = Promise.resolve(); // while full screen is entered or left, a browser ignores or undoes the other
 
   // Escape leaves full screen without a key event on the page.
   document.addEventListener("fullscreenchange", () => {
     if (full && !document.fullscreenElement) verbs.present(false);
     full = document.fullscreenElement !== null;
   });
+
+  async function fill() {
+    if (presenting === (document.fullscreenElement !== null)) return;
+    await (presenting ? root.requestFullscreen?.() : document.exitFullscreen());
+  }
 
   return (state) => {
     const { room, settings, model } = state;
@@ -33,8 +39,7 @@ export function mount(line, { verbs }) {
       full = false; // a late exit belongs to the previous presentation
       root.toggleAttribute("data-presenting", presenting);
       // If full screen is refused, present within the window.
-      if (presenting) root.requestFullscreen?.().catch(() => {});
-      else if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
+      turn = turn.then(fill).catch(() => {});
       // The focused element may be hidden now: move focus to the bars, and back afterwards.
       afterwards(() => {
         const to = presenting ? ".bars [tabindex='0']" : "#extras-open";
