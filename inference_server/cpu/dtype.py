@@ -19,12 +19,12 @@ _WEIGHT_ONLY = (nn.Linear, Conv1D)  # not their subclasses, which may do more
 logger = structlog.get_logger()
 
 
-def choose_dtype(weights: Weights, packed: Container[str] = ()) -> tuple[torch.dtype, bool]:
+def choose_dtype(weights: Weights, apart: Container[str] = ()) -> tuple[torch.dtype, bool]:
     """The dtype for loading on a CPU, and whether numba kernels then widen the weights as they compute.
 
-    Checkpoints with mixed dtypes are loaded as float32. `packed`: names of weights that stay packed.
+    Checkpoints with mixed dtypes are loaded as float32. `apart`: names of weights that stay as they are.
     """
-    held = _half(Weights({name: each for name, each in weights.tensors.items() if name not in packed}))
+    held = _half(Weights({name: each for name, each in weights.tensors.items() if name not in apart}))
     compiled = weights.float_elements >= LEAST_ELEMENTS and kernels_run(held)
     return (held if compiled else torch.float32), compiled
 

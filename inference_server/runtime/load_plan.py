@@ -4,7 +4,7 @@ On a CPU arithmetic is float32, and large models keep their weights in the 16 bi
 are as in the checkpoint.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ class LoadPlan:
     """Whether transformers leaves some of them in another dtype."""
     unpacked: Mapping[str, Any] | None = None
     """All weights by name, each a tensor once it is indexed with an ellipsis; None: they are read from the files."""
+    wide: Set[str] = frozenset()
+    """Names of those that keep the 32 bits they have in the files, where `dtype` has 16."""
     kept: PackedLayers = NONE
     """Those that stay packed."""
 
@@ -55,9 +57,12 @@ class LoadPlan:
 
     @classmethod
     def _plain(cls, config: PreTrainedConfig, weights: Weights, place: Place) -> "LoadPlan":
+        """A few weights in 32 bits, such as norms or the biases of a router, do not widen the others."""
         blueprint = _fitting(config, weights)
-        dtype, compiled = _dtype(weights, place, blueprint)
-        return cls(config, blueprint, dtype, compiled, _bytes(blueprint, dtype, compiled=compiled))
+        wide = _wide(weights, blueprint) if place.device.type == "cpu" else frozenset[str]()
+        dtype, compiled = _dtype(weights, place, blueprint, wide)
+        wide = wide & blueprint.read if dtype != torch.float32 else frozenset()
+        return cls(config, blueprint, dtype, compiled, _bytes(blueprint, dtype, wide, compiled=compiled), wide=wide)
 
     @classmethod
     def _packed(cls, config: PreTrainedConfig, found: PackedCheckpoint, place: Place) -> "LoadPlan":
@@ -93,20 +98,27 @@ def _fitting(config: PreTrainedConfig, weights: Weights) -> Blueprint:
     return blueprint
 
 
-def _bytes(blueprint: Blueprint, dtype: torch.dtype, *, compiled: bool) -> int:
+def _bytes(blueprint: Blueprint, dtype: torch.dtype, wide: Set[str] = frozenset(), *, compiled: bool) -> int:
     """Memory for a network with plain weights: kernels widen only those of some layers, the others are float32."""
-    return blueprint.bytes_widened(dtype.itemsize) if compiled else blueprint.bytes_at(dtype.itemsize)
+    return blueprint.bytes_widened(dtype.itemsize, wide) if compiled else blueprint.bytes_at(dtype.itemsize)
+
+
+def _wide(weights: Weights, blueprint: Blueprint) -> Set[str]:
+    """Names of tensors in 32 bits beside those in 16; none if the network may have them by other names."""
+    found = {name for name, each in weights.tensors.items() if each.kind == "F32"}
+    named = found <= blueprint.read or blueprint.parameters.keys() <= weights.tensors.keys()
+    return found if named and len(weights.kinds) > 1 else frozenset()
 
 
 def _dtype(
-    weights: Weights, place: Place, blueprint: Blueprint, packed: Container[str] = (), *, exact: bool = True
+    weights: Weights, place: Place, blueprint: Blueprint, apart: Container[str] = (), *, exact: bool = True
 ) -> tuple[torch.dtype, bool]:
     """The weights' dtype in memory, and whether numba's kernels widen them.
 
-    `packed`: names of those that stay packed. `exact`: whether 16 bits hold the others; on a CPU no scale is rounded,
-    nor are constants of the network's code.
+    `apart`: names of those that stay as they are. `exact`: whether 16 bits hold the others; on a CPU no scale is
+    rounded, nor are constants of the network's code.
     """
     if place.device.type != "cpu":
         return checkpoint_dtype(weights, place.device), False
-    dtype, compiled = choose_dtype(weights, packed)
+    dtype, compiled = choose_dtype(weights, apart)
     return (dtype if exact and not blueprint.rounds else torch.float32), compiled

@@ -6,7 +6,7 @@ Built on torch's meta device, where tensors have shapes and no memory.
 import contextlib
 import copy
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -49,6 +49,8 @@ class Blueprint:
         """Names of linear layers' weights that nothing shares."""
         self.whole = {name for name, tensor in network.state_dict().items() if not tensor.is_floating_point()}
         """Names of integer tensors."""
+        self.read = {name for name in network.state_dict() if name not in tied}
+        """Names of tensors that files may have."""
         self._buffers = list(network.buffers())
         self._constants = [each for part in network.modules() if not kept(part) for each in part.buffers(recurse=False)]
         """Buffers but for those of layers that kernels replace."""
@@ -73,16 +75,20 @@ class Blueprint:
         """Memory for the network if a float takes that many bytes."""
         return self._bytes(self._buffers, {True: element_bytes, False: element_bytes})
 
-    def bytes_widened(self, kept_bytes: int) -> int:
-        """The same if it takes that many only where layers keep their dtype, and four elsewhere."""
-        return self._bytes(self._constants, {True: kept_bytes, False: 4})
+    def bytes_widened(self, kept_bytes: int, wide: Container[str] = ()) -> int:
+        """The same if it takes that many only where layers keep their dtype, and four elsewhere.
 
-    def _bytes(self, buffers: Sequence[Tensor], sizes: Mapping[bool, int]) -> int:
+        `wide`: names of those that take four there, too.
+        """
+        return self._bytes(self._constants, {True: kept_bytes, False: 4}, wide)
+
+    def _bytes(self, buffers: Sequence[Tensor], sizes: Mapping[bool, int], wide: Container[str] = ()) -> int:
         taken = 0
         for buffer in buffers:
             taken += buffer.numel() * max(buffer.itemsize, sizes[False] if buffer.is_floating_point() else 0)
         for name, tensor in self.parameters.items():
-            each = {sizes[way] for way in self._kept[name]} if tensor.is_floating_point() else {tensor.itemsize}
+            ways = {way and name not in wide for way in self._kept[name]}
+            each = {sizes[way] for way in ways} if tensor.is_floating_point() else {tensor.itemsize}
             taken += tensor.numel() * sum(each)
         return taken
 

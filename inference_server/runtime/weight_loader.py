@@ -1,10 +1,11 @@
 """Reads a network's weights from its files, if there is enough memory."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import torch
 import transformers
 from torch import nn
@@ -13,7 +14,7 @@ from transformers.pytorch_utils import Conv1D
 
 from inference_server.errors import LoadFailed
 from inference_server.host import memory
-from inference_server.models import unread_tensors
+from inference_server.models import checkpoint, unread_tensors
 from inference_server.runtime import architecture
 from inference_server.runtime.devices import Place
 from inference_server.runtime.load_plan import LoadPlan
@@ -76,10 +77,20 @@ def _read(
         raise LoadFailed(f"its weights are quantised, and its layers hold them across (Conv1D); {PLAIN}")
     further = architecture.guesses_ahead(config)
     unread_tensors.check_unread(found["unexpected_keys"], network.state_dict().keys(), further)
+    _restore(network, folder, plan.wide)
     if place.several:
         _check_spread(network)
         return network.eval()
     return text_part(network.eval()).to(place.device)
+
+
+def _restore(network: nn.Module, folder: Path, names: Set[str]) -> None:
+    """Gives some weights the numbers and the dtype that they have in the files."""
+    tensors = network.state_dict(keep_vars=True)
+    for path in checkpoint.files(folder) if names else []:
+        with safetensors.safe_open(path, "pt") as file:
+            for name in names & {*file.keys()}:
+                tensors[name].data = file.get_tensor(name)
 
 
 @contextlib.contextmanager
