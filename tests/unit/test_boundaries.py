@@ -85,6 +85,7 @@ LIBRARIES = {
         "runtime": {"torch", "transformers", "numpy"},
         "runtime.gguf_tensors": {"gguf"},
         "runtime.lora": {"torch", "transformers", "safetensors"},
+        "runtime.weight_loader": {"torch", "transformers", "safetensors"},
         "runtime.packed_checkpoint": {"torch", "safetensors"},
         "masks": {"llguidance", "numpy"},
         "sampling": {"torch", "numpy"},
