@@ -95,7 +95,7 @@ def head_path(
     calls = list[tuple[nn.Module, Tensor, Tensor]]()
     with Hooks() as hooks, torch.inference_mode():
         for part in network.modules():
-            if part not in inside and not any(part.children()):
+            if part is head or (part not in inside and not any(part.children())):
                 _record(hooks, part, calls)
         with replaced(states):
             ids = torch.zeros(len(states), 1, dtype=torch.int64, device=states.device)
@@ -180,7 +180,7 @@ def _record(hooks: Hooks, part: nn.Module, calls: list[tuple[nn.Module, Tensor, 
 
 def _row(head: Any, token: int) -> tuple[Tensor, float]:
     """A token's row of the head, and its bias."""
-    if (widened_row := getattr(head, "widened_row", None)) is not None:  # packed weights
+    if (widened_row := getattr(head, "widened_row", None)) is not None:  # packed, or adapted
         return wide(widened_row(token)), 0.0 if head.bias is None else float(head.bias[token])
     weight, bias = _matrix(head)
     return wide(weight[token]), 0.0 if bias is None else float(bias[token])

@@ -57,6 +57,12 @@ class LoraLinear(LoraLayer):
         added = linear(linear(x.float(), self.lora_a), self.lora_b) * self.scaling
         return y + added.to(y.dtype)
 
+    def widened_row(self, output: int) -> Tensor:
+        """The (width,) weights of one output in float32."""
+        packed = getattr(self.base_layer, "widened_row", None)
+        row: Tensor = self.weight[output] if packed is None else packed(output)
+        return row.float() + self.scaling * (self.lora_b[output] @ self.lora_a)
+
 
 class LoraEmbedding(LoraLayer):
     """The same of a token's row."""

@@ -28,6 +28,7 @@ async def test_an_adapter_on_a_gguf_file_adds_to_its_packed_weights(
     written = gguf_files.write(architecture, ("Q4_1", "Q4_K", "Q8_0"), tmp_path / "vocabulary", tmp_path / "base.gguf")
     written.network.save_pretrained(tmp_path / "plain")
     targets = ["embed_tokens", *ATTENTION, "down_proj"] if architecture != "gpt2" else ["c_attn", "c_proj"]
+    targets += ["lm_head"] if architecture == "llama" else []
     theirs = make(tmp_path / "plain", tmp_path / "adapter", r=4, lora_alpha=8, target_modules=targets)
     expected = logits(theirs, IDS)
     with theirs.disable_adapter():
@@ -37,6 +38,7 @@ async def test_an_adapter_on_a_gguf_file_adds_to_its_packed_weights(
     network = loaded["b + a"].executor.model.network
     wrapped = [part.base_layer for part in network.modules() if isinstance(part, LoraLayer)]
     assert {type(each).__name__ for each in wrapped} >= {"PackedLinear"}
+    assert loaded["b + a"].executor.model.insight.contrast_refusal == ""
     for name, wanted in (("b + a", expected), ("b", plain)):
         rows: list[Tensor] = []
         loaded[name].executor.model.whole_pass.each_logits(IDS, rows.append)
