@@ -18,6 +18,7 @@ from harness import choices
 
 HARNESS = os.environ.get("LM_EVAL", "build/lm-eval/bin/lm_eval")
 ITEMS = int(os.environ.get("ITEMS", "200"))
+TOGETHER = 8  # prompts
 Found = dict[tuple[int, int], tuple[float, bool]]
 
 
@@ -59,9 +60,9 @@ def evaluate(place: Path, backend: str, options: str, together: int) -> Found:
 def test_every_log_likelihood_is_that_of_the_hf_backend(url: str, model: str, tmp_path: Path) -> None:
     """Several prompts at a time, and with the server's tokenizer, as the harness finds out by itself."""
     choices.write(tmp_path, ITEMS)
-    ours = evaluate(tmp_path, "local-completions", f"model={model},base_url={url}/v1/completions", 8)
+    ours = evaluate(tmp_path, "local-completions", f"model={model},base_url={url}/v1/completions", TOGETHER)
     # The backend's cache of logits takes those of one item for another that is the same text, divided elsewhere.
-    theirs = evaluate(tmp_path, "hf", f"pretrained={model},dtype=float32,logits_cache=False", 1)
+    theirs = evaluate(tmp_path, "hf", f"pretrained={model},dtype=float32,logits_cache=False", TOGETHER)
     assert len(ours) == len(theirs) == 4 * ITEMS
     apart = max(abs(ours[key][0] - theirs[key][0]) for key in theirs)
     print(f"{len(theirs)} log-likelihoods, at most {apart:.1e} apart")  # noqa: T201
