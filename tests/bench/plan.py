@@ -3,18 +3,21 @@
 `python -m bench.plan` prints both and one line of JSON.
 Three inference servers of one thread each, a gateway and the program that plays the visitors share this machine. The
 visitors of both runs are the same: texts, bars, pauses and sessions, and so each session's replica. What steps and
-requests cost is measured right before. The simulation knows no other programs: `plan_others_cores`, the cores that they
-used, should be near 0. PLAN_KEEP names a file for what was measured.
+requests cost is measured right before. The simulation's figures are medians of DRAWS runs, between which only the times
+of steps vary. It knows no other programs: `plan_others_cores`, the cores that they used, should be near 0. PLAN_KEEP
+names a file for what was measured.
 """
 
 import asyncio
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from statistics import median
 
 import aiohttp
 import msgspec
@@ -33,10 +36,12 @@ from web_gateway.settings import Settings as GatewaySettings
 FOLDER = Path(__file__).parents[2] / "build" / "bench-plan"
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 USERS = 8
-SECONDS = 25.0
+SECONDS = 75.0
+DRAWS = 9
 SEED = 7
 LOAD = Load(clicks=12, think_s=0.8, prompt_tokens=48, openings=6, visitors_per_address=1_000_000)  # all at 127.0.0.1
 CALM = {"OMP_NUM_THREADS": "1", "NEXTTOKEN_LOG_LEVEL": "warning", "HF_HUB_OFFLINE": "1"}
+TOPK_CALLS = re.compile(r"^nexttoken_inference_calls_total\{.*rpc=\"TopK\".*\} [1-9]", re.MULTILINE)
 BOUND = 0.2
 """How far the simulation may be from what was measured."""
 
@@ -78,31 +83,41 @@ async def site() -> AsyncIterator[tuple[str, list[str]]]:
     """Three servers behind a gateway: its address and theirs, once each of them answers."""
     model, port = str(folder()), str(free_port())
     addresses = [f"{host}:{free_port()}" for host in HOSTS]
+    monitors = [str(free_port()) for _ in HOSTS]
     async with contextlib.AsyncExitStack() as stack:
         gateway = {"NEXTTOKEN_PORT": port, "NEXTTOKEN_INFERENCE_TARGET": "ipv4:" + ",".join(addresses)}
-        for host, _, grpc_port in (address.partition(":") for address in addresses):
-            place = {"NEXTTOKEN_GRPC_HOST": host, "NEXTTOKEN_GRPC_PORT": grpc_port, "NEXTTOKEN_MODEL": model}
-            await stack.enter_async_context(process("inference_server", **place, NEXTTOKEN_READY_WHEN="default"))
+        for address, monitor in zip(addresses, monitors, strict=True):
+            host, _, grpc_port = address.partition(":")
+            place = {"NEXTTOKEN_GRPC_HOST": host, "NEXTTOKEN_GRPC_PORT": grpc_port, "NEXTTOKEN_METRICS_PORT": monitor}
+            model_here = {"NEXTTOKEN_MODEL": model, "NEXTTOKEN_READY_WHEN": "default"}
+            await stack.enter_async_context(process("inference_server", **place, **model_here))
         await stack.enter_async_context(process("web_gateway", **gateway))
         url = f"http://127.0.0.1:{port}"
         async with aiohttp.ClientSession() as session:
             await wait_ready(session, url, model)
-            await warm(session, url)
+            await warm(session, url, monitors)
         yield url, addresses
 
 
-async def warm(session: aiohttp.ClientSession, url: str) -> None:
-    """Has each replica answered: so many sessions reach all."""
-    for _ in range(100):
-        for number in range(12):
-            headers = {"x-session": f"warm-{number}"}
-            async with session.post(f"{url}/api/next-token", json={"text": "Once"}, headers=headers) as answer:
-                if answer.status != 200:
-                    break
-        else:
+async def warm(session: aiohttp.ClientSession, url: str, monitors: list[str]) -> None:
+    """Asks until each replica has answered; while one starts, the others answer in its place."""
+    for number in range(2_000):
+        headers = {"x-session": f"warm-{number}"}
+        async with session.post(f"{url}/api/next-token", json={"text": "Once"}, headers=headers) as answer:
+            answer.raise_for_status()
+        pages = [await page(session, f"http://127.0.0.1:{monitor}/metrics") for monitor in monitors]
+        if all(map(TOPK_CALLS.search, pages)):
             return
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.05)
     raise TimeoutError("a replica does not answer")
+
+
+async def page(session: aiohttp.ClientSession, url: str) -> str:
+    """A page's text; empty where nobody listens yet."""
+    with contextlib.suppress(aiohttp.ClientError):
+        async with session.get(url) as answer:
+            return await answer.text()
+    return ""
 
 
 class Player:
@@ -170,21 +185,24 @@ async def service_times() -> Profile:
     return msgspec.json.decode(printed, type=Profile)
 
 
-def simulated(profile: Profile, addresses: list[str]) -> Outcome:
-    """What they meet in the simulation."""
+def simulated(profile: Profile, addresses: list[str]) -> list[Outcome]:
+    """What they meet in the simulation, several times."""
     place = Site(addresses, 1, ServerSettings(), GatewaySettings(), one_machine=profile.cores)
-    return Simulation(profile, LOAD, place, SEED).crowd(USERS, SECONDS)
+    runs = [Simulation(profile, LOAD, place, SEED) for _ in range(DRAWS)]
+    for draw, run in enumerate(runs):
+        run.chance.seed(draw)
+    return [run.crowd(USERS, SECONDS) for run in runs]
 
 
-def compared(real: Outcome, told: Outcome) -> dict[str, float]:
-    """The figures of both runs, and how far they are apart."""
+def compared(real: Outcome, told: list[Outcome]) -> dict[str, float]:
+    """The figures of both, and how far they are apart."""
     figures: dict[str, float] = {}
-    for name, outcome in (("measured", real), ("simulated", told)):
-        figures[f"plan_{name}_requests"] = len(outcome.answers)
-        figures[f"plan_{name}_refused"] = outcome.refused.total()
-        figures[f"plan_{name}_hit_share"] = outcome.hit_share
+    for name, outcomes in (("measured", [real]), ("simulated", told)):
+        figures[f"plan_{name}_requests"] = median(len(each.answers) for each in outcomes)
+        figures[f"plan_{name}_refused"] = median(each.refused.total() for each in outcomes)
+        figures[f"plan_{name}_hit_share"] = median(each.hit_share for each in outcomes)
         for share in (50, 95, 99):
-            figures[f"plan_{name}_p{share}_ms"] = outcome.percentile_ms(share / 100)
+            figures[f"plan_{name}_p{share}_ms"] = median(each.percentile_ms(share / 100) for each in outcomes)
     for share in (50, 95):
         ratio = figures[f"plan_simulated_p{share}_ms"] / figures[f"plan_measured_p{share}_ms"]
         figures[f"plan_p{share}_off"] = abs(ratio - 1)

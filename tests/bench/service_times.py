@@ -18,12 +18,14 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import psutil
 import torch
 from capacity.profile import Profile
 
 from bench import shape
 from bench.clicks import SHOWN, ask
-from bench.stack import running
+from bench.stack import Stack, running
+from inference_server.cpu.weight_only_linear import WeightOnlyLinear
 from inference_server.engine import engine as engines
 from inference_server.engine.engine import Engine
 from inference_server.engine.score import Score
@@ -38,9 +40,10 @@ from service_kit import logs
 
 PROMPT = 48
 TOGETHER = (1, 2, 4, 8, 16)  # prompts in a step
-CHUNKS = (16, 64, 256)  # tokens in a step
+CHUNKS = (4, 16, 64, 256)  # tokens in a step
 REPEATS = 7
 ASKED = 120  # cached answers over HTTP
+SCORED = 30  # texts over HTTP
 PAUSE_S = 0.03
 CACHE_BYTES = 1 << 30
 VCPU_HOUR, GATEWAY_HOUR = 0.04, 0.04  # US dollars: about what clouds ask for a core on demand
@@ -67,6 +70,13 @@ class Steps:
         self._chance = random.Random(1)
         self._most = self.engine.facts.vocab_size - 1
         self.click(1)()  # the first ones compile and allocate
+
+    @property
+    def chunks(self) -> list[int]:
+        """Tokens in a step, those among them between which a CPU changes its way to compute."""
+        layers = self.engine.executor.model.network.modules()
+        ends = {layer.most_rows for layer in layers if isinstance(layer, WeightOnlyLinear)}
+        return sorted({*CHUNKS, *(at for end in ends if end < max(CHUNKS) for at in (end, end + 1))})
 
     def ids(self, count: int) -> tuple[int, ...]:
         """A prompt nobody has asked about."""
@@ -161,25 +171,43 @@ def spread(timed: Timed) -> tuple[float, ...]:
     return tuple(round(taken[at] / taken[50], 3) for at in range(0, 101, 10))
 
 
-async def around(folder: Path) -> dict[str, float]:
-    """Per request, in milliseconds: processor time of both services and of this process, and what an answer takes."""
+async def around(folder: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """Per request, in milliseconds: processor time of both services and of this process, and what an answer takes.
+
+    And what a scored token adds to the processor time of these, on their event loops.
+    """
     async with running(model=str(folder)) as stack, aiohttp.ClientSession() as session:
         url, ids = f"{stack.url}/api/next-token", list(range(3, 3 + PROMPT))
         for _ in range(ASKED):
             await ask(session, url, ids)
         await asyncio.sleep(0.5)  # what is prefetched
-        processes = (stack.gateway, stack.inference)
-        before, mine = [sum(each.cpu_times()[:2]) for each in processes], time.process_time()
         taken = []
+        before, loop_before = spent(stack), loop_s(stack.inference)
         for _ in range(ASKED):
             began = time.perf_counter()
             await ask(session, url, ids)
             taken.append((time.perf_counter() - began) * 1e3)
             await asyncio.sleep(PAUSE_S)
-        spent = [sum(each.cpu_times()[:2]) - earlier for each, earlier in zip(processes, before, strict=True)]
-        client = time.process_time() - mine
-    gateway, inference = (each * 1e3 / ASKED for each in spent)
-    return {"gateway": gateway, "inference": inference, "client": client * 1e3 / ASKED, "whole": median(taken)}
+        each = {name: (now - before[name]) * 1e3 / ASKED for name, now in spent(stack).items()}
+        click = each | {"inference": (loop_s(stack.inference) - loop_before) * 1e3 / ASKED}
+        before, loop_before = spent(stack), loop_s(stack.inference)
+        for _ in range(SCORED):
+            await ask(session, f"{stack.url}/api/score", ids)
+        score = {name: (now - before[name]) * 1e3 / SCORED for name, now in spent(stack).items()}
+        score["inference"] = (loop_s(stack.inference) - loop_before) * 1e3 / SCORED
+    more = {name: max(0.0, score[name] - click[name]) / PROMPT for name in score}
+    return each | {"whole": median(taken)}, more
+
+
+def spent(stack: Stack) -> dict[str, float]:
+    """Seconds of processor time so far."""
+    found = {name: sum(getattr(stack, name).cpu_times()[:2]) for name in ("gateway", "inference")}
+    return {**found, "client": time.process_time()}
+
+
+def loop_s(process: psutil.Process) -> float:
+    """The same of a process's first thread, which runs its event loop."""
+    return next(each.user_time + each.system_time for each in process.threads() if each.id == process.pid)
 
 
 def measure(folder: Path) -> Profile:
@@ -189,8 +217,8 @@ def measure(folder: Path) -> Profile:
     runner: Any = steps.engine.executor.model.runner
     figures: dict[str, Any] = {
         "click_ms": tuple((count, middle_ms(steps.click(count))) for count in TOGETHER),
-        "prefill_ms": tuple((count, middle_ms(steps.prefill(count), 3)) for count in CHUNKS),
-        "score_ms": tuple((count, middle_ms(steps.score(count), 3)) for count in CHUNKS),
+        "prefill_ms": tuple((count, middle_ms(steps.prefill(count))) for count in steps.chunks),
+        "score_ms": tuple((count, middle_ms(steps.score(count))) for count in steps.chunks),
         "prefetch_ms": middle_ms(steps.prefetch()),
         "spread": spread(steps.click(1)),
         "token_bytes": runner.store.block_bytes // runner.store.block_size,
@@ -198,7 +226,7 @@ def measure(folder: Path) -> Profile:
     }
     threads, cores = torch.get_num_threads(), os.cpu_count() or 1
     del steps, runner
-    each = asyncio.run(around(folder))
+    each, scored = asyncio.run(around(folder))
     server = max(0.0, each["inference"] - cached)
     wire = max(0.0, each["whole"] - each["gateway"] - each["inference"] - each["client"])
     return Profile(
@@ -212,6 +240,9 @@ def measure(folder: Path) -> Profile:
         gateway_ms=round(each["gateway"], 3),
         wire_ms=round(wire, 3),
         asking_ms=round(each["client"], 3),
+        scored_server_ms=round(scored["inference"], 3),
+        scored_gateway_ms=round(scored["gateway"], 3),
+        scored_asking_ms=round(scored["client"], 3),
         replica_price=cores * VCPU_HOUR,
         gateway_price=GATEWAY_HOUR,
         **figures,

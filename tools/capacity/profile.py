@@ -48,6 +48,12 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an instant click takes beyond these: sockets, and threads that are woken."""
     asking_ms: Milliseconds = 0.0
     """Processor time per request of a program that plays visitors, where it shares the services' machine."""
+    scored_server_ms: Milliseconds = 0.0
+    """What each scored token adds to `server_ms`: it is described in the answer."""
+    scored_gateway_ms: Milliseconds = 0.0
+    """What it adds to `gateway_ms`."""
+    scored_asking_ms: Milliseconds = 0.0
+    """What it adds to `asking_ms`."""
     token_bytes: Annotated[int, Meta(ge=1)]
     """Cached keys and values of one token."""
     logits_bytes: Annotated[int, Meta(ge=1)]

@@ -68,14 +68,15 @@ class Replica:
             if not self._changed.triggered:
                 self._changed.succeed()
             yield answered
-        yield from self._on_loop()
+        yield from self._on_loop(len(ids) if score else 0)
         return sequence.prefetched
 
-    def _on_loop(self) -> Waiting:
-        """Half of what the event loop does for a request."""
+    def _on_loop(self, scored: int = 0) -> Waiting:
+        """Half of what the event loop does for a request, and what so many scored tokens add."""
         with self._loop.request() as turn:
             yield turn
-            yield self.cores.run(self.times.profile.server_ms / 2e3)
+            profile = self.times.profile
+            yield self.cores.run(profile.server_ms / 2e3 + scored * profile.scored_server_ms / 1e3)
 
     def _work(self) -> Waiting:
         """The worker thread."""

@@ -55,7 +55,7 @@ class Simulation:
         self.ways = Ways(self.gateways, self.replicas)
         self._sampled = None if site.sampled is None else set(site.sampled)
         self._asking = None if shared is None else simpy.Resource(self.env, 1)
-        self._asking_s, self._shared = profile.asking_ms / 1e3, shared
+        self._profile, self._shared = profile, shared
         self._counting = False
 
     def crowd(self, users: int, seconds: float) -> Outcome:
@@ -130,8 +130,9 @@ class Simulation:
             self.outcome.asked += counted
             try:
                 yield from self._by_browser()
-                prefetched = yield from gateway.ask(client, ids, action.kind == "score", replica)
-                yield from self._by_browser()
+                score = action.kind == "score"
+                prefetched = yield from gateway.ask(client, ids, score, replica)
+                yield from self._by_browser(len(ids) if score else 0)
             except Refused as refused:
                 self.outcome.refused["full"] += counted
                 yield self.env.timeout(refused.retry_after_s)
@@ -144,13 +145,14 @@ class Simulation:
                     self.outcome.hits += prefetched and action.kind == "click"
                 return
 
-    def _by_browser(self) -> Waiting:
-        """Half of what asking costs on the same machine."""
+    def _by_browser(self, scored: int = 0) -> Waiting:
+        """Half of what asking costs on the same machine, and what so many scored tokens add."""
         if self._asking is None or self._shared is None:
             return
         with self._asking.request() as turn:
             yield turn
-            yield self._shared.run(self._asking_s / 2)
+            profile = self._profile
+            yield self._shared.run(profile.asking_ms / 2e3 + scored * profile.scored_asking_ms / 1e3)
 
 
 def _every(first: int, step: int) -> Iterator[int]:

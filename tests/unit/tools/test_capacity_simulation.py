@@ -110,6 +110,17 @@ def test_a_visit_stays_at_the_replica_of_its_session() -> None:
         assert not [ids for ids in elsewhere if len(replica.executor.tree.match_prefix(ids)) > 1]
 
 
+@pytest.mark.parametrize(("one_machine", "ms_per_token"), [(None, 3), (8, 7)])
+def test_each_scored_token_makes_its_answers_way_longer(one_machine: float | None, ms_per_token: float) -> None:
+    load, site = Load(clicks=2, scored=1, typed=0), Site(ONE, one_machine=one_machine)
+    dear = msgspec.structs.replace(PLAIN, scored_server_ms=1, scored_gateway_ms=2, scored_asking_ms=4)
+    before, after = (Simulation(profile, load, site, seed=3).visits(1, per_s=1).answers for profile in (PLAIN, dear))
+    opening, *others = visit(load, 3, 0).actions
+    assert [kind for kind, _ in before] == ["open", *["score"] * len(others)]
+    longer = [dearer - plain for (_, plain), (_, dearer) in zip(before, after, strict=True)]
+    assert longer == pytest.approx([0, *[len(opening.tokens) * ms_per_token / 1e3] * len(others)])
+
+
 def home(simulation: Simulation, number: int) -> str:
     return simulation.ways.replica(visit(simulation.load, 4, number).session).address
 
