@@ -29,6 +29,8 @@ RAY_OPTIONS = (  # Ray's proxies end connections that are pinged often; what isn
 RETRYABLE = ("UNAVAILABLE", "CANCELLED")  # a stopping server cancels unstarted calls
 RAY_RETRYABLE = (*RETRYABLE, "INTERNAL")  # from a proxy when a replica dies; our own INTERNAL forbids retries
 RETRY_POLICY = {"maxAttempts": 3, "initialBackoff": "0.05s", "maxBackoff": "0.5s", "backoffMultiplier": 3}
+# Until Ray notices that a node is gone, its proxies send calls to the replicas there, or refuse them.
+RAY_RETRY_POLICY = {"maxAttempts": 5, "initialBackoff": "0.2s", "maxBackoff": "2s", "backoffMultiplier": 3}
 # A failure costs 1 token, a success returns 0.1, and retries stop below half of maxTokens. 400 covers what a server has
 # in flight when it dies.
 THROTTLING = {"maxTokens": 400, "tokenRatio": 0.1}
@@ -55,7 +57,8 @@ def options(settings: Settings, addresses: Addresses) -> list[tuple[str, Any]]:
 
 def service_config(several: bool, on_ray: bool) -> dict[str, Any]:
     """How calls are retried, which is safe as they have no side effects, and balanced."""
-    policy = {**RETRY_POLICY, "retryableStatusCodes": RAY_RETRYABLE if on_ray else RETRYABLE}
+    ways, codes = (RAY_RETRY_POLICY, RAY_RETRYABLE) if on_ray else (RETRY_POLICY, RETRYABLE)
+    policy = {**ways, "retryableStatusCodes": codes}
     method = {"name": [{"service": "nexttoken.v1.NextTokenService"}], "retryPolicy": policy}
     balancing = (BALANCING | ({} if on_ray else HEALTH_CHECKS)) if several else {}
     return {"methodConfig": [method], "retryThrottling": THROTTLING, **balancing}
