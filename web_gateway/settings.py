@@ -54,7 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, description="maximum open connections per client address; trusted proxies are exempt")
     ] = 300
     bodies_mb: Annotated[
-        int, Meta(ge=1, description="memory for long request bodies, in MiB; one client may use a quarter of it")
+        int, Meta(ge=1, description="memory for long request bodies, in MiB; one client may use an eighth of it")
     ] = 32
     rate_per_s: Annotated[
         int, Meta(ge=0, le=100_000, description="API requests per second and client; 0: unlimited")

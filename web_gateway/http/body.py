@@ -11,7 +11,7 @@ from web_gateway.http.shares import Refused, Shares
 from web_gateway.settings import Settings
 
 FREE_BYTES = 2**16  # per body, not counted: uvicorn buffers as much anyway
-PART = 4  # one client may use 1/PART of the memory
+PART = 8  # one client may use 1/PART of the memory
 ASK_AGAIN_S = 1.0
 
 
