@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,10 @@ def load(folder: Path, plan: LoadPlan, place: Place) -> tuple[Any, bool]:
     """
     unpacked = None if plan.unpacked is None else {**plan.unpacked, **plan.kept.stand_in(plan.dtype)}
     network = _read(folder, plan, plan.dtype, place, unpacked)
+    if network is None:
+        plan = replace(plan, dtype=torch.float32, wide=frozenset())
+        check_room(plan.blueprint.bytes_at(4), place)
+        network = _read(folder, plan, plan.dtype, place)
     if plan.converts:
         _convert(network, plan.dtype)
     return _weight_only(network, folder, plan) if plan.compiled else (network, False)
@@ -40,8 +45,9 @@ def load(folder: Path, plan: LoadPlan, place: Place) -> tuple[Any, bool]:
 def _read(
     folder: Path, plan: LoadPlan, dtype: torch.dtype, place: Place, unpacked: Mapping[str, Any] | None = None
 ) -> Any:
-    """The network with plain weights. `unpacked`: its tensors by name, read instead of those in the files.
+    """The network with plain weights; None if transformers does more to the wide ones than to round them.
 
+    `unpacked`: its tensors by name, read instead of those in the files.
     Tensors that nothing reads, such as masks in older checkpoints, are ignored, unless they belong to what is read.
     """
     transformers.utils.logging.disable_progress_bar()
@@ -77,20 +83,25 @@ def _read(
         raise LoadFailed(f"its weights are quantised, and its layers hold them across (Conv1D); {PLAIN}")
     further = architecture.guesses_ahead(config)
     unread_tensors.check_unread(found["unexpected_keys"], network.state_dict().keys(), further)
-    _restore(network, folder, plan.wide)
+    if not _restore(network, folder, plan.wide):
+        return None
     if place.several:
         _check_spread(network)
         return network.eval()
     return text_part(network.eval()).to(place.device)
 
 
-def _restore(network: nn.Module, folder: Path, names: Set[str]) -> None:
-    """Gives some weights the numbers and the dtype that they have in the files."""
+def _restore(network: nn.Module, folder: Path, names: Set[str]) -> bool:
+    """Gives some weights the numbers and dtype that they have in the files; False if they are not those, rounded."""
     tensors = network.state_dict(keep_vars=True)
     for path in checkpoint.files(folder) if names else []:
         with safetensors.safe_open(path, "pt") as file:
             for name in names & {*file.keys()}:
-                tensors[name].data = file.get_tensor(name)
+                found, held = file.get_tensor(name), tensors[name].data
+                if found.shape != held.shape or not torch.equal(found.to(held.dtype), held):
+                    return False
+                tensors[name].data = found
+    return True
 
 
 @contextlib.contextmanager

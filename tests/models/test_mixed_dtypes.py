@@ -1,6 +1,7 @@
 """Checkpoints in 16 bits in which a few weights have 32: those keep them, and the others stay as they are."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,28 @@ def test_weights_by_other_names_are_widened_together(tmp_path: Path) -> None:
     torch.testing.assert_close(
         Model.load(tmp_path, "cpu").whole_pass.last_logits(IDS), expected(tmp_path), atol=1e-5, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("turn", [lambda each: each.flip(0), lambda each: each.T.contiguous()], ids=["rows", "sides"])
+def test_weights_that_transformers_turns_about_are_widened_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turn: Callable[[Tensor], Tensor]
+) -> None:
+    """As it does to the experts of some models, by the same name."""
+    name = "model.layers.0.self_attn.q_proj.weight"
+    read: Any = tf.LlamaForCausalLM.from_pretrained
+
+    def turning(_: Any, *args: Any, **kwargs: Any) -> Any:
+        network, found = read(*args, **kwargs)
+        weight = network.get_parameter(name)
+        weight.data = turn(weight.data)
+        return network, found
+
+    write(tmp_path, LLAMA, r"layers\.0\.self_attn\.q_proj\.weight")
+    stored: dict[str, Tensor] = safetensors.torch.load_file(tmp_path / "model.safetensors")
+    monkeypatch.setattr(tf.LlamaForCausalLM, "from_pretrained", classmethod(turning))
+    held = Network.read(tmp_path, "cpu").module.state_dict()
+    assert {each.dtype for each in held.values()} == {torch.float32}
+    torch.testing.assert_close(held[name], turn(stored[name]), rtol=0, atol=0)
 
 
 def test_the_fused_decoder_reads_them(tmp_path: Path) -> None:
