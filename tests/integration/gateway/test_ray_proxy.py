@@ -18,6 +18,7 @@ from grpc import StatusCode
 from nexttoken.v1 import next_token_pb2 as pb
 from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
 
+RAY_ATTEMPTS = 5
 JSON = {"content-type": "application/json"}
 DIED = "The actor died unexpectedly before finishing this task."
 FULL = "Request dropped due to backpressure (num_queued_requests=1, max_queued_requests=1)."
@@ -118,9 +119,9 @@ async def test_a_call_says_where_it_goes_and_whose_it_is(ray: Any) -> None:
 
 
 async def test_a_call_whose_replica_died_is_made_again(ray: Any) -> None:
-    ray.proxy.failures = [(StatusCode.INTERNAL, DIED, ())] * 2
+    ray.proxy.failures = [(StatusCode.INTERNAL, DIED, ())] * (RAY_ATTEMPTS - 1)
     assert (await ray.web.post("/api/next-token", content=HELLO, headers=JSON)).status_code == 200
-    assert len(ray.proxy.asked) == 3
+    assert len(ray.proxy.asked) == RAY_ATTEMPTS
 
 
 async def test_a_fault_of_a_replica_is_a_fault_and_not_made_again(ray: Any) -> None:
@@ -140,7 +141,7 @@ async def test_a_fault_of_a_replica_is_a_fault_and_not_made_again(ray: Any) -> N
 async def test_a_proxys_own_words_are_not_shown(
     ray: Any, code: StatusCode, details: str, status: int, name: str
 ) -> None:
-    ray.proxy.failures = [(code, details, ())] * 3
+    ray.proxy.failures = [(code, details, ())] * RAY_ATTEMPTS
     answer = await ray.web.post("/api/next-token", content=HELLO, headers=JSON)
     assert details not in problem(answer, status, name)
     assert ("retry-after" in answer.headers) == (status == 429)
