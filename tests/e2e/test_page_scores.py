@@ -50,8 +50,12 @@ def test_colours_and_totals_are_those_of_the_server(page: Page) -> None:
     page.reload()
     settled(page)
     colour(page, "entropy")
-    entropies = [token["entropy_bits"] for token in told["tokens"]]
-    assert levels(page) == [level(bits, (0.5, 2, 4, 6)) for bits in entropies]
+    wanted = [level(token["entropy_bits"], (0.5, 2, 4, 6)) for token in told["tokens"]]
+    tokens = page.locator("#prompt .tokens .token:not(.onward)")
+    for at, each in enumerate(wanted):
+        if each is not None:
+            expect(tokens.nth(at)).to_have_attribute("data-level", each)
+    assert levels(page) == wanted
     expect(page.locator(".shade-legend li")).to_have_count(7)
 
 

@@ -19,10 +19,12 @@ HELD = """() => {
     if (!String(path).endsWith("api/influence")) return real(path, options);
     window.fetch = real;
     const answer = await real(path, options);
-    const reader = answer.body.getReader();
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     const body = new ReadableStream({
       async start(controller) {
-        controller.enqueue((await reader.read()).value);
+        let came = "";
+        while (!came.includes("\\n\\n")) came += (await reader.read()).value;
+        controller.enqueue(new TextEncoder().encode(came.slice(0, came.indexOf("\\n\\n") + 2)));
         options.signal.addEventListener("abort", () => controller.error(options.signal.reason));
       },
     });
