@@ -29,7 +29,6 @@ from inference_server.runtime.network import Network
 from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
 from models import architectures, image_text, tokenizers
-from models.test_lens import Small
 
 IDS = [5, 6, 7, 11, 40, 2, 99, 31]
 CACHE = 1 << 20
@@ -158,31 +157,6 @@ async def test_an_adapted_model_answers_as_in_peft(
     model = await answers_as_in_peft(folder, tmp_path / "adapter", scheduler, options)
     if halved:
         assert model.facts.dtype == "bfloat16"
-
-
-@pytest.mark.parametrize("variant", ["plain", "embedding and head"])
-@pytest.mark.parametrize("halved", [False, True], ids=["float32", "16 bits"])
-def test_an_adapted_models_logits_are_attributed(
-    base: Callable[[str], Path],
-    tmp_path: Path,
-    scheduler: Scheduler,
-    monkeypatch: pytest.MonkeyPatch,
-    variant: str,
-    halved: bool,
-) -> None:
-    """What an adapter adds to the head is part of each share."""
-    architecture, options = VARIANTS[variant]
-    folder, adapter, (first, second) = base(architecture), tmp_path / "adapter", (2, 9)
-    if halved:
-        monkeypatch.setattr(dtype, "LEAST_ELEMENTS", 1)
-        folder = halves(folder, tmp_path)
-    theirs = make(folder, adapter, **options)
-    executor = load(scheduler, {"b + a": AdapterFiles(folder, adapter)})["b + a"].executor
-    assert executor.model.insight.contrast_refusal == ""
-    trace, _, _ = Small(executor, theirs, folder).trace(IDS, contrast=(first, second))
-    last = logits(theirs, IDS)[-1]
-    assert trace.difference == pytest.approx(float(last[first] - last[second]), abs=1e-4)
-    assert sum(share for _, _, share in trace.contributions) == pytest.approx(trace.difference, abs=1e-4)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -17,6 +17,7 @@ from inference_server.runtime.load_plan import LoadPlan
 from inference_server.runtime.model import Model
 from inference_server.runtime.network import Network
 from models import architectures
+from models.test_weight_loader import Tensors, rewrite
 
 IDS = [5, 6, 7, 11]
 FREQUENCIES = "model.layers.0.self_attn.rotary_emb.inv_freq"  # in files of older models; nothing reads them
@@ -45,18 +46,22 @@ def write(folder: Path, config: tf.PreTrainedConfig, wide: str, half: torch.dtyp
     torch.manual_seed(3)
     network: Any = tf.AutoModelForCausalLM.from_config(config)
     network.to(half).save_pretrained(folder)
-    tensors: dict[str, Tensor] = safetensors.torch.load_file(folder / "model.safetensors")
-    chosen = [name for name in tensors if re.search(rf"{wide}$", name)]
-    assert chosen
-    tensors |= {name: tensors[name].float() + 0.05 * torch.randn(tensors[name].shape) for name in chosen}
-    safetensors.torch.save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+    def widen(tensors: Tensors) -> None:
+        chosen = [name for name in tensors if re.search(rf"{wide}$", name)]
+        assert chosen
+        tensors |= {name: tensors[name].float() + 0.05 * torch.randn(tensors[name].shape) for name in chosen}
+
+    rewrite(folder, widen)
 
 
-def rename(folder: Path, old: str, new: str) -> None:
-    tensors: dict[str, Tensor] = safetensors.torch.load_file(folder / "model.safetensors")
-    found = {name.replace(old, new): each for name, each in tensors.items()}
-    assert found.keys() != tensors.keys()
-    safetensors.torch.save_file(found, folder / "model.safetensors", metadata={"format": "pt"})
+def without_prefix(tensors: Tensors) -> None:
+    for name in [name for name in tensors if name.startswith("model.")]:
+        tensors[name.removeprefix("model.")] = tensors.pop(name)
+
+
+def narrow_but_for_frequencies(tensors: Tensors) -> None:
+    tensors |= {name: each.bfloat16() for name, each in tensors.items()} | {FREQUENCIES: torch.ones(4)}
 
 
 def plan(folder: Path) -> LoadPlan:
@@ -95,10 +100,7 @@ def test_each_weight_is_as_in_the_file(tmp_path: Path, kind: str, half: torch.dt
 
 def test_what_nothing_reads_widens_nothing(tmp_path: Path) -> None:
     write(tmp_path, LLAMA, r"norm\.weight")
-    tensors: dict[str, Tensor] = safetensors.torch.load_file(tmp_path / "model.safetensors")
-    tensors |= {name: each.bfloat16() for name, each in tensors.items()}
-    tensors[FREQUENCIES] = torch.ones(4)
-    safetensors.torch.save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    rewrite(tmp_path, narrow_but_for_frequencies)
     assert (plan(tmp_path).dtype, plan(tmp_path).wide) == (torch.bfloat16, frozenset())
     torch.testing.assert_close(
         Model.load(tmp_path, "cpu").whole_pass.last_logits(IDS), expected(tmp_path), atol=1e-5, rtol=1e-5
@@ -108,7 +110,7 @@ def test_what_nothing_reads_widens_nothing(tmp_path: Path) -> None:
 def test_weights_by_other_names_are_widened_together(tmp_path: Path) -> None:
     """transformers knows where they belong, and has one dtype for all."""
     write(tmp_path, LLAMA, r"norm\.weight")
-    rename(tmp_path, "model.", "")
+    rewrite(tmp_path, without_prefix)
     found = plan(tmp_path)
     assert (found.dtype, found.compiled, found.wide) == (torch.float32, True, frozenset())
     assert found.needed == found.blueprint.bytes_at(4)
