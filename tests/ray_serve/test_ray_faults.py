@@ -4,19 +4,13 @@ The tests follow each other on one cluster: the third leaves it with a version t
 """
 
 import asyncio
-import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-import grpc
 from gateways import problem
 from load import Load, under_load
-from nexttoken.v1 import next_token_pb2 as pb
-from nexttoken.v1 import next_token_pb2_grpc as pb_grpc
-from ray_serve.cluster import APPLICATION, SESSIONS, SETTINGS, SMALL, RayCluster
-from servers import PATIENCE_S
+from ray_serve.cluster import SESSIONS, SETTINGS, SMALL, RayCluster
 
 SCALING = {
     "min_replicas": 1,
@@ -37,29 +31,6 @@ def homes(cluster: RayCluster, since: str = "") -> dict[str, set[str]]:
         if call["rpc"] == "TopK" and number.isdecimal() and call["timestamp"] >= since:
             found[session].add(call["replica"])
     return found
-
-
-@contextlib.asynccontextmanager
-async def watches(cluster: RayCluster, count: int) -> AsyncIterator[None]:
-    """So many calls under way all the time, which compute nothing: two cores also have to start replicas."""
-
-    async def watch(stub: Any, name: str) -> None:
-        metadata = (("application", APPLICATION), ("session_id", name))
-        while True:
-            with contextlib.suppress(grpc.RpcError):
-                async for _ in stub.WatchModels(pb.WatchModelsRequest(), metadata=metadata, timeout=PATIENCE_S):
-                    pass
-            await asyncio.sleep(0.1)
-
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{cluster.grpc_port}") as channel:
-        stub = pb_grpc.NextTokenServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
-        running = [asyncio.create_task(watch(stub, f"watch-{number}")) for number in range(count)]
-        try:
-            yield
-        finally:
-            for each in running:
-                each.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
 
 
 async def test_a_session_stays_at_one_replica(cluster: RayCluster, load: Load) -> None:
@@ -98,7 +69,7 @@ async def test_a_new_version_replaces_the_old_one_and_fails_no_click(cluster: Ra
 
 
 async def test_replicas_come_and_go_with_the_load(cluster: RayCluster, gateway: Any) -> None:
-    async with watches(cluster, 4), under_load(str(gateway.web.base_url), SESSIONS, pause_s=0.5) as load:
+    async with under_load(str(gateway.web.base_url), SESSIONS, pause_s=0.05) as load:
         await asyncio.to_thread(cluster.ask, "running", 3)
         assert load.failures == []
     async with under_load(str(gateway.web.base_url), 1, pause_s=0.5) as load:  # less than one call at a time
