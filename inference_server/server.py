@@ -193,8 +193,9 @@ def fetch_base(name: str, on_progress: OnProgress) -> Path:
 def computing() -> Any:
     """The module that loads and computes models, imported with all that it needs."""
     with collector.importing():
-        from inference_server.runtime import exports
+        from inference_server.runtime import exports, meta_kernels
 
+        meta_kernels.import_torch()
         exports.import_transformers()
         from inference_server.runtime import slim_import  # imports torch
 

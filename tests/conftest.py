@@ -6,7 +6,12 @@ import re
 import hypothesis
 import pytest
 import structlog
-import torch
+
+from inference_server.runtime import meta_kernels
+
+meta_kernels.import_torch()  # as the server does
+
+import torch  # noqa: E402
 
 hypothesis.settings.register_profile(  # what an example takes is the machine's matter
     "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

@@ -23,7 +23,7 @@ from inference_server.cpu.dtype import kept
 from inference_server.errors import LoadFailed
 from inference_server.models.checkpoint import Weights
 from inference_server.models.safetensors_header import short
-from inference_server.runtime import architecture, network_class
+from inference_server.runtime import architecture, meta_kernels, network_class
 
 PARTS_PER_TENSOR = 50  # modules and parameters of a network; llama has three for each tensor of its files
 LEAST_PARTS, MOST_PARTS = 10_000, 500_000
@@ -101,8 +101,10 @@ def draw(config: PreTrainedConfig, weights: Weights) -> Blueprint:
             return Blueprint(_build(config, most), counts=True)
     except LoadFailed:
         raise
-    except Exception as error:  # whatever comes of numbers on two devices
+    except Exception as error:  # whatever comes of numbers on two devices, or of a kernel that is missing
         logger.debug("network not built with numbers on the CPU", reason=repr(error)[:300])
+    if meta_kernels.register():
+        return draw(config, weights)
     try:
         return Blueprint(_build(config, most))
     except LoadFailed:

@@ -9,6 +9,9 @@ import pytest
 PATIENCE_S = 120.0
 MODELS = """
 import sys
+from inference_server.runtime import meta_kernels
+
+meta_kernels.import_torch()
 from inference_server.runtime import slim_import
 
 slim_import.networks()
@@ -50,7 +53,7 @@ async def main():
 
 asyncio.run(main())
 print(sorted(each.partition(".")[2] for each in sys.modules if each.startswith("torch._dynamo")))
-print(*(name in sys.modules for name in ("torch.distributed.tensor", "sympy", "llguidance")))
+print(*(name in sys.modules for name in ("torch.distributed.tensor", "sympy", "llguidance", "torch._refs")))
 """
 COMPILES = """
 from torch._dynamo.utils import counters
@@ -78,7 +81,7 @@ def test_models_are_all_there_and_answers_are_given_without_the_compiler(printed
     assert (same_models, same_names) == ("True True", "True")
     assert bars == "5"
     assert compiler == str(["_dynamo", "_dynamo._trace_wrapped_higher_order_op", "_dynamo.config"])
-    assert others == "False False False"  # nor without a mask the library of masks
+    assert others == "False False False False"  # nor without a mask the library of masks
 
 
 def test_whoever_imports_a_part_of_the_compiler_gets_all_of_it(printed: list[str]) -> None:

@@ -1,0 +1,49 @@
+"""Leaves out torch's kernels for tensors without memory that are written in Python, until one is needed.
+
+To import them takes as long as half of torch. They only say of what shape and dtype an operation's result is; most
+networks are built on the meta device without any, by the kernels that torch has in C++. Where one is missing, torch
+raises NotImplementedError.
+"""
+
+import sys
+import threading
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+MODULE = "torch._meta_registrations"
+OF_GENERATORS = "torch._prims.rng_prims"  # imported with them; no torch.Generator can be made before
+_lock = threading.Lock()
+
+
+class StandIn(ModuleType):
+    """In the place of their module; whoever asks for something in it gets the real one's."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        register()
+        return getattr(sys.modules[MODULE], name)
+
+
+def import_torch() -> None:
+    """Imports torch without them, unless there is a GPU, or torch is imported already."""
+    if "torch" in sys.modules:
+        return
+    sys.modules[MODULE] = StandIn(MODULE)
+    import torch
+
+    if torch.cuda.is_available():
+        register()
+    else:
+        import_module(OF_GENERATORS)
+
+
+def register() -> bool:
+    """Imports them, unless that was done before; says whether it did."""
+    with _lock:
+        if not isinstance(sys.modules.get(MODULE), StandIn):
+            return False
+        del sys.modules[MODULE]
+        import_module(MODULE)
+        return True
