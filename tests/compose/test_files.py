@@ -40,6 +40,22 @@ def test_only_the_page_is_published_beyond_loopback() -> None:
     assert ports == {(SERVER, 50051): "127.0.0.1", (GATEWAY, 5005): "127.0.0.1"}  # the latter as this test's stack asks
 
 
+def stage(dockerfile: str, name: str) -> str:
+    """Up to the point at which the inference server's stage lists licences, which a Space does at its end."""
+    text = (ROOT / dockerfile).read_text(encoding="utf-8")
+    (found,) = re.findall(
+        rf"^FROM \S+ AS {name}\n(.*?)(?=^COPY tools/licences|^FROM|^#|\Z)", text, re.DOTALL | re.MULTILINE
+    )
+    return str(found).strip()
+
+
+@pytest.mark.parametrize("name", ["requirements", "packages"])
+def test_a_space_is_built_from_the_inference_server_s_installation(name: str) -> None:
+    found = stage("deploy/space/Dockerfile", name)
+    assert "RUN" in found
+    assert found == stage("inference_server/Dockerfile", name)
+
+
 def test_a_stop_waits_longer_than_the_services_take() -> None:
     services = read()["services"]
     server = inference_server.settings.Settings()
