@@ -3,9 +3,9 @@
 `python -m bench.plan` prints both and one line of JSON.
 Three inference servers of one thread each, a gateway and the program that plays the visitors share this machine. The
 visitors of both runs are the same: texts, bars, pauses and sessions, and so each session's replica. What steps and
-requests cost is measured right before. The simulation's figures are medians of DRAWS runs, between which only the times
-of steps vary. It knows no other programs: `plan_others_cores`, the cores that they used, should be near 0. PLAN_KEEP
-names a file for what was measured.
+requests cost is measured right before and right after, since a machine's speed drifts. The simulation's figures are
+medians of DRAWS runs on either, between which the times of steps vary. It knows no other programs:
+`plan_others_cores`, the cores that they used, should be near 0. PLAN_KEEP names a file for what was measured.
 """
 
 import asyncio
@@ -211,15 +211,17 @@ def compared(real: Outcome, told: list[Outcome]) -> dict[str, float]:
 
 async def measure() -> dict[str, float]:
     """All figures of this benchmark; prints them as a table."""
-    profile = await service_times()
+    before = await service_times()
     real, addresses, others = await measured()
-    figures = {"plan_others_cores": others, **compared(real, simulated(profile, addresses))}
-    print(f"{USERS} visitors of three replicas on {profile.cores} cores, {SECONDS:.0f} s, measured and simulated")
+    after = await service_times()
+    told = [*simulated(before, addresses), *simulated(after, addresses)]
+    figures = {"plan_others_cores": others, **compared(real, told)}
+    print(f"{USERS} visitors of three replicas on {before.cores} cores, {SECONDS:.0f} s, measured and simulated")
     for name, value in figures.items():
         print(f"  {name:28} {value:10.3f}")
     held = max(figures["plan_p50_off"], figures["plan_p95_off"]) <= BOUND
     print(f"  p50 and p95 {'are' if held else 'are NOT'} within {BOUND:.0%}")
-    kept = json.dumps([msgspec.to_builtins(profile), addresses, others, real.answers])
+    kept = json.dumps([msgspec.to_builtins([before, after]), addresses, others, real.answers])
     await asyncio.to_thread(Path(os.environ.get("PLAN_KEEP", os.devnull)).write_text, kept)
     return {name: round(value, 3) for name, value in figures.items()}
 
