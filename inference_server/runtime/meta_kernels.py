@@ -27,13 +27,13 @@ class StandIn(ModuleType):
 
 
 def import_torch() -> None:
-    """Imports torch without them, unless there is a GPU, or torch is imported already."""
+    """Imports torch without them, unless there is an accelerator, or torch is imported already."""
     if "torch" in sys.modules:
         return
     sys.modules[MODULE] = StandIn(MODULE)
     import torch
 
-    if torch.cuda.is_available():
+    if torch.accelerator.is_available():  # on these, nothing was tried without
         register()
     else:
         import_module(OF_GENERATORS)
@@ -41,9 +41,9 @@ def import_torch() -> None:
 
 def register() -> bool:
     """Imports them, unless that was done before; says whether it did."""
-    with _lock:
-        if not isinstance(sys.modules.get(MODULE), StandIn):
-            return False
-        del sys.modules[MODULE]
-        import_module(MODULE)
-        return True
+    with _lock:  # not while importing, which has locks of its own
+        left_out = isinstance(sys.modules.get(MODULE), StandIn)
+        if left_out:
+            del sys.modules[MODULE]
+    import_module(MODULE)  # or waits for another thread that does
+    return left_out
