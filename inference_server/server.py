@@ -197,7 +197,7 @@ def computing() -> Any:
 
         meta_kernels.import_torch()
         exports.import_transformers()
-        from inference_server.runtime import slim_import  # imports torch
+        from inference_server.runtime import slim_import  # imports transformers
 
         slim_import.networks()
         from inference_server.engine import engine

@@ -7,13 +7,16 @@ raises NotImplementedError.
 
 import sys
 import threading
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 MODULE = "torch._meta_registrations"
 OF_GENERATORS = "torch._prims.rng_prims"  # imported with them; no torch.Generator can be made before
 _lock = threading.Lock()
+
+Built = TypeVar("Built")
 
 
 class StandIn(ModuleType):
@@ -39,11 +42,21 @@ def import_torch() -> None:
         import_module(OF_GENERATORS)
 
 
-def register() -> bool:
-    """Imports them, unless that was done before; says whether it did."""
+def built(make: Callable[[], Built]) -> Built:
+    """What a function builds on the meta device; if that fails without these kernels, it is called again with them."""
+    left_out = isinstance(sys.modules.get(MODULE), StandIn)
+    try:
+        return make()
+    except Exception:  # an architecture may turn torch's NotImplementedError into anything
+        if not left_out:
+            raise
+    register()
+    return make()
+
+
+def register() -> None:
+    """Imports them, unless that was done before."""
     with _lock:  # not while importing, which has locks of its own
-        left_out = isinstance(sys.modules.get(MODULE), StandIn)
-        if left_out:
+        if isinstance(sys.modules.get(MODULE), StandIn):
             del sys.modules[MODULE]
     import_module(MODULE)  # or waits for another thread that does
-    return left_out

@@ -97,20 +97,22 @@ def draw(config: PreTrainedConfig, weights: Weights) -> Blueprint:
     """The network of a configuration. Raises LoadFailed if it can't be built, or has far more parts than weights."""
     most = min(max(PARTS_PER_TENSOR * len(weights.tensors), LEAST_PARTS), MOST_PARTS)
     try:
-        with counting():
-            return Blueprint(_build(config, most), counts=True)
+        return meta_kernels.built(lambda: _counted(config, most))
     except LoadFailed:
         raise
-    except Exception as error:  # whatever comes of numbers on two devices, or of a kernel that is missing
+    except Exception as error:  # whatever comes of numbers on two devices
         logger.debug("network not built with numbers on the CPU", reason=repr(error)[:300])
-    if meta_kernels.register():
-        return draw(config, weights)
     try:
         return Blueprint(_build(config, most))
     except LoadFailed:
         raise
     except Exception as error:  # whatever transformers raises for bad values
         raise LoadFailed(f"transformers can't build it from its config.json: {architecture.one_line(error)}") from error
+
+
+def _counted(config: PreTrainedConfig, most: int) -> Blueprint:
+    with counting():
+        return Blueprint(_build(config, most), counts=True)
 
 
 def _build(config: PreTrainedConfig, most: int) -> Any:

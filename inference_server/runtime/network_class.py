@@ -7,15 +7,17 @@ counted. What remains is the network's own code on text alone, so its numbers ne
 import contextlib
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 import transformers
 from torch import nn
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, initialization
 from transformers.models.auto import modeling_auto
 
 from inference_server.errors import LoadFailed
+from inference_server.runtime import meta_kernels
 
 IMAGE_TEXT: Any = transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 KINDS = frozenset(modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
@@ -147,8 +149,7 @@ def _causal(network: Any) -> Any:
     config = network.config.get_text_config(decoder=True)
     if type(config) not in CAUSAL or not isinstance(head, nn.Module):
         return None
-    with torch.device("meta"), transformers.initialization.no_init_weights():
-        causal: Any = CAUSAL[type(config)]._from_config(config)
+    causal = meta_kernels.built(partial(_without_memory, CAUSAL[type(config)], config))
     prefix = causal.base_model_prefix
     if type(causal.get_output_embeddings()) is not type(head) or type(getattr(causal, prefix, None)) is not type(
         decoder
@@ -159,6 +160,11 @@ def _causal(network: Any) -> Any:
     if any(tensor.is_meta for tensor in (*causal.parameters(), *causal.buffers())):
         return None
     return causal.eval()
+
+
+def _without_memory(kind: Any, config: PreTrainedConfig) -> Any:
+    with torch.device("meta"), initialization.no_init_weights():
+        return kind._from_config(config)
 
 
 @torch.inference_mode()
