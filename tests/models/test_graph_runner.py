@@ -18,7 +18,7 @@ from inference_server.gpu.cuda_graph import Work, free_bytes, repeated
 from inference_server.gpu.graph_runner import BLOCKS, PREPARED, GraphRunner
 from inference_server.kvcache.block_pool import CacheFull
 from inference_server.kvcache.radix_cache import BlockTable
-from inference_server.runtime import capability
+from inference_server.runtime import capability, meta_kernels
 from inference_server.runtime.capability import build_runner
 from inference_server.runtime.model_runner import ModelRunner
 from models.shapes import PAGED, VOCABULARY, build
@@ -250,6 +250,7 @@ def test_sixteen_bits_are_as_true_as_the_models_own_pass(name: str, dtype: torch
 def test_everything_is_where_the_model_computes(name: str, fixed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a device that is no CPU: torch's own one without numbers, which refuses tensors of another and any look at
     what was computed. So nothing in a pass waits for the device, as a recorded step must not."""
+    meta_kernels.register()
     model: Any = build(name).bfloat16()
     layout = capability._layout(set_ragged(model), PROMPT[:20], 16)
     model.config.pad_token_id = None  # GPT-2 looks whether a prompt is padded, though not while it is recorded

@@ -9,7 +9,7 @@ import transformers
 from torch import nn
 
 from inference_server.errors import LoadFailed
-from inference_server.runtime import architecture, network_class, weight_loader
+from inference_server.runtime import architecture, meta_kernels, network_class, weight_loader
 from inference_server.runtime.model import Model
 from inference_server.runtime.network_class import ALONE, CAUSAL, IMAGE_TEXT, REFUSED, NotForText
 from models import image_text
@@ -39,6 +39,11 @@ def build(kind: str) -> Any:
     return network
 
 
+def without_memory(config: Any) -> Any:
+    with torch.device("meta"):
+        return network_class.create(config)
+
+
 @pytest.mark.parametrize("kind", TRIED)
 def test_the_text_part_answers_as_the_whole_network_on_text_alone(tmp_path: Path, kind: str) -> None:
     whole = build(kind)
@@ -59,8 +64,7 @@ def test_the_text_part_answers_as_the_whole_network_on_text_alone(tmp_path: Path
 @pytest.mark.parametrize("kind", [kind for kind in LOADABLE if kind not in BIG])
 def test_what_remains_computes_text_and_no_image(kind: str) -> None:
     """Of every type: the decoder, the layer of logits, and nothing in which an image would be looked at."""
-    with torch.device("meta"):
-        network = network_class.create(image_text.configuration(kind))
+    network = meta_kernels.built(lambda: without_memory(image_text.configuration(kind)))
     gone = [name for name, part in network.named_modules() if isinstance(part, NotForText)]
     text_alone = {"mistral4", "gemma4", "gemma4_unified"}  # no images at all, or none by default
     assert bool(gone) == (kind not in text_alone)
