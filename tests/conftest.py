@@ -2,6 +2,7 @@
 
 import gc
 import re
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -9,9 +10,8 @@ import structlog
 
 from inference_server.runtime import meta_kernels
 
-meta_kernels.import_torch()  # as the server does
-
-import torch  # noqa: E402
+TESTS = Path(__file__).parent
+FOLDERS = {"integration": 0, "attack": 1, "models": 2}  # with slow files, in the order to begin with
 
 hypothesis.settings.register_profile(  # what an example takes is the machine's matter
     "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -20,6 +20,16 @@ hypothesis.settings.load_profile("untimed")
 gc.disable()  # what imports and collected tests are made of stays until the end; looking through it takes a third more
 
 vars(re)["_MAXCACHE"] = 1 << 14  # of 512: transformers compiles 400 patterns for each model that it reads or writes
+
+
+def pytest_collectstart() -> None:
+    """Imports torch as the server does: where tests are collected, and not in a process that only hands them out."""
+    meta_kernels.import_torch()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: FOLDERS.get(item.path.relative_to(TESTS).parts[0], len(FOLDERS)))
 
 
 def pytest_collection_finish() -> None:
@@ -31,6 +41,8 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Computing takes one thread."""
+    import torch
+
     torch.set_num_threads(1)
 
 

@@ -2,8 +2,7 @@
 
 import asyncio
 from functools import partial
-
-import pytest
+from typing import Any
 
 from web_gateway.http.turns import Turns
 
@@ -55,10 +54,9 @@ async def test_a_proxy_speaks_for_many_and_never_waits() -> None:
     assert done == [0, 1, 2]
 
 
-async def test_work_that_fails_is_reported_and_takes_nobody_s_turn(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    turns, done = Turns(), list[str]()
+async def test_work_that_fails_is_reported_and_takes_nobody_s_turn() -> None:
+    turns, done, reported = Turns(), list[str](), list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
 
     def fail() -> None:
         raise ValueError("broken")
@@ -71,4 +69,5 @@ async def test_work_that_fails_is_reported_and_takes_nobody_s_turn(
     for _ in range(3):
         await asyncio.sleep(0)
     assert done == ["b", "a"]
-    assert "a connection's turn failed" in caplog.text
+    (words,) = (each["message"] for each in reported)
+    assert "a connection's turn failed" in words
