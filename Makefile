@@ -55,7 +55,7 @@ e2e-compose: $(VENV)/.dev  ## both images and the container stack, on a real Doc
 	$(BIN)/pytest tests/compose
 
 e2e-ray: $(RAY)/.installed  ## the inference server on a Ray cluster, with faults under load; Ray is installed first
-	$(BIN)/pytest $(or $(RAY_TESTS),tests/ray_serve)
+	$(BIN)/pytest tests/ray_serve
 
 real: $(VENV)/.dev  ## fetch published model files for the tests, if the script for it is next to the checkout
 	@if [ -x $(BRING_REAL) ]; then $(BRING_REAL) $(NEXTTOKEN_REAL) $(BIN)/python; \
