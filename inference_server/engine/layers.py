@@ -15,7 +15,7 @@ from inference_server.layer_messages import (
     LayersQuery,
 )
 from inference_server.messages import Candidate, ModelFacts, Timings, Token
-from inference_server.sampling.distribution import Distribution, RankedToken, several
+from inference_server.sampling.distribution import Distribution, RankedToken
 from inference_server.sequence import Ids, Trace
 from inference_server.sequence import Sequence as Prompt
 from inference_server.tokenizer.tokenizer import ModelTokenizer
@@ -66,8 +66,7 @@ class Layers:
 
     def describe(self, sequence: Prompt[Layer], rows: Any) -> list[Layer]:
         """On the worker thread: the next layers' logits, described."""
-        told = several(rows, self._query.temperature)
-        return [self._layer(at, distribution) for at, distribution in enumerate(told, len(sequence.outputs))]
+        return [self._layer(at, row) for at, row in enumerate(rows, len(sequence.outputs))]
 
     def answer(self, sequence: Prompt[Layer], whole: Ids, facts: ModelFacts, *, capped: bool) -> LayersAnswer:
         """Of a sequence that is done; `whole` is the prompt with what follows the position."""
@@ -87,8 +86,9 @@ class Layers:
             prompt_tokens=self._tokenizer.spell(whole) if self._query.include_prompt_tokens else (),
         )
 
-    def _layer(self, at: int, distribution: Distribution) -> Layer:
-        distribution = self._final if at == self.trace.rows - 1 else distribution
+    def _layer(self, at: int, row: Any) -> Layer:
+        last = at == self.trace.rows - 1
+        distribution = self._final if last else Distribution(row, self._query.temperature)
         self._ranks += distribution.places([self._winner])
         return Layer(
             layer=at,

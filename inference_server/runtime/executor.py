@@ -142,7 +142,7 @@ class Executor:
         else:
             self._answer(alike, rows[0])
             if not all(each.one_of_many for each in alike):
-                self.cache.put(self.model, sequence.token_ids, rows[0])
+                self.cache.put(self.model, sequence.token_ids, _apart(rows[0]))
 
     def _describe(self, sequence: Sequence[Any], trace: Trace, count: int) -> None:
         """The next states of a trace through the head; the last one's logits are the model's own."""
@@ -159,6 +159,11 @@ class Executor:
             self.prefetch_hits += sequence.prefetched
             if sequence.prefetch:
                 self.backend.expect(sequence.token_ids)
+
+
+def _apart(row: Tensor) -> Tensor:
+    """A row that holds no others' memory."""
+    return row if row.untyped_storage().nbytes() == row.nbytes else row.clone()
 
 
 def _backend(model: Model) -> Backend:

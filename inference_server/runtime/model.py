@@ -17,7 +17,8 @@ from inference_server.runtime.model_probe import Capabilities
 from inference_server.runtime.model_runner import ModelRunner
 from inference_server.runtime.network import Network, failed
 from inference_server.runtime.whole_pass import WholePass, no_context
-from inference_server.sampling import log_partition
+from inference_server.sampling import log_partition, ranking, softmax
+from inference_server.sampling.compiled import MANY
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,8 +91,9 @@ class Model:
         hf_cache = None
         if runner is None and capabilities.continues:
             hf_cache = build_hf_cache(network, cache_bytes, last_only=capabilities.selects_rows)
-        if capabilities.vocab_size >= log_partition.MANY:
-            log_partition.compiled()
+        if capabilities.vocab_size >= MANY:
+            for kernel in (softmax, ranking, log_partition):
+                kernel.compiled()
         context = no_context if runner is None else runner.uncached
         whole_pass = WholePass(
             network, device, selects_rows=capabilities.selects_rows, vocab_size=capabilities.vocab_size, context=context

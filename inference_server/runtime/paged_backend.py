@@ -148,14 +148,14 @@ class PagedBackend:
             rows = self.runner.run(segments, batch[0][0].interruption)
         except CacheFull:
             return False
-        single, start = len(segments) == 1, 0
+        start = 0
         for (sequence, _), segment, end in zip(batch, segments, ends, strict=True):
             own = rows[start : start + segment.rows]
             start += segment.rows
             ready = (
                 segment.every_row or (end == len(sequence.token_ids) and not sequence.rowwise) or bool(segment.hidden)
             )
-            receive(sequence, len(segment.token_ids), (own if single else own.clone()) if ready else None)
+            receive(sequence, len(segment.token_ids), own if ready else None)
         return True
 
     def _segment(self, sequence: Sequence[Any], count: int) -> Segment:

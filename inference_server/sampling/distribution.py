@@ -1,11 +1,11 @@
 """Logits to ranks, probabilities, top-p and min-p sets, entropy.
 
-Arithmetic is float64 relative to the highest logit, so that neither tiny temperatures nor far tails yield NaN. It uses
-numpy: for arrays this small, waking torch's threads would take longer than the work.
+Arithmetic is float64 relative to the highest logit, so that neither tiny temperatures nor far tails yield NaN. Not in
+torch: for arrays this small, waking its threads would take longer than the work.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,13 +15,15 @@ from torch import Tensor
 
 from inference_server.errors import ComputeFailed
 from inference_server.messages import Candidate, PartitionPoint, Token
+from inference_server.sampling import softmax
+from inference_server.sampling.compiled import MANY
 from inference_server.sampling.log_partition import at_zero, partition
 from inference_server.sampling.ranking import Crossing, Ranking, Side
+from inference_server.sampling.softmax import Weights
 
 _BLOCK = 64  # tokens
 _FEW = 64  # tokens that are ranked sooner by themselves than among all
 _NOTHING = -1e3  # e**-1000 is 0 in float64; unlike minus infinity, times 0 it is not NaN
-_ABREAST = 8  # rows whose exponentials torch computes together
 ROUNDING = 1e-12  # of summed float64 probabilities; far below the precision of float32 logits
 
 
@@ -48,13 +50,37 @@ class Kept:
     probability: float
 
 
+def below(logits: NDArray[np.float32], highest: float, temperature: float) -> NDArray[np.float64]:
+    """(logit - highest) / temperature; at temperature 0, minus infinity for all but the highest."""
+    found = np.subtract(logits, highest, dtype=np.float64)
+    if temperature == 0:
+        found[found < 0] = -math.inf
+    else:
+        with np.errstate(over="ignore"):  # overflow to minus infinity is correct
+            found /= temperature
+    return found
+
+
+def weights(logits: NDArray[np.float32], highest: float, temperature: float) -> Weights:
+    """See softmax.Weigh; any temperature."""
+    large = len(logits) >= MANY and temperature > 0 and math.isfinite(1 / temperature)
+    if large and (weigh := softmax.compiled()):
+        return weigh(logits, highest, temperature)
+    exponents = below(logits, highest, temperature)
+    relative = np.exp(exponents)
+    total = float(relative.sum())
+    # Not a dot product: BLAS would start threads, which keep spinning.
+    moment = float(np.einsum("i,i->", relative, exponents))
+    if math.isnan(moment):  # 0 times minus infinity
+        moment = float((relative * np.maximum(exponents, _NOTHING)).sum())
+    return relative, total, moment / total
+
+
 class Distribution:
     """softmax(logits / temperature); at temperature 0, all probability goes to the highest logit, ties share."""
 
-    def __init__(
-        self, logits: Tensor, temperature: float, exponents: tuple[NDArray[np.float64], ...] | None = None
-    ) -> None:
-        """`logits`: (V,) float32, minus infinity for excluded tokens. `exponents`: what `several` computed of them.
+    def __init__(self, logits: Tensor, temperature: float) -> None:
+        """`logits`: (V,) float32, minus infinity for excluded tokens.
 
         Raises ComputeFailed for NaN or plus infinity, or if every token is excluded.
         """
@@ -63,17 +89,7 @@ class Distribution:
         self._highest = float(self._logits.max())  # NaN if any logit is
         if not math.isfinite(self._highest):
             raise ComputeFailed("the model returned NaN or infinite logits; its weights may be corrupt")
-        if exponents is None:
-            self._below = np.subtract(self._logits, self._highest, dtype=np.float64)
-            if temperature == 0:
-                self._below[self._below < 0] = -math.inf
-            else:
-                with np.errstate(over="ignore"):  # overflow to minus infinity is correct
-                    self._below /= temperature
-            self._relative = np.exp(self._below)  # probability over that of the most likely token
-        else:
-            self._below, self._relative = exponents
-        self._total = float(self._relative.sum())
+        self._relative, self._total, self._mean_below = weights(self._logits, self._highest, temperature)
 
     def top(self, count: int) -> list[RankedToken]:
         """The `count` highest logits in descending order, ties by ascending id."""
@@ -82,7 +98,7 @@ class Distribution:
     def likeliest(self, count: int, least_logprob: float) -> tuple[list[int], list[float], list[float]]:
         """As `top`, but only possible tokens of at least that log-probability: ids, logits and log-probabilities."""
         ids = self._highest_ids(count)
-        logprobs = self._below[ids] - math.log(self._total)
+        logprobs = self._logprobs(ids)
         ids = ids[: int(((logprobs >= least_logprob) & (logprobs > -math.inf)).sum())]
         return ids.tolist(), self._logits[ids].tolist(), logprobs[: len(ids)].tolist()
 
@@ -128,7 +144,8 @@ class Distribution:
         """ln of the sum of exp(logit): a logit less this is a log-probability at temperature 1, whatever this one's."""
         if self._temperature == 1:
             return self._highest + math.log(self._total)
-        return self._highest + math.log(float(np.exp(np.subtract(self._logits, self._highest, dtype=np.float64)).sum()))
+        _, total, _ = weights(self._logits, self._highest, 1.0)
+        return self._highest + math.log(total)
 
     def kl_bits(self, other: "Distribution") -> float:
         """Kullback-Leibler divergence of this distribution from another one over the same tokens; may be infinite."""
@@ -199,13 +216,13 @@ class Distribution:
         return Ranking(np.negative(self._logits), self._relative, -self._mean_below * self._temperature)
 
     @cached_property
-    def _mean_below(self) -> float:
-        """Mean of the scaled logit less the highest one."""
-        # Not a dot product: BLAS would start threads, which keep spinning.
-        mean = float(np.einsum("i,i->", self._relative, self._below)) / self._total
-        if math.isnan(mean):  # 0 times minus infinity
-            mean = float((self._relative * np.maximum(self._below, _NOTHING)).sum()) / self._total
-        return mean
+    def _below(self) -> NDArray[np.float64]:
+        """Of each token, the scaled logit less the highest one."""
+        return below(self._logits, self._highest, self._temperature)
+
+    def _logprobs(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of some tokens."""
+        return below(self._logits[ids], self._highest, self._temperature) - math.log(self._total)
 
     @cached_property
     def _finite(self) -> bool:
@@ -228,21 +245,10 @@ class Distribution:
 
     def _describe(self, ids: NDArray[np.int64], ranks: Sequence[int]) -> list[RankedToken]:
         probabilities = self._relative[ids] / self._total
-        logprobs = self._below[ids] - math.log(self._total)
+        logprobs = self._logprobs(ids)
         logprobs[probabilities == 0] = -math.inf  # as the API says, also for underflow
         rows = zip(*(each.tolist() for each in (ids, self._logits[ids], probabilities, logprobs)), strict=True)
         return [
             RankedToken(token_id, rank, logit, probability, logprob)
             for rank, (token_id, logit, probability, logprob) in zip(ranks, rows, strict=True)
         ]
-
-
-def several(rows: Tensor, temperature: float) -> Iterator[Distribution]:
-    """The distributions of (n, V) logits: for many, torch's threads are worth waking."""
-    for block in rows.split(_ABREAST):
-        if temperature == 0:
-            yield from (Distribution(row, temperature) for row in block)
-            continue
-        below = (block.double() - block.amax(1, keepdim=True)).div_(temperature)
-        for row, *exponents in zip(block, below.numpy(), below.exp().numpy(), strict=True):
-            yield Distribution(row, temperature, tuple(exponents))

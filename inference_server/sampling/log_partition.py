@@ -5,11 +5,11 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-import structlog
 import torch
 from numpy.typing import NDArray
 
 from inference_server.messages import PartitionPoint
+from inference_server.sampling.compiled import MANY, unless_it_differs
 
 GRID_POINTS = 33
 GRID_FIRST, GRID_LAST = 0.2, 10.0
@@ -17,12 +17,9 @@ INVERSE_TEMPERATURES = (
     *(GRID_FIRST * (GRID_LAST / GRID_FIRST) ** (i / (GRID_POINTS - 1)) for i in range(GRID_POINTS - 1)),
     GRID_LAST,
 )
-MANY = 16_384  # vocabulary size from which the compiled kernel pays off
 _TOLERANCE = 1e-5
 
 Moments = list[tuple[float, float, float]]
-
-logger = structlog.get_logger(__name__)
 
 
 def partition(logits: NDArray[np.float32], highest: float) -> list[PartitionPoint]:
@@ -64,14 +61,13 @@ def plain(below: NDArray[np.float64]) -> Moments:
 @cache
 def compiled() -> Callable[[NDArray[np.float64]], Moments] | None:
     """`plain` as a numba kernel, ten times as fast; None if numba is missing or its results differ."""
-    try:
-        from inference_server.cpu.kernels import moments
+    return unless_it_differs("partition", _in_one_read, _agree)
 
-        body = moments.moments_body()
-    except Exception as fault:  # numba may be missing, or fail in its own ways
-        logger.warning("partition kernel not available, using numpy", reason=str(fault))
-        return None
-    grid = np.array(INVERSE_TEMPERATURES, dtype=np.float32)
+
+def _in_one_read() -> Callable[[NDArray[np.float64]], Moments]:
+    from inference_server.cpu.kernels import moments
+
+    body, grid = moments.moments_body(), np.array(INVERSE_TEMPERATURES, dtype=np.float32)
 
     def sums(below: NDArray[np.float64]) -> Moments:
         numbers, threads = below.astype(np.float32), torch.get_num_threads()
@@ -83,8 +79,9 @@ def compiled() -> Callable[[NDArray[np.float64]], Moments] | None:
         variance = np.maximum(second / total - mean * mean, 0.0)
         return list(zip(total.tolist(), mean.tolist(), variance.tolist(), strict=True))
 
-    trial = np.linspace(-40, 0, 3001)
-    if not np.allclose(sums(trial), plain(trial), rtol=_TOLERANCE, atol=_TOLERANCE):
-        logger.warning("partition kernel not available, using numpy", reason="results differ from numpy's")
-        return None
     return sums
+
+
+def _agree(sums: Callable[[NDArray[np.float64]], Moments]) -> bool:
+    trial = np.linspace(-40, 0, 3001)
+    return np.allclose(sums(trial), plain(trial), rtol=_TOLERANCE, atol=_TOLERANCE)

@@ -19,7 +19,7 @@ from bench.stack import Stack, percentile, running
 PROMPT = 128
 NODES = 64
 DEPTH = 8
-REPEATS = 2
+REPEATS = 7
 
 Paths = list[tuple[int, ...]]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from inference_server.errors import ComputeFailed
-from inference_server.sampling.distribution import Distribution, Kept, several
+from inference_server.sampling.distribution import Distribution, Kept
 from inference_server.sampling.log_partition import INVERSE_TEMPERATURES
 
 FINITE = st.floats(-200, 200, width=32)
@@ -283,20 +283,3 @@ def test_divergence_where_tokens_are_excluded() -> None:
     assert some.kl_bits(Distribution(torch.tensor([0.0, 1.0, -math.inf]), 1.0)) < 1
     greedy = Distribution(torch.tensor([0.0, 1.0, 2.0]), 0)
     assert greedy.kl_bits(Distribution(torch.tensor([0.0, 1.0, 2.0]), 1.0)) > 0
-
-
-@pytest.mark.parametrize("temperature", [0, 0.3, 1.0, 20.0])
-def test_several_at_once_are_as_one_by_one(temperature: float) -> None:
-    rows = torch.randn(11, 200, generator=torch.Generator().manual_seed(6)) * 4
-    rows[3, 5] = -math.inf
-    for found, row in zip(several(rows, temperature), rows, strict=True):
-        alone = Distribution(row, temperature)
-        assert [each.token_id for each in found.top(5)] == [each.token_id for each in alone.top(5)]
-        pairs = zip(found.places(range(200)), alone.places(range(200)), strict=True)
-        assert all(one.probability == pytest.approx(other.probability, rel=1e-12) for one, other in pairs)
-        assert found.entropy_bits == pytest.approx(alone.entropy_bits, rel=1e-12)
-
-
-def test_several_refuse_what_one_refuses() -> None:
-    with pytest.raises(ComputeFailed):
-        list(several(torch.tensor([[0.0, math.nan]]), 1.0))

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inference_server.sampler_messages import Amount
-from inference_server.sampling.log_partition import MANY, Moments, at_zero, compiled, partition, plain
+from inference_server.sampling.compiled import MANY
+from inference_server.sampling.log_partition import Moments, at_zero, compiled, partition, plain
 from inference_server.sampling.pipeline import Pipeline
 from inference_server.sampling.pool import History
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inference_server.sampling.ranking import Ranking, Side
+from inference_server.sampling.ranking import Ranking, Side, compiled, plain
 
 NUMBERS = st.one_of(st.floats(-40, 40), st.sampled_from([0.0, 1.0, 1e30, -1e30, -math.inf]))
 
@@ -46,6 +46,25 @@ def test_whatever_the_spread_of_a_large_vocabulary(scale: float) -> None:
     logits = draw.normal(size=49_152) * scale
     logits[draw.integers(len(logits), size=99)] = -math.inf
     check(logits, [0.0, *draw.random(50).tolist(), 1 - 2**-53, 1.0])
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-6, 4.0, 1e6])
+def test_keys_in_float32_of_a_large_vocabulary_are_compiled(scale: float) -> None:
+    draw = np.random.default_rng(5)
+    logits = (draw.normal(size=49_153) * scale).astype(np.float32)
+    logits[draw.integers(len(logits), size=99)] = -math.inf
+    weights = softmax(logits.astype(np.float64))
+    assert compiled() is not None
+    keys = np.negative(logits)
+    (bins, sums), (wanted, total) = (each(keys, keys.min(), 1000.0, weights) for each in (compiled() or plain, plain))
+    assert bins.tolist() == wanted.tolist()
+    assert sums == pytest.approx(total, rel=1e-12, abs=1e-300)
+    order = np.argsort(keys, kind="stable")
+    cumulated, ranking = np.cumsum(weights[order]), Ranking(keys, weights)
+    for point in draw.random(50).tolist():
+        (found,) = ranking.crossings([point], "left")
+        assert order[found.rank - 1] == found.place
+        assert found.cumulated == pytest.approx(cumulated[found.rank - 1], abs=1e-13)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
