@@ -1,11 +1,10 @@
 """The tensors of cached keys and values, in blocks."""
 
-import math
 import mmap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -49,6 +48,13 @@ def whole_runs(blocks: int) -> int:
     return blocks if blocks < FEW else blocks - blocks % RUN
 
 
+def _alike(layers: Sequence[LayerShape]) -> Iterator[tuple[int, LayerShape]]:
+    """Successive layers of one shape: how many, and the first."""
+    for _, group in groupby(layers, lambda each: (each.heads, each.key_width, each.value_width)):
+        first, *others = group
+        yield 1 + len(others), first
+
+
 class KVBlocks:
     """Per layer, keys (blocks, heads, key_width, block_size) and values (blocks, heads, block_size, value_width).
 
@@ -64,23 +70,27 @@ class KVBlocks:
         self.block_bytes = layout.block_bytes
         self.layer_bytes = max(layer.numbers for layer in layers) * dtype.itemsize * block_size  # of a block, at most
         self.windows = [layer.window for layer in layers]
-        shapes = [
-            shape
-            for each in layers
-            for shape in ((each.heads, each.key_width, block_size), (each.heads, block_size, each.value_width))
-        ]
-        sizes, whole = [math.prod(shape) for shape in shapes], layout.block_bytes // dtype.itemsize
-        run, step = (RUN, sizes[0]) if len(set(sizes)) == 1 and blocks % RUN == 0 else (1, whole)
+        sizes = {each.heads * width * block_size for each in layers for width in (each.key_width, each.value_width)}
+        whole = layout.block_bytes // dtype.itemsize
+        run, step = (RUN, sizes.pop()) if len(sizes) == 1 and blocks % RUN == 0 else (1, whole)
         self.numbers: Sequence[int] = [block // run * run * (whole // step) + block % run for block in range(blocks)]
         self.block_step = step * dtype.itemsize
         memory = _reserve(blocks * whole, dtype, device)
-        count = self.numbers[-1] + 1 if blocks else 0
-        starts = accumulate(sizes, initial=0)
-        pieces = [
-            memory.as_strided((count, *shape), (step, shape[1] * shape[2], shape[2], 1), run * start)
-            for shape, start in zip(shapes, starts, strict=False)
-        ]
-        self.keys, self.values = pieces[::2], pieces[1::2]
+        places, start = self.numbers[-1] + 1 if blocks else 0, 0
+
+        def stack(first: int, count: int, each: LayerShape, rows: int, columns: int) -> Tensor:
+            strides = run * each.numbers * block_size, step, rows * columns, columns, 1
+            return memory.as_strided((count, places, each.heads, rows, columns), strides, run * first)
+
+        self._stacks = list[tuple[Tensor, Tensor]]()
+        """Keys and values of successive layers of one shape, as one tensor each."""
+        for count, each in _alike(layers):
+            keys = stack(start, count, each, each.key_width, block_size)
+            values = stack(start + each.heads * each.key_width * block_size, count, each, block_size, each.value_width)
+            self._stacks.append((keys, values))
+            start += count * each.numbers * block_size
+        self.keys: list[Tensor] = [layer for keys, _ in self._stacks for layer in keys]
+        self.values: list[Tensor] = [layer for _, values in self._stacks for layer in values]
 
     def write(self, layer: int, blocks: Tensor, slots: Tensor, key: Tensor, value: Tensor) -> None:
         """Stores keys and values (tokens, heads, width) in each token's block and slot (both (tokens,), int64)."""
@@ -94,22 +104,21 @@ class KVBlocks:
         return keys[:, :count], values[:, :count]
 
     def copy_block(self, source: int, target: int) -> None:
-        for tensor in (*self.keys, *self.values):
-            tensor[target] = tensor[source]
+        for both in self._stacks:
+            for tensor in both:
+                tensor[:, target] = tensor[:, source]
 
     def copy_slot(self, source: tuple[int, int], target: tuple[int, int]) -> None:
         """Copies a token's keys and values from (block, slot) to (block, slot)."""
-        for keys in self.keys:
-            keys[target[0], :, :, target[1]] = keys[source[0], :, :, source[1]]
-        for values in self.values:
-            values[target[0], :, target[1]] = values[source[0], :, source[1]]
+        for keys, values in self._stacks:
+            keys[:, target[0], ..., target[1]] = keys[:, source[0], ..., source[1]]
+            values[:, target[0], :, target[1]] = values[:, source[0], :, source[1]]
 
     def clear_slot(self, at: tuple[int, int]) -> None:
         """Zeros a token's keys and values at (block, slot)."""
-        for keys in self.keys:
-            keys[at[0], :, :, at[1]] = 0
-        for values in self.values:
-            values[at[0], :, at[1]] = 0
+        for keys, values in self._stacks:
+            keys[:, at[0], ..., at[1]] = 0
+            values[:, at[0], :, at[1]] = 0
 
 
 def _reserve(count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -134,11 +143,15 @@ class TokenKVBlocks(KVBlocks):
         super().__init__(layout, 0, device)
         self.numbers = range(blocks)
 
-        def zeros(heads: int, width: int) -> Tensor:
-            return torch.zeros(blocks, layout.block_size, heads, width, dtype=layout.dtype, device=device)
+        def zeros(count: int, heads: int, width: int) -> Tensor:
+            return torch.zeros(count, blocks, layout.block_size, heads, width, dtype=layout.dtype, device=device)
 
-        self.keys = [zeros(each.heads, each.key_width) for each in layout.layers]
-        self.values = [zeros(each.heads, each.value_width) for each in layout.layers]
+        self._stacks = [
+            (zeros(count, each.heads, each.key_width), zeros(count, each.heads, each.value_width))
+            for count, each in _alike(layout.layers)
+        ]
+        self.keys: list[Tensor] = [layer for keys, _ in self._stacks for layer in keys]
+        self.values: list[Tensor] = [layer for _, values in self._stacks for layer in values]
 
     def write(self, layer: int, blocks: Tensor, slots: Tensor, key: Tensor, value: Tensor) -> None:
         self.keys[layer][blocks, slots] = key
@@ -154,9 +167,11 @@ class TokenKVBlocks(KVBlocks):
         return keys.transpose(1, 2), values.transpose(1, 2)
 
     def copy_slot(self, source: tuple[int, int], target: tuple[int, int]) -> None:
-        for tensor in (*self.keys, *self.values):
-            tensor[target] = tensor[source]
+        for both in self._stacks:
+            for tensor in both:
+                tensor[:, target[0], target[1]] = tensor[:, source[0], source[1]]
 
     def clear_slot(self, at: tuple[int, int]) -> None:
-        for tensor in (*self.keys, *self.values):
-            tensor[at] = 0
+        for both in self._stacks:
+            for tensor in both:
+                tensor[:, at[0], at[1]] = 0

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference_server.kvcache.kv_blocks import FEW, RUN, KVBlocks, LayerShape, Layout, whole_runs
+from inference_server.kvcache.kv_blocks import FEW, RUN, KVBlocks, LayerShape, Layout, TokenKVBlocks, whole_runs
 
 PAGE = 4
 ALIKE = (LayerShape(2, 8, 8), LayerShape(2, 8, 8), LayerShape(2, 8, 8))
@@ -64,19 +64,39 @@ def test_what_is_written_is_read(blocks: int) -> None:
         assert torch.equal(values, value.transpose(0, 1))
 
 
-def test_copies_go_where_they_should_and_nowhere_else() -> None:
-    kept = store(ALIKE, 2 * RUN)
+@pytest.mark.parametrize("layers", [ALIKE, UNLIKE])
+def test_copies_go_where_they_should_and_nowhere_else(layers: tuple[LayerShape, ...]) -> None:
+    kept = store(layers, 2 * RUN)
     for number, tensor in itertools.product(kept.numbers, (*kept.keys, *kept.values)):
         tensor[number] = number
     first, second, last = kept.numbers[0], kept.numbers[1], kept.numbers[-1]
     kept.copy_block(last, first)
     kept.copy_slot((last, 2), (second, 1))
+    kept.clear_slot((second, 3))
     for keys, values in zip(kept.keys, kept.values, strict=True):
         assert (keys[first] == last).all()
+        assert (values[first] == last).all()
         assert (keys[second, :, :, 1] == last).all()
         assert (values[second, :, 1] == last).all()
-        assert (keys[second, :, :, 0] == second).all()
+        assert (keys[second, :, :, ::2] == second).all()
+        assert (values[second, :, ::2] == second).all()
+        assert (keys[second, :, :, 3] == 0).all()
+        assert (values[second, :, 3] == 0).all()
         assert all((tensor[n] == n).all() for tensor in (keys, values) for n in kept.numbers[2:])
+
+
+@pytest.mark.parametrize("layers", [ALIKE, UNLIKE])
+def test_tokens_side_by_side_are_copied_as_well(layers: tuple[LayerShape, ...]) -> None:
+    kept = TokenKVBlocks(Layout(layers, torch.float32, PAGE), 3, torch.device("cpu"))
+    for block, tensor in itertools.product(kept.numbers, (*kept.keys, *kept.values)):
+        tensor[block] = block + 1
+    kept.copy_block(2, 0)
+    kept.copy_slot((2, 1), (1, 3))
+    kept.clear_slot((1, 0))
+    for tensor in (*kept.keys, *kept.values):
+        slots = [[float(slot.flatten()[0]) for slot in tensor[block]] for block in kept.numbers]
+        assert slots == [[3, 3, 3, 3], [0, 2, 2, 3], [3, 3, 3, 3]]
+        assert all((slot == slot.flatten()[0]).all() for block in tensor for slot in block)
 
 
 def test_many_pages_are_rounded_to_whole_runs_and_few_are_not() -> None:
