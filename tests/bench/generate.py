@@ -14,7 +14,8 @@ import aiohttp
 
 from bench import shape
 from bench.crowd import User
-from bench.stack import percentile, running
+from bench.stack import percentile
+from bench.used import used
 
 PROMPT = 128
 TOKENS = 48
@@ -79,7 +80,7 @@ async def measure() -> dict[str, float]:
     """All figures of this benchmark; prints them as a table."""
     chance = random.Random(21)
     async with (
-        running(model=str(shape.folder()), NEXTTOKEN_TIMEOUT_S="600") as stack,
+        used() as stack,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session,
     ):
         figures = await rates(session, stack.url, chance)

@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 
 from bench import shape
-from bench.stack import Stack, percentile, running
+from bench.stack import Stack, percentile
+from bench.used import used
 
 PROMPT = 128
 NODES = 64
@@ -76,7 +77,7 @@ async def compared(stack: Stack) -> dict[str, float]:
 
 async def measure() -> dict[str, float]:
     """All figures of this benchmark; prints them as a table."""
-    async with running(model=str(shape.folder()), NEXTTOKEN_TIMEOUT_S="600") as stack:
+    async with used() as stack:
         figures = await compared(stack)
     figures["grow_over_asked"] = figures["grow_nodes_per_s"] / figures["asked_nodes_per_s"]
     print(f"a tree of {NODES} nodes after {PROMPT} tokens, grown in one call and by one question per node")
