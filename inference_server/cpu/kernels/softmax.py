@@ -90,7 +90,7 @@ def _weights(pointer: Any) -> None:
 
 @cache
 def weights_body() -> Body:
-    """Writes e^((logit - highest) * inverse) and adds their sum and that of their products with the exponents."""
+    """Writes e^((logit - highest) · inverse temperature), and adds up these weights and weight · exponent."""
     sources = SOURCES
 
     def of_float32(pointer: Any) -> None:
