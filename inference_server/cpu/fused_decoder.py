@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inference_server.attention.batch import ABREAST, Batch
-from inference_server.cpu.kernels.attention import scratch_of
-from inference_server.cpu.kernels.decoder import LAYER, PASS, decoder_body
-from inference_server.cpu.kernels.matrix import MATRIX
-from inference_server.cpu.kernels.tiles import LANES
-from inference_server.cpu.kernels.vectors import BLOCK
+from inference_server.cpu.kernels import team
+from inference_server.cpu.kernels.objects import Kernel
+from inference_server.cpu.kernels.processor import LANES
+from inference_server.cpu.kernels.tables import BLOCK, LAYER, MATRIX, PASS, scratch_of
 from inference_server.cpu.packed_linear import ReorderedLinear
 from inference_server.cpu.paged_attention import UNBOUNDED
 from inference_server.cpu.weight_only_linear import WeightOnlyLinear
@@ -46,7 +45,7 @@ class FusedDecoder:
             raise UnfusableError("weights in layers that are not weight-only")
         if any(isinstance(module, ReorderedLinear) for module in model.modules()):
             raise UnfusableError("inputs in another order")
-        self._body = decoder_body()
+        self._body = team.body(Kernel.DECODER)
         self._table = table = np.zeros((), dtype=PASS)
         table["layers"], table["hidden"], table["width"] = len(layers), config.hidden_size, width
         table["heads"], table["groups"] = config.num_attention_heads, config.num_key_value_heads

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inference_server.cpu.kernels import blocks as layouts
-from inference_server.cpu.kernels import checkpoint_blocks, product
+from inference_server.cpu.kernels import layouts, team
+from inference_server.cpu.kernels.objects import Kernel
+from inference_server.cpu.kernels.tables import MOST
 from inference_server.cpu.weight_only_linear import FEW_ROWS, WeightOnlyLinear
 
 KINDS = {
@@ -23,11 +24,11 @@ KINDS = {
 }
 """GGUF's tensor types that stay packed."""
 CHECKPOINT_KINDS = {
-    "U4": checkpoint_blocks.U4,
-    "U8": checkpoint_blocks.U8,
-    "I8": checkpoint_blocks.I8,
-    "NF4": checkpoint_blocks.NF4,
-    "FP4": checkpoint_blocks.FP4,
+    "U4": layouts.U4,
+    "U8": layouts.U8,
+    "I8": layouts.I8,
+    "NF4": layouts.NF4,
+    "FP4": layouts.FP4,
 }
 """What bitsandbytes', GPTQ's and AWQ's weights become."""
 CODES = {**KINDS, **CHECKPOINT_KINDS}
@@ -45,8 +46,8 @@ class PackedLinear(WeightOnlyLinear):
         self.bias = None if bias is None else nn.Parameter(bias.detach().float(), requires_grad=False)
         self.out_features, self.in_features = len(blocks), blocks.shape[1] // size * numbers
         self.most_rows = FEW_ROWS
-        self.product = product.product_function(CODES[kind])
-        self._body = product.product_body()
+        self.product = team.function(Kernel.PRODUCT_OF_KIND, CODES[kind])
+        self._body = team.body(Kernel.PRODUCT)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, width) → (…, outputs). Raises TypeError for what code makes of the dtype of `weight`."""
@@ -113,8 +114,8 @@ def widen(kind: str, blocks: Tensor) -> Tensor:
     y = torch.empty(len(blocks), blocks.shape[1] // size * numbers)
     if len(blocks):
         source = (blocks.data_ptr(), y.shape[1], len(blocks), blocks.shape[1], y.data_ptr())
-        table = np.array((*source, product.widen_function(CODES[kind])), dtype=np.int64)
-        product.widen_body().run(table, torch.get_num_threads())
+        table = np.array((*source, team.function(Kernel.WIDENING_OF_KIND, CODES[kind])), dtype=np.int64)
+        team.body(Kernel.WIDENING).run(table, torch.get_num_threads())
     return y
 
 
@@ -135,7 +136,7 @@ def agrees(kind: str, blocks: Tensor, wide: Tensor) -> bool:
     if not torch.allclose(widen(kind, blocks), wide, rtol=1e-5, atol=1e-6):
         return False
     layer = PackedLinear(kind, blocks, None)
-    for rows in (*range(1, product.MOST + 1), 11, FEW_ROWS, FEW_ROWS + 1):
+    for rows in (*range(1, MOST + 1), 11, FEW_ROWS, FEW_ROWS + 1):
         x = torch.randn(rows, layer.in_features, generator=draw)
         if not torch.allclose(layer(x), x @ wide.T, rtol=1e-4, atol=1e-4):
             return False

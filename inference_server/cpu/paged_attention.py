@@ -5,11 +5,10 @@ import torch
 from torch import Tensor
 
 from inference_server.attention.batch import ABREAST, Batch
-from inference_server.cpu.kernels import rows as r
-from inference_server.cpu.kernels.attention import scratch_of
-from inference_server.cpu.kernels.team import Body
-from inference_server.cpu.kernels.tiles import LANES
-from inference_server.cpu.kernels.vectors import BLOCK
+from inference_server.cpu.kernels import team
+from inference_server.cpu.kernels.objects import Kernel
+from inference_server.cpu.kernels.processor import LANES
+from inference_server.cpu.kernels.tables import ATTENTION, BLOCK, scratch_of
 from inference_server.kvcache.kv_blocks import KVBlocks
 
 UNBOUNDED = 1 << 40  # no sliding window
@@ -25,7 +24,7 @@ class CompiledAttention:
         if not shaped or store.block_size != BLOCK or keys.dtype != torch.float32 or values.device.type != "cpu":
             raise ValueError("unsupported block layout")
         self._store = store
-        self._body: Body = r.rows_body()
+        self._body = team.body(Kernel.ATTENTION)
         self._scratch = np.empty(0, dtype=np.float32)
 
     def attend(
@@ -44,16 +43,16 @@ class CompiledAttention:
         if len(self._scratch) < step * threads:
             self._scratch = np.empty(2 * step * threads, dtype=np.float32)
         scale = np.array([scaling], dtype=np.float32)
-        table = np.zeros(r.SIZE, dtype=np.int64)
-        table[r.ROWS], table[r.HEADS], table[r.KEY_WIDTH] = queries.shape
-        table[r.GROUPS], table[r.VALUE_WIDTH] = values.shape[1:]
-        table[r.QUERIES], table[r.KEYS], table[r.VALUES] = queries.data_ptr(), keys.data_ptr(), values.data_ptr()
-        table[r.KEY_STORE] = self._store.keys[layer].data_ptr()
-        table[r.VALUE_STORE] = self._store.values[layer].data_ptr()
-        table[r.ROW_TABLE], table[r.BLOCK_LIST] = row_table.ctypes.data, blocks.ctypes.data
-        table[r.TILES], table[r.TILE_TABLE] = len(tiles), tiles.ctypes.data
-        table[r.SCALING], table[r.WINDOW] = scale.ctypes.data, window or UNBOUNDED
-        table[r.SCRATCH], table[r.SCRATCH_STEP] = self._scratch.ctypes.data, step * 4
-        table[r.OUTPUT], table[r.BLOCK_STEP] = output.data_ptr(), self._store.block_step
+        table = np.zeros((), dtype=ATTENTION)
+        table["rows"], table["heads"], table["key_width"] = queries.shape
+        table["groups"], table["value_width"] = values.shape[1:]
+        table["queries"], table["keys"], table["values"] = queries.data_ptr(), keys.data_ptr(), values.data_ptr()
+        table["key_store"] = self._store.keys[layer].data_ptr()
+        table["value_store"] = self._store.values[layer].data_ptr()
+        table["row_table"], table["block_list"] = row_table.ctypes.data, blocks.ctypes.data
+        table["tiles"], table["tile_table"] = len(tiles), tiles.ctypes.data
+        table["scaling"], table["window"] = scale.ctypes.data, window or UNBOUNDED
+        table["scratch"], table["scratch_step"] = self._scratch.ctypes.data, step * 4
+        table["output"], table["block_step"] = output.data_ptr(), self._store.block_step
         self._body.run(table, threads)
         return output

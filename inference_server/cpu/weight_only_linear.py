@@ -13,11 +13,13 @@ from transformers.pytorch_utils import Conv1D
 
 from inference_server.cpu.dtype import kept
 from inference_server.cpu.experts import Experts
-from inference_server.cpu.kernels import product, tiles
+from inference_server.cpu.kernels import layouts, team
+from inference_server.cpu.kernels.objects import Kernel
+from inference_server.cpu.kernels.tables import MOST
 from inference_server.cpu.scaled_embedding import scale_of
 from inference_server.host import stepwise
 
-KINDS = {torch.bfloat16: tiles.BFLOAT16, torch.float16: tiles.FLOAT16, torch.float32: tiles.FLOAT32}
+KINDS = {torch.bfloat16: layouts.BFLOAT16, torch.float16: layouts.FLOAT16, torch.float32: layouts.FLOAT32}
 FEW_ROWS = 24  # up to which the compiled product is always faster than BLAS on widened weights
 _BLOCK = 4 * 2**20  # weights widened at a time
 
@@ -42,8 +44,8 @@ class WeightOnlyLinear(nn.Module):
         self.out_features, self.in_features = weight.shape
         self.kind = str(weight.dtype).removeprefix("torch.")
         self.most_rows = FEW_ROWS  # for the compiled product; see autotune
-        self.product = product.product_function(KINDS[weight.dtype])
-        self._body = product.product_body()
+        self.product = team.function(Kernel.PRODUCT_OF_KIND, KINDS[weight.dtype])
+        self._body = team.body(Kernel.PRODUCT)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, width) → (…, outputs)."""
@@ -194,7 +196,7 @@ def trustworthy(kind: torch.dtype) -> bool:
     with torch.inference_mode():
         weight = torch.randn(37, 203, generator=draw).to(kind)
         layer = WeightOnlyLinear(weight, None)
-        for rows in (*range(1, product.MOST + 1), 11, FEW_ROWS, FEW_ROWS + 1):
+        for rows in (*range(1, MOST + 1), 11, FEW_ROWS, FEW_ROWS + 1):
             x = torch.randn(rows, 203, generator=draw)
             if not torch.allclose(layer(x), x @ weight.float().T, rtol=1e-4, atol=1e-4):
                 return False

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/")
-COMPILER = "libllvmlite"  # 70 MB of it are used to load kernels, none to run them
+COMPILER = "libllvmlite"  # loads kernels, and where there are no files of them compiles them; then idle
 DONT_NEED = 4  # MADV_DONTNEED
 PAGE = mmap.PAGESIZE
 OF_A_FILE = 1 << 61  # of a page in /proc/PID/pagemap; the two bits above: in swap, in memory
@@ -38,7 +38,7 @@ def divide(total: int, others: int) -> Shares:
 
 
 def give_back() -> None:
-    """Returns what only loading needed to the operating system: freed memory, and numba's compiler."""
+    """Returns what only loading needed to the operating system: freed memory, and LLVM's code."""
     trim()
     let_go(COMPILER)
 

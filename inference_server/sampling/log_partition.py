@@ -65,9 +65,9 @@ def compiled() -> Callable[[NDArray[np.float64]], Moments] | None:
 
 
 def _in_one_read() -> Callable[[NDArray[np.float64]], Moments]:
-    from inference_server.cpu.kernels import moments
+    from inference_server.cpu.kernels import objects, team
 
-    body, grid = moments.moments_body(), np.array(INVERSE_TEMPERATURES, dtype=np.float32)
+    body, grid = team.body(objects.Kernel.MOMENTS), np.array(INVERSE_TEMPERATURES, dtype=np.float32)
 
     def sums(below: NDArray[np.float64]) -> Moments:
         numbers, threads = below.astype(np.float32), torch.get_num_threads()

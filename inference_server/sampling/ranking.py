@@ -92,9 +92,9 @@ def compiled() -> Callable[..., Binned] | None:
 
 
 def _in_two_reads() -> Callable[..., Binned]:
-    from inference_server.cpu.kernels.softmax import bins_body
+    from inference_server.cpu.kernels import objects, team
 
-    body = bins_body()
+    body = team.body(objects.Kernel.BINS)
 
     def binned(keys: NDArray[np.float32], lowest: float, scale: float, weights: NDArray[np.float64]) -> Binned:
         keys, weights = np.ascontiguousarray(keys), np.ascontiguousarray(weights)

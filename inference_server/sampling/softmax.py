@@ -21,9 +21,9 @@ def compiled() -> Weigh | None:
 
 
 def _in_one_read() -> Weigh:
-    from inference_server.cpu.kernels.softmax import weights_body
+    from inference_server.cpu.kernels import objects, team
 
-    body = weights_body()
+    body = team.body(objects.Kernel.WEIGHTS)
 
     def weigh(logits: NDArray[np.float32], highest: float, temperature: float) -> Weights:
         logits, weights, sums = np.ascontiguousarray(logits), np.empty(len(logits)), np.zeros(2)

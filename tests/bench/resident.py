@@ -21,8 +21,8 @@ from bench.stack import resident_mb, running
 LIBRARIES = """
 import grpc.aio, psutil, torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
-from inference_server.cpu.kernels import decoder, product, tiles
-decoder.decoder_body(), product.product_function(tiles.BFLOAT16)
+from inference_server.cpu.kernels import layouts, objects, team
+team.body(objects.Kernel.DECODER), team.function(objects.Kernel.PRODUCT_OF_KIND, layouts.BFLOAT16)
 print(psutil.Process().memory_info().rss / 1e6)
 """
 PROMPTS = 4

@@ -7,10 +7,12 @@ import llvmlite.binding
 import pytest
 from llvmlite import ir
 
-from inference_server.cpu.kernels import blocks, tiles
+from inference_server.cpu.kernels import processor as instructions
 from inference_server.cpu.kernels.checkpoint_blocks import CODEBOOKS
+from inference_server.cpu.kernels.layouts import BFLOAT16, FLOAT16, FLOAT32, LAYOUTS
 from inference_server.cpu.kernels.packed import packed_tile, widen_row
-from inference_server.cpu.kernels.tiles import BFLOAT16, FLOAT16, FLOAT32, LANES, plain_tile
+from inference_server.cpu.kernels.processor import LANES
+from inference_server.cpu.kernels.tiles import plain_tile
 
 PLAIN = {BFLOAT16: "bfloat16", FLOAT16: "float16", FLOAT32: "float32"}
 VOID, NUMBER = ir.VoidType(), ir.IntType(64)
@@ -64,7 +66,7 @@ def calls(code: str) -> list[str]:
 
 @each_system
 @pytest.mark.parametrize(("rows", "outputs"), [(1, 1), (4, 3)])
-@pytest.mark.parametrize("kind", [*PLAIN, *blocks.LAYOUTS])
+@pytest.mark.parametrize("kind", [*PLAIN, *LAYOUTS])
 def test_a_product_is_fused_multiplications_of_whole_vectors(
     kind: int, rows: int, outputs: int, triple: str, processor: str
 ) -> None:
@@ -75,7 +77,7 @@ def test_a_product_is_fused_multiplications_of_whole_vectors(
 
 
 @each_system
-@pytest.mark.parametrize("kind", blocks.LAYOUTS)
+@pytest.mark.parametrize("kind", LAYOUTS)
 def test_a_row_is_widened_in_registers(kind: int, triple: str, processor: str) -> None:
     module = ir.Module()
     function = ir.Function(module, ir.FunctionType(VOID, [NUMBER] * 3), "widen")
@@ -93,5 +95,5 @@ def test_no_instructions_are_missed_there(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("llvmlite.binding.get_host_cpu_features", lambda: {"neon": True, "fp-armv8": True})
     for name in ("aarch64", "arm64"):
         monkeypatch.setattr("platform.machine", lambda name=name: name)
-        for kind in (*PLAIN, *blocks.LAYOUTS):
-            tiles.require(kind)
+        for kind in (*PLAIN, *LAYOUTS):
+            instructions.require(kind)

@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from inference_server.attention.batch import Segment
-from inference_server.cpu.kernels.tiles import LANES
+from inference_server.cpu.kernels.processor import LANES
 from inference_server.kvcache.radix_cache import BlockTable
 from inference_server.runtime.capability import build_runner
 from inference_server.runtime.model_runner import ModelRunner

@@ -11,7 +11,7 @@ import pytest
 import torch
 import transformers
 
-from inference_server.cpu.kernels import tiles
+from inference_server.cpu.kernels import layouts, processor
 from models import architectures, gguf_files, tokenizers
 
 IDS = [5, 6, 7, 11]
@@ -121,16 +121,16 @@ def test_only_what_a_kind_of_weights_needs_counts(
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr("llvmlite.binding.get_host_cpu_features", lambda: features)
-    monkeypatch.setattr("numba.config.CPU_FEATURES", None)
+    monkeypatch.delenv("NUMBA_CPU_FEATURES", raising=False)
     for kind, needs in (
-        (tiles.BFLOAT16, {"FMA"}),
-        (tiles.FLOAT16, {"FMA", "F16C"}),
-        (tiles.FLOAT16 + 2, {"FMA", "F16C"}),
+        (layouts.BFLOAT16, {"FMA"}),
+        (layouts.FLOAT16, {"FMA", "F16C"}),
+        (layouts.Q4_0, {"FMA", "F16C"}),
     ):
         if needs & refused:
-            with pytest.raises(tiles.ProcessorError, match=f"no {next(iter(refused))} instructions"):
-                tiles.require(kind)
+            with pytest.raises(processor.ProcessorError, match=f"no {next(iter(refused))} instructions"):
+                processor.require(kind)
         else:
-            tiles.require(kind)
+            processor.require(kind)
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
-    tiles.require(tiles.FLOAT16)
+    processor.require(layouts.FLOAT16)

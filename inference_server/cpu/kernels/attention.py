@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from inference_server.cpu.kernels.team import here, size
-from inference_server.cpu.kernels.vectors import BLOCK, block_mix, block_scores, exponential, floats, highest
+from inference_server.cpu.kernels.intrinsics import floats, here, jit, size
+from inference_server.cpu.kernels.tables import BLOCK, stride_of
+from inference_server.cpu.kernels.vectors import block_mix, block_scores, exponential, highest
 
 ROW = 5  # numbers that describe a new token: where its blocks are listed, its position, its slot or -1, what is hidden
 HIDDEN = 3  # where among them the range is that is hidden from it: its first token, and the one after its last
@@ -14,13 +14,13 @@ UNSEEN = -1e30  # a score below all others
 TILE = 3  # numbers that describe a tile: its first new token, how many, and whether they are alternatives
 
 
-@njit(nogil=True)
+@jit
 def tasks(count: int) -> tuple[int, int]:
     """This thread's contiguous share of `count` tasks, so that rows of one prompt find its keys in cache."""
     return count * here() // size(), count * (here() + 1) // size()
 
 
-@njit(nogil=True)
+@jit
 def turn(task: int, last: int, rows: int, tiles: int, groups: int) -> tuple[int, int, int]:
     """What begins with a task of tiles · groups: a tile, its first key head, and how many heads, up to task `last`.
 
@@ -33,11 +33,12 @@ def turn(task: int, last: int, rows: int, tiles: int, groups: int) -> tuple[int,
     return task % tiles, task // tiles, 1
 
 
+_stride = jit(stride_of)
 _scores_of_1, _scores_of_2, _scores_of_3, _scores_of_4 = (block_scores(queries) for queries in range(1, 5))
 _mix_of_1, _mix_of_2, _mix_of_3, _mix_of_4 = (block_mix(queries) for queries in range(1, 5))
 
 
-@njit(nogil=True)
+@jit
 def _scores(query: int, block: int, queries: int, width: int, scores: int, stride: int, following: int) -> None:
     """Scores of any number of queries, up to four at a time."""
     q = 0
@@ -54,7 +55,7 @@ def _scores(query: int, block: int, queries: int, width: int, scores: int, strid
         q += 4
 
 
-@njit(nogil=True)
+@jit
 def _mix(
     weights: int, stride: int, block: int, queries: int, width: int, count: int, mixed: int, following: int
 ) -> None:
@@ -72,7 +73,7 @@ def _mix(
         q += 4
 
 
-@njit(nogil=True, fastmath={"reassoc", "contract", "nsz", "nnan"})
+@jit(fastmath={"reassoc", "contract", "nsz", "nnan"})
 def _soften(address: int, count: int, scaling: Any) -> None:
     """Softmax of scores * scaling, in place."""
     top, scores = highest(address, count), floats(address, count)
@@ -86,7 +87,7 @@ def _soften(address: int, count: int, scaling: Any) -> None:
         scores[j] *= inverse
 
 
-@njit(nogil=True)
+@jit
 def store(
     key: int, value: int, key_width: int, value_width: int, keys: int, values: int, block_step: int, slot: int
 ) -> None:
@@ -100,20 +101,7 @@ def store(
         stored[d] = own[d]
 
 
-def stride_of(position: int) -> int:
-    """How many numbers attend needs for each query of a tile whose last token is at a position."""
-    return (position // BLOCK + 2) * BLOCK
-
-
-def scratch_of(heads: int, share: int, abreast: int, longest: int) -> int:
-    """How many numbers attend needs for whatever turn gives, tiles of at most `abreast` tokens up to a position."""
-    return max(heads, abreast * share) * stride_of(longest)
-
-
-_stride = njit(nogil=True)(stride_of)
-
-
-@njit(nogil=True)
+@jit
 def attend(
     query: int,
     key: int,

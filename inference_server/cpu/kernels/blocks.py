@@ -11,24 +11,11 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from inference_server.cpu.kernels import checkpoint_blocks
+from inference_server.cpu.kernels.layouts import LAYOUTS, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q6_K, Q8_0, SHARES
+from inference_server.cpu.kernels.processor import LANES
 from inference_server.cpu.kernels.registers import WORDS, constants, half_bytes, load_bytes, load_halves, splat
-from inference_server.cpu.kernels.tiles import LANES, _at, _load, _number
+from inference_server.cpu.kernels.tiles import _at, _load, _number
 
-Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K = range(3, 11)
-LAYOUTS = {
-    Q4_0: (32, 18),
-    Q4_1: (32, 20),
-    Q5_0: (32, 22),
-    Q5_1: (32, 24),
-    Q8_0: (32, 34),
-    Q4_K: (256, 144),
-    Q5_K: (256, 176),
-    Q6_K: (256, 210),
-    **checkpoint_blocks.LAYOUTS,
-}
-"""Weights and bytes per block."""
-SHARES = {**dict.fromkeys(LAYOUTS, 32), Q6_K: 16, Q8_0: 0, **checkpoint_blocks.SHARES}
-"""Weights that share a scale and an offset; 0: there is no offset."""
 _FLOAT, _WORD, _BYTE = ir.FloatType(), ir.IntType(32), ir.IntType(8)
 _GROUP = 32
 
@@ -41,7 +28,7 @@ def visit(builder: Any, kind: int, block: Any, use: Use) -> Any:
 
     Blocks of 256 are a loop over parts, whose scales are widened first.
     """
-    if kind in checkpoint_blocks.LAYOUTS:
+    if kind in checkpoint_blocks.KINDS:
         scale, offset = checkpoint_blocks.scale_and_offset(builder, kind, block)
         use(_number(0), checkpoint_blocks.levels(builder, kind, block), scale, offset)
         return offset

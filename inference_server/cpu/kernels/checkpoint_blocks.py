@@ -15,16 +15,16 @@ from typing import Any
 from llvmlite import ir
 
 from inference_server.cpu.kernels import codebooks
+from inference_server.cpu.kernels.layouts import FP4, I8, NF4, U4, U8
 from inference_server.cpu.kernels.lookup import look_up
+from inference_server.cpu.kernels.processor import LANES
 from inference_server.cpu.kernels.registers import WORDS, half_bytes, load_bytes, load_halves
-from inference_server.cpu.kernels.tiles import LANES, _load, _number
+from inference_server.cpu.kernels.tiles import _load, _number
 
-U4, U8, I8, NF4, FP4 = range(11, 16)
-GROUP = 32
-LAYOUTS = {U4: (GROUP, 20), U8: (GROUP, 36), I8: (GROUP, 36), NF4: (GROUP, 20), FP4: (GROUP, 20)}
-SHARES = {U4: GROUP, U8: GROUP, I8: 0, NF4: 0, FP4: 0}
+KINDS = (U4, U8, I8, NF4, FP4)
 CODEBOOKS = {NF4: codebooks.NORMAL, FP4: codebooks.FLOAT}
 _FLOAT, _WORD, _BYTE = ir.FloatType(), ir.IntType(32), ir.IntType(8)
+_GROUP = 32
 _HEAD = 4  # bytes before the levels
 
 
@@ -40,13 +40,13 @@ def scale_and_offset(builder: Any, kind: int, block: Any) -> tuple[Any, Any]:
 def levels(builder: Any, kind: int, block: Any) -> list[Any]:
     """A block's numbers before scaling, as vectors in order: 32-bit ones, or float32 out of a codebook."""
     if kind == U8:
-        return [load_bytes(builder, block, _HEAD + at) for at in range(0, GROUP, LANES)]
+        return [load_bytes(builder, block, _HEAD + at) for at in range(0, _GROUP, LANES)]
     if kind == I8:
         narrow = ir.VectorType(_BYTE, LANES)
-        places = [builder.add(block, _number(_HEAD + at)) for at in range(0, GROUP, LANES)]
+        places = [builder.add(block, _number(_HEAD + at)) for at in range(0, _GROUP, LANES)]
         loaded = [builder.load(builder.inttoptr(at, narrow.as_pointer()), align=1, typ=narrow) for at in places]
         return [builder.sext(each, WORDS) for each in loaded]
     if kind in CODEBOOKS:
         return look_up(builder, builder.add(block, _number(_HEAD)), CODEBOOKS[kind])
-    loaded = [load_bytes(builder, block, _HEAD + at) for at in range(0, GROUP // 2, LANES)]
+    loaded = [load_bytes(builder, block, _HEAD + at) for at in range(0, _GROUP // 2, LANES)]
     return [half_bytes(builder, each, upper) for upper in (False, True) for each in loaded]

@@ -3,41 +3,20 @@
 Threads divide the outputs of each matrix product and the heads of each attention, with barriers between them.
 """
 
-from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import carray, njit
 
 from inference_server.cpu.kernels.attention import ROW, TILE, attend, store, tasks, turn
+from inference_server.cpu.kernels.intrinsics import array_of, floats, here, integers, jit, meet
 from inference_server.cpu.kernels.matrix import multiply
-from inference_server.cpu.kernels.team import SOURCES, Body, here, meet
-from inference_server.cpu.kernels.vectors import BLOCK, exponential, floats, integers, pointer_to, untyped
+from inference_server.cpu.kernels.tables import BLOCK, LAYER, PASS
+from inference_server.cpu.kernels.vectors import exponential
+
+_passes, _layers = array_of(PASS), array_of(LAYER)
 
 
-def _fields(names: str) -> np.dtype[Any]:
-    """A record of int64 numbers."""
-    return np.dtype([(name, np.int64) for name in names.split()])
-
-
-PASS = _fields("""
-    rows tiles answers layers hidden heads groups width inner block_step row_table tile_table answer_list
-    block_list cosines sines states queries keys values mixed gate up normed normed_step scratch scratch_step logits
-    floats final_norm output layer_table interruption trail
-""")
-"""Counts and addresses of one pass; steps are in bytes. `output` is a MATRIX.
-
-`interruption` is that of the class of this name, or 0. `trail`, or 0, gets of the last row, layer by layer, what its
-attention adds and the state after it.
-"""
-
-LAYER = _fields("""
-    norm query key value output query_norm key_norm second_norm gate up down key_store value_store window
-""")
-"""Addresses of one layer, of a MATRIX where it has one; 0: it has none."""
-
-
-@njit(nogil=True, fastmath={"reassoc", "contract"})
+@jit(fastmath={"reassoc", "contract"})
 def _norm(source: int, weight: int, count: int, epsilon: float, target: int) -> None:
     """RMS norm of one row."""
     x, w, y = floats(source, count), floats(weight, count), floats(target, count)
@@ -49,13 +28,13 @@ def _norm(source: int, weight: int, count: int, epsilon: float, target: int) -> 
         y[i] = x[i] * scale * w[i]
 
 
-@njit(nogil=True)
+@jit
 def _norm_rows(source: int, weight: int, rows: int, count: int, epsilon: float, target: int) -> None:
     for m in range(rows):
         _norm(source + m * count * 4, weight, count, epsilon, target + m * count * 4)
 
 
-@njit(nogil=True)
+@jit
 def _add(source: int, rows: int, count: int, first: int, last: int, target: int) -> None:
     """target += source, in columns first…last of (rows, count)."""
     for m in range(rows):
@@ -64,7 +43,7 @@ def _add(source: int, rows: int, count: int, first: int, last: int, target: int)
             y[i] += x[i]
 
 
-@njit(nogil=True)
+@jit
 def _leave(table: Any, source: int, at: int, first: int, last: int) -> None:
     """Copies columns first…last of the last row of (rows, hidden) to the trail's row `at`."""
     if table.trail:
@@ -75,7 +54,7 @@ def _leave(table: Any, source: int, at: int, first: int, last: int) -> None:
             y[i] = x[i]
 
 
-@njit(nogil=True)
+@jit
 def _rotate(row: int, cosines: int, sines: int, width: int) -> None:
     """Rotary embedding of one head, in half-split layout."""
     x, c, s = floats(row, width), floats(cosines, width), floats(sines, width)
@@ -86,7 +65,7 @@ def _rotate(row: int, cosines: int, sines: int, width: int) -> None:
         x[i + half] = high * c[i + half] + low * s[i + half]
 
 
-@njit(nogil=True, fastmath={"reassoc", "contract"}, error_model="numpy")
+@jit(fastmath={"reassoc", "contract"})
 def _gate(gate: int, up: int, rows: int, count: int, first: int, last: int) -> None:
     """gate = silu(gate) · up, in columns first…last."""
     for m in range(rows):
@@ -96,7 +75,7 @@ def _gate(gate: int, up: int, rows: int, count: int, first: int, last: int) -> N
             g[i] = g[i] / (np.float32(1) + exponential(-g[i])) * u[i]
 
 
-@njit(nogil=True)
+@jit
 def _rotate_and_store(table: Any, layer: Any, row_table: Any) -> None:
     """Applies rotary embeddings to new queries and keys, and stores new keys and values."""
     rows, heads, groups, width = table.rows, table.heads, table.groups, table.width
@@ -121,7 +100,7 @@ def _rotate_and_store(table: Any, layer: Any, row_table: Any) -> None:
             store(key, value, width, width, keys, values, table.block_step, slot)
 
 
-@njit(nogil=True)
+@jit
 def _attention(table: Any, layer: Any, row_table: Any) -> None:
     tiles, heads, groups, width = table.tiles, table.heads, table.groups, table.width
     share, inside = heads // groups, width * BLOCK * 4
@@ -144,7 +123,7 @@ def _attention(table: Any, layer: Any, row_table: Any) -> None:
         )  # fmt: skip
 
 
-@njit(nogil=True)
+@jit
 def _ends_early(table: Any) -> Any:
     """Waits for all threads; whether the pass is to end here, to all of them the same."""
     if not table.interruption:
@@ -157,10 +136,10 @@ def _ends_early(table: Any) -> Any:
     return flags[1] != 0
 
 
-@njit(nogil=True)
-def _pass(pointer: Any) -> None:
-    table = carray(untyped(pointer), (1,), dtype=PASS)[0]
-    layers = carray(pointer_to(table.layer_table), (table.layers,), dtype=LAYER)
+def decoder(address: int) -> None:
+    """One PASS."""
+    table = _passes(address, 1)[0]
+    layers = _layers(table.layer_table, table.layers)
     rows, hidden, inner = table.rows, table.hidden, table.inner
     epsilon = floats(table.floats, 2)[0]
     states, queries, keys, values, mixed, gate, up = (
@@ -198,15 +177,3 @@ def _pass(pointer: Any) -> None:
         at = states + answers[index] * hidden * 4
         _norm(at, table.final_norm, hidden, epsilon, normed + index * hidden * 4)
     multiply(table.output, normed, len(answers), table.logits)
-
-
-@cache
-def decoder_body() -> Body:
-    """The pass; `floats` of its PASS are epsilon and scaling."""
-    sources = SOURCES
-
-    def body(pointer: Any) -> None:
-        if sources:
-            _pass(pointer)
-
-    return Body(body)

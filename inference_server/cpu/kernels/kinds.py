@@ -1,4 +1,4 @@
-"""The kinds of weights that kernels read, and matrix product tiles for each."""
+"""Matrix product tiles for each kind of weights that kernels read."""
 
 from collections.abc import Callable
 from functools import cache
@@ -8,10 +8,11 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from inference_server.cpu.kernels import blocks, packed
-from inference_server.cpu.kernels.tiles import BFLOAT16, BYTES, FLOAT16, FLOAT32, LANES, _number, plain_tile
+from inference_server.cpu.kernels import packed
+from inference_server.cpu.kernels.layouts import BYTES, KINDS, LAYOUTS, SHARES
+from inference_server.cpu.kernels.processor import LANES
+from inference_server.cpu.kernels.tiles import _number, plain_tile
 
-KINDS = (BFLOAT16, FLOAT16, FLOAT32, *blocks.LAYOUTS)
 KIND_TAGS = {kind: (np.int8(0),) * (kind + 1) for kind in KINDS}
 """Values whose types select the kind in kernels: tuples, by their length."""
 
@@ -22,7 +23,7 @@ def _code(tag: Any) -> int:
 
 def _outputs(code: int) -> int:
     """Outputs whose sums fit in registers with those of four rows; taking blocks apart needs some too."""
-    return 4 if LANES == 16 else 2 if code in blocks.LAYOUTS else 3
+    return 4 if LANES == 16 else 2 if code in LAYOUTS else 3
 
 
 @cache
@@ -39,11 +40,11 @@ def block(rows: int, depth: int = 1, outputs: int = 0) -> Callable[..., None]:
         typing: Any, tag: Any, x: Any, w: Any, width: Any, y: Any, y_stride: Any, sums: Any, following: Any, pace: Any
     ) -> Any:
         code = _code(tag)
-        count = 1 if rows == 1 and code in blocks.LAYOUTS else outputs or _outputs(code)
+        count = 1 if rows == 1 and code in LAYOUTS else outputs or _outputs(code)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             _, x, w, width, y, y_stride, sums, following, pace = arguments
-            if code in blocks.LAYOUTS:
+            if code in LAYOUTS:
                 packed.packed_tile(builder, x, w, width, y, y_stride, sums, following, pace, rows, count, code)
             else:
                 plain_tile(builder, x, w, width, y, y_stride, following, pace, rows, count, code, depth)
@@ -58,7 +59,7 @@ def block(rows: int, depth: int = 1, outputs: int = 0) -> Callable[..., None]:
 def _layout_of(typing: Any, tag: Any) -> Any:
     """(weights, bytes) of a block, its share, and the outputs of a tile; plain weights are blocks of one."""
     code = _code(tag)
-    layout = (*blocks.LAYOUTS.get(code, (1, BYTES.get(code, 0))), blocks.SHARES.get(code, 0), _outputs(code))
+    layout = (*LAYOUTS.get(code, (1, BYTES.get(code, 0))), SHARES.get(code, 0), _outputs(code))
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.make_tuple(builder, signature.return_type, [_number(each) for each in layout])
@@ -72,7 +73,7 @@ def _widen(typing: Any, tag: Any, w: Any, width: Any, y: Any) -> Any:
     code = _code(tag)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        if code in blocks.LAYOUTS:
+        if code in LAYOUTS:
             packed.widen_row(builder, code, *arguments[1:])
         return context.get_dummy_value()
 
@@ -81,4 +82,3 @@ def _widen(typing: Any, tag: Any, w: Any, width: Any, y: Any) -> Any:
 
 layout_of: Any = _layout_of
 widen: Any = _widen
-__all__ = ["BFLOAT16", "FLOAT16", "FLOAT32", "KINDS", "KIND_TAGS", "LANES", "block", "layout_of", "widen"]

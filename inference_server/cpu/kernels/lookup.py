@@ -7,8 +7,9 @@ from typing import Any
 
 from llvmlite import ir
 
+from inference_server.cpu.kernels.processor import LANES, X86, has_feature
 from inference_server.cpu.kernels.registers import FLOATS, constants, half_bytes, load_bytes
-from inference_server.cpu.kernels.tiles import LANES, X86, _call, has_feature
+from inference_server.cpu.kernels.tiles import _call
 
 _BYTE, _WORD = ir.IntType(8), ir.IntType(32)
 

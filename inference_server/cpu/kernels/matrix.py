@@ -3,27 +3,21 @@
 from typing import Any
 
 import numpy as np
-from numba import carray, njit
 
+from inference_server.cpu.kernels.intrinsics import array_of, floats, invoke, jit
 from inference_server.cpu.kernels.product import bounds
-from inference_server.cpu.kernels.team import invoke
-from inference_server.cpu.kernels.vectors import floats, pointer_to
+from inference_server.cpu.kernels.tables import MATRIX
 
-_INTEGERS = ("weight", "product", "bias", "inputs", "outputs", "rank", "a", "b")
-MATRIX = np.dtype([*((name, np.int64) for name in _INTEGERS), ("scaling", np.float64)])
-"""Addresses and sizes; `product` is the product_function of its kind, and a bias of 0: it has none.
-
-With a rank above 0, A (rank, inputs) and B's transpose (rank, outputs) are in float32.
-"""
+_matrices = array_of(MATRIX)
 
 
-@njit(nogil=True)
+@jit
 def multiply(matrix: int, x: int, rows: int, y: int) -> Any:
     """y (rows, outputs) from x (rows, inputs), in this thread's range of outputs, which it returns.
 
     `matrix` is the address of a MATRIX.
     """
-    m = carray(pointer_to(matrix), (1,), dtype=MATRIX)[0]
+    m = _matrices(matrix, 1)[0]
     first, last = bounds(m.outputs)
     invoke(m.product, x, rows, m.weight, m.inputs, first, last, y, m.outputs)
     for row in range(rows):
@@ -44,7 +38,7 @@ def multiply(matrix: int, x: int, rows: int, y: int) -> Any:
     return first, last
 
 
-@njit(nogil=True, fastmath={"reassoc", "contract"})
+@jit(fastmath={"reassoc", "contract"})
 def _dot(x: Any, y: Any) -> Any:
     total = np.float32(0)
     for i in range(len(x)):

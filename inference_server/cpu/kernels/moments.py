@@ -1,19 +1,17 @@
 """Sums over a vocabulary at several inverse temperatures in one read."""
 
-from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import carray, njit
 
-from inference_server.cpu.kernels.team import SOURCES, Body, here, size
-from inference_server.cpu.kernels.vectors import doubles, exponential, floats
+from inference_server.cpu.kernels.intrinsics import doubles, floats, here, integers, jit, size
+from inference_server.cpu.kernels.vectors import exponential
 
 LOGITS, COUNT, GRID, POINTS, SUMS, SIZE = range(6)
 BLOCK = 1024  # logits that stay in cache for all grid points
 
 
-@njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@jit(fastmath={"reassoc", "contract", "nsz"})
 def _block(address: int, count: int, b: Any, sums: Any) -> None:
     """Adds Σ e^(b·x), Σ x·e^(b·x) and Σ x²·e^(b·x) of `count` numbers x <= 0."""
     x = floats(address, count)
@@ -28,9 +26,9 @@ def _block(address: int, count: int, b: Any, sums: Any) -> None:
     sums[2] += second
 
 
-@njit(nogil=True)
-def _moments(pointer: Any) -> None:
-    table = carray(pointer, SIZE)
+def moments(address: int) -> None:
+    """Adds three float64 sums per thread and grid point to (threads, points, 3)."""
+    table = integers(address, SIZE)
     points, grid = table[POINTS], floats(table[GRID], table[POINTS])
     blocks = (table[COUNT] + BLOCK - 1) // BLOCK
     own = table[SUMS] + here() * points * 3 * 8
@@ -39,15 +37,3 @@ def _moments(pointer: Any) -> None:
         count = min(BLOCK, table[COUNT] - start)
         for p in range(points):
             _block(table[LOGITS] + start * 4, count, grid[p], doubles(own + p * 3 * 8, 3))
-
-
-@cache
-def moments_body() -> Body:
-    """Adds three float64 sums per thread and grid point to (threads, points, 3)."""
-    sources = SOURCES
-
-    def of_float32(pointer: Any) -> None:
-        if sources:
-            _moments(pointer)
-
-    return Body(of_float32)

@@ -5,10 +5,11 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from inference_server.cpu.kernels.blocks import LAYOUTS, SHARES, Use, visit
+from inference_server.cpu.kernels.blocks import Use, visit
+from inference_server.cpu.kernels.layouts import LAYOUTS, SHARES
+from inference_server.cpu.kernels.processor import LANES
 from inference_server.cpu.kernels.registers import as_floats, splat
 from inference_server.cpu.kernels.tiles import (
-    LANES,
     _at,
     _call,
     _load,

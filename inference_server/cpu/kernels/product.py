@@ -1,18 +1,17 @@
 """x · wᵀ for a few rows of x, reading the weights from memory once; packed weights stay packed there."""
 
-from functools import cache
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import carray, njit
 
-from inference_server.cpu.kernels.kinds import FLOAT32, KIND_TAGS, block, layout_of, widen
-from inference_server.cpu.kernels.team import SOURCES, Body, address_of, here, invoke, size
-from inference_server.cpu.kernels.tiles import LANES, require
-from inference_server.cpu.kernels.vectors import floats
+from inference_server.cpu.kernels.intrinsics import allocate, floats, here, integers, invoke, jit, release, size
+from inference_server.cpu.kernels.kinds import KIND_TAGS, block, layout_of, widen
+from inference_server.cpu.kernels.layouts import FLOAT32
+from inference_server.cpu.kernels.processor import LANES
+from inference_server.cpu.kernels.tables import MOST
 
 SHARE = 8  # outputs are divided among threads in multiples of this
-MOST = 4  # rows that pass over the weights together
 NEAR = 48 * 1024  # bytes of weights that stay in a core's cache while all rows pass over them
 _DEEP = 2  # registers per sum for a single row
 _STREAMS = 4  # outputs whose plain weights a single row reads side by side, which memory serves faster than one
@@ -24,7 +23,7 @@ _two, _three, _four = (block(rows) for rows in (2, 3, 4))
 _WIDENED = KIND_TAGS[FLOAT32]
 
 
-@njit(nogil=True)
+@jit
 def product(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
     """Outputs first…last of every row. x (rows, width), w (outputs, width), y (rows, y_stride) are addresses.
 
@@ -40,20 +39,22 @@ def product(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: 
     tile = most_outputs if widened else layout_of(kind)[3]
     piece = NEAR // (width * 4 if widened else row_bytes) if rows > MOST else 0
     piece = max(tile, piece // tile * tile)
-    wide = np.empty(piece * width if widened else 1, dtype=np.float32)
+    wide = allocate(piece * width * 4) if widened else 0
     for o in range(first, last, piece):
         start = min(o, last - tile)
         count, at, target = min(last, o + piece) - start, w + start * row_bytes, y + start * 4
         following = at + count * row_bytes
         if widened:
             for i in range(count):
-                widen(kind, at + i * row_bytes, width, wide.ctypes.data + i * width * 4)
-            _passes(_WIDENED, x, rows, wide.ctypes.data, width, count, target, y_stride, following, row_bytes)
+                widen(kind, at + i * row_bytes, width, wide + i * width * 4)
+            _passes(_WIDENED, x, rows, wide, width, count, target, y_stride, following, row_bytes)
         else:
             _passes(kind, x, rows, at, width, count, target, y_stride, following, row_bytes)
+    if widened:
+        release(wide)
 
 
-@njit(nogil=True)
+@jit
 def _passes(
     kind: Any, x: int, rows: int, w: int, width: int, outputs: int, y: int, y_stride: int, following: int, ahead: int
 ) -> None:
@@ -78,17 +79,17 @@ def _passes(
         m += count
 
 
-@njit(nogil=True)
+@jit
 def _single(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
     """Row by row, for a single row or few outputs."""
     row_bytes = _row_bytes(kind, width)
     numbers, size_, share, _ = layout_of(kind)
-    sums = np.empty(width // share if share else 1, dtype=np.float32)
+    sums = allocate(width // share * 4) if share else 0
     single = _DEEP * LANES * size_ if numbers == 1 else size_  # bytes that one step of a single row reads
     for m in range(rows):
         source = x + m * width * 4
         if share:
-            _sum_groups(source, share, sums)
+            _sum_groups(source, share, width // share, sums)
         streams = _STREAMS if numbers == 1 and last - first >= _STREAMS else 1
         for o in range(first, last, streams):
             start = min(o, last - streams)  # the last ones may overlap
@@ -97,21 +98,23 @@ def _single(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: 
                 following = at + streams * row_bytes
                 _side_by_side(kind, source, at, width, target, y_stride, 0, following, streams * single)
             else:
-                _one(kind, source, at, width, target, y_stride, sums.ctypes.data, at + _AHEAD, single)
+                _one(kind, source, at, width, target, y_stride, sums, at + _AHEAD, single)
+    if share:
+        release(sums)
 
 
-@njit(nogil=True, fastmath={"reassoc", "contract"})
-def _sum_groups(x: int, share: int, sums: Any) -> None:
+@jit(fastmath={"reassoc", "contract"})
+def _sum_groups(x: int, share: int, groups: int, sums: int) -> None:
     """The sums of `share` neighbouring numbers each."""
-    values = floats(x, len(sums) * share)
-    for group in range(len(sums)):
+    values, found = floats(x, groups * share), floats(sums, groups)
+    for group in range(groups):
         total = np.float32(0)
         for i in range(group * share, (group + 1) * share):
             total += values[i]
-        sums[group] = total
+        found[group] = total
 
 
-@njit(nogil=True)
+@jit
 def bounds(outputs: int) -> tuple[int, int]:
     """This thread's range of outputs."""
     parts = size()
@@ -120,75 +123,42 @@ def bounds(outputs: int) -> tuple[int, int]:
     return first, min(outputs, first + step)
 
 
-@njit(nogil=True)
+@jit
 def _row_bytes(kind: Any, width: int) -> Any:
     numbers, size_, _, _ = layout_of(kind)
     return width // numbers * size_
 
 
-@njit(nogil=True)
-def _share(pointer: Any) -> None:
-    table = carray(pointer, 8)
+def shared(address: int) -> None:
+    """The product across threads. Table: x, rows, w, width, outputs, y, y_stride, address of its kind's product."""
+    table = integers(address, 8)
     first, last = bounds(table[4])
     invoke(table[7], table[0], table[1], table[2], table[3], first, last, table[5], table[6])
 
 
-@njit(nogil=True)
-def _widen_share(pointer: Any) -> None:
-    table = carray(pointer, 6)
+def shared_widening(address: int) -> None:
+    """Widens packed rows across threads. Table: w, width, rows, bytes per row, y, address of its kind's widening."""
+    table = integers(address, 6)
     w, width, rows, step, y = table[0], table[1], table[2], table[3], table[4]
     for row in range(rows * here() // size(), rows * (here() + 1) // size()):
         invoke(table[5], w + row * step, width, y + row * width * 4, 0, 0, 0, 0, 0)
 
 
-@cache
-def product_function(kind: int) -> int:
-    """The address of `product` for one kind of weights, to be called by `invoke`. Raises ProcessorError."""
-    require(kind)
-    sources, tag = SOURCES, KIND_TAGS[kind]
+def of_kind(kind: int) -> Callable[..., None]:
+    """`product` for one kind of weights, to be called by `invoke`."""
+    tag = KIND_TAGS[kind]
 
     def function(x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
-        if sources:
-            product(tag, x, rows, w, width, first, last, y, y_stride)
+        product(tag, x, rows, w, width, first, last, y, y_stride)
 
-    return address_of(function)
+    return function
 
 
-@cache
-def widen_function(kind: int) -> int:
-    """The address of a function (w, width, y, and five numbers that are ignored) that widens a row of packed weights.
-
-    As an address it looks like the product's, so that both can be called the same way. Raises ProcessorError.
-    """
-    require(kind)
-    sources, tag = SOURCES, KIND_TAGS[kind]
+def widening_of_kind(kind: int) -> Callable[..., None]:
+    """Widens a row of packed weights: w, width, y, and five numbers that are ignored, so that `invoke` can call it."""
+    tag = KIND_TAGS[kind]
 
     def function(w: int, width: int, y: int, _3: int, _4: int, _5: int, _6: int, _7: int) -> None:
-        if sources:
-            widen(tag, w, width, y)
+        widen(tag, w, width, y)
 
-    return address_of(function)
-
-
-@cache
-def product_body() -> Body:
-    """The product across threads. Table: x, rows, w, width, outputs, y, y_stride, address of its product_function."""
-    sources = SOURCES
-
-    def body(pointer: Any) -> None:
-        if sources:
-            _share(pointer)
-
-    return Body(body)
-
-
-@cache
-def widen_body() -> Body:
-    """Widens packed rows across threads. Table: w, width, rows, bytes per row, y, address of its widen_function."""
-    sources = SOURCES
-
-    def body(pointer: Any) -> None:
-        if sources:
-            _widen_share(pointer)
-
-    return Body(body)
+    return function

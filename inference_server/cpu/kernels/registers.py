@@ -4,7 +4,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from inference_server.cpu.kernels.tiles import LANES, _number, _vector
+from inference_server.cpu.kernels.processor import LANES
+from inference_server.cpu.kernels.tiles import _number, _vector
 
 _FLOAT, _WORD, _BYTE = ir.FloatType(), ir.IntType(32), ir.IntType(8)
 WORDS, FLOATS = _vector(_WORD, LANES), _vector(_FLOAT, LANES)

@@ -1,64 +1,44 @@
 """Paged attention of new tokens of many prompts."""
 
-from functools import cache
-from typing import Any
-
-from numba import carray, njit
-
 from inference_server.cpu.kernels.attention import ROW, TILE, attend, store, tasks, turn
-from inference_server.cpu.kernels.team import SOURCES, Body, here, meet
-from inference_server.cpu.kernels.vectors import BLOCK, floats, integers
+from inference_server.cpu.kernels.intrinsics import array_of, floats, here, integers, meet
+from inference_server.cpu.kernels.tables import ATTENTION, BLOCK
 
-(
-    ROWS, HEADS, GROUPS, KEY_WIDTH, VALUE_WIDTH, QUERIES, KEYS, VALUES, KEY_STORE, VALUE_STORE, ROW_TABLE, BLOCK_LIST,
-    SCALING, WINDOW, SCRATCH, SCRATCH_STEP, OUTPUT, BLOCK_STEP, TILES, TILE_TABLE, SIZE,
-) = range(21)  # fmt: skip
+_tables = array_of(ATTENTION)
 
 
-@njit(nogil=True)
-def _attend(pointer: Any) -> None:
-    table = carray(pointer, SIZE)
-    groups, key_width, value_width = table[GROUPS], table[KEY_WIDTH], table[VALUE_WIDTH]
-    share = table[HEADS] // groups
-    row_table, scaling = integers(table[ROW_TABLE], table[ROWS] * ROW), floats(table[SCALING], 1)[0]
+def rows(address: int) -> None:
+    """Attention for every row of an ATTENTION; also stores new keys and values that have a slot."""
+    table = _tables(address, 1)[0]
+    groups, key_width, value_width = table.groups, table.key_width, table.value_width
+    share = table.heads // groups
+    row_table, scaling = integers(table.row_table, table.rows * ROW), floats(table.scaling, 1)[0]
     key_bytes, value_bytes = key_width * BLOCK * 4, value_width * BLOCK * 4
-    tile_table = integers(table[TILE_TABLE], table[TILES] * TILE)
-    scratch = table[SCRATCH] + here() * table[SCRATCH_STEP]
-    first_task, last_task = tasks(table[ROWS] * groups)
+    tile_table = integers(table.tile_table, table.tiles * TILE)
+    scratch = table.scratch + here() * table.scratch_step
+    first_task, last_task = tasks(table.rows * groups)
     for task in range(first_task, last_task):
-        m, g = task % table[ROWS], task // table[ROWS]
+        m, g = task % table.rows, task // table.rows
         slot, row = row_table[m * ROW + 2], m * groups + g
         if slot >= 0:
             store(
-                table[KEYS] + row * key_width * 4, table[VALUES] + row * value_width * 4, key_width, value_width,
-                table[KEY_STORE] + g * key_bytes, table[VALUE_STORE] + g * value_bytes, table[BLOCK_STEP], slot,
+                table.keys + row * key_width * 4, table.values + row * value_width * 4, key_width, value_width,
+                table.key_store + g * key_bytes, table.value_store + g * value_bytes, table.block_step, slot,
             )  # fmt: skip
     meet()
-    task, last_task = tasks(table[TILES] * groups)
+    task, last_task = tasks(table.tiles * groups)
     while task < last_task:
-        index, g, many = turn(task, last_task, table[ROWS], table[TILES], groups)
+        index, g, many = turn(task, last_task, table.rows, table.tiles, groups)
         task += many
         tile = index * TILE
         m, count, apart = tile_table[tile], tile_table[tile + 1], tile_table[tile + 2]
         first, position = row_table[m * ROW], row_table[m * ROW + 1]
-        blocks = integers(table[BLOCK_LIST] + first * 8, (position + count) // BLOCK + 1)
-        row, head = m * groups + g, m * table[HEADS] + g * share
+        blocks = integers(table.block_list + first * 8, (position + count) // BLOCK + 1)
+        row, head = m * groups + g, m * table.heads + g * share
         attend(
-            table[QUERIES] + head * key_width * 4, table[KEYS] + row * key_width * 4,
-            table[VALUES] + row * value_width * 4, table[OUTPUT] + head * value_width * 4, count, share, table[HEADS],
-            groups, many, key_width, value_width, table[KEY_STORE] + g * key_bytes,
-            table[VALUE_STORE] + g * value_bytes, table[BLOCK_STEP], blocks, position, apart, table[WINDOW], scaling,
+            table.queries + head * key_width * 4, table.keys + row * key_width * 4,
+            table.values + row * value_width * 4, table.output + head * value_width * 4, count, share, table.heads,
+            groups, many, key_width, value_width, table.key_store + g * key_bytes,
+            table.value_store + g * value_bytes, table.block_step, blocks, position, apart, table.window, scaling,
             scratch, row_table, m,
         )  # fmt: skip
-
-
-@cache
-def rows_body() -> Body:
-    """Attention for every row of the table; also stores new keys and values that have a slot."""
-    sources = SOURCES
-
-    def of_float32(pointer: Any) -> None:
-        if sources:
-            _attend(pointer)
-
-    return Body(of_float32)

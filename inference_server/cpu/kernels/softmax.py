@@ -1,38 +1,21 @@
 """The exponentials of a softmax in float64, and how they spread over ranges of keys, each in one read."""
 
-from functools import cache
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import carray, njit, types
-from numba.extending import intrinsic
 
-from inference_server.cpu.kernels.team import SOURCES, Body
-from inference_server.cpu.kernels.vectors import doubles, floats, pointer_to
+from inference_server.cpu.kernels.intrinsics import array_of, as_float, doubles, floats, integers, jit
 
 LOGITS, COUNT, SCALARS, WEIGHTS, SUMS, SIZE = range(6)
 KEYS, _, _, _, BINS, SUMS_OF_BINS, BINS_SIZE = range(7)  # and COUNT, SCALARS, WEIGHTS
 BLOCK = 1024  # numbers that are summed by themselves
+_shorts = array_of(np.int16)
 _LEAST = -746.0  # e to it is 0 in float64
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 
 
-@intrinsic
-def _as_number(typing: Any, bits: Any) -> Any:
-    """Reinterprets int64 as float64."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.DoubleType())
-
-    return types.float64(types.int64), generate
-
-
-as_double: Any = _as_number
-
-
-@njit(nogil=True, fastmath={"contract", "nsz"})
+@jit(fastmath={"contract", "nsz"})
 def _exponential(x: Any) -> Any:
     """e^x of a number up to 0, relative error 2e-16; 0 of minus infinity."""
     x = max(x, _LEAST)
@@ -57,13 +40,13 @@ def _exponential(x: Any) -> Any:
     return p * _power(half) * _power(n - half)
 
 
-@njit(nogil=True)
+@jit
 def _power(n: Any) -> Any:
     """2^n of a normal number."""
-    return as_double((np.int64(n) + 1023) << 52)
+    return as_float((np.int64(n) + 1023) << 52)
 
 
-@njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@jit(fastmath={"reassoc", "contract", "nsz"})
 def _block(logits: Any, count: Any, highest: Any, inverse: Any, weights: Any) -> Any:
     """Writes the weights of a block of logits; their sum, and that of weight · exponent."""
     x, found = floats(logits, count), doubles(weights, count)
@@ -77,9 +60,9 @@ def _block(logits: Any, count: Any, highest: Any, inverse: Any, weights: Any) ->
     return total, first
 
 
-@njit(nogil=True)
-def _weights(pointer: Any) -> None:
-    table = carray(pointer, SIZE)
+def weights(address: int) -> None:
+    """Writes e^((logit - highest) · inverse temperature), and adds up these weights and weight · exponent."""
+    table = integers(address, SIZE)
     scalars, sums = doubles(table[SCALARS], 2), doubles(table[SUMS], 2)
     for start in range(0, table[COUNT], BLOCK):
         count = min(BLOCK, table[COUNT] - start)
@@ -88,39 +71,15 @@ def _weights(pointer: Any) -> None:
         sums[1] += first
 
 
-@cache
-def weights_body() -> Body:
-    """Writes e^((logit - highest) · inverse temperature), and adds up these weights and weight · exponent."""
-    sources = SOURCES
-
-    def of_float32(pointer: Any) -> None:
-        if sources:
-            _weights(pointer)
-
-    return Body(of_float32)
-
-
-@njit(nogil=True)
-def _bins(pointer: Any) -> None:
-    table = carray(pointer, BINS_SIZE)
+def bins(address: int) -> None:
+    """Writes the int16 bin of each float32 key, (key - lowest) · scale, and adds each weight to its bin's sum."""
+    table = integers(address, BINS_SIZE)
     count, scalars = table[COUNT], floats(table[SCALARS], 3)
     keys, weights = floats(table[KEYS], count), doubles(table[WEIGHTS], count)
-    bins = carray(pointer_to(table[BINS]), (count,), dtype=np.int16)
+    found = _shorts(table[BINS], count)
     lowest, scale, last = scalars[0], scalars[1], scalars[2]
     for i in range(count):
-        bins[i] = np.int16(min((keys[i] - lowest) * scale, last))
+        found[i] = np.int16(min((keys[i] - lowest) * scale, last))
     sums = doubles(table[SUMS_OF_BINS], int(last) + 1)
     for i in range(count):
-        sums[bins[i]] += weights[i]
-
-
-@cache
-def bins_body() -> Body:
-    """Writes the int16 bin of each float32 key, (key - lowest) · scale, and adds each weight to its bin's sum."""
-    sources = SOURCES
-
-    def of_float32(pointer: Any) -> None:
-        if sources:
-            _bins(pointer)
-
-    return Body(of_float32)
+        sums[found[i]] += weights[i]

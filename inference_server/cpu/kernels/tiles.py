@@ -4,45 +4,17 @@ bfloat16 and float16 widen to float32 exactly, so the product equals that of a f
 the order of additions.
 """
 
-import platform
 from typing import Any
 
-import llvmlite.binding
 from llvmlite import ir
-from numba import config
 from numba.core import cgutils
 
-BFLOAT16, FLOAT16, FLOAT32 = 0, 1, 2
-BYTES = {BFLOAT16: 2, FLOAT16: 2, FLOAT32: 4}
-X86 = ("x86_64", "AMD64")
-EXTENSIONS = {"fma": "FMA", "f16c": "F16C"}
-LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
+from inference_server.cpu.kernels.layouts import BYTES, FLOAT16, FLOAT32
+from inference_server.cpu.kernels.processor import LANES
 
 _FLOAT = ir.FloatType()
 _INDEX = ir.IntType(64)
 _LINE = 64  # bytes per cache line
-
-
-class ProcessorError(Exception):
-    """The kernels need instructions that this processor lacks."""
-
-
-def require(kind: int) -> None:
-    """Raises ProcessorError for an x86 processor on which the products of a kind of weights don't pay off or compile.
-
-    LLVM replaces FMA by a slow function, and F16C, which widens float16, by one that isn't there: it ends the process.
-    """
-    if platform.machine() not in X86:
-        return
-    for name in ("fma",) if kind in (BFLOAT16, FLOAT32) else ("fma", "f16c"):
-        if not has_feature(name):
-            raise ProcessorError(f"this processor has no {EXTENSIONS[name]} instructions")
-
-
-def has_feature(name: str) -> bool:
-    """Whether numba compiles for a processor with a feature, by LLVM's name."""
-    forced = getattr(config, "CPU_FEATURES", None)  # NUMBA_CPU_FEATURES
-    return bool(llvmlite.binding.get_host_cpu_features().get(name)) if forced is None else f"+{name}" in forced
 
 
 def _number(value: int) -> Any:

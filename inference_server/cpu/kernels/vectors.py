@@ -6,71 +6,20 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from inference_server.cpu.kernels.tiles import LANES, _at, _call, _load, _multiply_add, _number, _vector, prefetch
+from inference_server.cpu.kernels.intrinsics import as_float, floats, jit
+from inference_server.cpu.kernels.processor import LANES
+from inference_server.cpu.kernels.tables import BLOCK
+from inference_server.cpu.kernels.tiles import _at, _call, _load, _multiply_add, _number, _vector, prefetch
 
-BLOCK = 16  # tokens in a block
 _FLOAT = ir.FloatType()
 _ABREAST = 4  # vectors of a value per iteration
 
 
-@intrinsic
-def _as_pointer(typing: Any, address: Any) -> Any:
-    """int64 to void pointer."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.intp), generate
-
-
-@intrinsic
-def _as_untyped(typing: Any, pointer: Any) -> Any:
-    """Pointer → untyped pointer."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], cgutils.voidptr_t)
-
-    return types.voidptr(pointer), generate
-
-
-@intrinsic
-def _as_number(typing: Any, bits: Any) -> Any:
-    """Reinterprets int32 as float32."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], _FLOAT)
-
-    return types.float32(types.int32), generate
-
-
-pointer_to: Any = _as_pointer
-untyped: Any = _as_untyped
-_as_float: Any = _as_number
-
-
-@njit(nogil=True)
-def floats(address: int, count: int) -> Any:
-    """The `count` float32 numbers at an address."""
-    return carray(pointer_to(address), (count,), dtype=np.float32)
-
-
-@njit(nogil=True)
-def doubles(address: int, count: int) -> Any:
-    """The `count` float64 numbers at an address."""
-    return carray(pointer_to(address), (count,), dtype=np.float64)
-
-
-@njit(nogil=True)
-def integers(address: int, count: int) -> Any:
-    """The `count` int64 numbers at an address."""
-    return carray(pointer_to(address), (count,), dtype=np.int64)
-
-
-@njit(nogil=True, fastmath={"contract", "nsz"})
+@jit(fastmath={"contract", "nsz"})
 def exponential(x: Any) -> Any:
     """e^x in float32, branch-free, relative error 2e-7; positive below -87 too."""
     x = min(max(x, np.float32(-87)), np.float32(88))
@@ -84,7 +33,7 @@ def exponential(x: Any) -> Any:
     p = p * r + np.float32(1.6666665459e-1)
     p = p * r + np.float32(5.0000001201e-1)
     p = p * r * r + r + np.float32(1)
-    return p * _as_float(np.int32((n + np.int32(127)) << np.int32(23)))
+    return p * as_float(np.int32((n + np.int32(127)) << np.int32(23)))
 
 
 @intrinsic
@@ -107,7 +56,7 @@ def _highest_vector(typing: Any, address: Any, vectors: Any) -> Any:
 _highest: Any = _highest_vector
 
 
-@njit(nogil=True)
+@jit
 def highest(address: int, count: int) -> Any:
     """The maximum of `count` floats."""
     top = _highest(address, count // LANES)

@@ -10,7 +10,7 @@ import torch
 from models.shapes import build
 
 from inference_server.cpu.fused_decoder import FusedDecoder, UnfusableError
-from inference_server.cpu.kernels.vectors import BLOCK
+from inference_server.cpu.kernels.tables import BLOCK
 from inference_server.cpu.weight_only_linear import replace_linears
 from inference_server.kvcache.kv_blocks import KVBlocks, LayerShape, Layout
 

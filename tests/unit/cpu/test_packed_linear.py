@@ -9,7 +9,7 @@ from torch import Tensor
 from inference_server.cpu import packed_linear
 from inference_server.cpu.autotune import calibrate
 from inference_server.cpu.kernels import codebooks
-from inference_server.cpu.kernels.blocks import LAYOUTS
+from inference_server.cpu.kernels.layouts import LAYOUTS
 from inference_server.cpu.packed_linear import (
     CHECKPOINT_KINDS,
     CODES,

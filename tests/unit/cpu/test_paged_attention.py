@@ -5,8 +5,8 @@ import torch
 
 from inference_server.attention.batch import Batch, Segment
 from inference_server.attention.paged_attention import Pass
-from inference_server.cpu.kernels.tiles import LANES
-from inference_server.cpu.kernels.vectors import BLOCK
+from inference_server.cpu.kernels.processor import LANES
+from inference_server.cpu.kernels.tables import BLOCK
 from inference_server.cpu.paged_attention import CompiledAttention
 from inference_server.kvcache.kv_blocks import KVBlocks, LayerShape, Layout
 from inference_server.kvcache.radix_cache import BlockTable

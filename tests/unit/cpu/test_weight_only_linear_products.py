@@ -9,7 +9,7 @@ import torch
 from gguf.quants import dequantize
 from torch import Tensor
 
-from inference_server.cpu.kernels.product import MOST
+from inference_server.cpu.kernels.tables import MOST
 from inference_server.cpu.packed_linear import PackedLinear, random_blocks
 from inference_server.cpu.weight_only_linear import WeightOnlyLinear
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from inference_server.cpu import packed_linear
-from inference_server.cpu.kernels import checkpoint_blocks
+from inference_server.cpu.kernels import layouts
 from inference_server.runtime import packed_layers, repacking, unpacking
 from inference_server.runtime.repacking import Blocks
 from inference_server.runtime.unpacking import BnbState
@@ -29,7 +29,7 @@ def assert_same(blocks: Blocks, numbers: Tensor) -> None:
 
 def test_sizes_of_blocks_are_those_of_the_kernels() -> None:
     for kind, code in packed_linear.CHECKPOINT_KINDS.items():
-        assert checkpoint_blocks.LAYOUTS[code] == (repacking.BLOCK, repacking.BYTES[kind])
+        assert layouts.LAYOUTS[code] == (repacking.BLOCK, repacking.BYTES[kind])
 
 
 @pytest.mark.parametrize("kind", packed_linear.CHECKPOINT_KINDS)

@@ -9,8 +9,8 @@ from llvmlite import ir
 
 from inference_server.cpu.kernels import codebooks
 from inference_server.cpu.kernels.lookup import look_up
+from inference_server.cpu.kernels.processor import LANES
 from inference_server.cpu.kernels.registers import FLOATS
-from inference_server.cpu.kernels.tiles import LANES
 
 ADDRESS = ir.IntType(64)
 
