@@ -58,7 +58,7 @@ class FusedDecoder:
         table["layer_table"] = self._reference(self._layers(layers))
         self._threads = torch.get_num_threads()
         self._most_rows = min(module.most_rows for module in model.modules() if isinstance(module, WeightOnlyLinear))
-        self._buffers = dict[str, NDArray[np.float32]]()
+        self._buffers = dict[str, Tensor]()
 
     def fits(self, batch: Batch) -> bool:
         """Whether `run` can compute the batch."""
@@ -120,8 +120,8 @@ class FusedDecoder:
         }
         for name, count in sizes.items():
             if name not in self._buffers or len(self._buffers[name]) < count:
-                self._buffers[name] = np.empty(count * 5 // 4, dtype=np.float32)
-            table[name] = self._buffers[name].ctypes.data
+                self._buffers[name] = torch.empty(count * 5 // 4)  # begins with a cache line, unlike numpy's
+            table[name] = self._buffers[name].data_ptr()
 
     def _layers(self, layers: Sequence[Any]) -> NDArray[Any]:
         """What the kernel reads of each layer."""

@@ -25,7 +25,7 @@ class CompiledAttention:
             raise ValueError("unsupported block layout")
         self._store = store
         self._body = team.body(Kernel.ATTENTION)
-        self._scratch = np.empty(0, dtype=np.float32)
+        self._scratch = torch.empty(0)  # begins with a cache line, unlike numpy's
 
     def attend(
         self, batch: Batch, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
@@ -41,7 +41,7 @@ class CompiledAttention:
         tiles = batch.tiles
         step = scratch_of(queries.shape[1], queries.shape[1] // keys.shape[1], ABREAST, batch.longest)
         if len(self._scratch) < step * threads:
-            self._scratch = np.empty(2 * step * threads, dtype=np.float32)
+            self._scratch = torch.empty(2 * step * threads)
         scale = np.array([scaling], dtype=np.float32)
         table = np.zeros((), dtype=ATTENTION)
         table["rows"], table["heads"], table["key_width"] = queries.shape
@@ -52,7 +52,7 @@ class CompiledAttention:
         table["row_table"], table["block_list"] = row_table.ctypes.data, blocks.ctypes.data
         table["tiles"], table["tile_table"] = len(tiles), tiles.ctypes.data
         table["scaling"], table["window"] = scale.ctypes.data, window or UNBOUNDED
-        table["scratch"], table["scratch_step"] = self._scratch.ctypes.data, step * 4
+        table["scratch"], table["scratch_step"] = self._scratch.data_ptr(), step * 4
         table["output"], table["block_step"] = output.data_ptr(), self._store.block_step
         self._body.run(table, threads)
         return output
