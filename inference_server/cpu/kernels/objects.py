@@ -63,14 +63,23 @@ def address(kernel: Kernel, kind: int | None = None) -> int:
         return _load(_read(name) or _compile(kernel, kind, name))
 
 
-def _read(name: str) -> Any:
+def _read(name: str) -> bytes | None:
+    """A whole file's object code: LLVM would end the process at a damaged one, or find no kernel in it."""
     for folder in folders():
-        with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: no object code
-            return llvm.ObjectFileRef.from_data((folder / name).read_bytes())
+        with contextlib.suppress(OSError):
+            written = (folder / name).read_bytes()
+            code = written[: -sha256().digest_size]
+            if _sealed(code) == written:
+                return code
     return None
 
 
-def _compile(kernel: Kernel, kind: int | None, name: str) -> Any:
+def _sealed(code: bytes) -> bytes:
+    """Object code as it is written: followed by its digest."""
+    return code + sha256(code).digest()
+
+
+def _compile(kernel: Kernel, kind: int | None, name: str) -> bytes:
     from inference_server.cpu.kernels import compiling  # imports numba
 
     began = perf_counter()
@@ -78,16 +87,16 @@ def _compile(kernel: Kernel, kind: int | None, name: str) -> Any:
     logger.info("kernel compiled", kernel=kernel.value, kind=kind, seconds=round(perf_counter() - began, 1))
     for folder in folders():
         with contextlib.suppress(OSError):
-            _write(folder / name, code)
+            _write(folder / name, _sealed(code))
             break
-    return llvm.ObjectFileRef.from_data(code)
+    return code
 
 
-def _write(path: Path, code: bytes) -> None:
+def _write(path: Path, content: bytes) -> None:
     """Writes a file that other processes may read or write at the same time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}")
-    unfinished.write_bytes(code)
+    unfinished.write_bytes(content)
     unfinished.replace(path)
 
 
@@ -99,12 +108,12 @@ def _key() -> str:
     return found.hexdigest()[:16]
 
 
-def _load(code: Any) -> int:
+def _load(code: bytes) -> int:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-    engine.add_object_file(code)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     _engines.append(engine)
     return int(engine.get_function_address(SYMBOL))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -76,8 +77,27 @@ def test_what_was_compiled_once_is_read_from_its_file(folders: tuple[Path, Path]
     assert file.name.startswith("softmax.bins.")
     assert not folders[1].exists()
     assert not compiled_on_load()
-    file.write_bytes(b"no object code")
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda whole: b"",
+        lambda whole: b"no object code, but longer than the digest at the end of every file",
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: whole[: len(whole) // 2].ljust(len(whole), b"\0"),
+        lambda whole: whole[:100] + bytes([whole[100] ^ 1]) + whole[101:],
+    ],
+    ids=["empty", "something else", "half", "zeros", "a bit"],
+)
+def test_a_damaged_file_is_made_anew(folders: tuple[Path, Path], damaged: Callable[[bytes], bytes]) -> None:
+    """As after a power failure. LLVM ends the process at most of these."""
     assert compiled_on_load()
+    [file] = folders[0].iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damaged(whole))
+    assert compiled_on_load()
+    assert len(file.read_bytes()) == len(whole)
     assert not compiled_on_load()
 
 
