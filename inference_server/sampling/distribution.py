@@ -182,6 +182,8 @@ class Distribution:
 
     def draw(self, draws: Sequence[float], kept: Kept) -> list[RankedToken]:
         """For each number in [0, 1), the token at that point of the cumulative distribution of the kept tokens."""
+        if not draws:
+            return []
         found = self._crossings([draw * kept.probability for draw in draws], "right")
         for at, place in enumerate(found):
             if place.rank > kept.count:  # by rounding
