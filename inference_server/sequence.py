@@ -82,7 +82,7 @@ class Trace:
 
 
 class Executor(Protocol):
-    """Computes one model's sequences step by step, on the worker thread."""
+    """Computes one model's sequences step by step, on the worker thread unless stated otherwise."""
 
     @property
     def name(self) -> str:
@@ -96,6 +96,13 @@ class Executor(Protocol):
 
     @property
     def limits(self) -> Limits: ...
+
+    def recall(self, sequence: "Sequence[Any]") -> "Callable[[], object] | None":
+        """What answers a sequence whose logits are cached, in a moment and on any thread; None if they are not.
+
+        From any thread. What follows from the answer, such as a prefetch, is left to the next step or idle work.
+        """
+        ...
 
     def match(self, sequences: "list[Sequence[Any]]") -> "list[Sequence[Any]]":
         """Answers what the caches can answer. Returns the rest, each prompt once, with `num_cached_tokens` set."""

@@ -100,7 +100,7 @@ class Engine:
                 query = await self._masking.known(query, ids, permit, deadline)
             describe = TopK(query, self.facts, self._tokenizer).describe
             sequence = Sequence(ids, self.executor, describe, permit, deadline, prefetch=self._lookahead > 0)
-            await self._scheduler.run(sequence)
+            await self._scheduler.run_or_recall(sequence)
         answer: TopKAnswer = told(sequence.outputs[0]) if query.samplers else sequence.outputs[0]
         return replace(answer, timings=timings_of(arrived, tokenize_s, sequence))
 

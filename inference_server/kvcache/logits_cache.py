@@ -22,7 +22,7 @@ Key = tuple[Hashable, bytes]
 
 
 class LogitsCache(Generic[V]):
-    """Values by owner and exact token ids; the least recently used are evicted first. Used by one thread.
+    """Values by owner and exact token ids; the least recently used are evicted first. From any thread.
 
     `used_bytes` counts values and their keys and never exceeds `limit_bytes`; a value too large for that is not cached.
     """
@@ -34,7 +34,7 @@ class LogitsCache(Generic[V]):
         self.misses = 0
         self.evictions = 0
         self._entries: OrderedDict[Key, V] = OrderedDict()
-        self._lock = threading.Lock()  # nothing changes while `stats` counts
+        self._lock = threading.Lock()
 
     @property
     def stats(self) -> LogitsCacheStats:
@@ -60,13 +60,20 @@ class LogitsCache(Generic[V]):
         Only `counted` look-ups are hits or misses: not, for instance, a second one for the same request.
         """
         key = _key(owner, token_ids)
-        value = self._entries.get(key)
-        if value is None:
-            self.misses += counted
-            return None
-        self.hits += counted
         with self._lock:
+            value = self._entries.get(key)
+            if value is None:
+                self.misses += counted
+                return None
+            self.hits += counted
             self._entries.move_to_end(key)
+        return value
+
+    def recall(self, owner: Hashable, token_ids: Sequence[int]) -> V | None:
+        """As `get`, for a caller who will `get` what is not there, so that a miss is counted once."""
+        value = self.get(owner, token_ids, counted=False)
+        with self._lock:
+            self.hits += value is not None
         return value
 
     def put(self, owner: Hashable, token_ids: Sequence[int], value: V) -> None:

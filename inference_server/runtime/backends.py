@@ -74,6 +74,10 @@ class Backend(Protocol):
         """Caches a prompt's last token for good if it was prefetched; says whether it was."""
         ...
 
+    def prefetched(self, ids: Ids) -> bool:
+        """Whether a prompt's last token was prefetched. From any thread."""
+        ...
+
 
 class WholePassBackend:
     """Every prompt in one pass: for models that can't continue from a cache. Nothing is prefetched."""
@@ -120,6 +124,10 @@ class WholePassBackend:
         return False
 
     def adopt(self, ids: Ids) -> bool:
+        """Nothing was prefetched."""
+        return False
+
+    def prefetched(self, ids: Ids) -> bool:
         """Nothing was prefetched."""
         return False
 

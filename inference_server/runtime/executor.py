@@ -4,9 +4,12 @@ Between two steps of a sequence nothing is reserved for it: the next one searche
 nobody wants any more needs no clean-up, and what was computed of it serves the next prompt that begins alike.
 """
 
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from collections.abc import Sequence as Tokens
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -21,7 +24,7 @@ from inference_server.stats import ModelStats
 
 
 class Executor:
-    """One model, its cached logits and its backend. One thread at a time."""
+    """One model, its cached logits and its backend. One thread at a time, unless stated otherwise."""
 
     def __init__(self, name: str, model: Model, cache: LogitsCache[Any], step_tokens: int, step_s: float) -> None:
         """A step takes about `step_s` seconds and at most `step_tokens` tokens, unless a prompt can't be split."""
@@ -39,6 +42,8 @@ class Executor:
         self._background = PrefillChunk(step_tokens, step_s / BACKGROUND, FEWEST, first=FEWEST)
         self._head = PrefillChunk(step_tokens, step_s)
         self._alike: dict[Ids, list[Sequence[Any]]] = {}  # this step's sequences by prompt
+        self._recalled: deque[Ids] = deque()  # answered beside since the last step
+        self._counting = threading.Lock()
 
     @property
     def batched(self) -> bool:
@@ -59,8 +64,14 @@ class Executor:
             self.prompts, self.prefetch_hits, self.prefetch_passes, self.computed_tokens, self.backend.stats
         )
 
+    def recall(self, sequence: Sequence[Any]) -> Callable[[], object] | None:
+        """As sequence.Executor.recall. From any thread."""
+        logits = None if sequence.alone else self.cache.recall(self.model, sequence.token_ids)
+        return None if logits is None else partial(self._answer_beside, sequence, logits)
+
     def match(self, sequences: list[Sequence[Any]]) -> list[Sequence[Any]]:
         """As sequence.Executor.match."""
+        self._catch_up()
         self._alike = {}
         for sequence in sequences:
             self._alike.setdefault(sequence.token_ids, []).append(sequence)
@@ -101,6 +112,7 @@ class Executor:
 
         Says whether there was an answer to prefetch for.
         """
+        self._catch_up()
         ids = self.backend.next_to_prefetch()
         if ids is None:
             return False
@@ -154,11 +166,29 @@ class Executor:
 
     def _answer(self, alike: list[Sequence[Any]], logits: Tensor) -> None:
         for sequence in alike:
-            sequence.receive(logits[None])
-            self.prompts += 1
-            self.prefetch_hits += sequence.prefetched
+            self._describe_last(sequence, logits)
             if sequence.prefetch:
                 self.backend.expect(sequence.token_ids)
+
+    def _answer_beside(self, sequence: Sequence[Any], logits: Tensor) -> None:
+        """Answers from cached logits, on any thread."""
+        sequence.prefetched = self.backend.prefetched(sequence.token_ids)
+        self._describe_last(sequence, logits)
+        if sequence.prefetch:
+            self._recalled.append(sequence.token_ids)
+
+    def _catch_up(self) -> None:
+        """Does what follows from the answers that were given beside."""
+        while self._recalled:
+            ids = self._recalled.popleft()
+            self.backend.adopt(ids)
+            self.backend.expect(ids)
+
+    def _describe_last(self, sequence: Sequence[Any], logits: Tensor) -> None:
+        sequence.receive(logits[None])
+        with self._counting:
+            self.prompts += 1
+            self.prefetch_hits += sequence.prefetched
 
 
 def _apart(row: Tensor) -> Tensor:

@@ -140,6 +140,10 @@ class PagedBackend:
             self.runner.close(adopted)
         return True
 
+    def prefetched(self, ids: Ids) -> bool:
+        """As Backend.prefetched."""
+        return self.prefetcher.behind(ids) is not None
+
     def _run(self, batch: list[tuple[Sequence[Any], int]], receive: Receive) -> bool:
         """One pass; says whether the cache had room for it."""
         segments = [self._segment(sequence, count) for sequence, count in batch]

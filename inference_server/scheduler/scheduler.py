@@ -49,6 +49,8 @@ class Scheduler:
         self._worker = Worker(batch_size, quiet_s)
         self._helper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="helper")
         self._other_helper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="apart")
+        self._recalling = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recall")
+        self._recalling_for: set[str] = set()  # addresses
 
     @property
     def watchdog(self) -> Watchdog:
@@ -134,6 +136,23 @@ class Scheduler:
             for sequence in sequences:
                 self._worker.abandon(sequence)
 
+    async def run_or_recall(self, sequence: Sequence[Any]) -> None:
+        """As run, but a sequence whose logits are cached is answered at once, beside the step that is computed.
+
+        One of each address at a time, so that none can fill the thread: others of it take their turn with the worker.
+        """
+        address = sequence.permit.client.address
+        answer = None if address in self._recalling_for else sequence.executor.recall(sequence)
+        if answer is None:
+            await self.run(sequence)
+            return
+        self._recalling_for.add(address)
+        try:
+            await self._beside(self._recalling, sequence.permit, sequence.deadline, partial(timed, sequence, answer))
+        finally:
+            self._recalling_for.discard(address)
+        self._worker.answered_beside()
+
     def when_idle(self, work: Callable[[], bool]) -> None:
         """As Worker.when_idle."""
         self._worker.when_idle(work)
@@ -151,11 +170,18 @@ class Scheduler:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(idle.wait(), grace_s)
         self._worker.end()
-        for helper in (self._helper, self._other_helper):
+        for helper in (self._helper, self._other_helper, self._recalling):
             helper.shutdown(wait=False, cancel_futures=True)
         if not idle.is_set():
             return False
         return await asyncio.to_thread(self._worker.join, max(MIN_JOIN_S, end - time.monotonic()))
+
+
+def timed(sequence: Sequence[Any], answer: Callable[[], object]) -> None:
+    """Answers a sequence, and accounts for the time it takes."""
+    sequence.began = time.monotonic()
+    answer()
+    sequence.compute_s = sequence.share_s = time.monotonic() - sequence.began
 
 
 async def before(deadline: float | None, answer: Awaitable[T]) -> T:

@@ -91,6 +91,13 @@ class Worker:
         with self._changed:
             self._idle_work.append(work)
 
+    def answered_beside(self) -> None:
+        """A sequence was answered on another thread: as after a step, there may be idle work, in a moment."""
+        with self._changed:
+            self._idle_work_left = True
+            self._quiet_until = time.monotonic() + self._quiet_s
+            self._changed.notify()
+
     def stop_idle_work(self) -> None:
         """No idle work is begun from now on."""
         with self._changed:
@@ -119,7 +126,9 @@ class Worker:
                 self._step(taken)
                 self._quiet_until = time.monotonic() + self._quiet_s
             else:
-                self._idle_work_left = self._do_idle_work()
+                self._idle_work_left = False
+                if self._do_idle_work():
+                    self._idle_work_left = True
             with self._changed:
                 self.watchdog.end(more=len(self._waiting) > 0)
 

@@ -103,6 +103,16 @@ class Clients(RuleBasedStateMachine):
                 same(sequence.outputs[0], plain(self.network, sequence.token_ids))
                 del self.asked[client]
 
+    @precondition(lambda self: self.asked)
+    @rule(client=clients)
+    def is_answered_beside(self, client: int) -> None:
+        """If it can be: what follows from it is left to the next step or idle work."""
+        sequence = self.asked.get(client)
+        if sequence is not None and (answer := self.reader.recall(sequence)) is not None:
+            answer()
+            same(sequence.outputs[0], plain(self.network, sequence.token_ids))
+            del self.asked[client]
+
     @rule(count=st.integers(1, 20), first=st.integers(0, 5))
     def time_passes(self, count: int, first: int) -> None:
         self.reader.prefetch(lambda _: [*range(first, first + count)])

@@ -33,6 +33,9 @@ class FakeExecutor:
 
         return Sequence((prompt,), self, describe, permit or Permit(), deadline)
 
+    def recall(self, _: Sequence[Any]) -> Callable[[], object] | None:
+        return None
+
     def match(self, sequences: list[Sequence[Any]]) -> list[Sequence[Any]]:
         return sequences
 
@@ -57,6 +60,8 @@ class Bench(FakeExecutor):
         self._permits = threading.Semaphore(0)
         self.free = False  # whether it computes without permits
         self.cached: set[str] = set()  # answered without computing
+        self.recalling = threading.Semaphore(0)  # counts answers that have begun beside the worker
+        self.recall_permits: threading.Semaphore | None = None  # if set, what such an answer waits for
 
     def _answers(self, queries: list[str]) -> list[str]:
         self.batches.append(queries)
@@ -78,6 +83,21 @@ class Bench(FakeExecutor):
                 sequence.receive(prompt.upper())
         return [sequence for sequence in sequences if not sequence.done]
 
+    def recall(self, sequence: Sequence[Any]) -> Callable[[], object] | None:
+        prompt: Any = sequence.token_ids[0]
+        if prompt not in self.cached:
+            return None
+
+        def answer() -> None:
+            self.recalling.release()
+            if self.recall_permits is not None:
+                assert self.recall_permits.acquire(timeout=PATIENCE_S)
+            if "refused" in prompt:
+                raise InvalidField("text", "refused")
+            sequence.receive(prompt.upper())
+
+        return answer
+
     def permit(self, calls: int = 1) -> None:
         """Lets that many computations end."""
         for _ in range(calls):
@@ -91,7 +111,7 @@ class Bench(FakeExecutor):
         """A sequence, once it is done."""
         with self.scheduler.admit(client) as permit:
             sequence = self.sequence(query, permit, deadline)
-            await self.scheduler.run(sequence)
+            await self.scheduler.run_or_recall(sequence)
         return sequence
 
     def begin(

@@ -3,6 +3,7 @@
 It follows `inference_server.runtime.executor` and `paged_backend`; what decides there is imported here.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,12 @@ class TimedExecutor:
             self.tree.allocate(table, len(ids) - len(table))
             self.tree.insert(table, ids[len(table) :])
         self.tree.close(table)
+
+    def recall(self, sequence: Sequence[Any]) -> Callable[[], object] | None:
+        """As sequence.Executor.recall."""
+        if sequence.alone or self.logits.recall(OWNER, sequence.token_ids) is None:
+            return None
+        return lambda: self._answer_known([sequence])
 
     def match(self, sequences: list[Sequence[Any]]) -> list[Sequence[Any]]:
         """Answers what is cached; the rest, each prompt once."""
@@ -141,11 +148,14 @@ class TimedExecutor:
         first = alike[0]
         if first.alone or self.logits.get(OWNER, first.token_ids, counted=first.num_computed_tokens == 0) is None:
             return False
-        prefetched = self._adopt(first.token_ids)
+        self._answer_known(alike)
+        return True
+
+    def _answer_known(self, alike: list[Sequence[Any]]) -> None:
+        prefetched = self._adopt(alike[0].token_ids)
         for sequence in alike:
             sequence.prefetched = prefetched
         self._answer(alike)
-        return True
 
     def _adopt(self, ids: Ids) -> bool:
         table = self._prefetcher.behind(ids)

@@ -37,6 +37,16 @@ def test_only_the_same_ids_of_the_same_owner_are_found() -> None:
     assert (cache.hits, cache.misses, cache.evictions) == (1, 6, 0)
 
 
+def test_a_miss_that_is_looked_up_again_counts_once() -> None:
+    cache = LogitsCache[Value](10 * ONE)
+    assert cache.recall("a", (1,)) is None
+    assert cache.get("a", (1,)) is None
+    value = Value(100)
+    cache.put("a", (1,), value)
+    assert cache.recall("a", (1,)) is value
+    assert (cache.hits, cache.misses) == (1, 1)
+
+
 def test_the_least_recently_used_goes_first() -> None:
     cache = LogitsCache[Value](3 * ONE)
     for i in (1, 2, 3):
