@@ -1,10 +1,12 @@
 """Which addresses count as one client, for per-client limits."""
 
+from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
 PREFIX_V6 = 64  # a single household or machine usually has a whole /64
 
 
+@lru_cache(maxsize=4096)
 def client_at(address: str) -> str:
     """The client for an address: an IPv4 address, or an IPv6 /64; anything else is returned unchanged."""
     try:

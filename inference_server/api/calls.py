@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import unquote
@@ -49,12 +49,15 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def answering(rpc: str, request: object, context: Context, metrics: Metrics) -> AsyncIterator[dict[str, Any]]:
-    """Wraps one call: request id, tracing, logging, metrics, and errors as status codes.
+async def answering(
+    rpc: str, request: object, context: Context, metrics: Metrics, turn: Awaitable[None]
+) -> AsyncIterator[dict[str, Any]]:
+    """Wraps one call: its turn to begin, request id, tracing, logging, metrics, and errors as status codes.
 
     Yields a dict whose entries are added to the log line. Cancellation propagates. A request of None could not be
     decoded.
     """
+    await turn
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     request_id = logs.request_id(metadata.get(REQUEST_ID_KEY))
     echo = ((REQUEST_ID_KEY, request_id),)

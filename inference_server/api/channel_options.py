@@ -14,7 +14,7 @@ CONNECTION_GRACE_MS = 660_000  # longer than any gateway waits for an answer
 HANDSHAKE_MS = 10_000
 
 MAX_CONNECTIONS = 512  # well below the usual limit of 1,024 open files
-MIN_STREAMS = 128  # per connection; a client queues the calls beyond it itself
+SPARE_STREAMS = 16  # per connection, beyond the requests in flight; a client queues further calls itself
 MAX_PENDING = 32_768  # about 10 kB each
 
 
@@ -56,8 +56,8 @@ def pending_calls(queue_limit: int) -> list[tuple[str, int]]:
 
 
 def max_streams(queue_limit: int) -> int:
-    """Streams per connection: twice the requests in flight, so that the queue decides about one gateway's calls."""
-    return max(MIN_STREAMS, 2 * queue_limit)
+    """Streams per connection: more than requests in flight, so that the queue decides about one gateway's calls."""
+    return queue_limit + SPARE_STREAMS
 
 
 def max_request_bytes(settings: Settings) -> int:

@@ -1,6 +1,7 @@
-"""Interceptors for every call: admission and message decoding."""
+"""What every call passes on its way in: admission and message decoding, then its turn to begin."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,15 @@ from inference_server.api.calls import REQUEST_ID_KEY, STATUS, refuse
 from inference_server.errors import Overloaded
 from service_kit import logs
 
-MAX_CALLS = 4_096  # open calls of 32 connections, about 25 kB each
+MAX_CALLS = 4_096  # open calls of 51 connections, about 25 kB each
 PROBES = f"/{health.SERVICE_NAME}/Check"  # always admitted: a server that rejects its probes would be restarted
 RETRY_AFTER_S = 1.0
+
+BEGIN_SHARE = 0.1  # of the event loop's time: what the calls of one address may take to begin while others call
+BEGIN_BURST_S = 0.002  # of it at once
+SHARED_S = 1.0  # how long others are expected to call again
+LANES = 256  # addresses from which on those at rest are forgotten
+
 AT_CAPACITY = "server at capacity (too many open calls); retry later"
 
 
@@ -23,8 +30,11 @@ class LenientDecoder(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # g
 
     def __init__(self, service: str) -> None:
         self._methods = f"/{service}/"
+        self._lenient: dict[str, Any] = {}  # handlers by method
 
     async def intercept_service(self, continuation: Any, call: grpc.HandlerCallDetails) -> Any:
+        if (known := self._lenient.get(call.method)) is not None:
+            return known
         handler = await continuation(call)
         if handler is None or not call.method.startswith(self._methods):
             return handler
@@ -35,7 +45,8 @@ class LenientDecoder(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # g
             except DecodeError:
                 return None
 
-        return handler._replace(request_deserializer=decode)
+        lenient = self._lenient[call.method] = handler._replace(request_deserializer=decode)
+        return lenient
 
 
 class CallLimit(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
@@ -58,6 +69,70 @@ class CallLimit(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generi
 
     def _ended(self, _: object) -> None:
         self._open -= 1
+
+
+class Lane:
+    """The calls of one address, in order of arrival."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._credit_s = BEGIN_BURST_S
+        self._at = time.monotonic()
+        self._began: float | None = None  # of the latest call, until what it took is counted
+
+    def resting(self, now: float) -> bool:
+        """Whether a new lane would be the same."""
+        return not self._lock.locked() and now - self._at > 2 * BEGIN_BURST_S / BEGIN_SHARE
+
+    async def turn(self, held: bool) -> None:
+        """Returns when the next call may begin; unless `held`, at once after those before it.
+
+        The time that a call takes until it first waits is taken from the lane's share.
+        """
+        async with self._lock:
+            self._count()
+            while held and self._credit_s <= 0:
+                await asyncio.sleep(-self._credit_s / BEGIN_SHARE)
+                self._count()
+            self._began = time.monotonic()
+            asyncio.get_running_loop().call_soon(self._count)
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        if self._began is not None:
+            self._credit_s -= now - self._began
+            self._began = None
+        self._credit_s = min(BEGIN_BURST_S, self._credit_s + BEGIN_SHARE * (now - self._at))
+        self._at = now
+
+
+class Intake:
+    """Whose call begins next: those of an address that has begun many of late wait, if others call, too.
+
+    gRPC hands calls to the event loop one by one, in order of arrival. Without a wait, every call of a burst is begun,
+    most of them to be refused, before the loop learns of the call behind them.
+    """
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, Lane] = {}
+        self._latest: str | None = None
+        self._shared_until = 0.0
+
+    def __len__(self) -> int:
+        """Addresses that are remembered."""
+        return len(self._lanes)
+
+    async def turn(self, address: str) -> None:
+        """Returns when a call of that address may begin."""
+        now = time.monotonic()
+        if self._latest not in (None, address):
+            self._shared_until = now + SHARED_S
+        self._latest = address
+        if (lane := self._lanes.get(address)) is None:
+            if len(self._lanes) >= LANES:
+                self._lanes = {name: each for name, each in self._lanes.items() if not each.resting(now)}
+            lane = self._lanes[address] = Lane()
+        await lane.turn(held=now < self._shared_until)
 
 
 async def reject(_: Any, context: Any) -> None:

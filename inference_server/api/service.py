@@ -15,6 +15,7 @@ from inference_server.api import convert
 from inference_server.api.calls import Context, answering, client, counted, deadline
 from inference_server.api.influence_wire import read_influence, write_influence
 from inference_server.api.info import ServerInfo
+from inference_server.api.interceptors import Intake
 from inference_server.chat_messages import RenderChatQuery
 from inference_server.compare_messages import CompareQuery
 from inference_server.generate_messages import FinishReason, GenerateFinish, GenerateQuery, GenerateStart
@@ -52,6 +53,7 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
         self.metrics = metrics
         self._log_text = log_text
         self._trust_callers = trust_callers
+        self._intake = Intake()
 
     async def TopK(self, request: pb.TopKRequest, context: Context) -> pb.TopKResponse:
         async with self._answering("TopK", request, context) as notes:
@@ -191,7 +193,10 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
 
     def _caller(self, context: Context) -> tuple[float | None, Client]:
         """The deadline, and who asks."""
-        return deadline(context), client(context, self._trust_callers)
+        return deadline(context), self._client(context)
+
+    def _client(self, context: Context) -> Client:
+        return client(context, self._trust_callers)
 
     def _answered(self, rpc: str, notes: dict[str, Any], timings: Timings) -> None:
         """Records an answer's phases in metrics and traces."""
@@ -205,7 +210,7 @@ class NextTokenService(pb_grpc.NextTokenServiceServicer):
         tracing.phase("model", dequeued, ended, computing_ms=timings.model_ms)
 
     def _answering(self, rpc: str, request: object, context: Context) -> AbstractAsyncContextManager[dict[str, Any]]:
-        return answering(rpc, request, context, self.metrics)
+        return answering(rpc, request, context, self.metrics, self._intake.turn(self._client(context).address))
 
 
 def prompt(request: Prompted | pb.ComparedQuestion) -> dict[str, Any]:

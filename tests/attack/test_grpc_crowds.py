@@ -22,12 +22,13 @@ from attack.bystander import ADDRESS
 from attack.floods import flooding
 from attack.guard import Guarded, guarded
 from attack.tiers import Tiers
-from inference_server.api.channel_options import MIN_STREAMS
+from inference_server.api.channel_options import max_streams
 from inference_server.api.interceptors import MAX_CALLS
+from inference_server.settings import Settings
 
 INFERENCE_MB = 150.0
 RESET_MB = 40.0
-BURST = MIN_STREAMS  # of each connection that says nothing
+BURST = max_streams(Settings().queue_limit)  # of each connection that says nothing
 
 
 async def outcome(stub: Any, number: int) -> str:
@@ -83,7 +84,7 @@ def test_a_connection_has_so_many_streams(tiers: Tiers, watched: Guarded) -> Non
     length = int.from_bytes(heard[:3], "big")
     assert heard[3] == http2.SETTINGS
     pairs = dict(struct.unpack(">HI", heard[at : at + 6]) for at in range(9, 9 + length, 6))
-    assert pairs[http2.MAX_CONCURRENT_STREAMS] == MIN_STREAMS
+    assert pairs[http2.MAX_CONCURRENT_STREAMS] == BURST
 
 
 @pytest.mark.slow_attack

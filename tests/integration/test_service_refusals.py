@@ -1,5 +1,6 @@
 """The calls over a real socket, above a fake engine: what is refused and how, and what is logged."""
 
+import asyncio
 import re
 from types import SimpleNamespace
 from typing import Any
@@ -86,7 +87,7 @@ async def test_an_unexpected_fault_shows_no_internals(
 async def test_the_end_of_the_process_is_no_fault_of_a_call(setting: Any, kind: type[BaseException]) -> None:
     context: Any = SimpleNamespace(invocation_metadata=tuple, set_trailing_metadata=lambda _: None)
     with pytest.raises(kind):
-        async with answering("TopK", HELLO, context, setting.server.metrics):
+        async with answering("TopK", HELLO, context, setting.server.metrics, asyncio.sleep(0)):
             raise kind
 
 

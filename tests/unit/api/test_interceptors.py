@@ -1,6 +1,7 @@
 """What calls pass on their way, asked as gRPC asks it. Over real sockets: tests/attack/test_grpc_crowds.py."""
 
 import asyncio
+import time
 from collections import namedtuple
 from typing import Any
 
@@ -9,7 +10,7 @@ from grpc_health.v1 import health
 from nexttoken.v1 import next_token_pb2 as pb
 
 from inference_server.api import interceptors
-from inference_server.api.interceptors import PROBES, CallLimit, LenientDecoder
+from inference_server.api.interceptors import LANES, PROBES, CallLimit, Intake, LenientDecoder
 
 Call = namedtuple("Call", ["method", "invocation_metadata"])
 SERVICE = "nexttoken.v1.NextTokenService"
@@ -56,3 +57,46 @@ async def test_one_call_too_many_is_rejected_and_probes_are_not() -> None:
     await asyncio.gather(*calls)
     assert (await asyncio.create_task(passed(limit, "/a/B"))).stream_unary is None
     assert refused == [1]
+
+
+class Begun:
+    """Calls in the order in which they began; each keeps the event loop busy for a millisecond."""
+
+    def __init__(self) -> None:
+        self.intake = Intake()
+        self.order: list[str] = []
+
+    async def call(self, address: str) -> None:
+        await self.intake.turn(address)
+        self.order.append(address)
+        time.sleep(0.001)  # noqa: ASYNC251  as decoding and refusing does
+
+
+async def test_a_call_behind_anothers_burst_begins_before_most_of_it() -> None:
+    begun = Begun()
+    await begun.call("other")
+    async with asyncio.TaskGroup() as calls:
+        for _ in range(40):
+            calls.create_task(begun.call("flood"))
+        await asyncio.sleep(0)
+        calls.create_task(begun.call("other"))
+    assert begun.order[1:].index("other") < 10
+    assert begun.order.count("flood") == 40
+
+
+async def test_an_address_that_calls_alone_is_not_held() -> None:
+    begun = Begun()
+    async with asyncio.TaskGroup() as calls:
+        for address in [*["flood"] * 40, "other"]:
+            calls.create_task(begun.call(address))
+    assert begun.order == [*["flood"] * 40, "other"]
+
+
+async def test_addresses_at_rest_are_forgotten() -> None:
+    intake = Intake()
+    for number in range(LANES):
+        await intake.turn(f"10.0.0.{number}")
+    assert len(intake) == LANES
+    await asyncio.sleep(2 * interceptors.BEGIN_BURST_S / interceptors.BEGIN_SHARE)
+    await intake.turn("10.0.1.0")
+    assert len(intake) == 1
