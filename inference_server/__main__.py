@@ -6,6 +6,7 @@ import os
 import sys
 
 import structlog
+import uvloop
 
 from inference_server.host import openmp
 from inference_server.server import CannotListen, serve
@@ -25,7 +26,8 @@ def main() -> None:
     try:
         if tracing.start("inference_server", os.environ):
             logger.info("tracing")
-        asyncio.run(serve(chosen))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(chosen))
     except (CannotListen, settings.SettingsError) as error:
         sys.exit(f"cannot start: {error}")
     # A normal interpreter exit would wait for downloads in progress, may crash on a thread inside torch, and takes

@@ -72,7 +72,7 @@ GRPC = {"grpc", "grpc_health", "grpc_reflection"}
 PROTOBUF = {"nexttoken", "google", "grpc_status"}
 LIBRARIES = {
     "inference_server": {
-        "__main__": set(),
+        "__main__": {"uvloop"},
         "server": GRPC | PROTOBUF,
         "api": GRPC | PROTOBUF | {"msgspec"},
         "ops": {"prometheus_client"},
