@@ -127,22 +127,24 @@ class TimedExecutor:
         """The newest prompt without a prefetch; None if there is none."""
         return self._prefetcher.next()
 
-    def prefetch(self, ids: Ids) -> bool:
-        """Caches what may follow a prompt, if it is still cached itself: whether that took a pass."""
+    def begin_prefetch(self, ids: Ids) -> BlockTable | None:
+        """Makes room for what may follow a prompt; None, without a pass, if it is no longer cached itself."""
         table = self.tree.match_prefix(ids)
-        choices = range(self._lookahead)
         try:
             if self.logits.get(OWNER, ids, counted=False) is None or len(table) < len(ids):
                 self.tree.close(table)
-                return False
-            self.tree.allocate_alternatives(table, choices)
+                return None
+            self.tree.allocate_alternatives(table, range(self._lookahead))
         except CacheFull:
             self.tree.close(table)
-            return False
-        for choice in choices:
+            return None
+        return table
+
+    def end_prefetch(self, ids: Ids, table: BlockTable) -> None:
+        """The pass is done: caches what may follow."""
+        for choice in range(self._lookahead):
             self.logits.put(OWNER, (*ids, choice), self._row)
-        self._prefetcher.ready(ids, choices, table)
-        return True
+        self._prefetcher.ready(ids, range(self._lookahead), table)
 
     def _answer_cached(self, alike: list[Sequence[Any]]) -> bool:
         first = alike[0]

@@ -169,6 +169,7 @@ class Replica:
         ids = self.executor.next_to_prefetch()
         if ids is None:
             return False
-        if self.executor.prefetch(ids):
+        if (table := self.executor.begin_prefetch(ids)) is not None:
             yield self.cores.run(self.times.prefetch_s(), self.times.profile.threads)
+            self.executor.end_prefetch(ids, table)
         return True

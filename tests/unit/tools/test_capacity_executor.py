@@ -64,8 +64,8 @@ def test_both_find_the_same_in_their_caches(executors: tuple[Executor, TimedExec
         outcomes.append((by_real(real, ids), by_timed(timed, ids)))
         if chance.random() < 0.7:  # there is time for it
             real.prefetch(lambda logits: range(BARS))
-            if (newest := timed.next_to_prefetch()) is not None:
-                timed.prefetch(newest)
+            if (newest := timed.next_to_prefetch()) and (table := timed.begin_prefetch(newest)) is not None:
+                timed.end_prefetch(newest, table)
     assert [told for _, told in outcomes] == [found for found, _ in outcomes]
     kinds = {(found.cached, found.prefetched) for found, _ in outcomes}
     assert {(True, True), (False, False)} <= kinds
