@@ -15,6 +15,7 @@ from inference_server.interruption import Interruption
 from inference_server.messages import NOBODY, Client, Timings
 
 Ids = tuple[int, ...]
+MAX_RECOMPUTED = 2  # times its length: if eviction makes a sequence cost more, it is computed in one pass without cache
 BACKGROUND = 3  # how many steps in the background that others wait for take as long as another
 T = TypeVar("T")
 
@@ -193,6 +194,11 @@ class Sequence(Generic[T]):
             return before if before else len(self.hidden) - described
         evicted = self.every_row and self.num_cached_tokens < described
         return (described if evicted else len(self.token_ids)) - self.num_cached_tokens
+
+    @property
+    def recomputed(self) -> bool:
+        """Whether eviction has made it cost so much that a single pass is cheaper."""
+        return self.num_computed_tokens > MAX_RECOMPUTED * (len(self.token_ids) + len(self.hidden))
 
     @property
     def alone(self) -> bool:

@@ -18,7 +18,6 @@ UNHIDABLE = (
     "hide needs the keys and values of the whole prompt in the cache, and this model or prompt does not fit it; use "
     "take_out, or shorten the text"
 )
-MAX_RECOMPUTED = 2  # times a prompt's length: if eviction makes it cost more, it is computed in one pass without cache
 
 Receive = Callable[[Sequence[Any], int, Tensor | None], None]
 """Takes a sequence, how many of its tokens were computed, and the logits (n, V) it waited for, if they are ready."""
@@ -146,9 +145,7 @@ class HFCacheBackend(WholePassBackend):
 
     def match(self, sequence: Sequence[Any]) -> None:
         """As Backend.match; a prompt that others evict time and again goes in a single pass."""
-        size = len(sequence.token_ids)
-        evicted = sequence.num_computed_tokens > MAX_RECOMPUTED * size
-        sequence.single_pass = sequence.rowwise or evicted or not self._cache.chunks
+        sequence.single_pass = sequence.rowwise or sequence.recomputed or not self._cache.chunks
         sequence.num_cached_tokens = 0 if sequence.rowwise else self._cache.match(sequence.token_ids)
 
     def execute(self, batch: list[tuple[Sequence[Any], int]], receive: Receive) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from inference_server.attention.batch import Segment
 from inference_server.kvcache.block_pool import CacheFull
 from inference_server.kvcache.radix_cache import BlockTable
-from inference_server.runtime.backends import MAX_RECOMPUTED, Receive, compute_whole, watching
+from inference_server.runtime.backends import Receive, compute_whole, watching
 from inference_server.runtime.lens import Lens
 from inference_server.runtime.model_runner import ModelRunner
 from inference_server.runtime.prefetch import Prefetcher
@@ -49,8 +49,7 @@ class PagedBackend:
         """As Backend.match; a single pass is for prompts that don't fit the cache or are evicted time and again."""
         self._close(sequence)
         ids, runner = sequence.token_ids, self.runner
-        evicted = sequence.num_computed_tokens > MAX_RECOMPUTED * (len(ids) + len(sequence.hidden))
-        sequence.num_cached_tokens, sequence.single_pass = 0, len(ids) > runner.capacity or evicted
+        sequence.num_cached_tokens, sequence.single_pass = 0, len(ids) > runner.capacity or sequence.recomputed
         if sequence.single_pass:
             return
         if sequence.hidden:

@@ -29,6 +29,20 @@ MORE: dict[str, Callable[[int], tf.PreTrainedConfig]] = {
 EVERY = [*ARCHITECTURES, *MORE]
 
 
+def widened(name: str) -> Callable[[int], tf.PreTrainedConfig]:
+    """An architecture with heads that fill a register of any processor, as the compiled pass requires."""
+
+    def configuration(vocab_size: int) -> tf.PreTrainedConfig:
+        config = ARCHITECTURES[name](vocab_size)
+        config.head_dim = 16
+        return config
+
+    return configuration
+
+
+WIDE = {f"{name}_wide": widened(name) for name in ("llama", "mistral_sliding", "qwen2", "qwen3")}
+
+
 class Places(NamedTuple):
     """Paths of modules in a network; in each block those whose outputs it adds."""
 
@@ -75,8 +89,8 @@ def unchanged(logits: Tensor) -> Tensor:
 
 
 def folder_of(name: str, place: Path, vocab_size: int = 300) -> Path:
-    """A small model's files: one of ARCHITECTURES or MORE."""
-    every = {**ARCHITECTURES, **MORE}
+    """A small model's files: one of ARCHITECTURES, MORE or WIDE."""
+    every = {**ARCHITECTURES, **MORE, **WIDE}
     given = architectures.ARCHITECTURES
     architectures.ARCHITECTURES = every
     try:

@@ -8,10 +8,10 @@ import torch
 import transformers
 from torch import Tensor
 
-from inference_server.runtime.backends import MAX_RECOMPUTED, HFCacheBackend
+from inference_server.runtime.backends import HFCacheBackend
 from inference_server.runtime.hf_cache import build_hf_cache
 from inference_server.runtime.whole_pass import WholePass
-from inference_server.sequence import Sequence
+from inference_server.sequence import MAX_RECOMPUTED, Sequence
 from models import architectures
 
 VOCABULARY = 60

@@ -18,13 +18,12 @@ from inference_server.runtime.model import Model
 from inference_server.scheduler.worker import step
 from inference_server.sequence import Sequence as Prompt
 from inference_server.sequence import Trace
-from models.inside import EVERY, NO_PARTS, Inside, eager_attention, folder_of
+from models.inside import EVERY, NO_PARTS, WIDE, Inside, eager_attention, folder_of
 
 VOCABULARY = 300
 IDS = [(7 + 11 * at * at) % VOCABULARY for at in range(21)]  # longer than the sliding windows and two blocks' worth
 CONTRAST = (17, 203)
 LENS_ERROR = 1e-4
-FUSED = ["llama", "mistral_sliding", "qwen2", "qwen3"]
 
 
 class Small(NamedTuple):
@@ -140,7 +139,7 @@ def test_attention_is_that_of_an_eager_load(small: Any, name: str) -> None:
     assert at.model.network.config._attn_implementation in ("nexttoken_paged", "sdpa", "eager")
 
 
-@pytest.mark.parametrize("name", ["llama", "mistral_sliding", "gemma2", "gpt2"])
+@pytest.mark.parametrize("name", ["llama_wide", "mistral_sliding", "gemma2", "gpt2"])
 def test_every_way_to_compute_a_prompt_gives_the_same(small: Any, name: str) -> None:
     at = small(name)
     inside = Inside(name, at.network, IDS)
@@ -162,7 +161,7 @@ def test_every_way_to_compute_a_prompt_gives_the_same(small: Any, name: str) -> 
     again, rows, steps = chunked.trace(IDS, **asked)
     assert steps == 2
     assert_all(again, rows)
-    if name == "llama":  # attention weights go around the fused decoder
+    if name in WIDE:  # attention weights go around the fused decoder
         assert_all(*Small(fused(at.folder), at.network, at.folder).trace(IDS, **asked)[:2])
     tiny = serve(at.folder, cache_bytes=at.model.runner.store.block_bytes)
     assert tiny.model.runner is not None
@@ -172,7 +171,7 @@ def test_every_way_to_compute_a_prompt_gives_the_same(small: Any, name: str) -> 
     assert_all(trace, rows)
 
 
-@pytest.mark.parametrize("name", FUSED)
+@pytest.mark.parametrize("name", WIDE)
 def test_the_fused_decoder_tells_what_it_goes_through(small: Any, name: str) -> None:
     at = small(name)
     inside = Inside(name, at.network, IDS)

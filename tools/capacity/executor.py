@@ -172,7 +172,7 @@ class TimedExecutor:
 
     def _open(self, sequence: Sequence[Any]) -> None:
         ids, done = sequence.token_ids, len(sequence.outputs)
-        sequence.single_pass |= len(ids) > self._capacity
+        sequence.single_pass |= len(ids) > self._capacity or sequence.recomputed
         if sequence.single_pass:
             sequence.num_cached_tokens = 0
             return
@@ -196,7 +196,7 @@ class TimedExecutor:
     def _receive(self, sequence: Sequence[Any], count: int) -> None:
         ids, alike = sequence.token_ids, self._alike[sequence.token_ids]
         if sequence.single_pass:
-            sequence.outputs.extend([None] * (len(ids) if sequence.every_row else 1))
+            sequence.outputs[:] = [None] * (len(ids) if sequence.every_row else 1)
             return
         table, again = self._tables[sequence]
         start = len(table)

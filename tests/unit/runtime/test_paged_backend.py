@@ -11,11 +11,10 @@ from models.shapes import build
 from torch import Tensor
 from workers import FakeExecutor
 
-from inference_server.runtime.backends import MAX_RECOMPUTED
 from inference_server.runtime.capability import build_runner
 from inference_server.runtime.paged_backend import PagedBackend
 from inference_server.runtime.whole_pass import WholePass
-from inference_server.sequence import Sequence
+from inference_server.sequence import MAX_RECOMPUTED, Sequence
 
 CONTEXT = 256
 Received = list[tuple[int, Tensor | None]]
