@@ -7,6 +7,7 @@ our answers. The Host header still contains the foreign name.
 import ipaddress
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 ANY = "*"  # allows every name
 HERE = ("localhost", "127.0.0.1", "[::1]")  # names for this machine
@@ -39,6 +40,7 @@ def by_address(host_header: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=16)
 def on_loopback(bound: str) -> bool:
     """Whether the address is reachable from this machine only."""
     try:

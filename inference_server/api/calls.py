@@ -57,7 +57,6 @@ async def answering(
     Yields a dict whose entries are added to the log line. Cancellation propagates. A request of None could not be
     decoded.
     """
-    await turn
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     request_id = logs.request_id(metadata.get(REQUEST_ID_KEY))
     echo = ((REQUEST_ID_KEY, request_id),)
@@ -69,6 +68,7 @@ async def answering(
     structlog.contextvars.bind_contextvars(request_id=request_id)  # for this call's task alone
     with tracing.NOTHING if rpc == "WatchModels" else tracing.span(rpc, "SERVER", metadata) as span:
         try:
+            await turn
             if request is None:
                 raise errors.InvalidField("request", "not a valid message of this API (text must be UTF-8)")
             yield notes

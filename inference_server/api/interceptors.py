@@ -20,6 +20,7 @@ RETRY_AFTER_S = 1.0
 BEGIN_SHARE = 0.1  # of the event loop's time: what the calls of one address may take to begin while others call
 BEGIN_BURST_S = 0.002  # of it at once
 SHARED_S = 1.0  # how long others are expected to call again
+MOST_HELD = 256  # calls of one address that wait to begin; more are refused
 LANES = 256  # addresses from which on those at rest are forgotten
 
 AT_CAPACITY = "server at capacity (too many open calls); retry later"
@@ -79,23 +80,31 @@ class Lane:
         self._credit_s = BEGIN_BURST_S
         self._at = time.monotonic()
         self._began: float | None = None  # of the latest call, until what it took is counted
+        self._waiting = 0
 
     def resting(self, now: float) -> bool:
         """Whether a new lane would be the same."""
-        return not self._lock.locked() and now - self._at > 2 * BEGIN_BURST_S / BEGIN_SHARE
+        return not self._waiting and now - self._at > 2 * BEGIN_BURST_S / BEGIN_SHARE
 
     async def turn(self, held: bool) -> None:
         """Returns when the next call may begin; unless `held`, at once after those before it.
 
-        The time that a call takes until it first waits is taken from the lane's share.
+        The time that a call takes until it first waits is taken from the lane's share. Raises Overloaded.
         """
-        async with self._lock:
-            self._count()
-            while held and self._credit_s <= 0:
-                await asyncio.sleep(-self._credit_s / BEGIN_SHARE)
+        if self._waiting >= MOST_HELD:
+            words = f"this address is at its limit ({self._waiting} calls wait to begin); wait for their answers"
+            raise Overloaded(words, RETRY_AFTER_S)
+        self._waiting += 1
+        try:
+            async with self._lock:
                 self._count()
-            self._began = time.monotonic()
-            asyncio.get_running_loop().call_soon(self._count)
+                while held and self._credit_s <= 0:
+                    await asyncio.sleep(-self._credit_s / BEGIN_SHARE)
+                    self._count()
+                self._began = time.monotonic()
+                asyncio.get_running_loop().call_soon(self._count)
+        finally:
+            self._waiting -= 1
 
     def _count(self) -> None:
         now = time.monotonic()
@@ -123,7 +132,7 @@ class Intake:
         return len(self._lanes)
 
     async def turn(self, address: str) -> None:
-        """Returns when a call of that address may begin."""
+        """Returns when a call of that address may begin. Raises Overloaded if too many of it wait."""
         now = time.monotonic()
         if self._latest not in (None, address):
             self._shared_until = now + SHARED_S

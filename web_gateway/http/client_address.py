@@ -1,5 +1,6 @@
 """Identifies clients by address."""
 
+from functools import lru_cache
 from ipaddress import ip_address
 
 from starlette.types import Scope
@@ -9,6 +10,7 @@ from service_kit.clients import client_at
 UNNAMED = "unnamed"  # every client whose proxy sent something other than an address
 
 
+@lru_cache(maxsize=4096)
 def visitor(address: str) -> str:
     """One name for all addresses of one client; UNNAMED if this is not an IP address."""
     try:

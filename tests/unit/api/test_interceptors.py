@@ -11,6 +11,7 @@ from nexttoken.v1 import next_token_pb2 as pb
 
 from inference_server.api import interceptors
 from inference_server.api.interceptors import LANES, PROBES, CallLimit, Intake, LenientDecoder
+from inference_server.errors import Overloaded
 
 Call = namedtuple("Call", ["method", "invocation_metadata"])
 SERVICE = "nexttoken.v1.NextTokenService"
@@ -60,16 +61,17 @@ async def test_one_call_too_many_is_rejected_and_probes_are_not() -> None:
 
 
 class Begun:
-    """Calls in the order in which they began; each keeps the event loop busy for a millisecond."""
+    """Calls in the order in which they began; each keeps the event loop busy for so long."""
 
-    def __init__(self) -> None:
+    def __init__(self, busy_s: float = 0.001) -> None:
         self.intake = Intake()
+        self._busy_s = busy_s
         self.order: list[str] = []
 
     async def call(self, address: str) -> None:
         await self.intake.turn(address)
         self.order.append(address)
-        time.sleep(0.001)  # noqa: ASYNC251  as decoding and refusing does
+        time.sleep(self._busy_s)  # noqa: ASYNC251  as decoding and refusing does
 
 
 async def test_a_call_behind_anothers_burst_begins_before_most_of_it() -> None:
@@ -82,6 +84,18 @@ async def test_a_call_behind_anothers_burst_begins_before_most_of_it() -> None:
         calls.create_task(begun.call("other"))
     assert begun.order[1:].index("other") < 10
     assert begun.order.count("flood") == 40
+
+
+async def test_an_address_with_too_many_calls_that_wait_is_refused() -> None:
+    begun = Begun(busy_s=1e-4)
+    await begun.call("other")
+    calls = [asyncio.create_task(begun.call("flood")) for _ in range(interceptors.MOST_HELD + 50)]
+    await asyncio.sleep(0)
+    ended = await asyncio.gather(*calls, begun.call("other"), return_exceptions=True)
+    refused = [each for each in ended if each is not None]
+    assert all(isinstance(each, Overloaded) and each.retry_after_s > 0 for each in refused)
+    assert 0 < len(refused) <= 50
+    assert len(begun.order) == len(calls) - len(refused) + 2
 
 
 async def test_an_address_that_calls_alone_is_not_held() -> None:
