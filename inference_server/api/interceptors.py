@@ -19,6 +19,7 @@ RETRY_AFTER_S = 1.0
 
 BEGIN_SHARE = 0.1  # of the event loop's time: what the calls of one address may take to begin while others call
 BEGIN_BURST_S = 0.002  # of it at once
+BEGIN_MOST_S = 0.0005  # counted for one call: the loop may have done others' work as well
 SHARED_S = 1.0  # how long others are expected to call again
 MOST_HELD = 256  # calls of one address that wait to begin; more are refused
 LANES = 256  # addresses from which on those at rest are forgotten
@@ -109,7 +110,7 @@ class Lane:
     def _count(self) -> None:
         now = time.monotonic()
         if self._began is not None:
-            self._credit_s -= now - self._began
+            self._credit_s -= min(BEGIN_MOST_S, now - self._began)
             self._began = None
         self._credit_s = min(BEGIN_BURST_S, self._credit_s + BEGIN_SHARE * (now - self._at))
         self._at = now
