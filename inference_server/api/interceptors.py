@@ -28,7 +28,10 @@ AT_CAPACITY = "server at capacity (too many open calls); retry later"
 
 
 class LenientDecoder(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Passes undecodable messages to the service as None; gRPC would answer UNKNOWN and leak internals."""
+    """Passes undecodable messages to the service as None; gRPC would answer UNKNOWN and leak internals.
+
+    The last interceptor, since those behind it would see each method once.
+    """
 
     def __init__(self, service: str) -> None:
         self._methods = f"/{service}/"

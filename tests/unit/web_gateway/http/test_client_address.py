@@ -11,4 +11,5 @@ def test_addresses_of_one_household_are_one_visitor() -> None:
 
 
 def test_words_in_an_address_s_place_make_no_visitors() -> None:
-    assert {visitor(words) for words in ("", "unknown", "_hidden", "203.0.113", "a" * 20_000)} == {UNNAMED}
+    words = ("", "unknown", "_hidden", "203.0.113", "a" * 20_000, "203.0.113.7" + " " * 20_000)
+    assert {visitor(each) for each in words} == {UNNAMED}
