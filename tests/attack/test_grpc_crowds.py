@@ -28,6 +28,7 @@ from inference_server.settings import Settings
 
 INFERENCE_MB = 150.0
 RESET_MB = 40.0
+FORGETFUL = {"NEXTTOKEN_CACHE_MB": "16"}  # most calls are answered, and what is cached of them is not in question
 BURST = max_streams(Settings().queue_limit)  # of each connection that says nothing
 
 
@@ -56,8 +57,7 @@ async def ends(stub: Any, how: str) -> None:
 @pytest.mark.slow_attack
 @pytest.mark.parametrize("connections", [1, 30])
 async def test_three_thousand_calls_at_once(connections: int) -> None:
-    """With room for few answers in the cache, since most are answered."""
-    with running({"NEXTTOKEN_CACHE_MB": "64"}) as tiers, guarded(tiers, inference_mb=INFERENCE_MB):
+    with running(FORGETFUL) as tiers, guarded(tiers, inference_mb=INFERENCE_MB):
         async with contextlib.AsyncExitStack() as stack:
             alone = [("grpc.use_local_subchannel_pool", 1)]
             channels = [grpc.aio.insecure_channel(tiers.target, alone) for _ in range(connections)]
@@ -69,13 +69,14 @@ async def test_three_thousand_calls_at_once(connections: int) -> None:
 
 
 @pytest.mark.slow_attack
-async def test_an_address_of_a_thousand_sessions_leaves_room_for_another(tiers: Tiers, watched: Guarded) -> None:
-    async with connect(tiers.target) as stub, asyncio.TaskGroup() as group:
-        for number in range(1000):
-            group.create_task(outcome(stub, number))
-        request = pb.TopKRequest(text="me too", model="bundled", top_k=1)
-        for _ in range(9):
-            await stub.TopK(request, timeout=raw.PATIENCE_S, metadata=(("x-client", ADDRESS),))
+async def test_an_address_of_a_thousand_sessions_leaves_room_for_another() -> None:
+    with running(FORGETFUL) as tiers, guarded(tiers):
+        async with connect(tiers.target) as stub, asyncio.TaskGroup() as group:
+            for number in range(1000):
+                group.create_task(outcome(stub, number))
+            request = pb.TopKRequest(text="me too", model="bundled", top_k=1)
+            for _ in range(9):
+                await stub.TopK(request, timeout=raw.PATIENCE_S, metadata=(("x-client", ADDRESS),))
 
 
 def test_a_connection_has_so_many_streams(tiers: Tiers, watched: Guarded) -> None:
