@@ -126,7 +126,7 @@ class Worker:
                 self._step(taken)
                 self._quiet_until = time.monotonic() + self._quiet_s
             else:
-                self._idle_work_left = False
+                self._idle_work_left = False  # before the work: answered_beside may say meanwhile that there is more
                 if self._do_idle_work():
                     self._idle_work_left = True
             with self._changed:

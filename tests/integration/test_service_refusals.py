@@ -91,6 +91,23 @@ async def test_the_end_of_the_process_is_no_fault_of_a_call(setting: Any, kind: 
             raise kind
 
 
+async def test_a_call_that_gets_no_turn_is_refused_and_does_nothing(setting: Any) -> None:
+    class Aborted(Exception):
+        """As gRPC's own, which ends the call."""
+
+    async def abort(code: grpc.StatusCode, words: str, _: Any) -> None:
+        raise Aborted(code, words)
+
+    async def full() -> None:
+        raise errors.Overloaded("this address is at its limit", 1.0)
+
+    context: Any = SimpleNamespace(invocation_metadata=tuple, set_trailing_metadata=lambda _: None, abort=abort)
+    with pytest.raises(Aborted) as ended:
+        async with answering("TopK", HELLO, context, setting.server.metrics, full()):
+            pytest.fail("it began")
+    assert ended.value.args == (grpc.StatusCode.RESOURCE_EXHAUSTED, "this address is at its limit")
+
+
 async def test_words_longer_than_trailers_hold_still_arrive(setting: Any) -> None:
     setting.engine.failure = errors.InvalidField("text", "é" * 50_000)
     failed = await failure(setting.stub.TopK(HELLO))
