@@ -74,14 +74,16 @@ def halves(adapter: bool = False) -> ModelRunner:
 
 
 def speeds() -> dict[str, float]:
-    """Milliseconds of a step after 512 tokens, and of a prefill of 512."""
+    """Milliseconds of a step after 512 tokens, alone and for four prompts together, and of a prefill of 512."""
     sides = {
         "gguf": Prompts(packed(gguf_file.file(KIND))),
         "gptq": Prompts(fused(packed_folder.folder())),
         "16bit": Prompts(halves()),
         "adapter": Prompts(halves(adapter=True)),
     }
-    found = medians({f"{name}_step": each.steps([512]) for name, each in sides.items()}, REPEATS)
+    steps = {f"{name}_step": each.steps([512]) for name, each in sides.items()}
+    steps |= {f"{name}_step_of_4": each.steps([512] * 4) for name, each in sides.items()}
+    found = medians(steps, REPEATS)
     return found | medians({f"{name}_prefill": each.prefill(512) for name, each in sides.items()}, SLOW_REPEATS)
 
 
@@ -98,6 +100,7 @@ async def measure() -> dict[str, float]:
         print(f"  {name:30} {value:10.1f}")
     ratios = {
         "gguf_step_over_16bit_step": found["gguf_step"] / found["16bit_step"],
+        "gguf_step_of_4_over_16bit_step_of_4": found["gguf_step_of_4"] / found["16bit_step_of_4"],
         "gptq_step_over_16bit_step": found["gptq_step"] / found["16bit_step"],
         "gptq_prefill_over_16bit_prefill": found["gptq_prefill"] / found["16bit_prefill"],
         "adapter_step_over_16bit_step": found["adapter_step"] / found["16bit_step"],

@@ -76,7 +76,7 @@ def packed_tile(
 
     with cgutils.for_range_slice(builder, _number(0), blocks, _number(1)) as (at, _):
         address = builder.load(target)
-        for line in range(max(1, outputs * size // _LINE)):
+        for line in range(-(-outputs * size // _LINE)):
             prefetch(builder, builder.add(address, _number(line * _LINE)))
         builder.store(builder.add(address, pace), target)
         start = builder.mul(at, _number(numbers))
