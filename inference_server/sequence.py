@@ -16,7 +16,7 @@ from inference_server.messages import NOBODY, Client, Timings
 
 Ids = tuple[int, ...]
 MAX_RECOMPUTED = 2  # times its length: if eviction makes a sequence cost more, it is computed in one pass without cache
-BACKGROUND = 3  # how many steps in the background that others wait for take as long as another
+BACKGROUND = 6  # how many steps in the background that others wait for take as long as another
 T = TypeVar("T")
 
 

@@ -60,8 +60,9 @@ class WeightOnlyLinear(nn.Module):
         y = rows.new_empty(len(rows), self.out_features)
         if len(rows) > self.most_rows:
             self.widened(rows, y)
-        elif len(rows):
-            self.compiled(rows, y)
+        else:
+            for part in stepwise.parts(len(rows)):
+                self.compiled(rows[part], y[part])
         if self.bias is not None:
             y += self.bias
         return y.view(*x.shape[:-1], self.out_features)
@@ -75,25 +76,27 @@ class WeightOnlyLinear(nn.Module):
 
     def widened(self, rows: Tensor, y: Tensor) -> None:
         """The same with BLAS on widened weights."""
-        if self.weight.dtype == torch.float32:
-            torch.mm(rows, self.weight.T, out=y)
-            return
         for first, wide in self._blocks():
-            if len(wide) == self.out_features:
-                torch.mm(rows, wide.T, out=y)
-            else:
-                y[:, first : first + len(wide)] = rows @ wide.T
+            for part in stepwise.parts(len(rows)):
+                if len(wide) == self.out_features:
+                    torch.mm(rows[part], wide.T, out=y[part])
+                else:
+                    y[part, first : first + len(wide)] = rows[part] @ wide.T
 
     def backward(self, gradient: Tensor) -> Tensor:
         """The gradient of its inputs (…, width), given that of its outputs (…, outputs)."""
         rows = gradient.reshape(-1, self.out_features)
         found = rows.new_zeros(len(rows), self.in_features)
         for first, wide in self._blocks():
-            found.addmm_(rows[:, first : first + len(wide)], wide)
+            for part in stepwise.parts(len(rows)):
+                found[part].addmm_(rows[part, first : first + len(wide)], wide)
         return found.view(*gradient.shape[:-1], self.in_features)
 
     def _blocks(self) -> Iterator[tuple[int, Tensor]]:
         """Its weight in float32, some rows at a time: the first row's number, and the rows until the next are asked."""
+        if self.weight.dtype == torch.float32:
+            yield 0, self.weight
+            return
         step = max(1, _BLOCK // self.in_features)
         for first in range(0, self.out_features, step):
             narrow = self.weight[first : first + step]
@@ -107,13 +110,11 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, x: Tensor, layer: WeightOnlyLinear) -> Tensor:
-        stepwise.pause()
         context.layer = layer
         return layer.multiply(x)
 
     @staticmethod
     def backward(context: Any, *gradients: Any) -> Any:
-        stepwise.pause()
         return context.layer.backward(gradients[0]), None
 
 

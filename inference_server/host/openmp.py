@@ -43,6 +43,20 @@ def dismiss() -> None:
     might end the helpers of all threads.
     """
     library = runtime()
-    if library is not None and Path(library._name).name.startswith("libgomp"):
+    if library is not None and _is_gnu(library):
         with contextlib.suppress(AttributeError):  # older than OpenMP 5
             library.omp_pause_resource_all(SOFT)
+
+
+def do_without() -> None:
+    """The calling thread has no helpers from now on, so that those of another one spin; see dismiss."""
+    import torch  # after prepare
+
+    torch.get_num_threads()  # at first, it would set the thread's number
+    library = runtime()
+    if library is not None and _is_gnu(library):
+        library.omp_set_num_threads(1)
+
+
+def _is_gnu(library: ctypes.CDLL) -> bool:
+    return Path(library._name).name.startswith("libgomp")

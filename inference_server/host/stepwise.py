@@ -5,10 +5,13 @@ So work that can't be split, such as a backward pass, takes turns with other wor
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+from inference_server.host import openmp
 from inference_server.interruption import Interruption
+
+PART = 128  # rows: a few milliseconds of a product of ordinary size
 
 T = TypeVar("T")
 
@@ -28,6 +31,14 @@ def pause() -> None:
     """Called by a computation now and then: ends its slice if the time is over. Does nothing in any other thread."""
     if _current.value is not None:
         _current.value._pause()
+
+
+def parts(rows: int) -> Iterator[slice]:
+    """The rows of a product, some at a time, with a pause before each part; all at once in any other thread."""
+    step = PART if _current.value is not None else max(1, rows)
+    for start in range(0, rows, step):
+        pause()
+        yield slice(start, min(rows, start + step))
 
 
 class Stepwise(Generic[T]):
@@ -82,6 +93,7 @@ class Stepwise(Generic[T]):
         hurry = self._interruption is not None and self._interruption.asked
         if time.monotonic() < self._until and not hurry and not self._closed:
             return
+        openmp.dismiss()  # or the owner's helpers would not spin
         with self._changed:
             if not self._closed:
                 self._running = False

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from inference_server.errors import DeadlineExpired, Stopping
+from inference_server.host import openmp
 from inference_server.messages import NOBODY, Client
 from inference_server.scheduler.admission import STOPPING, Admission
 from inference_server.scheduler.watchdog import Watchdog
@@ -49,7 +50,7 @@ class Scheduler:
         self._worker = Worker(batch_size, quiet_s)
         self._helper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="helper")
         self._other_helper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="apart")
-        self._recalling = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recall")
+        self._recalling = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recall", initializer=openmp.do_without)
         self._recalling_for: set[str] = set()  # addresses
 
     @property

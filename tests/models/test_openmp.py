@@ -14,10 +14,11 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from workers import Bench
 
 from inference_server.engine import engine
 from inference_server.errors import LoadFailed
-from inference_server.host import openmp
+from inference_server.host import openmp, stepwise
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.models import bundled
 from inference_server.scheduler.scheduler import Scheduler
@@ -64,7 +65,7 @@ def test_what_the_operator_chose_stays(chosen: dict[str, str], expected: dict[st
 
 SPINNING = """
 import os, time
-from inference_server.host import openmp
+from inference_server.host import openmp, stepwise
 openmp.prepare(os.environ)
 import torch
 torch.set_num_threads(2)
@@ -98,6 +99,43 @@ def test_helpers_of_other_threads_stay(thread: ThreadPoolExecutor) -> None:
     thread.submit(compute).result()
     openmp.dismiss()
     assert thread.submit(dismissed).result() == HELPERS
+
+
+def test_a_thread_may_do_without(thread: ThreadPoolExecutor) -> None:
+    thread.submit(openmp.do_without).result()
+    for _ in range(2):
+        assert thread.submit(compute).result() == 1 << 20
+        assert thread.submit(dismissed).result() == 0
+
+
+async def test_an_answer_beside_the_worker_has_none(thread: ThreadPoolExecutor, scheduler: Scheduler) -> None:
+    """They would stay, and the worker's would not spin any more."""
+    del thread  # which decides how many there would be
+    bench, left = Bench(scheduler), list[int]()
+
+    def described() -> None:
+        compute()
+        left.append(dismissed())
+
+    bench.cached, bench.beside = {"known"}, described
+    assert (await bench.ask("known")).outputs == ["KNOWN"]
+    assert left == [0]
+
+
+def test_nor_has_a_computation_that_pauses(thread: ThreadPoolExecutor) -> None:
+    del thread
+    before = psutil.Process().num_threads()
+
+    def work() -> None:
+        for _ in range(2):
+            compute()
+            stepwise.pause()
+
+    steps = stepwise.Stepwise(work)
+    for _ in range(2):
+        steps.step(0.0)
+        assert psutil.Process().num_threads() == before + 1
+    steps.close()
 
 
 def test_a_loaded_model_leaves_no_helpers(thread: ThreadPoolExecutor, scheduler: Scheduler) -> None:

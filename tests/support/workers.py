@@ -62,6 +62,7 @@ class Bench(FakeExecutor):
         self.cached: set[str] = set()  # answered without computing
         self.recalling = threading.Semaphore(0)  # counts answers that have begun beside the worker
         self.recall_permits: threading.Semaphore | None = None  # if set, what such an answer waits for
+        self.beside: Callable[[], object] = lambda: None  # what such an answer computes
 
     def _answers(self, queries: list[str]) -> list[str]:
         self.batches.append(queries)
@@ -94,6 +95,7 @@ class Bench(FakeExecutor):
                 assert self.recall_permits.acquire(timeout=PATIENCE_S)
             if "refused" in prompt:
                 raise InvalidField("text", "refused")
+            self.beside()
             sequence.receive(prompt.upper())
 
         return answer

@@ -12,6 +12,7 @@ from torch import Tensor
 from inference_server.cpu.kernels.tables import MOST
 from inference_server.cpu.packed_linear import PackedLinear, random_blocks
 from inference_server.cpu.weight_only_linear import WeightOnlyLinear
+from inference_server.host.stepwise import PART, Stepwise
 
 ROWS = 70
 BOUND = 1e-6
@@ -69,6 +70,30 @@ def test_any_number_of_rows(kind: str, outputs: int, width: int) -> None:
         among[rows] = y[:rows]
     for rows in range(2, ROWS):
         assert torch.equal(among[rows], among[ROWS][:rows]), rows
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float32", "Q4_1"])
+@pytest.mark.parametrize("most_rows", [0, 1 << 40])
+def test_a_product_that_is_paused(kind: str, most_rows: int) -> None:
+    """Forward and back, part by part; another product in between changes nothing."""
+    layer, weight = KINDS[kind](29, 96, 5)
+    layer.most_rows = most_rows
+    x = torch.randn(2 * PART + 7, layer.in_features, generator=torch.Generator().manual_seed(7), requires_grad=True)
+    other = torch.ones(1, layer.in_features)
+
+    def work() -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            y = layer(x)
+            return y.detach(), torch.autograd.grad(y.square().sum(), x)[0]
+
+    steps, taken = Stepwise(work), 1
+    while (found := steps.step(0.0)) is None:
+        taken += 1
+        layer(other)
+    assert taken == 7  # three parts each way, and what is left
+    y = x.detach().double() @ weight.T
+    torch.testing.assert_close(found[0].double(), y, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found[1].double(), 2 * y @ weight, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["bfloat16", "float16", "Q4_1"])

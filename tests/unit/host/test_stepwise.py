@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from inference_server.host.stepwise import Stepwise, pause
+from inference_server.host.stepwise import PART, Stepwise, parts, pause
 
 PATIENCE_S = 20.0
 
@@ -98,3 +98,16 @@ def test_work_closed_during_a_step_ends_it() -> None:
 
 def test_elsewhere_a_pause_does_nothing() -> None:
     pause()
+
+
+def test_rows_are_divided_where_a_slice_may_end() -> None:
+    found = list[slice]()
+    steps = Stepwise(lambda: found.extend(parts(2 * PART + 1)))
+    assert [steps.step(0.0) for _ in range(3)] == [None] * 3
+    steps.step(0.0)
+    assert found == [slice(0, PART), slice(PART, 2 * PART), slice(2 * PART, 2 * PART + 1)]
+
+
+@pytest.mark.parametrize(("rows", "whole"), [(0, []), (1, [slice(0, 1)]), (5 * PART, [slice(0, 5 * PART)])])
+def test_elsewhere_they_are_not(rows: int, whole: list[slice]) -> None:
+    assert list(parts(rows)) == whole
