@@ -4,10 +4,10 @@ The same random model in SmolLM2-360M's shape, two threads each, in one process 
 the rounds, since a shared machine's speed drifts. Ours holds the weights in bfloat16 and computes in float32. llama.cpp
 reads them from GGUF files in bfloat16, float16 and float32, with its defaults, which store keys and values in float16.
 A Q4_1 file is read by both; ours computes it in float32 too, llama.cpp rounds activations to 8 bits. Prefills of 512
-tokens are compared one side at a time, each after an untimed one. Generating is compared in llamacpp_generate.
-Its prompt stays stored as ours does: each step drops the token of the step before and evaluates another one, through
-the C interface, until the logits lie there. Where the extra `llamacpp` is not installed (it compiles for ten minutes),
-there is nothing to compare with, and no figure.
+tokens are compared one side at a time, each after an untimed one. Generating is compared in llamacpp_generate, each
+side in a process of its own. llama.cpp's prompt stays stored as ours does: each step drops the token of the step before
+and evaluates another one, through the C interface, until the logits lie there. Where the extra `llamacpp` is not
+installed (it compiles for ten minutes), there is nothing to compare with, and no figure.
 """
 
 import ctypes
@@ -169,9 +169,10 @@ def measure() -> dict[str, float]:
         "prefill_llamacpp_ratio": prefilled(runners["ours"], others["bf16"]),
         "gguf_prefill_llamacpp_ratio": prefilled(runners[f"ours {PACKED}"], others[PACKED]),
     }
-    generated = llamacpp_generate.measure([others["bf16"], others["f16"]], THREADS)
     for other in others.values():
         other.close()
+    files = [str(gguf_file.file(kind)) for kind in ("bf16", "f16")]
+    generated = llamacpp_generate.measure(files, THREADS)
     torch.set_num_threads(before)
     print(
         f"one token after {PROMPT}, {THREADS} threads: milliseconds, logits' difference over their spread, ours over it"

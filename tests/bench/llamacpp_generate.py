@@ -1,14 +1,16 @@
-"""Generating in our engine and in llama.cpp, in one process and in turn: tokens drawn at temperature 1, one by one.
+"""Generating in our engine and in llama.cpp, in turn, each in a process of its own: tokens drawn at temperature 1.
 
-Ours is what a caller of `Generate` gets: scheduled, drawn, spelled and streamed. llama.cpp decodes and draws through
-its C interface, with 16-bit weights in whichever of its formats is faster in that round.
+Both compute with torch's OpenMP library where they share a process, and that lets no thread spin while two teams of
+threads are there. Ours is what a caller of `Generate` gets: scheduled, drawn, spelled and streamed. llama.cpp decodes
+and draws through its C interface, with 16-bit weights in whichever of its formats is faster in that round.
 """
 
 import asyncio
+import multiprocessing
 import random
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from statistics import median
 from typing import Any, Protocol
 
@@ -18,6 +20,7 @@ from bench import shape
 from inference_server.engine import engine
 from inference_server.engine.engine import Engine
 from inference_server.generate_messages import GeneratedToken, GenerateQuery
+from inference_server.host import openmp
 from inference_server.kvcache.logits_cache import LogitsCache
 from inference_server.scheduler.scheduler import Scheduler
 from inference_server.settings import Settings
@@ -60,8 +63,37 @@ async def compared(model: Engine, others: Sequence[Other]) -> tuple[float, float
     return median(rates), median(ratios)
 
 
-def measure(others: Sequence[Other], threads: int) -> dict[str, float]:
-    """All figures; prints them. From any thread, also within an event loop's."""
+class Apart:
+    """llama.cpp with a GGUF file, in a process of its own."""
+
+    def __init__(self, path: str) -> None:
+        self._process = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin, (path,))
+
+    def generate(self, prompt: Sequence[int], count: int, seed: int) -> list[float]:
+        """As Other.generate."""
+        return self._process.submit(_generate, prompt, count, seed).result()
+
+    def close(self) -> None:
+        self._process.shutdown()
+
+
+_here: list[Other] = []  # in such a process
+
+
+def _begin(path: str) -> None:
+    from bench.llamacpp import LlamaCpp
+
+    _here.append(LlamaCpp(path, [1], shape.VOCABULARY))
+
+
+def _generate(prompt: Sequence[int], count: int, seed: int) -> list[float]:
+    return _here[0].generate(prompt, count, seed)
+
+
+def measure(paths: Sequence[str], threads: int) -> dict[str, float]:
+    """All figures for these GGUF files; prints them. From any thread, also within an event loop's."""
+    openmp.dismiss()  # as a server does once its models are loaded
+    others = [Apart(path) for path in paths]
 
     async def apart() -> tuple[float, float]:
         torch.set_num_threads(threads)
@@ -75,6 +107,8 @@ def measure(others: Sequence[Other], threads: int) -> dict[str, float]:
 
     with ThreadPoolExecutor(1) as thread:
         rate_of_ours, ratio = thread.submit(asyncio.run, apart()).result()
+    for other in others:
+        other.close()
     print(
         f"generating {TOKENS} tokens after {PROMPT}, {threads} threads: tokens a second, over the best of llama.cpp's"
     )
