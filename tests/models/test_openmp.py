@@ -65,7 +65,7 @@ def test_what_the_operator_chose_stays(chosen: dict[str, str], expected: dict[st
 
 SPINNING = """
 import os, time
-from inference_server.host import openmp, stepwise
+from inference_server.host import openmp
 openmp.prepare(os.environ)
 import torch
 torch.set_num_threads(2)
