@@ -16,7 +16,7 @@ Span = tuple[int, int]
 
 ENDS = frozenset(".!?…")  # of a sentence, if a blank follows
 WIDE_ENDS = frozenset("。！？．｡")  # of a sentence, whatever follows
-CLOSING = frozenset("\"'”’»)]}」』】）")  # may follow the end of a sentence and still belong to it
+CLOSING = "\"'”’»)]}」』】）"  # may follow the end of a sentence and still belong to it
 JOINER = "\u200d"  # makes one emoji of two
 JOINING = frozenset("'’")  # between letters, part of the word
 TAIL = 64  # characters of a part that are looked at
@@ -50,7 +50,7 @@ def units(tokens: Sequence[Token], kind: str) -> list[Span]:
     found: list[list[Piece]] = []
     before, whole = "", pieces(tokens)
     for at, piece in enumerate(whole):
-        after = "".join(each.text for each in whole[at + 1 : at + 2])
+        after = whole[at + 1].text if at + 1 < len(whole) else ""
         alone = not found or piece.is_special or found[-1][-1].is_special
         if alone or begins(before, piece.text, after):
             found.append([piece])
@@ -123,9 +123,9 @@ def begins_sentence(before: str, text: str, after: str) -> bool:
         return False
     if "\n" in before[len(words) :]:
         return True
-    last = words.rstrip("".join(CLOSING))[-1:]
+    last = words.rstrip(CLOSING)[-1:]
     if last in WIDE_ENDS:
-        return text[0] not in CLOSING | WIDE_ENDS
+        return text[0] not in CLOSING and text[0] not in WIDE_ENDS
     blank = text[0].isspace() or before[-1].isspace()
     return last in ENDS and blank and not text.lstrip()[0].islower()
 
