@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, NoReturn, TypeVar
@@ -79,6 +80,7 @@ async def answering(
             raise
         except errors.ServingError as error:
             code, refusal = STATUS[type(error)], error
+            traceback.clear_frames(error.__traceback__)  # what they hold of the prompt would stay: gRPC keeps the error
             notes["error"] = str(error)
         except BaseException:  # a panic in a native library is not an Exception
             code = StatusCode.INTERNAL
