@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -106,6 +107,33 @@ async def test_a_call_that_gets_no_turn_is_refused_and_does_nothing(setting: Any
         async with answering("TopK", HELLO, context, setting.server.metrics, full()):
             pytest.fail("it began")
     assert ended.value.args == (grpc.StatusCode.RESOURCE_EXHAUSTED, "this address is at its limit")
+
+
+async def test_a_refusal_keeps_nothing_of_the_prompt(setting: Any) -> None:
+    """Though gRPC keeps the error that ends the call, and with it the one that it came from."""
+
+    class Aborted(Exception):
+        """As gRPC's own."""
+
+    class Held:
+        """What a frame of the call holds."""
+
+    async def abort(*_: Any) -> None:
+        raise Aborted
+
+    held = list[weakref.ref[Held]]()
+
+    async def encode() -> None:
+        ids = Held()
+        held.append(weakref.ref(ids))
+        raise errors.InvalidField("text", "too long")
+
+    context: Any = SimpleNamespace(invocation_metadata=tuple, set_trailing_metadata=lambda _: None, abort=abort)
+    with pytest.raises(Aborted) as ended:
+        async with answering("TopK", HELLO, context, setting.server.metrics, asyncio.sleep(0)):
+            await encode()
+    assert isinstance(ended.value.__context__, errors.InvalidField)
+    assert held[0]() is None
 
 
 async def test_words_longer_than_trailers_hold_still_arrive(setting: Any) -> None:
