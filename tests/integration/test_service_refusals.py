@@ -19,6 +19,17 @@ from inference_server.api.calls import STATUS, answering
 HELLO = pb.TopKRequest(text="hi", top_k=2)
 
 
+class Aborted(Exception):
+    """As gRPC's own, which ends the call."""
+
+
+async def abort(code: grpc.StatusCode, words: str, _: Any) -> None:
+    raise Aborted(code, words)
+
+
+CONTEXT: Any = SimpleNamespace(invocation_metadata=tuple, set_trailing_metadata=lambda _: None, abort=abort)
+
+
 def subclasses(kind: Any) -> set[Any]:
     return {found for child in kind.__subclasses__() for found in {child, *subclasses(child)}}
 
@@ -86,25 +97,17 @@ async def test_an_unexpected_fault_shows_no_internals(
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
 async def test_the_end_of_the_process_is_no_fault_of_a_call(setting: Any, kind: type[BaseException]) -> None:
-    context: Any = SimpleNamespace(invocation_metadata=tuple, set_trailing_metadata=lambda _: None)
     with pytest.raises(kind):
-        async with answering("TopK", HELLO, context, setting.server.metrics, asyncio.sleep(0)):
+        async with answering("TopK", HELLO, CONTEXT, setting.server.metrics, asyncio.sleep(0)):
             raise kind
 
 
 async def test_a_call_that_gets_no_turn_is_refused_and_does_nothing(setting: Any) -> None:
-    class Aborted(Exception):
-        """As gRPC's own, which ends the call."""
-
-    async def abort(code: grpc.StatusCode, words: str, _: Any) -> None:
-        raise Aborted(code, words)
-
     async def full() -> None:
         raise errors.Overloaded("this address is at its limit", 1.0)
 
-    context: Any = SimpleNamespace(invocation_metadata=tuple, set_trailing_metadata=lambda _: None, abort=abort)
     with pytest.raises(Aborted) as ended:
-        async with answering("TopK", HELLO, context, setting.server.metrics, full()):
+        async with answering("TopK", HELLO, CONTEXT, setting.server.metrics, full()):
             pytest.fail("it began")
     assert ended.value.args == (grpc.StatusCode.RESOURCE_EXHAUSTED, "this address is at its limit")
 
@@ -112,14 +115,8 @@ async def test_a_call_that_gets_no_turn_is_refused_and_does_nothing(setting: Any
 async def test_a_refusal_keeps_nothing_of_the_prompt(setting: Any) -> None:
     """Though gRPC keeps the error that ends the call, and with it the one that it came from."""
 
-    class Aborted(Exception):
-        """As gRPC's own."""
-
     class Held:
         """What a frame of the call holds."""
-
-    async def abort(*_: Any) -> None:
-        raise Aborted
 
     held = list[weakref.ref[Held]]()
 
@@ -128,9 +125,8 @@ async def test_a_refusal_keeps_nothing_of_the_prompt(setting: Any) -> None:
         held.append(weakref.ref(ids))
         raise errors.InvalidField("text", "too long")
 
-    context: Any = SimpleNamespace(invocation_metadata=tuple, set_trailing_metadata=lambda _: None, abort=abort)
     with pytest.raises(Aborted) as ended:
-        async with answering("TopK", HELLO, context, setting.server.metrics, asyncio.sleep(0)):
+        async with answering("TopK", HELLO, CONTEXT, setting.server.metrics, asyncio.sleep(0)):
             await encode()
     assert isinstance(ended.value.__context__, errors.InvalidField)
     assert held[0]() is None
