@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from pages import OpenPage, Stack, answered, body, open_tab, percents, rows, settled, shoot, write
+from pages import OpenPage, Stack, answered, body, open_tab, percents, redrawn, rows, settled, shoot, write
 from playwright.sync_api import Page, Request, expect
 
 COMPARE = """async ({text, settings}) => {
@@ -70,7 +70,7 @@ def test_dragging_cuts_without_a_call_and_letting_go_confirms(page: Page, name: 
     page.mouse.move(box["x"] + box["width"] * (1 - 0.01 if name == "top-p" else 0.01), middle)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * to, middle, steps=5)
-    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    redrawn(page)
     assert asked == []
     fallen = page.locator("#chart li[data-fell]")
     count, drawn = fallen.count(), percents(page)

@@ -5,7 +5,7 @@ import math
 import re
 
 import pytest
-from pages import OpenPage, Stack, answered, body, number, open_tab, percents, rows, settled, shoot, write
+from pages import OpenPage, Stack, answered, body, number, open_tab, percents, redrawn, rows, settled, shoot, write
 from playwright.sync_api import Locator, Page, Request, Response, expect
 
 TEXT = "The little girl was very"
@@ -121,7 +121,7 @@ def drag(page: Page, slider: Locator, to: float) -> None:
     page.mouse.move(box["x"] + box["width"] / 2, middle)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * to, middle, steps=20)
-    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    redrawn(page)
 
 
 def test_dragging_with_fifty_bars_pins_and_a_question_calls_nobody(page: Page) -> None:

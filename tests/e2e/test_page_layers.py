@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 from axe import assert_clean
-from pages import OpenPage, Stack, asked, click_bar, number, open_tab, rows, settled, shoot, write
+from pages import OpenPage, Stack, asked, click_bar, number, open_tab, redrawn, rows, settled, shoot, write
 from playwright.sync_api import Locator, Page, expect
 
 TEXT = "The little girl was very"
@@ -77,7 +77,7 @@ def test_an_answer_that_comes_late_is_not_shown_for_another_text(page: Page) -> 
     shown = [said(page).inner_text(), page.locator(".layers-top").inner_text()]
     page.evaluate("() => window.letGo()")
     assert json.loads(page.evaluate("window.late"))["layers"]
-    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    redrawn(page)
     assert [said(page).inner_text(), page.locator(".layers-top").inner_text()] == shown
     expect(page.locator(".layers-body:not([data-stale])")).to_be_visible()
 

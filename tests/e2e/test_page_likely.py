@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from pages import OpenPage, Stack, body, click_bar, number, open_tab, settled, shoot, write
+from pages import OpenPage, Stack, body, click_bar, number, open_tab, redrawn, settled, shoot, write
 from playwright.sync_api import Locator, Page, Route, expect
 
 TEXT = "The little girl was very"
@@ -22,6 +22,7 @@ def page(page: Page) -> Page:
 def look_up(page: Page, text: str, count: int) -> Locator:
     """Types a text into the field and waits for all numbers."""
     page.locator("#likely-text").fill(text)
+    redrawn(page)
     lines = page.locator(".chances li")
     expect(lines).to_have_count(count)
     expect(page.locator(".chances [data-waiting]")).to_have_count(0)

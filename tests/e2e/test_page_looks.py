@@ -4,7 +4,7 @@ import re
 from typing import Literal
 
 import pytest
-from pages import OpenPage, Stack, click_bar, rows, settled, shoot, write
+from pages import OpenPage, Stack, click_bar, redrawn, rows, settled, shoot, write
 from playwright.sync_api import Page, expect
 
 MOST_TOUCHED = "#text, .row, .actions button, input[type=range], .models-open, .menus > button"
@@ -63,7 +63,7 @@ def test_what_loads_later_at_every_width(open_page: OpenPage, stack: Stack) -> N
             page.set_viewport_size({"width": width, "height": height})
             for scheme in SCHEMES:
                 page.emulate_media(color_scheme=scheme)
-                page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+                redrawn(page)
                 shoot(page, f"{name}-{width}-{scheme}")
                 assert page.evaluate("document.documentElement.scrollWidth") == width, f"{name}, {scheme}"
         page.set_viewport_size({"width": 1440, "height": 900})

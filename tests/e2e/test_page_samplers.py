@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from pages import OpenPage, Stack, answered, body, open_tab, percents, rows, settled, shoot, write
+from pages import OpenPage, Stack, answered, body, open_tab, percents, redrawn, rows, settled, shoot, write
 from playwright.sync_api import Page, Request, Route, expect
 
 
@@ -97,7 +97,7 @@ def test_top_n_sigma_over_the_whole_vocabulary_is_computed_without_a_call(page: 
     page.mouse.move(box["x"] + box["width"] * 0.5, middle)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.3, middle, steps=5)
-    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    redrawn(page)
     expect(page.locator("#chart:not([data-stale]) li[data-fell] .fell").first).to_have_text("removed by top-n-σ")
     left = page.locator("[data-step=top_n_sigma] .sampler-left")
     now, told, kept = percents(page), left.inner_text(), page.locator("#kept").inner_text()

@@ -3,7 +3,7 @@
 import re
 
 from axe import assert_clean
-from pages import OpenPage, Stack, branch_at, click_bar, settled, shoot, write
+from pages import OpenPage, Stack, branch_at, click_bar, redrawn, settled, shoot, write
 from playwright.sync_api import Locator, Page, expect
 
 TEXT = "The little girl was very"
@@ -47,7 +47,7 @@ def grow(page: Page, branches: str = "50") -> None:
 
 def drawn(page: Page) -> str:
     """The picture as it is now."""
-    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    redrawn(page)
     return str(page.locator(".tree-stage canvas").evaluate("(canvas) => canvas.toDataURL()"))
 
 

@@ -15,9 +15,6 @@ from warm_python import OFFLINE
 
 ARTIFACTS = ROOT / "artifacts"
 
-# Whatever is asked: the page leaves two frames to its answer.
-DRAWN = "async () => { for (const frame of [1, 2, 3]) await new Promise(requestAnimationFrame); }"
-
 OpenPage = Callable[..., Page]
 
 
@@ -55,9 +52,14 @@ def running(**env: str) -> Iterator[Stack]:
         stack.server.close()
 
 
+def redrawn(page: Page) -> None:
+    """Waits until the page shows what was just done: it leaves two frames to an answer and draws in the third."""
+    page.evaluate("async () => { for (const frame of [1, 2, 3]) await new Promise(requestAnimationFrame); }")
+
+
 def settled(page: Page) -> None:
     """Waits until the bars belong to the text at hand and nothing is asked."""
-    page.evaluate(DRAWN)
+    redrawn(page)
     expect(page.locator("#chart[aria-busy=false]:not([data-stale], [data-empty])")).to_be_visible()
 
 
