@@ -106,9 +106,9 @@ const views = [
   mountStatus(element("status"), actions),
   mountGuess(document, actions),
   mountOffer(element("tour-offer"), actions),
-  mountKeys(document, actions),
   mountAnnouncer(element("announcer")),
 ];
+mountKeys(document, page);
 
 /** @param {Transition} transition */
 function act(transition) {

@@ -63,6 +63,7 @@ export function append(state, candidate, raw) {
 
 /** @param {State} state @param {number} id @returns {State} with the text ending at that node */
 export function goTo(state, id) {
+  if (!state.tree.nodes.has(id)) return state; // removed since it was drawn
   if (id === ending(state) && state.draft === null) return stand(state, id);
   const here = undoStep(state);
   return { ...arrive(state, id), past: here === null ? state.past : [...state.past, here].slice(-MOST_PAST), future: [] };
@@ -71,7 +72,7 @@ export function goTo(state, id) {
 /** @param {State} state @param {number} id in the current text @returns {State} with the chart there and the text unchanged */
 export function stand(state, id) {
   const end = ending(state);
-  if (id === state.current && state.draft === null) return state;
+  if (!state.tree.nodes.has(id) || (id === state.current && state.draft === null)) return state; // removed since it was drawn
   const { model } = tree.node(state.tree, id);
   const key = answerKey(model, tree.tokenIds(state.tree, id));
   const drawn = state.answers.has(key) ? key : state.drawn;

@@ -4,7 +4,7 @@ import itertools
 import re
 
 import pytest
-from pages import OpenPage, Stack, click_bar, focused, open_tab, rows, settled, shoot, stay_in_window, write
+from pages import OpenPage, Stack, click_bar, focused, intercept, open_tab, rows, settled, shoot, stay_in_window, write
 from playwright.sync_api import Page, Route, expect
 
 EXAMPLES = 12
@@ -114,7 +114,7 @@ def test_presenting_a_long_text_shows_its_end_all_bars_and_what_is_wrong(open_pa
     settled(page)
     expect(page.locator("#chart .others")).to_be_in_viewport(ratio=1)
     held: list[Route] = []
-    page.route("**/api/next-token", lambda route: held.append(route), times=1)
+    intercept(page, "**/api/next-token", lambda route: held.append(route), times=1)
     page.keyboard.press("1")
     expect(page.locator("#room-line")).to_contain_text("The demo model is thinking… · temperature 1")
     held[0].continue_()
@@ -261,6 +261,12 @@ def test_single_keys_can_be_switched_off(page: Page) -> None:
     page.locator("#extras-open").click()
     page.locator("#keys-open").click()
     expect(page.locator("#single-keys")).not_to_be_checked()
+
+
+def test_keys_count_that_come_faster_than_frames(page: Page) -> None:
+    plus = "document.body.dispatchEvent(new KeyboardEvent('keydown', { key: '+', bubbles: true }));"
+    page.evaluate(f"() => {{ {plus * 3} }}")
+    expect(page.get_by_role("spinbutton", name="Temperature as a number")).to_have_value("1.3")
 
 
 def test_arrows_work_before_anything_has_the_focus(page: Page) -> None:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from axe import assert_clean
-from pages import OpenPage, Stack, look_at, rows, settled, shoot, stay_in_window, write
+from pages import OpenPage, Stack, look_at, redrawn, rows, settled, shoot, stay_in_window, write
 from playwright.sync_api import Page, expect
 
 
@@ -108,6 +108,7 @@ def test_the_temperature_of_a_tablet_s_stage_can_be_dragged(open_page: OpenPage,
     stay_in_window(page)
     page.keyboard.press("p")
     page.mouse.move(400, 600)
+    redrawn(page)
     slider = page.locator("#stage input").bounding_box()
     assert slider
     assert slider["width"] >= 2 * slider["height"]

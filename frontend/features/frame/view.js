@@ -20,7 +20,7 @@ const BESIDE = "(min-width: 80rem)"; // it stands beside the chart, not on the c
  * @returns {(state: State) => void}
  */
 export function mountFrame(document, { views, surfaces, tabs, panels, parts }, page) {
-  const { verbs } = page;
+  const { verbs, read } = page;
   const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (document.querySelector(selector));
   const [chart, prompt, inspector, body, toggle, more] = ["#chart", "#prompt", "#inspector", ".inspector-body", "#inspector-open", ".more-open"].map(part);
   const view = createSwitch(part("#views"), views, { kind: "view", page, choose: verbs.chooseView, place: (root) => chart.after(root) });
@@ -32,17 +32,15 @@ export function mountFrame(document, { views, surfaces, tabs, panels, parts }, p
   const beside = matchMedia(BESIDE);
   /** @type {unknown} */
   let aimed = null;
-  /** @type {State} */
-  let state;
 
   roomy.addEventListener("change", () => verbs.fit(roomy.matches));
   if (roomy.matches) queueMicrotask(() => verbs.fit(true));
-  toggle.addEventListener("click", () => verbs.setInspector(!inspecting(state)));
+  toggle.addEventListener("click", () => verbs.setInspector(!inspecting(read())));
   part(".inspector-close").addEventListener("click", () => verbs.setInspector(false));
   // Beside the chart, More leads to the settings; below it, the same button opens and closes the sheet.
   more.addEventListener("click", () => {
-    const { tab: chosen, inspector: touched } = state.frame;
-    const open = inspecting(state);
+    const { tab: chosen, inspector: touched } = read().frame;
+    const open = inspecting(read());
     if (open && (chosen === "settings" || !beside.matches)) verbs.setInspector(false);
     else verbs.openTab(beside.matches || touched === null ? "settings" : chosen);
   });
@@ -54,7 +52,7 @@ export function mountFrame(document, { views, surfaces, tabs, panels, parts }, p
 
   /** Moves the focus to where it was asked for, as soon as that is there. */
   function aim() {
-    const { aim: wanted } = state.frame;
+    const { aim: wanted } = read().frame;
     if (!wanted || wanted === aimed) return;
     const target = /** @type {HTMLElement | null} */ (inspector.querySelector(wanted.selector));
     if (!target?.checkVisibility()) return;
@@ -63,7 +61,6 @@ export function mountFrame(document, { views, surfaces, tabs, panels, parts }, p
   }
 
   return (now) => {
-    state = now;
     const { frame } = now;
     const open = inspecting(now);
     if (!open && inspector.matches(":focus-within")) [toggle, more, part("#stage [data-verb=inspect]")].find((each) => each?.checkVisibility())?.focus();

@@ -1,7 +1,5 @@
 /**
  * Keyboard shortcuts; `list.js` has the list of them.
- *
- * @typedef {import("../../main.js").Verbs} Verbs
  */
 import { inspecting } from "../../core/frame.js";
 import { hidden } from "../../core/questions.js";
@@ -9,23 +7,21 @@ import { LIMITS } from "../../core/settings.js";
 
 const TEMPERATURE_STEP = 0.1;
 
-/** @param {Document} page @param {Verbs} verbs @returns {(state: import("../../core/state.js").State) => void} */
-export function mountKeys(page, verbs) {
+/** @param {Document} page @param {Pick<import("../frame/room.js").Page, "verbs" | "read">} room */
+export function mountKeys(page, { verbs, read }) {
   const list = /** @type {HTMLDialogElement} */ (page.getElementById("keys"));
   const editor = /** @type {HTMLTextAreaElement} */ (page.getElementById("text"));
   /** @param {string} selector @returns {HTMLButtonElement | null} */
   const button = (selector) => page.querySelector(selector);
-  /** @type {import("../../core/state.js").State} */
-  let state;
   list.addEventListener("click", (event) => event.target === list && list.close());
 
   const first = () => button(".bars [tabindex='0']");
   const warm = (/** @type {number} */ by) => {
     const { least } = LIMITS.temperature;
-    verbs.set({ temperature: Math.max(least, Math.round((state.settings.temperature + by) * 100) / 100) });
+    verbs.set({ temperature: Math.max(least, Math.round((read().settings.temperature + by) * 100) / 100) });
   };
   const lookUp = () => {
-    if (!state.room.presenting && !hidden(state)) verbs.openTab("numbers", "#likely-text");
+    if (!read().room.presenting && !hidden(read())) verbs.openTab("numbers", "#likely-text");
   };
   /** @type {Record<string, () => unknown>} when nothing has focus */
   const MOVES = {
@@ -42,19 +38,20 @@ export function mountKeys(page, verbs) {
     m: () => button(".actions [data-verb='most-likely']")?.click(),
     r: () => button(".actions [data-verb='roll']")?.click(),
     w: () => button(".actions [data-verb='write']")?.click(),
-    p: () => verbs.present(!state.room.presenting),
-    g: () => verbs.guess(!state.room.guessing),
+    p: () => verbs.present(!read().room.presenting),
+    g: () => verbs.guess(!read().room.guessing),
     v: verbs.reveal,
     h: () => page.getElementById("explain")?.togglePopover(),
     k: verbs.pin,
     l: lookUp,
     e: () => editor.focus(),
     "?": () => page.getElementById("keys-open")?.click(),
-    i: () => (inspecting(state) ? verbs.setInspector(false) : verbs.openTab(state.frame.tab, "[role=tab][aria-selected=true]")),
+    i: () => (inspecting(read()) ? verbs.setInspector(false) : verbs.openTab(read().frame.tab, "[role=tab][aria-selected=true]")),
   };
 
   page.addEventListener("keydown", (event) => {
     if (list.open || event.defaultPrevented || event.altKey || event.isComposing) return;
+    const state = read();
     const target = /** @type {Element} */ (event.target);
     const writing = target.matches("textarea, input:not([type=range])");
     if (event.ctrlKey || event.metaKey) {
@@ -81,8 +78,4 @@ export function mountKeys(page, verbs) {
     else return;
     event.preventDefault();
   });
-
-  return (now) => {
-    state = now;
-  };
 }

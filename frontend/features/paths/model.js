@@ -27,8 +27,8 @@ export function fold(state, start, folded) {
 
 /** @param {State} state @param {number} start @returns {State} without that branch and its subbranches */
 export function remove(state, start) {
-  const { parent } = tree.node(state.tree, start);
-  if (parent === null) return state;
+  const parent = state.tree.nodes.get(start)?.parent ?? null;
+  if (parent === null) return state; // or removed since it was drawn
   const nodes = subtree(state.tree, start);
   const gone = new Set(nodes.map((node) => node.id));
   const end = ending(state);

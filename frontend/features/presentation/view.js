@@ -11,11 +11,12 @@ import { mountStage } from "../stage/view.js";
 import { statusLine } from "../status/model.js";
 
 /** @param {HTMLElement} line @param {import("../frame/room.js").Page} page @returns {(state: State) => void} */
-export function mount(line, { verbs }) {
+export function mount(line, page) {
+  const { verbs } = page;
   const words = build("span", { class: "room-words" });
   const stage = build("div", { class: "stage", id: "stage", role: "group" });
   line.append(words, stage);
-  const updateStage = mountStage(stage, line, verbs);
+  const updateStage = mountStage(stage, line, page);
   const root = document.documentElement;
   let presenting = false;
   let full = false; // whether the presentation is in full screen

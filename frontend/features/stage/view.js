@@ -1,7 +1,6 @@
 /**
  * The stage bar: temperature, dice, guessing and highlighting for mouse and touch while presenting. It hides itself.
  *
- * @typedef {import("../../main.js").Verbs} Verbs
  * @typedef {import("../../core/initial.js").State} State
  */
 import { inspecting } from "../../core/frame.js";
@@ -17,8 +16,8 @@ const IDLE_MS = 3000;
 
 const INSPECTOR = "M2 3h12v10H2zM10 3v10";
 
-/** @param {HTMLElement} stage that it fills @param {HTMLElement} line of the presentation @param {Verbs} verbs @returns {(state: State) => void} */
-export function mountStage(stage, line, verbs) {
+/** @param {HTMLElement} stage that it fills @param {HTMLElement} line of the presentation @param {import("../frame/room.js").Page} page @returns {(state: State) => void} */
+export function mountStage(stage, line, { verbs, read }) {
   const button = (/** @type {string} */ verb, /** @type {Record<string, string>} */ attributes, /** @type {(Node | string)[]} */ ...words) => build("button", { type: "button", "data-verb": verb, ...attributes }, ...words);
   const roll = button("roll", {}, STAGE.roll);
   const write = button("write", {}, DICE.generate);
@@ -34,13 +33,12 @@ export function mountStage(stage, line, verbs) {
   stage.append(build("label", { class: "stage-warmth" }, build("span", {}, STAGE.temperature), " ", slider, " ", output), roll, write, guess, choice, inspect, leave);
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let hiding;
-  /** @type {State | null} */
-  let state = null;
+  let shown = false;
 
   roll.addEventListener("click", () => verbs.play("roll"));
-  write.addEventListener("click", () => (state?.play?.kind === "write" ? verbs.stop() : verbs.play("write")));
-  guess.addEventListener("click", () => verbs.guess(!state?.room.guessing));
-  inspect.addEventListener("click", () => state && verbs.setInspector(!inspecting(state)));
+  write.addEventListener("click", () => (read().play?.kind === "write" ? verbs.stop() : verbs.play("write")));
+  guess.addEventListener("click", () => verbs.guess(!read().room.guessing));
+  inspect.addEventListener("click", () => verbs.setInspector(!inspecting(read())));
   leave.addEventListener("click", () => verbs.present(false));
   choice.addEventListener("change", () => verbs.shade(SHADES.find((each) => each === choice.value) ?? "none"));
   slider.addEventListener("input", () => verbs.set({ temperature: slider.valueAsNumber }, true));
@@ -49,7 +47,7 @@ export function mountStage(stage, line, verbs) {
 
   /** Shows the bar until nothing has moved for a while; it stays while it is pointed at or in focus. */
   function wake() {
-    if (!state?.room.presenting) return;
+    if (!read().room.presenting) return;
     line.toggleAttribute("data-awake", true);
     clearTimeout(hiding);
     hiding = setTimeout(doze, IDLE_MS);
@@ -61,9 +59,9 @@ export function mountStage(stage, line, verbs) {
   }
 
   return (now) => {
-    const began = now.room.presenting && !state?.room.presenting;
-    state = now;
-    if (!now.room.presenting) return;
+    const began = now.room.presenting && !shown;
+    shown = now.room.presenting;
+    if (!shown) return;
     if (began) wake();
     const { temperature } = now.settings;
     if (slider.valueAsNumber !== temperature) slider.value = String(temperature);

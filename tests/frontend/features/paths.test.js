@@ -59,6 +59,9 @@ test("a deleted branch is gone with what follows, and comes back whole", () => {
   assert.equal(lines(less).length, 2);
   assert.equal(less.current, tree.node(state.tree, third.start).parent, "the text falls back to where it forked");
   assert.ok(less.past.every((place) => typeof place !== "number" || less.tree.nodes.has(place)));
+  assert.equal(remove(less, third.start), less, "a second click before the page is drawn");
+  assert.equal(states.goTo(less, third.end), less);
+  assert.equal(states.stand(less, third.end), less);
   const back = restore(less);
   assert.deepEqual(lines(back), lines(state));
   assert.equal(states.textHere(back), states.textHere(state));
