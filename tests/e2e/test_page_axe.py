@@ -2,7 +2,20 @@
 
 import pytest
 from axe import assert_clean
-from pages import OpenPage, Stack, branch_at, click_bar, look_at, open_tab, rows, settled, shoot, stay_in_window, write
+from pages import (
+    OpenPage,
+    Stack,
+    branch_at,
+    click_bar,
+    intercept,
+    look_at,
+    open_tab,
+    rows,
+    settled,
+    shoot,
+    stay_in_window,
+    write,
+)
 from playwright.sync_api import Page, expect
 
 
@@ -144,7 +157,7 @@ def test_without_an_answer(still: Page) -> None:
     assert_clean(still, "refused text")
     shoot(still, "refused-1440")
     write(still, "Once upon")
-    still.route("**/api/next-token", lambda route: route.fulfill(status=200, json={}), times=1)
+    intercept(still, "**/api/next-token", lambda route: route.fulfill(status=200, json={}), times=1)
     rows(still).first.click()
     expect(still.locator(".chart-trouble")).to_be_visible()
     assert_clean(still, "an answer that is none")

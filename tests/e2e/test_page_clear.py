@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from pages import body, click_bar, open_tab, rows, settled, shoot, write
+from pages import body, click_bar, intercept, open_tab, rows, settled, shoot, write
 from playwright.sync_api import Page, Route, expect
 
 TEXT = "Tom and his dog went to the"
@@ -13,7 +13,7 @@ TEXT = "Tom and his dog went to the"
 
 def test_an_answer_that_takes_time_is_said_to(page: Page) -> None:
     held: list[Route] = []
-    page.route("**/api/next-token", lambda route: held.append(route), times=1)
+    intercept(page, "**/api/next-token", lambda route: held.append(route), times=1)
     rows(page).first.click()
     status = page.locator("#status")
     expect(status).to_contain_text("The demo model is thinking…")
@@ -29,7 +29,7 @@ def test_an_answer_that_takes_time_is_said_to(page: Page) -> None:
 
 def test_a_text_left_before_its_answer_is_told_of_and_is_a_step_of_its_own(page: Page) -> None:
     held: list[Route] = []
-    page.route("**/api/next-token", lambda route: held.append(route), times=1)
+    intercept(page, "**/api/next-token", lambda route: held.append(route), times=1)
     with page.expect_request("**/api/next-token"):
         page.locator("#text").fill(TEXT)
     page.keyboard.press("Escape")
@@ -80,7 +80,8 @@ def test_without_a_network_it_says_offline_and_goes_on_by_itself(page: Page) -> 
 @pytest.mark.noted("the server responded with a status of 429")
 def test_a_server_that_is_full_is_asked_again_by_itself(page: Page) -> None:
     refusal = {"error": "Too much is waiting; try again in a second.", "code": "resource_exhausted"}
-    page.route(
+    intercept(
+        page,
         "**/api/next-token",
         lambda route: route.fulfill(status=429, json=refusal, headers={"retry-after": "1"}),
         times=2,

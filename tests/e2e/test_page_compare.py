@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from axe import assert_clean
-from pages import OpenPage, Stack, asked, number, settled, shoot, write
+from pages import OpenPage, Stack, asked, intercept, number, settled, shoot, write
 from playwright.sync_api import Locator, Page, Route, expect
 from sharing import copied
 
@@ -130,7 +130,7 @@ def test_one_text_under_two_models_token_by_token(page: Page, second_model: Path
 def test_scores_that_come_late_are_not_shown_for_another_text(page: Page, second_model: Path) -> None:
     held: list[Route] = []
     begin(page)
-    page.route("**/api/score", lambda route: held.append(route))
+    intercept(page, "**/api/score", lambda route: held.append(route))
     page.get_by_label("Model of B").select_option(label=second_model.name)
     expect(page.locator(".differences-said")).to_have_text("Scoring the text with both models…")
     while not held:
@@ -141,7 +141,7 @@ def test_scores_that_come_late_are_not_shown_for_another_text(page: Page, second
     chips = page.locator(".difference .pieces")
     expect(chips.last).to_have_text("dog")
     with page.expect_event("requestfailed", lambda request: request.url.endswith("/api/score")):
-        page.route("**/api/score", lambda route: held.append(route))
+        intercept(page, "**/api/score", lambda route: held.append(route))
         count = len(held)
         page.locator("#text").fill("Tom and his cat")
         while len(held) == count:

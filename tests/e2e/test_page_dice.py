@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from pages import OpenPage, Stack, answered, body, generating, rows, settled, shoot, write
+from pages import OpenPage, Stack, answered, body, generating, intercept, rows, settled, shoot, write
 from playwright.sync_api import Locator, Page, Route, expect
 
 TEXT = "The little girl was very"
@@ -56,7 +56,7 @@ def test_a_dart_among_the_others_names_its_token(page: Page) -> None:
 
     page.locator("#top-k").fill("3")
     settled(page)
-    page.route("**/api/next-token", force)
+    intercept(page, "**/api/next-token", force)
     with page.expect_response(answered) as response:
         button(page, "Roll the dice").click()
     (drawn,) = response.value.json()["drawn"]
@@ -132,8 +132,8 @@ def test_the_button_and_w_stop_what_they_began(page: Page) -> None:
 def test_writing_on_stops_at_an_error_in_words(page: Page) -> None:
     wrong = json.dumps({"error": "The model stumbled.", "code": "internal"})
     for path in ("generate", "next-token"):  # a stream that breaks off is asked for token by token
-        page.route(
-            f"**/api/{path}", lambda route: route.fulfill(status=500, content_type="application/json", body=wrong)
+        intercept(
+            page, f"**/api/{path}", lambda route: route.fulfill(status=500, content_type="application/json", body=wrong)
         )
     page.keyboard.press("w")
     expect(page.locator(".chart-trouble")).to_contain_text("The model stumbled.")

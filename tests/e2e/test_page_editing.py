@@ -5,7 +5,7 @@ from typing import Any
 
 import pages
 from axe import assert_clean
-from pages import OpenPage, Stack, answered, click_bar, rows, settled, shoot, write
+from pages import OpenPage, Stack, answered, click_bar, intercept, rows, settled, shoot, write
 from playwright.sync_api import Locator, Page, Route, expect
 
 END = "<|endoftext|>"
@@ -33,7 +33,7 @@ def ended(page: Page) -> None:
             drawn.update(token_id=0, text=END, bytes="PHxlbmRvZnRleHR8Pg==", is_special=True)
         route.fulfill(json=answer)
 
-    page.route("**/api/next-token", draw)
+    intercept(page, "**/api/next-token", draw)
     rows(page).first.focus()
     page.keyboard.press("r")
     expect(chips(page).last).to_have_text(END)

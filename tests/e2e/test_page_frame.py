@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from axe import assert_clean
-from pages import OpenPage, Stack, click_bar, focused, look_at, open_tab, rows, settled, shoot
+from pages import OpenPage, Stack, click_bar, focused, intercept, look_at, open_tab, rows, settled, shoot
 from playwright.sync_api import Page, expect
 
 KEYS_OR_STAGE = re.compile(r"/features/(keys|presentation)/style\.css$")
@@ -95,7 +95,7 @@ def test_all_bars_stand_above_the_controls_also_at_an_earlier_token(
 
 @pytest.mark.noted("net::ERR_FAILED")
 def test_a_tab_that_did_not_load_says_so_and_loads_on_a_second_try(page: Page) -> None:
-    page.route("**/paths/style.css", lambda route: route.abort(), times=1)
+    intercept(page, "**/paths/style.css", lambda route: route.abort(), times=1)
     page.locator("#inspector-open").click()
     expect(page.locator("#panel-paths")).to_contain_text("This part of the page didn’t load.")
     page.locator("#panel-paths").get_by_role("button", name="Try again").click()
@@ -105,7 +105,7 @@ def test_a_tab_that_did_not_load_says_so_and_loads_on_a_second_try(page: Page) -
 @pytest.mark.noted("net::ERR_FAILED")
 def test_what_appears_later_and_did_not_load_says_so_and_loads_on_a_second_try(page: Page) -> None:
     words = "This part of the page didn’t load."
-    page.route(KEYS_OR_STAGE, lambda route: route.abort())
+    intercept(page, KEYS_OR_STAGE, lambda route: route.abort())
     page.keyboard.press("?")
     expect(page.locator("#keys")).to_contain_text(words)
     page.keyboard.press("Escape")

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from pages import OpenPage, Stack, body, click_bar, number, open_tab, redrawn, settled, shoot, write
+from pages import OpenPage, Stack, body, click_bar, intercept, number, open_tab, redrawn, settled, shoot, write
 from playwright.sync_api import Locator, Page, Route, expect
 
 TEXT = "The little girl was very"
@@ -150,7 +150,7 @@ def test_a_refusal_stands_beside_the_field_and_goes_with_the_next_letter(page: P
         else:
             route.continue_()
 
-    page.route("**/api/next-token", refuse)
+    intercept(page, "**/api/next-token", refuse)
     page.locator("#likely-text").fill("happy")
     trouble = page.locator("#likely-trouble")
     expect(trouble).to_have_text("No such token")
@@ -171,7 +171,7 @@ def test_what_is_no_answer_is_said_in_words(page: Page, watched: Any) -> None:
             answer["watched"] = watched and [{**good[0], **watched[0]}, *good[1:]]
         route.fulfill(json=answer)
 
-    page.route("**/api/next-token", spoil)
+    intercept(page, "**/api/next-token", spoil)
     page.locator("#likely-text").fill("happy")
     expect(page.locator("#likely-trouble")).to_contain_text("The server’s answer can’t be read: watched")
     expect(page.locator("#chart .row")).to_have_count(10)

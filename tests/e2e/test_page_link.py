@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from pages import OpenPage, Stack, body, click_bar, percents, rows, settled, shoot, write
+from pages import OpenPage, Stack, body, click_bar, intercept, percents, rows, settled, shoot, write
 from playwright.sync_api import Page, expect
 from sharing import copied, saved, share, writable
 
@@ -128,8 +128,8 @@ def test_a_link_with_ids_beyond_the_vocabulary_is_refused_by_the_server_beside_t
 
 @pytest.mark.noted("net::ERR_FAILED")
 def test_a_text_too_long_for_a_link_says_so(page: Page) -> None:
-    page.route(
-        "**/api/next-token", lambda route: route.abort() if body(route.request).get("text") else route.continue_()
+    intercept(
+        page, "**/api/next-token", lambda route: route.abort() if body(route.request).get("text") else route.continue_()
     )
     page.locator("#text").fill("word " * 8000)
     share(page, "Copy link")

@@ -9,6 +9,7 @@ from pages import (
     body,
     branch_at,
     click_bar,
+    intercept,
     look_at,
     number,
     open_tab,
@@ -153,7 +154,7 @@ def test_typing_and_the_very_first_mark_while_looking(page: Page) -> None:
 def test_a_place_that_cannot_be_asked_says_so_and_leads_back(page: Page) -> None:
     write(page, TEXT)
     refusal = {"error": "The model is busy.", "code": "unavailable"}
-    page.route("**/api/next-token", lambda route: route.fulfill(status=503, json=refusal))
+    intercept(page, "**/api/next-token", lambda route: route.fulfill(status=503, json=refusal))
     page.locator("#prompt .token").nth(4).click()
     expect(page.locator(".chart-trouble")).to_contain_text("The model is busy.")
     assert place(page).startswith("Token 5 of 8 is “·dog”.")

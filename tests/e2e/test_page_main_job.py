@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from pages import answered, body, click_bar, percents, rows, settled, shoot, write
+from pages import answered, body, click_bar, intercept, percents, rows, settled, shoot, write
 from playwright.sync_api import Page, expect
 
 LEAVE = """() => {
@@ -99,7 +99,7 @@ def test_three_clicks_then_undo_then_redo(page: Page) -> None:
 
 
 def test_a_click_joins_the_text_before_the_answer(page: Page) -> None:
-    page.route("**/api/next-token", lambda route: None)  # no answer ever comes
+    intercept(page, "**/api/next-token", lambda route: None)  # no answer ever comes
     count = page.locator("#prompt .token").count()
     rows(page).first.click()
     expect(page.locator("#prompt .token")).to_have_count(count + 1)

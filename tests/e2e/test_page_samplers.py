@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from pages import OpenPage, Stack, answered, body, open_tab, percents, redrawn, rows, settled, shoot, write
+from pages import OpenPage, Stack, answered, body, intercept, open_tab, percents, redrawn, rows, settled, shoot, write
 from playwright.sync_api import Page, Request, Route, expect
 
 
@@ -70,7 +70,7 @@ def test_what_a_step_removes_is_seen_before_the_server_says_it(page: Page) -> No
     page.get_by_label("Top-k", exact=True).check()
     settled(page)
     held: list[Route] = []
-    page.route("**/api/next-token", lambda route: held.append(route))
+    intercept(page, "**/api/next-token", lambda route: held.append(route))
     page.get_by_label("Top-k: k").fill("3")
     page.locator("#temperature").press("ArrowRight")
     expect(page.locator("#chart:not([data-stale]) li[data-fell] .fell")).to_have_text(["removed by top-k"] * 7)

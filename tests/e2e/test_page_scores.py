@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from pages import OpenPage, Stack, body, click_bar, number, rows, settled, shoot, write
+from pages import OpenPage, Stack, body, click_bar, intercept, number, rows, settled, shoot, write
 from playwright.sync_api import Locator, Page, Route, expect
 
 TEXT = "Tom and his xylophone went to the"
@@ -82,7 +82,7 @@ def test_clicks_are_coloured_without_asking_and_typing_asks_after_a_pause(page: 
 def test_late_scores_are_never_shown_for_another_text(page: Page) -> None:
     write(page, TEXT)
     held: list[Route] = []
-    page.route("**/api/score", lambda route: held.append(route), times=1)
+    intercept(page, "**/api/score", lambda route: held.append(route), times=1)
     with page.expect_request("**/api/score"):
         colour(page, "surprise")
     expect(words(page)).to_have_text("Reading the text…")
@@ -100,7 +100,7 @@ def test_late_scores_are_never_shown_for_another_text(page: Page) -> None:
 def test_a_refusal_stands_beside_the_colours_and_can_be_tried_again(page: Page) -> None:
     write(page, TEXT)
     refusal = {"error": "token_ids: too many for this test", "code": "invalid_argument", "field": "token_ids"}
-    page.route("**/api/score", lambda route: route.fulfill(status=400, json=refusal))
+    intercept(page, "**/api/score", lambda route: route.fulfill(status=400, json=refusal))
     colour(page, "entropy")
     trouble = page.locator(".shade-trouble")
     expect(trouble).to_contain_text("too many for this test")
@@ -115,7 +115,9 @@ def test_a_refusal_stands_beside_the_colours_and_can_be_tried_again(page: Page) 
 @pytest.mark.parametrize("answer", ["null", '{"tokens": 3}', '{"model": "bundled", "tokens": []}', "<html>"])
 def test_scores_that_are_none_break_nothing(page: Page, answer: str) -> None:
     write(page, TEXT)
-    page.route("**/api/score", lambda route: route.fulfill(status=200, content_type="application/json", body=answer))
+    intercept(
+        page, "**/api/score", lambda route: route.fulfill(status=200, content_type="application/json", body=answer)
+    )
     colour(page, "surprise")
     expect(page.locator(".shade-trouble")).to_contain_text("The server’s answer can’t be read")
     click_bar(page, 0)

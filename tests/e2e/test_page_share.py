@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pages import OpenPage, Stack, click_bar, percents, settled, shoot, write
+from pages import OpenPage, Stack, click_bar, intercept, percents, settled, shoot, write
 from playwright.sync_api import Page, Route, expect
 from servers import ROOT
 from sharing import copied, saved, share, writable
@@ -78,7 +78,7 @@ def spoil(page: Page) -> None:
             candidate["bytes"] = base64.b64encode(text.encode()).decode()
         route.fulfill(json=answer)
 
-    page.route("**/api/next-token", change)
+    intercept(page, "**/api/next-token", change)
 
 
 def test_hostile_tokens_break_no_table_and_no_picture(page: Page) -> None:

@@ -11,6 +11,7 @@ from pages import (
     Stack,
     body,
     click_bar,
+    intercept,
     open_tab,
     percents,
     rows,
@@ -79,7 +80,7 @@ def test_a_late_reply_never_overwrites_a_newer_one(page: Page) -> None:
         else:
             route.continue_()
 
-    page.route("**/api/next-token", hold)
+    intercept(page, "**/api/next-token", hold)
     with page.expect_request(lambda request: body(request).get("text") == "Tom and"):
         page.locator("#text").fill("Tom and")
     write(page, "The little girl was very")
@@ -94,7 +95,7 @@ def test_a_late_reply_never_overwrites_a_newer_one(page: Page) -> None:
 def test_replies_to_quick_picks_in_the_wrong_order(page: Page) -> None:
     first_text = page.locator("#text").input_value()
     held: list[Route] = []
-    page.route("**/api/next-token", lambda route: held.append(route), times=1)
+    intercept(page, "**/api/next-token", lambda route: held.append(route), times=1)
     rows(page).first.click()
     expect(page.locator("#chart[data-stale]")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
@@ -159,7 +160,7 @@ def spoiled(page: Page, change: Any) -> None:
         answer = page.request.post(route.request.url, data=route.request.post_data_json).json()
         route.fulfill(status=200, content_type="application/json", body=json.dumps(change(answer)))
 
-    page.route("**/api/next-token", spoil)
+    intercept(page, "**/api/next-token", spoil)
 
 
 def test_hostile_tokens_inject_nothing_and_break_nothing(page: Page) -> None:
@@ -202,7 +203,7 @@ WORDS = "\u202e<img src=x onerror=document.title='taken'>" + "x" * 5000
 @pytest.mark.parametrize("field", [None, "text", "temperature"])
 def test_a_hostile_refusal_stays_a_short_line_of_text(page: Page, field: str | None) -> None:
     refusal = {"error": WORDS, "code": "invalid_argument", **({"field": field} if field else {})}
-    page.route("**/api/next-token", lambda route: route.fulfill(status=400, json=refusal))
+    intercept(page, "**/api/next-token", lambda route: route.fulfill(status=400, json=refusal))
     page.locator("#text").fill("Tom")
     trouble = page.locator({None: ".chart-trouble p", "text": "#text-trouble"}.get(field, f"#{field}-trouble"))
     expect(trouble).to_contain_text("<img src=x")
@@ -218,8 +219,8 @@ def test_a_hostile_list_of_models_injects_nothing_and_the_page_goes_on(page: Pag
         {**models[0], "name": f"{WORDS}{at}", "state": "FAILED", "reason": WORDS, "facts": None} for at in range(3)
     ]
     hostile = {"models": [{**named[0], "is_default": True}, *models, *named[1:]]}
-    page.route("**/api/models/events", lambda route: None)  # the list fetched beside the stream is all there is
-    page.route("**/api/models", lambda route: route.fulfill(json=hostile))
+    intercept(page, "**/api/models/events", lambda route: None)  # the list fetched beside the stream is all there is
+    intercept(page, "**/api/models", lambda route: route.fulfill(json=hostile))
     page.reload()
     status = page.locator("#status")
     expect(status).to_contain_text("can’t be used. <img src=x")

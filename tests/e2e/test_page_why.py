@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from axe import assert_clean
-from pages import OpenPage, Stack, asked, click_bar, open_tab, rows, settled, shoot, write
+from pages import OpenPage, Stack, asked, click_bar, intercept, open_tab, rows, settled, shoot, write
 from playwright.sync_api import Locator, Page, expect
 
 TEXT = "Lily had a red ball. She liked to play with her"
@@ -137,7 +137,8 @@ def test_methods_a_stop_and_what_the_server_refuses(page: Page, stack: Stack, tm
             page.locator("#panel-why").get_by_role("button", name=kind.upper()).click()
         download.value.save_as(tmp_path / kind)
         assert (tmp_path / kind).read_bytes().startswith(start)
-    page.route(
+    intercept(
+        page,
         "**/api/influence",
         lambda route: route.fulfill(
             status=400,

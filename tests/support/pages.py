@@ -57,6 +57,14 @@ def redrawn(page: Page) -> None:
     page.evaluate("async () => { for (const frame of [1, 2, 3]) await new Promise(requestAnimationFrame); }")
 
 
+def intercept(page: Page, url: str | re.Pattern[str], handler: Callable[[Route], object], **options: Any) -> None:
+    """As `page.route`, for a page that is open: Chromium may still let requests through when that returns."""
+    page.route(url, handler, **options)
+    page.route("**/healthz?held", lambda route: route.fulfill(status=202))
+    while page.evaluate("fetch('healthz?held').then(({ status }) => status)") != 202:
+        pass
+
+
 def settled(page: Page) -> None:
     """Waits until the bars belong to the text at hand and nothing is asked."""
     redrawn(page)
@@ -164,7 +172,7 @@ def generating(page: Page, *drawn: tuple[int, str]) -> None:
             blocks.append(f"{name}\ndata: {json.dumps(event)}")
         route.fulfill(content_type="text/event-stream", body="\n\n".join(blocks))
 
-    page.route("**/api/generate", change)
+    intercept(page, "**/api/generate", change)
 
 
 def body(request: Request) -> dict[str, Any]:
