@@ -36,7 +36,7 @@ def visit(builder: Any, kind: int, block: Any, use: Use) -> Any:
         scale, offset = _two_halves(builder, kind, block)
         use(_number(0), _levels(builder, kind, block), scale, offset)
         return offset
-    scales, offsets = _six_bit_scales(builder, block) if kind != Q6_K else _byte_scales(builder, block)
+    scales, offsets = six_bit_scales(builder, block) if kind != Q6_K else _byte_scales(builder, block)
     held, held_offsets = (_held(builder, vector) for vector in (scales, offsets))
     parts = 2 if kind == Q6_K else 4
     with cgutils.for_range_slice(builder, _number(0), _number(parts), _number(1)) as (part, _):
@@ -79,7 +79,7 @@ def _byte_scales(builder: Any, block: Any) -> tuple[Any, Any]:
     return scales, builder.fmul(scales, ir.Constant(scales.type, [-32.0] * 16))
 
 
-def _six_bit_scales(builder: Any, block: Any) -> tuple[Any, Any]:
+def six_bit_scales(builder: Any, block: Any) -> tuple[Any, Any]:
     """The eight scales and offsets of a block of Q4_K or Q5_K, of six bits each, packed into twelve bytes."""
     four = ir.VectorType(_WORD, 4)
     low, middle, high = (load_bytes(builder, block, 4 + 4 * part, 4) for part in range(3))

@@ -8,8 +8,9 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from inference_server.cpu.kernels import packed
+from inference_server.cpu.kernels import limb_tiles, packed
 from inference_server.cpu.kernels.layouts import BYTES, KINDS, LAYOUTS, SHARES
+from inference_server.cpu.kernels.limbs import half_of
 from inference_server.cpu.kernels.processor import LANES
 from inference_server.cpu.kernels.tiles import _number, plain_tile
 
@@ -32,7 +33,7 @@ def block(rows: int, depth: int = 1, outputs: int = 0) -> Callable[..., None]:
 
     Without `outputs`, there are as many as layout_of says; packed weights take one for a single row. x, w, y, sums and
     following are addresses; y_stride is in floats, pace in bytes. `sums` is read for a single row of a kind whose
-    layout has a share: the sums of so many neighbouring numbers of x.
+    layout has a share: the sums of so many neighbouring numbers of x, or what limbs.take_apart makes of them.
     """
 
     @intrinsic
@@ -44,7 +45,9 @@ def block(rows: int, depth: int = 1, outputs: int = 0) -> Callable[..., None]:
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             _, x, w, width, y, y_stride, sums, following, pace = arguments
-            if code in LAYOUTS:
+            if rows == 1 and half_of(code):
+                limb_tiles.tile(builder, w, width, y, sums, following, code)
+            elif code in LAYOUTS:
                 packed.packed_tile(builder, x, w, width, y, y_stride, sums, following, pace, rows, count, code)
             else:
                 plain_tile(builder, x, w, width, y, y_stride, following, pace, rows, count, code, depth)
@@ -57,14 +60,17 @@ def block(rows: int, depth: int = 1, outputs: int = 0) -> Callable[..., None]:
 
 @intrinsic
 def _layout_of(typing: Any, tag: Any) -> Any:
-    """(weights, bytes) of a block, its share, and the outputs of a tile; plain weights are blocks of one."""
+    """(weights, bytes) of a block, its share, the outputs of a tile, and what limbs.half_of says.
+
+    Plain weights are blocks of one.
+    """
     code = _code(tag)
-    layout = (*LAYOUTS.get(code, (1, BYTES.get(code, 0))), SHARES.get(code, 0), _outputs(code))
+    layout = (*LAYOUTS.get(code, (1, BYTES.get(code, 0))), SHARES.get(code, 0), _outputs(code), half_of(code))
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.make_tuple(builder, signature.return_type, [_number(each) for each in layout])
 
-    return types.UniTuple(types.intp, 4)(tag), generate
+    return types.UniTuple(types.intp, 5)(tag), generate
 
 
 @intrinsic

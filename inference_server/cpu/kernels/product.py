@@ -8,6 +8,7 @@ import numpy as np
 from inference_server.cpu.kernels.intrinsics import allocate, floats, here, integers, invoke, jit, release, size
 from inference_server.cpu.kernels.kinds import KIND_TAGS, block, layout_of, widen
 from inference_server.cpu.kernels.layouts import FLOAT32
+from inference_server.cpu.kernels.limbs import VECTOR, room_for, take_apart
 from inference_server.cpu.kernels.processor import LANES
 from inference_server.cpu.kernels.tables import MOST
 
@@ -59,7 +60,7 @@ def _passes(
     kind: Any, x: int, rows: int, w: int, width: int, outputs: int, y: int, y_stride: int, following: int, ahead: int
 ) -> None:
     """All rows over a piece of the weights; prefetches `ahead` bytes per output from `following` on."""
-    row_bytes, (numbers, _, _, wide) = _row_bytes(kind, width), layout_of(kind)
+    row_bytes, (numbers, _, _, wide, _) = _row_bytes(kind, width), layout_of(kind)
     passes, tiles = (rows + MOST - 1) // MOST, (outputs + wide - 1) // wide
     share = outputs * ahead // (passes * tiles)  # bytes to prefetch per tile
     pace = share // max(1, width // (LANES if numbers == 1 else numbers)) + 1
@@ -83,12 +84,15 @@ def _passes(
 def _single(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: int, y: int, y_stride: int) -> None:
     """Row by row, for a single row or few outputs."""
     row_bytes = _row_bytes(kind, width)
-    numbers, size_, share, _ = layout_of(kind)
-    sums = allocate(width // share * 4) if share else 0
+    numbers, size_, share, _, half = layout_of(kind)
+    room = allocate(room_for(width) + VECTOR if half else width // share * 4) if share else 0
+    sums = (room + VECTOR - 1) // VECTOR * VECTOR if half else room
     single = _DEEP * LANES * size_ if numbers == 1 else size_  # bytes that one step of a single row reads
     for m in range(rows):
         source = x + m * width * 4
-        if share:
+        if half:
+            take_apart(source, width, half, sums)
+        elif share:
             _sum_groups(source, share, width // share, sums)
         streams = _STREAMS if numbers == 1 and last - first >= _STREAMS else 1
         for o in range(first, last, streams):
@@ -100,7 +104,7 @@ def _single(kind: Any, x: int, rows: int, w: int, width: int, first: int, last: 
             else:
                 _one(kind, source, at, width, target, y_stride, sums, at + _AHEAD, single)
     if share:
-        release(sums)
+        release(room)
 
 
 @jit(fastmath={"reassoc", "contract"})
@@ -125,7 +129,7 @@ def bounds(outputs: int) -> tuple[int, int]:
 
 @jit
 def _row_bytes(kind: Any, width: int) -> Any:
-    numbers, size_, _, _ = layout_of(kind)
+    numbers, size_, _, _, _ = layout_of(kind)
     return width // numbers * size_
 
 

@@ -56,13 +56,13 @@ def _call(builder: Any, name: str, result: ir.Type, arguments: list[Any], fastma
 
 
 def _multiply_add(builder: Any, left: Any, right: Any, total: Any) -> Any:
-    name = "llvm.fma.f32" if total.type == _FLOAT else f"llvm.fma.v{LANES}f32"
+    name = "llvm.fma.f32" if total.type == _FLOAT else f"llvm.fma.v{total.type.count}f32"
     return _call(builder, name, total.type, [left, right, total])
 
 
 def _sum(builder: Any, vector: Any) -> Any:
     start = ir.Constant(_FLOAT, 0.0)
-    return _call(builder, f"llvm.vector.reduce.fadd.v{LANES}f32", _FLOAT, [start, vector], ("reassoc",))
+    return _call(builder, f"llvm.vector.reduce.fadd.v{vector.type.count}f32", _FLOAT, [start, vector], ("reassoc",))
 
 
 def prefetch(builder: Any, address: Any) -> None:

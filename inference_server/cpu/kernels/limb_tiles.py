@@ -1,0 +1,163 @@
+"""Products of weights of four bits with a row in limbs, by AVX-512's VNNI, in LLVM IR.
+
+One instruction multiplies 64 bytes of levels by as many of a limb and adds up four products each. A step takes 128
+weights: the lower halves of 64 bytes and the upper ones.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils
+
+from inference_server.cpu.kernels.blocks import six_bit_scales
+from inference_server.cpu.kernels.layouts import LAYOUTS, Q4_0, Q4_K, U4
+from inference_server.cpu.kernels.limbs import GROUP, GROUPS, HEAD_BYTES, LIMB_BYTES, LIMBS, STEP, VECTOR
+from inference_server.cpu.kernels.tiles import _LINE, _at, _call, _multiply_add, _number, _sum, prefetch
+
+_BYTE, _SHORT, _WORD, _FLOAT = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.FloatType()
+_BYTES, _SHORTS, _WORDS = ir.VectorType(_BYTE, VECTOR), ir.VectorType(_SHORT, VECTOR // 2), ir.VectorType(_WORD, 16)
+_FLOATS, _HEADS = ir.VectorType(_FLOAT, 16), ir.VectorType(_FLOAT, 2 * GROUPS)
+
+
+def tile(builder: Any, w: Any, width: Any, y: Any, row: Any, following: Any, kind: int) -> None:
+    """y = the row that take_apart has left at `row`, times one output's weights; prefetches from `following` on."""
+    numbers, size = LAYOUTS[kind]
+    each = max(1, STEP // numbers)  # blocks at a time
+    taken = each * size
+    steps = builder.udiv(builder.add(width, _number(STEP - 1)), _number(STEP))
+    sums = _Sums(builder, row, _at(builder, row, steps, LIMB_BYTES))
+    target = cgutils.alloca_once_value(builder, following)
+    blocks = builder.udiv(width, _number(numbers))
+    turns, left = builder.udiv(blocks, _number(each)), builder.urem(blocks, _number(each))
+    with cgutils.for_range_slice(builder, _number(0), turns, _number(1)) as (at, _):
+        address = builder.load(target)
+        for line in range(-(-taken // _LINE)):
+            prefetch(builder, builder.add(address, _number(line * _LINE)))
+        builder.store(builder.add(address, _number(taken)), target)
+        block = _at(builder, w, at, taken)
+        if kind == Q4_K:
+            sums.add_large(block, at)
+        else:
+            sums.add_small(kind, block, at)
+    if each > 1:
+        with builder.if_then(builder.icmp_unsigned(">", left, _number(0))):
+            sums.add_small(kind, _at(builder, w, turns, taken), turns, left)
+    builder.store(sums.total(), builder.inttoptr(y, _FLOAT.as_pointer()), align=4)
+
+
+class _Sums:
+    """What an output's weights and the row add up to."""
+
+    def __init__(self, builder: Any, limbs: Any, heads: Any) -> None:
+        self._builder = builder
+        self._limbs = limbs
+        self._heads = heads
+        self._products = cgutils.alloca_once_value(builder, _zeros(_FLOATS))
+        self._beside = cgutils.alloca_once_value(builder, _zeros(_HEADS))  # offsets times sums
+
+    def total(self) -> Any:
+        builder = self._builder
+        return builder.fadd(*(_sum(builder, builder.load(each)) for each in (self._products, self._beside)))
+
+    def add_small(self, kind: int, block: Any, step: Any, left: Any = None) -> None:
+        """A step of blocks of 32; with `left` only so many of them, and memory behind them is not read."""
+        builder, size = self._builder, LAYOUTS[kind][1]
+        per_block, head = size // 2, 1 if kind == Q4_0 else 2  # in numbers of 16 bits
+        behind = GROUPS * per_block - _SHORTS.count  # where the second load begins
+        some, others = (self._shorts(block, at, per_block, left) for at in (0, behind))
+
+        def place(number: int) -> int:
+            return number if number < _SHORTS.count else number - behind + _SHORTS.count
+
+        levels = [each * per_block + head + at for each in range(GROUPS) for at in range(GROUP // 4)]
+        heads = [each * per_block + at * (head - 1) for at in (0, 1) for each in range(GROUPS)]
+        halves = builder.bitcast(_shuffled(builder, some, others, [place(at) for at in heads]), _halves(len(heads)))
+        scales = builder.fpext(halves, _HEADS)
+        if kind == Q4_0:
+            scales = builder.fmul(scales, ir.Constant(_HEADS, [1.0] * GROUPS + [-8.0] * GROUPS))
+        if kind == U4:  # their offset is a multiple of the scale
+            ones = ir.Constant(_HEADS, [1.0] * len(heads))
+            lanes = [len(heads)] * GROUPS + list(range(GROUPS))
+            scales = builder.fmul(scales, _shuffled(builder, scales, ones, lanes))
+        scaled = builder.fmul(scales, self._head(step, 0))
+        offsets = _shuffled(builder, _zeros(_HEADS), scaled, [*range(GROUPS), *range(3 * GROUPS, 4 * GROUPS)])
+        builder.store(builder.fadd(builder.load(self._beside), offsets), self._beside)
+        low, high = self._levels(_shuffled(builder, some, others, [place(at) for at in levels]))
+        whole = self._product(step, [(low, 0), (high, 1)])
+        self._add(whole, _shuffled(builder, scaled, scaled, [each for each in range(GROUPS) for _ in range(4)]))
+
+    def add_large(self, block: Any, at: Any) -> None:
+        """A block of Q4_K."""
+        builder = self._builder
+        scales, offsets = six_bit_scales(builder, block)
+        first = builder.mul(at, _number(2))
+        some, others = (self._head(first, behind) for behind in (0, 1))
+        own, sums = (_shuffled(builder, some, others, [*range(at, at + 4), *range(at + 8, at + 12)]) for at in (0, 4))
+        scales = builder.fmul(scales, own)
+        beside = _multiply_add(builder, offsets, sums, builder.load(self._beside))
+        builder.store(beside, self._beside)
+        for step in range(2):
+            pointer = builder.inttoptr(builder.add(block, _number(16 + VECTOR * step)), _BYTES.as_pointer())
+            levels = self._levels(builder.load(pointer, align=1, typ=_BYTES))
+            for half, vector in enumerate(levels):
+                whole = self._product(builder.add(first, _number(step)), [(vector, half)])
+                lanes = [4 * step + half + group for group in (0, 2) for _ in range(8)]
+                self._add(whole, _shuffled(builder, scales, scales, lanes))
+
+    def _add(self, whole: Any, scales: Any) -> None:
+        builder = self._builder
+        part = builder.sitofp(whole, _FLOATS)
+        builder.store(_multiply_add(builder, scales, part, builder.load(self._products)), self._products)
+
+    def _product(self, step: Any, levels: list[tuple[Any, int]]) -> Any:
+        """Levels, and which half they are, times whole numbers of the row."""
+        builder, found = self._builder, ir.Constant(_WORDS, [0] * _WORDS.count)
+        start = _at(builder, self._limbs, step, LIMB_BYTES)
+        for limb in reversed(range(LIMBS)):
+            found = builder.shl(found, ir.Constant(_WORDS, [8] * _WORDS.count))
+            for vector, half in levels:
+                at = builder.add(start, _number((2 * limb + half) * VECTOR))
+                numbers = builder.load(builder.inttoptr(at, _BYTES.as_pointer()), align=VECTOR, typ=_BYTES)
+                found = _call(builder, "llvm.x86.avx512.vpdpbusd.512", _WORDS, [found, vector, numbers])
+        return found
+
+    def _head(self, step: Any, behind: int) -> Any:
+        """Four scales and four sums of the row."""
+        builder = self._builder
+        at = builder.add(_at(builder, self._heads, step, HEAD_BYTES), _number(behind * HEAD_BYTES))
+        return builder.load(builder.inttoptr(at, _HEADS.as_pointer()), align=4, typ=_HEADS)
+
+    def _levels(self, packed: Any) -> tuple[Any, Any]:
+        """The lower and the upper halves of 64 bytes."""
+        builder = self._builder
+        words = builder.bitcast(packed, _WORDS)
+        moved = builder.lshr(words, ir.Constant(_WORDS, [4] * _WORDS.count))
+        mask = ir.Constant(_WORDS, [0x0F0F0F0F] * _WORDS.count)
+        low, high = (builder.bitcast(builder.and_(each, mask), _BYTES) for each in (words, moved))
+        return low, high
+
+    def _shorts(self, block: Any, start: int, per_block: int, left: Any) -> Any:
+        """64 bytes from a number on; of blocks that are not there zeros, without reading them."""
+        builder = self._builder
+        pointer = builder.inttoptr(builder.add(block, _number(2 * start)), _SHORTS.as_pointer())
+        if left is None:
+            return builder.load(pointer, align=2, typ=_SHORTS)
+        count = builder.trunc(builder.mul(left, _number(per_block)), _SHORT)
+        one = builder.insert_element(ir.Constant(_SHORTS, ir.Undefined), count, _WORD(0))
+        counts = _shuffled(builder, one, one, [0] * _SHORTS.count)
+        places = ir.Constant(_SHORTS, list(range(start, start + _SHORTS.count)))
+        mask = builder.icmp_unsigned("<", places, counts)
+        zeros = ir.Constant(_SHORTS, [0] * _SHORTS.count)
+        return _call(builder, "llvm.masked.load.v32i16.p0", _SHORTS, [pointer, _WORD(2), mask, zeros])
+
+
+def _halves(count: int) -> Any:
+    return ir.VectorType(ir.HalfType(), count)
+
+
+def _zeros(kind: Any) -> Any:
+    return ir.Constant(kind, [0.0] * kind.count)
+
+
+def _shuffled(builder: Any, some: Any, others: Any, lanes: list[int]) -> Any:
+    return builder.shuffle_vector(some, others, ir.Constant(ir.VectorType(_WORD, len(lanes)), lanes))
