@@ -1,7 +1,7 @@
 """The harness itself: it sees memory that grows, an answer that is wrong, and frames as they come."""
 
-import mmap
-import os
+import subprocess
+import sys
 
 import pytest
 
@@ -10,11 +10,20 @@ from attack.bystander import Bystander, Numbers, different
 from attack.guard import Guarded
 from attack.tiers import Tiers, measured
 
+GROWING = "input(); held = b'x' * 60_000_000; print(len(held), flush=True); input()"
+
 
 def test_growth_is_seen() -> None:
-    with measured(os.getpid()) as (memory,), mmap.mmap(-1, 60_000_000) as held:  # not what this process has free
-        held.write(b"x" * len(held))
-        memory.peak = max(memory.peak, memory.now())
+    command = [sys.executable, "-c", GROWING]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        with measured(process.pid) as (memory,):
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "60000000\n"
+            memory.peak = max(memory.peak, memory.now())
+        process.communicate("\n")
     assert 50 < memory.grown < 200
 
 
