@@ -36,7 +36,7 @@ def visit(builder: Any, kind: int, block: Any, use: Use) -> Any:
         scale, offset = _two_halves(builder, kind, block)
         use(_number(0), _levels(builder, kind, block), scale, offset)
         return offset
-    scales, offsets = six_bit_scales(builder, block) if kind != Q6_K else _byte_scales(builder, block)
+    scales, offsets = six_bit_scales(builder, block) if kind != Q6_K else byte_scales(builder, block)
     held, held_offsets = (_held(builder, vector) for vector in (scales, offsets))
     parts = 2 if kind == Q6_K else 4
     with cgutils.for_range_slice(builder, _number(0), _number(parts), _number(1)) as (part, _):
@@ -70,7 +70,7 @@ def _two_halves(builder: Any, kind: int, block: Any) -> tuple[Any, Any]:
     return scale, builder.fmul(scale, ir.Constant(_FLOAT, -8.0 if kind == Q4_0 else -16.0))
 
 
-def _byte_scales(builder: Any, block: Any) -> tuple[Any, Any]:
+def byte_scales(builder: Any, block: Any) -> tuple[Any, Any]:
     """The sixteen scales and offsets of a block of Q6_K."""
     narrow = ir.VectorType(_BYTE, 16)
     pointer = builder.inttoptr(builder.add(block, _number(192)), narrow.as_pointer())

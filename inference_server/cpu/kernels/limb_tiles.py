@@ -1,4 +1,4 @@
-"""Products of weights of four bits with a row in limbs, by AVX-512's VNNI, in LLVM IR.
+"""Products of weights of four to six bits with a row in limbs, by AVX-512's VNNI, in LLVM IR.
 
 One instruction multiplies 64 bytes of levels by as many of a limb and adds up four products each. A step takes 128
 weights: the lower halves of 64 bytes and the upper ones.
@@ -9,8 +9,8 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from inference_server.cpu.kernels.blocks import six_bit_scales
-from inference_server.cpu.kernels.layouts import LAYOUTS, Q4_0, Q4_K, U4
+from inference_server.cpu.kernels.blocks import byte_scales, six_bit_scales
+from inference_server.cpu.kernels.layouts import LAYOUTS, Q4_0, Q5_K, Q6_K, U4
 from inference_server.cpu.kernels.limbs import GROUP, GROUPS, HEAD_BYTES, LIMB_BYTES, LIMBS, STEP, VECTOR
 from inference_server.cpu.kernels.tiles import _LINE, _at, _call, _multiply_add, _number, _sum, prefetch
 
@@ -35,8 +35,10 @@ def tile(builder: Any, w: Any, width: Any, y: Any, row: Any, following: Any, kin
             prefetch(builder, builder.add(address, _number(line * _LINE)))
         builder.store(builder.add(address, _number(taken)), target)
         block = _at(builder, w, at, taken)
-        if kind == Q4_K:
-            sums.add_large(block, at)
+        if kind == Q6_K:
+            sums.add_sixes(block, at)
+        elif each == 1:
+            sums.add_large(kind, block, at)
         else:
             sums.add_small(kind, block, at)
     if each > 1:
@@ -86,9 +88,9 @@ class _Sums:
         whole = self._product(step, [(low, 0), (high, 1)])
         self._add(whole, _shuffled(builder, scaled, scaled, [each for each in range(GROUPS) for _ in range(4)]))
 
-    def add_large(self, block: Any, at: Any) -> None:
-        """A block of Q4_K."""
-        builder = self._builder
+    def add_large(self, kind: int, block: Any, at: Any) -> None:
+        """A block of Q4_K or Q5_K, whose 32 bytes of fifth bits come first."""
+        builder, fifths = self._builder, kind == Q5_K
         scales, offsets = six_bit_scales(builder, block)
         first = builder.mul(at, _number(2))
         some, others = (self._head(first, behind) for behind in (0, 1))
@@ -97,12 +99,31 @@ class _Sums:
         beside = _multiply_add(builder, offsets, sums, builder.load(self._beside))
         builder.store(beside, self._beside)
         for step in range(2):
-            pointer = builder.inttoptr(builder.add(block, _number(16 + VECTOR * step)), _BYTES.as_pointer())
-            levels = self._levels(builder.load(pointer, align=1, typ=_BYTES))
+            levels = self._levels(self._bytes(block, (48 if fifths else 16) + VECTOR * step))
+            if fifths:
+                bits = self._moved_bits(block, 16, [4 * step, 4 * step + 2])
+                levels = [self._with(each, bits, 0x10, 4 - half) for half, each in enumerate(levels)]
             for half, vector in enumerate(levels):
                 whole = self._product(builder.add(first, _number(step)), [(vector, half)])
                 lanes = [4 * step + half + group for group in (0, 2) for _ in range(8)]
                 self._add(whole, _shuffled(builder, scales, scales, lanes))
+
+    def add_sixes(self, block: Any, at: Any) -> None:
+        """A block of Q6_K."""
+        builder = self._builder
+        first = builder.mul(at, _number(2))
+        some, others = (self._head(first, behind) for behind in (0, 1))
+        twice = [lane for group in (*range(GROUPS), *range(2 * GROUPS, 3 * GROUPS)) for lane in (group, group)]
+        scales = builder.fmul(byte_scales(builder, block)[0], _shuffled(builder, some, others, twice))
+        for step in range(2):
+            bits = self._moved_bits(block, 128 + VECTOR // 2 * step, [0, 2])
+            for half, vector in enumerate(self._levels(self._bytes(block, VECTOR * step))):
+                level, place = self._with(vector, bits, 0x30, 4 - 4 * half), builder.add(first, _number(step))
+                whole = self._product(place, [(level, half)])
+                fours = self._fours(place, half)
+                less = builder.shl(fours, ir.Constant(_WORDS, [5] * _WORDS.count))  # levels are from -32 on
+                lanes = [8 * step + 4 * half + each for each in range(4) for _ in range(4)]
+                self._add(builder.sub(whole, less), _shuffled(builder, scales, scales, lanes))
 
     def _add(self, whole: Any, scales: Any) -> None:
         builder = self._builder
@@ -116,10 +137,35 @@ class _Sums:
         for limb in reversed(range(LIMBS)):
             found = builder.shl(found, ir.Constant(_WORDS, [8] * _WORDS.count))
             for vector, half in levels:
-                at = builder.add(start, _number((2 * limb + half) * VECTOR))
-                numbers = builder.load(builder.inttoptr(at, _BYTES.as_pointer()), align=VECTOR, typ=_BYTES)
+                numbers = self._bytes(start, (2 * limb + half) * VECTOR, align=VECTOR)
                 found = _call(builder, "llvm.x86.avx512.vpdpbusd.512", _WORDS, [found, vector, numbers])
         return found
+
+    def _fours(self, step: Any, half: int) -> Any:
+        """The sums of four of the row's whole numbers each."""
+        start = _at(self._builder, self._limbs, step, LIMB_BYTES)
+        found = self._bytes(start, (2 * LIMBS + half) * VECTOR, align=VECTOR)
+        return self._builder.bitcast(found, _WORDS)
+
+    def _bytes(self, address: Any, offset: int, align: int = 1) -> Any:
+        builder = self._builder
+        pointer = builder.inttoptr(builder.add(address, _number(offset)), _BYTES.as_pointer())
+        return builder.load(pointer, align=align, typ=_BYTES)
+
+    def _moved_bits(self, block: Any, offset: int, by: list[int]) -> Any:
+        """32 bytes, moved right by a number of bits, and behind them the same moved by another."""
+        builder, kind = self._builder, ir.VectorType(_WORD, _WORDS.count // 2)
+        pointer = builder.inttoptr(builder.add(block, _number(offset)), kind.as_pointer())
+        loaded = builder.load(pointer, align=1, typ=kind)
+        both = _shuffled(builder, loaded, loaded, list(range(kind.count)) * 2)
+        return builder.lshr(both, ir.Constant(_WORDS, [bits for bits in by for _ in range(kind.count)]))
+
+    def _with(self, levels: Any, bits: Any, mask: int, left: int) -> Any:
+        """Levels with bits above their four, moved left and of each byte those of a mask."""
+        builder = self._builder
+        moved = builder.shl(bits, ir.Constant(_WORDS, [left] * _WORDS.count))
+        upper = builder.and_(moved, ir.Constant(_WORDS, [mask * 0x01010101] * _WORDS.count))
+        return builder.or_(levels, builder.bitcast(upper, _BYTES))
 
     def _head(self, step: Any, behind: int) -> Any:
         """Four scales and four sums of the row."""
@@ -127,14 +173,13 @@ class _Sums:
         at = builder.add(_at(builder, self._heads, step, HEAD_BYTES), _number(behind * HEAD_BYTES))
         return builder.load(builder.inttoptr(at, _HEADS.as_pointer()), align=4, typ=_HEADS)
 
-    def _levels(self, packed: Any) -> tuple[Any, Any]:
+    def _levels(self, packed: Any) -> list[Any]:
         """The lower and the upper halves of 64 bytes."""
         builder = self._builder
         words = builder.bitcast(packed, _WORDS)
         moved = builder.lshr(words, ir.Constant(_WORDS, [4] * _WORDS.count))
         mask = ir.Constant(_WORDS, [0x0F0F0F0F] * _WORDS.count)
-        low, high = (builder.bitcast(builder.and_(each, mask), _BYTES) for each in (words, moved))
-        return low, high
+        return [builder.bitcast(builder.and_(each, mask), _BYTES) for each in (words, moved)]
 
     def _shorts(self, block: Any, start: int, per_block: int, left: Any) -> Any:
         """64 bytes from a number on; of blocks that are not there zeros, without reading them."""

@@ -1,4 +1,4 @@
-"""A row in limbs times weights of four bits is as exact as float32, whatever the row holds, and reads no byte beyond.
+"""A row in limbs times weights of four to six bits is as exact as in float32, whatever it holds; no byte more is read.
 
 On processors without the instructions for it the same holds of what they do instead.
 """
