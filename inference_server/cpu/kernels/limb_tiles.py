@@ -12,6 +12,7 @@ from numba.core import cgutils
 from inference_server.cpu.kernels.blocks import byte_scales, six_bit_scales
 from inference_server.cpu.kernels.layouts import LAYOUTS, Q4_0, Q5_K, Q6_K, U4
 from inference_server.cpu.kernels.limbs import GROUP, GROUPS, HEAD_BYTES, LIMB_BYTES, LIMBS, STEP, VECTOR
+from inference_server.cpu.kernels.registers import shuffled
 from inference_server.cpu.kernels.tiles import _LINE, _at, _call, _multiply_add, _number, _sum, prefetch
 
 _BYTE, _SHORT, _WORD, _FLOAT = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.FloatType()
@@ -73,20 +74,22 @@ class _Sums:
 
         levels = [each * per_block + head + at for each in range(GROUPS) for at in range(GROUP // 4)]
         heads = [each * per_block + at * (head - 1) for at in (0, 1) for each in range(GROUPS)]
-        halves = builder.bitcast(_shuffled(builder, some, others, [place(at) for at in heads]), _halves(len(heads)))
-        scales = builder.fpext(halves, _HEADS)
+        halves = builder.bitcast(
+            shuffled(builder, some, others, [place(at) for at in heads]), ir.VectorType(ir.HalfType(), len(heads))
+        )
+        scales = builder.fpext(builder.bitcast(halves, ir.VectorType(ir.HalfType(), len(heads))), _HEADS)
         if kind == Q4_0:
             scales = builder.fmul(scales, ir.Constant(_HEADS, [1.0] * GROUPS + [-8.0] * GROUPS))
         if kind == U4:  # their offset is a multiple of the scale
             ones = ir.Constant(_HEADS, [1.0] * len(heads))
             lanes = [len(heads)] * GROUPS + list(range(GROUPS))
-            scales = builder.fmul(scales, _shuffled(builder, scales, ones, lanes))
+            scales = builder.fmul(scales, shuffled(builder, scales, ones, lanes))
         scaled = builder.fmul(scales, self._head(step, 0))
-        offsets = _shuffled(builder, _zeros(_HEADS), scaled, [*range(GROUPS), *range(3 * GROUPS, 4 * GROUPS)])
+        offsets = shuffled(builder, _zeros(_HEADS), scaled, [*range(GROUPS), *range(3 * GROUPS, 4 * GROUPS)])
         builder.store(builder.fadd(builder.load(self._beside), offsets), self._beside)
-        low, high = self._levels(_shuffled(builder, some, others, [place(at) for at in levels]))
+        low, high = self._levels(shuffled(builder, some, others, [place(at) for at in levels]))
         whole = self._product(step, [(low, 0), (high, 1)])
-        self._add(whole, _shuffled(builder, scaled, scaled, [each for each in range(GROUPS) for _ in range(4)]))
+        self._add(whole, shuffled(builder, scaled, scaled, [each for each in range(GROUPS) for _ in range(4)]))
 
     def add_large(self, kind: int, block: Any, at: Any) -> None:
         """A block of Q4_K or Q5_K, whose 32 bytes of fifth bits come first."""
@@ -94,19 +97,19 @@ class _Sums:
         scales, offsets = six_bit_scales(builder, block)
         first = builder.mul(at, _number(2))
         some, others = (self._head(first, behind) for behind in (0, 1))
-        own, sums = (_shuffled(builder, some, others, [*range(at, at + 4), *range(at + 8, at + 12)]) for at in (0, 4))
+        own, sums = (shuffled(builder, some, others, [*range(at, at + 4), *range(at + 8, at + 12)]) for at in (0, 4))
         scales = builder.fmul(scales, own)
         beside = _multiply_add(builder, offsets, sums, builder.load(self._beside))
         builder.store(beside, self._beside)
         for step in range(2):
             levels = self._levels(self._bytes(block, (48 if fifths else 16) + VECTOR * step))
             if fifths:
-                bits = self._moved_bits(block, 16, [4 * step, 4 * step + 2])
-                levels = [self._with(each, bits, 0x10, 4 - half) for half, each in enumerate(levels)]
+                bits = self._shifted_bits(block, 16, [4 * step, 4 * step + 2])
+                levels = [self._with_bits(each, bits, 0x10, 4 - half) for half, each in enumerate(levels)]
             for half, vector in enumerate(levels):
                 whole = self._product(builder.add(first, _number(step)), [(vector, half)])
                 lanes = [4 * step + half + group for group in (0, 2) for _ in range(8)]
-                self._add(whole, _shuffled(builder, scales, scales, lanes))
+                self._add(whole, shuffled(builder, scales, scales, lanes))
 
     def add_sixes(self, block: Any, at: Any) -> None:
         """A block of Q6_K."""
@@ -114,16 +117,16 @@ class _Sums:
         first = builder.mul(at, _number(2))
         some, others = (self._head(first, behind) for behind in (0, 1))
         twice = [lane for group in (*range(GROUPS), *range(2 * GROUPS, 3 * GROUPS)) for lane in (group, group)]
-        scales = builder.fmul(byte_scales(builder, block)[0], _shuffled(builder, some, others, twice))
+        scales = builder.fmul(byte_scales(builder, block)[0], shuffled(builder, some, others, twice))
         for step in range(2):
-            bits = self._moved_bits(block, 128 + VECTOR // 2 * step, [0, 2])
+            bits = self._shifted_bits(block, 128 + VECTOR // 2 * step, [0, 2])
             for half, vector in enumerate(self._levels(self._bytes(block, VECTOR * step))):
-                level, place = self._with(vector, bits, 0x30, 4 - 4 * half), builder.add(first, _number(step))
+                level, place = self._with_bits(vector, bits, 0x30, 4 - 4 * half), builder.add(first, _number(step))
                 whole = self._product(place, [(level, half)])
                 fours = self._fours(place, half)
                 less = builder.shl(fours, ir.Constant(_WORDS, [5] * _WORDS.count))  # levels are from -32 on
                 lanes = [8 * step + 4 * half + each for each in range(4) for _ in range(4)]
-                self._add(builder.sub(whole, less), _shuffled(builder, scales, scales, lanes))
+                self._add(builder.sub(whole, less), shuffled(builder, scales, scales, lanes))
 
     def _add(self, whole: Any, scales: Any) -> None:
         builder = self._builder
@@ -152,19 +155,19 @@ class _Sums:
         pointer = builder.inttoptr(builder.add(address, _number(offset)), _BYTES.as_pointer())
         return builder.load(pointer, align=align, typ=_BYTES)
 
-    def _moved_bits(self, block: Any, offset: int, by: list[int]) -> Any:
-        """32 bytes, moved right by a number of bits, and behind them the same moved by another."""
+    def _shifted_bits(self, block: Any, offset: int, by: list[int]) -> Any:
+        """32 bytes, shifted right by a number of bits, and behind them the same shifted by another."""
         builder, kind = self._builder, ir.VectorType(_WORD, _WORDS.count // 2)
         pointer = builder.inttoptr(builder.add(block, _number(offset)), kind.as_pointer())
         loaded = builder.load(pointer, align=1, typ=kind)
-        both = _shuffled(builder, loaded, loaded, list(range(kind.count)) * 2)
+        both = shuffled(builder, loaded, loaded, list(range(kind.count)) * 2)
         return builder.lshr(both, ir.Constant(_WORDS, [bits for bits in by for _ in range(kind.count)]))
 
-    def _with(self, levels: Any, bits: Any, mask: int, left: int) -> Any:
-        """Levels with bits above their four, moved left and of each byte those of a mask."""
+    def _with_bits(self, levels: Any, bits: Any, mask: int, left: int) -> Any:
+        """Levels with bits above their four: shifted left, and of each byte those of a mask."""
         builder = self._builder
-        moved = builder.shl(bits, ir.Constant(_WORDS, [left] * _WORDS.count))
-        upper = builder.and_(moved, ir.Constant(_WORDS, [mask * 0x01010101] * _WORDS.count))
+        shifted = builder.shl(bits, ir.Constant(_WORDS, [left] * _WORDS.count))
+        upper = builder.and_(shifted, ir.Constant(_WORDS, [mask * 0x01010101] * _WORDS.count))
         return builder.or_(levels, builder.bitcast(upper, _BYTES))
 
     def _head(self, step: Any, behind: int) -> Any:
@@ -177,9 +180,9 @@ class _Sums:
         """The lower and the upper halves of 64 bytes."""
         builder = self._builder
         words = builder.bitcast(packed, _WORDS)
-        moved = builder.lshr(words, ir.Constant(_WORDS, [4] * _WORDS.count))
+        shifted = builder.lshr(words, ir.Constant(_WORDS, [4] * _WORDS.count))
         mask = ir.Constant(_WORDS, [0x0F0F0F0F] * _WORDS.count)
-        return [builder.bitcast(builder.and_(each, mask), _BYTES) for each in (words, moved)]
+        return [builder.bitcast(builder.and_(each, mask), _BYTES) for each in (words, shifted)]
 
     def _shorts(self, block: Any, start: int, per_block: int, left: Any) -> Any:
         """64 bytes from a number on; of blocks that are not there zeros, without reading them."""
@@ -189,20 +192,12 @@ class _Sums:
             return builder.load(pointer, align=2, typ=_SHORTS)
         count = builder.trunc(builder.mul(left, _number(per_block)), _SHORT)
         one = builder.insert_element(ir.Constant(_SHORTS, ir.Undefined), count, _WORD(0))
-        counts = _shuffled(builder, one, one, [0] * _SHORTS.count)
+        counts = shuffled(builder, one, one, [0] * _SHORTS.count)
         places = ir.Constant(_SHORTS, list(range(start, start + _SHORTS.count)))
         mask = builder.icmp_unsigned("<", places, counts)
         zeros = ir.Constant(_SHORTS, [0] * _SHORTS.count)
         return _call(builder, "llvm.masked.load.v32i16.p0", _SHORTS, [pointer, _WORD(2), mask, zeros])
 
 
-def _halves(count: int) -> Any:
-    return ir.VectorType(ir.HalfType(), count)
-
-
 def _zeros(kind: Any) -> Any:
     return ir.Constant(kind, [0.0] * kind.count)
-
-
-def _shuffled(builder: Any, some: Any, others: Any, lanes: list[int]) -> Any:
-    return builder.shuffle_vector(some, others, ir.Constant(ir.VectorType(_WORD, len(lanes)), lanes))

@@ -6,7 +6,6 @@ all sums within a group are exact.
 """
 
 import platform
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from numba.extending import intrinsic
 from inference_server.cpu.kernels.intrinsics import array_of, as_float, floats, jit
 from inference_server.cpu.kernels.layouts import Q4_0, Q4_1, Q4_K, Q5_K, Q6_K, U4
 from inference_server.cpu.kernels.processor import LANES, X86, has_feature
-from inference_server.cpu.kernels.registers import constants, splat
+from inference_server.cpu.kernels.registers import constants, shuffled, splat
 from inference_server.cpu.kernels.tiles import _call, _load, _number, _vector
 
 HALVES = {Q4_0: 16, Q4_1: 16, U4: 16, Q4_K: 32, Q5_K: 32, Q6_K: 64}
@@ -29,7 +28,9 @@ LIMBS = 3
 VECTOR = STEP // 2  # bytes
 LIMB_BYTES = 2 * (LIMBS + 1) * VECTOR  # of a step, with the sums of fours
 HEAD_BYTES = 2 * GROUPS * 4  # of a step
-_ABOVE = 0x10102  # added to bits: takes numbers whose X is above 0x7F7F7F, which three limbs hold, to the next exponent
+_ABOVE = (
+    0x10102  # added to bits: takes numbers whose X is above 0x7F7F7F, the most in three limbs, to the next exponent
+)
 _INFINITE = 255  # the exponent of infinity and NaN
 _small, _bits = array_of(np.int8), array_of(np.int32)
 
@@ -48,7 +49,7 @@ def _put_limbs(typing: Any, x: Any, inverse: Any, target: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         numbers = builder.fmul(_load(builder, arguments[0], ir.FloatType(), LANES), splat(builder, arguments[1]))
         whole = builder.fptosi(_call(builder, f"llvm.rint.v{LANES}f32", numbers.type, [numbers]), words)
-        # With 128 added to each, all limbs are digits from 0 to 255; the upper bit turned round takes it off again.
+        # With 128 added to each, limbs are digits from 0 to 255; flipping a digit's top bit takes that off again.
         middle = constants(0x808080)
         limbs = builder.xor(builder.add(whole, middle), middle)
         for limb in range(LIMBS):
@@ -57,18 +58,13 @@ def _put_limbs(typing: Any, x: Any, inverse: Any, target: Any) -> Any:
             builder.store(own, builder.inttoptr(at, small.as_pointer()), align=LANES)
         fours = whole
         for step in (1, 2):
-            fours = builder.add(fours, _shuffled(builder, fours, [lane ^ step for lane in range(LANES)]))
-        own = _shuffled(builder, fours, range(0, LANES, 4))
+            fours = builder.add(fours, shuffled(builder, fours, fours, [lane ^ step for lane in range(LANES)]))
+        own = shuffled(builder, fours, fours, range(0, LANES, 4))
         at = builder.add(arguments[2], _number(2 * VECTOR * LIMBS))
         builder.store(own, builder.inttoptr(at, own.type.as_pointer()), align=LANES)
         return _call(builder, f"llvm.vector.reduce.add.v{LANES}i32", words.element, [whole])
 
     return types.int32(types.intp, types.float32, types.intp), generate
-
-
-def _shuffled(builder: Any, vector: Any, lanes: Iterable[int]) -> Any:
-    mask = [ir.IntType(32)(lane) for lane in lanes]
-    return builder.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(ir.IntType(32), len(mask)), mask))
 
 
 _put: Any = _put_limbs

@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir
 
 from inference_server.cpu.kernels.processor import LANES, X86, has_feature
-from inference_server.cpu.kernels.registers import FLOATS, constants, half_bytes, load_bytes
+from inference_server.cpu.kernels.registers import FLOATS, constants, half_bytes, load_bytes, shuffled
 from inference_server.cpu.kernels.tiles import _call
 
 _BYTE, _WORD = ir.IntType(8), ir.IntType(32)
@@ -34,12 +34,8 @@ def look_up(builder: Any, block: Any, table: Sequence[float]) -> list[Any]:
         fours = [of + 4 * four for four in range(LANES // 4) for of in (0, LANES)]
         lanes = [first + lane for first in fours for lane in range(4)]
         for first in (0, LANES):
-            found.append(_shuffled(builder, low, high, lanes[first : first + LANES]))
+            found.append(shuffled(builder, low, high, lanes[first : first + LANES]))
     return found
-
-
-def _shuffled(builder: Any, some: Any, others: Any, lanes: list[int]) -> Any:
-    return builder.shuffle_vector(some, others, ir.Constant(ir.VectorType(_WORD, len(lanes)), lanes))
 
 
 def _of_planes(builder: Any, block: Any, table: Sequence[float]) -> list[Any]:
@@ -48,7 +44,7 @@ def _of_planes(builder: Any, block: Any, table: Sequence[float]) -> list[Any]:
     loaded = builder.load(builder.inttoptr(block, narrow.as_pointer()), align=1, typ=narrow)
     low = builder.and_(loaded, ir.Constant(narrow, [15] * 16))
     high = builder.lshr(loaded, ir.Constant(narrow, [4] * 16))
-    places, held = _shuffled(builder, low, high, list(range(32))), struct.pack("<16f", *table)
+    places, held = shuffled(builder, low, high, list(range(32))), struct.pack("<16f", *table)
     planes = [
         _call(builder, "llvm.x86.avx2.pshuf.b", wide, [ir.Constant(wide, list(held[at::4]) * 2), places])
         for at in range(4)
@@ -67,7 +63,7 @@ def _interleaved(builder: Any, some: Any, others: Any, upper: int) -> Any:
     quarter = count // 4
     starts = [2 * quarter * half + quarter * upper for half in (0, 1)]
     lanes = [start + at + count * vector for start in starts for at in range(quarter) for vector in (0, 1)]
-    return _shuffled(builder, some, others, lanes)
+    return shuffled(builder, some, others, lanes)
 
 
 def _permuted(builder: Any, places: Any, table: Sequence[float]) -> Any:
@@ -85,9 +81,9 @@ def _of_bytes(builder: Any, places: Any, table: Sequence[float]) -> Any:
     every = builder.bitcast(builder.add(first, constants(0x03020100)), ir.VectorType(_BYTE, 4 * LANES))
     found = []
     for at in range(0, 4 * LANES, 16):
-        part = _shuffled(builder, every, ir.Constant(every.type, ir.Undefined), list(range(at, at + 16)))
+        part = shuffled(builder, every, ir.Constant(every.type, ir.Undefined), list(range(at, at + 16)))
         found.append(_call(builder, "llvm.aarch64.neon.tbl4.v16i8", sixteen, [*registers, part]))
-    return builder.bitcast(_shuffled(builder, found[0], found[1], list(range(4 * LANES))), FLOATS)
+    return builder.bitcast(shuffled(builder, found[0], found[1], list(range(4 * LANES))), FLOATS)
 
 
 def _selected(builder: Any, places: Any, table: Sequence[float]) -> Any:

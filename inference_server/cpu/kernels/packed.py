@@ -10,6 +10,7 @@ from inference_server.cpu.kernels.layouts import LAYOUTS, SHARES
 from inference_server.cpu.kernels.processor import LANES
 from inference_server.cpu.kernels.registers import as_floats, splat
 from inference_server.cpu.kernels.tiles import (
+    _LINE,
     _at,
     _call,
     _load,
@@ -21,7 +22,6 @@ from inference_server.cpu.kernels.tiles import (
 )
 
 _FLOAT, _FLOATS = ir.FloatType(), _vector(ir.FloatType(), LANES)
-_LINE = 64
 
 
 def packed_tile(

@@ -1,5 +1,6 @@
 """Small steps with vectors of LANES numbers, in LLVM IR."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from llvmlite import ir
@@ -16,6 +17,12 @@ def splat(builder: Any, value: Any) -> Any:
     one = builder.insert_element(ir.Constant(_vector(value.type, LANES), ir.Undefined), value, ir.Constant(_WORD, 0))
     mask = ir.Constant(WORDS, [0] * LANES)
     return builder.shuffle_vector(one, ir.Constant(one.type, ir.Undefined), mask)
+
+
+def shuffled(builder: Any, some: Any, others: Any, lanes: Iterable[int]) -> Any:
+    """Lanes of two vectors: those of the second count on from the first's."""
+    mask = [ir.Constant(_WORD, lane) for lane in lanes]
+    return builder.shuffle_vector(some, others, ir.Constant(ir.VectorType(_WORD, len(mask)), mask))
 
 
 def constants(value: int | list[int]) -> Any:
